@@ -1,0 +1,102 @@
+"""The error hierarchy, the kinds of provider failure and the exit codes: all three live here and nowhere else.
+
+    SwapgateError
+    ├── UsageError            an option, a setting or a key is wrong (exit 4)
+    │   └── SpecError         a file that people write is wrong: carries path and line
+    ├── ProviderError         a model could not be asked: carries a kind and what a retry may expect
+    ├── RecordingMissing      --replay was given and the response was never recorded
+    └── StoreError            the cache or the history cannot be read or written
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from enum import IntEnum, StrEnum
+from pathlib import Path
+
+
+class ExitCode(IntEnum):
+    """What a process of swapgate ends with; 2 to 5 keep pytest's meaning."""
+
+    OK = 0
+    FAILED = 1
+    INTERRUPTED = 2
+    INTERNAL_ERROR = 3
+    USAGE_ERROR = 4
+    NO_TESTS_COLLECTED = 5
+    INCONCLUSIVE = 10
+    TOO_MANY_ERRORS = 11
+
+
+class ErrorKind(StrEnum):
+    """Why a trial has no result. Each value is stored in records and shown in reports."""
+
+    AUTH = "auth"
+    RATE_LIMIT = "rate_limit"
+    TIMEOUT = "timeout"
+    CONNECTION = "connection"
+    REFUSED_PARAMETER = "refused_parameter"
+    CONTENT_FILTER = "content_filter"
+    CONTEXT_LENGTH = "context_length"
+    SERVER = "server"
+    BAD_REQUEST = "bad_request"
+    BAD_RESPONSE = "bad_response"
+    MISSING_RECORDING = "missing_recording"
+    USER_CODE = "user_code"
+    JUDGE = "judge"
+    INTERNAL = "internal"
+
+
+class SwapgateError(Exception):
+    """Base of every error that swapgate raises on purpose; its text is meant for the user."""
+
+
+class UsageError(SwapgateError):
+    """An option, a setting or the environment is wrong; nothing was called."""
+
+
+class SpecError(UsageError):
+    """A file that people write is wrong; the text starts with `path:line: `."""
+
+    def __init__(self, message: str, *, path: Path | str, line: int | None = None) -> None:
+        self.path = str(path)
+        self.line = line
+        self.message = message
+        super().__init__(f"{self.path}:{line}: {message}" if line else f"{self.path}: {message}")
+
+
+class ProviderError(SwapgateError):
+    """A provider did not give a response; `kind` says why, `retry_after_s` what it asked to wait."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: ErrorKind,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        self.kind = kind
+        self.status = status
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether the same request may succeed when it is sent again."""
+        return self.kind in {ErrorKind.RATE_LIMIT, ErrorKind.TIMEOUT, ErrorKind.CONNECTION, ErrorKind.SERVER}
+
+
+class RecordingMissing(SwapgateError):
+    """No recorded response for a request while calling is forbidden."""
+
+
+class StoreError(SwapgateError):
+    """The cache or the history cannot be opened, read or written."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return ` Did you mean 'x'?` for the nearest known word, or an empty string."""
+    match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {match[0]!r}?" if match else ""

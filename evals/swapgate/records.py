@@ -1,0 +1,306 @@
+"""What swapgate remembers: messages, requests, responses, findings, verdicts, trials and runs. No behaviour beyond reading itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from pydantic import JsonValue, TypeAdapter
+
+from swapgate.errors import ErrorKind
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Json: TypeAlias = JsonValue
+Role = Literal["system", "user", "assistant", "tool"]
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "other"]
+CheckKind = Literal["structural", "semantic"]
+SampleStatus = Literal["valid", "unparseable", "off_scale", "refused", "empty", "truncated", "unsupported_evidence"]
+VerdictStatus = Literal["scored", "skipped", "error"]
+Outcome = Literal["passed", "missed", "errored"]
+TrialRole = Literal["candidate", "baseline"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """One function call that a model asks for; `arguments` is the JSON text as the model wrote it."""
+
+    name: str
+    arguments: str
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens as the provider counted them; None where it did not say.
+
+    `tokens_in` includes `tokens_cached_in`; `tokens_out` includes `tokens_reasoning`.
+    """
+
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    tokens_cached_in: int | None = None
+    tokens_reasoning: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """All that determines an answer, but for the provider's own identity.
+
+    `output_schema` asks for constrained decoding, `json_mode` for any JSON. `variables` are the case's
+    inputs (the `python` and `http` providers read them). `repeat` counts from 1. `suite` and `case` name
+    the request for people and for the `recorded` provider; they are no part of its content.
+    """
+
+    model: str
+    messages: tuple[Message, ...]
+    params: Mapping[str, Json] = field(default_factory=dict)
+    output_schema: Mapping[str, Json] | None = None
+    json_mode: bool = False
+    tools: tuple[Json, ...] = ()
+    variables: Mapping[str, Json] = field(default_factory=dict)
+    repeat: int = 1
+    suite: str = ""
+    case: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """What a provider answered; `latency_s` is the time of the successful attempt alone."""
+
+    text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish_reason: FinishReason = "stop"
+    usage: Usage = field(default_factory=Usage)
+    model_served: str | None = None
+    fingerprint: str | None = None
+    request_id: str | None = None
+    latency_s: float | None = None
+    dropped_params: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A response and how it was had: by which model of the catalogue, from the cache or not, at what cost.
+
+    `cost_usd` is what this response costs at list price, None when the price is unknown;
+    `from_cache` says that nothing was paid for it this time. `fallback_reason` is the error that made
+    another model answer than the one asked.
+    """
+
+    response: Response
+    model: str
+    from_cache: bool = False
+    attempts: int = 1
+    cost_usd: float | None = None
+    is_fallback: bool = False
+    fallback_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that a check found: where (JSON pointer into the answer, "" for the whole), what it wanted and got."""
+
+    message: str
+    pointer: str = ""
+    wanted: str = ""
+    got: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """What one check says of one answer. `facts` are machine-readable extras, for example `{"json_kind": "fenced"}`."""
+
+    check: str
+    kind: CheckKind
+    passed: bool
+    findings: tuple[Finding, ...] = ()
+    facts: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """A quote that a judge gave, and whether it occurs in the answer."""
+
+    quote: str
+    is_verbatim: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeSample:
+    """One answer of a judge, raw text kept, whatever became of it."""
+
+    status: SampleStatus
+    raw: str
+    scores: Mapping[str, float] = field(default_factory=dict)
+    reasoning: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    criterion: str | None = None
+    problem: str = ""
+    answer: Answer | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What one judge says of one answer: the mean score of each criterion over its valid samples, and whether it passes."""
+
+    judge: str
+    model: str
+    definition_hash: str
+    status: VerdictStatus
+    passed: bool | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
+    reason: str = ""
+    samples: tuple[JudgeSample, ...] = ()
+
+    @property
+    def cost_usd(self) -> float | None:
+        """List price of all samples; None as soon as one of them has no known price."""
+        return total([s.answer.cost_usd for s in self.samples if s.answer])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialError:
+    """Why a trial has no result. `source` is `model`, `judge:NAME` or `check:NAME`."""
+
+    kind: ErrorKind
+    message: str
+    source: str = "model"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One response of one model to one case, with everything that was said of it."""
+
+    suite: str
+    case: str
+    model: str
+    repeat: int = 1
+    role: TrialRole = "candidate"
+    path: str = ""
+    line: int | None = None
+    tags: tuple[str, ...] = ()
+    cluster: str | None = None
+    prompt: str | None = None
+    prompt_hash: str | None = None
+    messages: tuple[Message, ...] = ()
+    expected: Json = None
+    answer: Answer | None = None
+    checks: tuple[CheckResult, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    error: TrialError | None = None
+
+    @property
+    def structural_passed(self) -> bool | None:
+        """Whether every structural check passed; None for an errored trial without an answer, True when there is no check."""
+        if self.answer is None:
+            return None
+        return all(c.passed for c in self.checks if c.kind == "structural")
+
+    @property
+    def semantic_passed(self) -> bool | None:
+        """Whether every semantic check and every judge passed; None when nothing scored the meaning.
+
+        A judge that was skipped because the structure failed leaves the trial not passed: an answer that
+        nothing can read is not a right answer.
+        """
+        if self.answer is None or self.error is not None:
+            return None
+        said = [c.passed for c in self.checks if c.kind == "semantic"]
+        said += [v.passed is True for v in self.verdicts]
+        return all(said) if said else None
+
+    @property
+    def outcome(self) -> Outcome:
+        """passed, missed or errored."""
+        if self.error is not None or self.answer is None:
+            return "errored"
+        return "passed" if self.structural_passed and self.semantic_passed is not False else "missed"
+
+    @property
+    def is_blind_pass(self) -> bool:
+        """Structurally right and semantically wrong: what a check of the structure alone lets through."""
+        return self.structural_passed is True and self.semantic_passed is False
+
+    @property
+    def judge_cost_usd(self) -> float | None:
+        """List price of all judge calls of this trial; None when any price is unknown, 0.0 without judge calls."""
+        return total([s.answer.cost_usd for v in self.verdicts for s in v.samples if s.answer])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelIdentity:
+    """A model as declared: the name in models.yml and what stands behind it. Never a key."""
+
+    name: str
+    provider: str
+    model: str
+    base_url: str | None = None
+    api_version: str | None = None
+    params: Mapping[str, Json] = field(default_factory=dict)
+    file_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One invocation: what was run, with what, when. Times are ISO 8601 in UTC.
+
+    `is_complete` turns true once every planned trial has been stored; `is_partial` says that only a
+    selection of the workspace's cases was planned (such a run never becomes a baseline).
+    """
+
+    id: str
+    started_at: str
+    models: tuple[ModelIdentity, ...]
+    judges: tuple[ModelIdentity, ...] = ()
+    judge_hashes: Mapping[str, str] = field(default_factory=dict)
+    baseline: str | None = None
+    repeats: int = 1
+    suites: tuple[str, ...] = ()
+    suite_hashes: Mapping[str, str] = field(default_factory=dict)
+    planned: int = 0
+    is_partial: bool = False
+    is_complete: bool = False
+    finished_at: str | None = None
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Json] = field(default_factory=dict)
+
+
+def total(parts: list[float | None]) -> float | None:
+    """Sum the parts; None when one of them is unknown."""
+    known = [p for p in parts if p is not None]
+    return sum(known) if len(known) == len(parts) else None
+
+
+def content_hash(content: Json | Mapping[str, Any]) -> str:
+    """Return the SHA-256 (hex) of a JSON value written canonically: sorted keys, no spaces."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=dict)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@cache
+def adapter(record_type: type[DataclassInstance]) -> TypeAdapter[Any]:
+    """Return the (cached) pydantic adapter that reads and writes one kind of record as JSON."""
+    return TypeAdapter(record_type)
+
+
+def to_json(record: DataclassInstance) -> Any:
+    """Return the record as plain JSON values (dicts, lists, strings, numbers)."""
+    return adapter(type(record)).dump_python(record, mode="json")

@@ -1,0 +1,121 @@
+"""Suites, cases and gate rules as written in `cases/**/*.yml`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from swapgate.records import Json, Message
+
+CASE_ID = r"^[A-Za-z0-9_.-]+$"
+# One check: its bare name (`json`), or a mapping of one name to its options (`json: strict`).
+CheckEntry: TypeAlias = str | dict[str, Json]
+JudgeWhen = Literal["structure_passes", "always"]
+
+
+class Written(BaseModel):
+    """Base of everything read from a file: unknown keys are errors, instances are frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RateRule(Written):
+    """A bound on a rate: `min` or `max`, decided on the 90% interval's bound or on the point estimate."""
+
+    min: Annotated[float, Field(ge=0, le=1)] | None = None
+    max: Annotated[float, Field(ge=0, le=1)] | None = None
+    on: Literal["interval", "point"] = "interval"
+
+
+class Ceiling(Written):
+    """An upper bound on a measured amount."""
+
+    max: Annotated[float, Field(gt=0)]
+
+
+class GateSpec(Written):
+    """What must hold before a merge. An absent rule is not judged."""
+
+    semantic: RateRule | None = None
+    structural: RateRule | None = None
+    blind_pass: RateRule | None = None
+    cost_usd: Ceiling | None = None
+    latency_p95_s: Ceiling | None = None
+    margin: Annotated[float, Field(ge=0, lt=1)] | None = None
+    errors: Annotated[float, Field(ge=0, le=1)] | None = None
+    inconclusive: Literal["block", "warn"] | None = None
+
+
+GateEntry: TypeAlias = Literal["every-case"] | GateSpec
+
+
+class InlinePrompt(Written):
+    """A prompt written into the suite itself."""
+
+    system: str | None = None
+    user: str | None = None
+    params: dict[str, Json] = Field(default_factory=dict)
+    output: Literal["text", "json", "schema"] = "text"
+
+
+class Defaults(Written):
+    """What every case of the suite has unless it says otherwise."""
+
+    tags: tuple[str, ...] = ()
+    input: dict[str, Json] = Field(default_factory=dict)
+    expected: Json = None
+    cluster: str | None = None
+
+
+class Case(Written):
+    """One case. `input` holds the prompt's variables, `messages` a conversation that takes the place of the prompt's user turn.
+
+    `expected` is a reference answer (text) or a mapping of field values; the key `answer` or `summary` of
+    such a mapping is the reference that judges read. `checks` and `judges` add to those of the suite.
+    """
+
+    id: Annotated[str, Field(pattern=CASE_ID)]
+    input: dict[str, Json] = Field(default_factory=dict)
+    messages: tuple[Message, ...] = ()
+    expected: Json = None
+    tags: tuple[str, ...] = ()
+    cluster: str | None = None
+    checks: tuple[CheckEntry, ...] = ()
+    judges: tuple[str, ...] = ()
+
+
+class Suite(Written):
+    """One suite file."""
+
+    suite: Annotated[str, Field(pattern=CASE_ID)]
+    description: str | None = None
+    prompt: str | InlinePrompt | None = None
+    defaults: Defaults = Field(default_factory=Defaults)
+    tools: tuple[Json, ...] = ()
+    checks: tuple[CheckEntry, ...] = ()
+    judges: tuple[str, ...] = ()
+    judge_when: JudgeWhen = "structure_passes"
+    gate: GateEntry | None = None
+    cases: tuple[Case, ...] = ()
+    cases_from: str | tuple[str, ...] = ()
+
+
+class PlacedCase(BaseModel):
+    """A case with the place where it is written; `line` counts from 1."""
+
+    model_config = ConfigDict(frozen=True)
+    case: Case
+    path: Path
+    line: int
+
+
+class LoadedSuite(BaseModel):
+    """A suite read whole: its own file, the cases of `cases_from` included, defaults merged into every case."""
+
+    model_config = ConfigDict(frozen=True)
+    path: Path
+    suite: Suite
+    cases: tuple[PlacedCase, ...]
+    content_hash: str
