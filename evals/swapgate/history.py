@@ -1,0 +1,220 @@
+"""Runs and their trials, remembered. SQLite by default; everything goes through SQLAlchemy Core, so that another database is a URL away."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from swapgate.errors import StoreError, UsageError, nearest
+from swapgate.records import Run, Trial, adapter
+from swapgate.writer import BatchWriter
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine, MetaData, Table
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tables:
+    metadata: MetaData
+    meta: Table
+    runs: Table
+    trials: Table
+
+
+def _tables() -> _Tables:
+    from sqlalchemy import Boolean, Column, Integer, MetaData, String, Table, Text
+
+    metadata = MetaData()
+    meta = Table(
+        "meta",
+        metadata,
+        Column("name", String(64), primary_key=True),
+        Column("value", Text, nullable=False),
+        comment="one row `schema_version`",
+    )
+    runs = Table(
+        "runs",
+        metadata,
+        Column("id", String(128), primary_key=True),
+        Column("started_at", String(40), nullable=False, index=True),
+        Column("models", Text, nullable=False, comment="names, separated by commas, for listings"),
+        Column("is_complete", Boolean, nullable=False),
+        Column("is_partial", Boolean, nullable=False),
+        Column("record", Text, nullable=False, comment="JSON: records.Run"),
+        comment="one invocation",
+    )
+    trials = Table(
+        "trials",
+        metadata,
+        Column("run_id", String(128), primary_key=True),
+        Column("suite", String(255), primary_key=True),
+        Column("case_id", String(255), primary_key=True),
+        Column("model", String(255), primary_key=True),
+        Column("repeat", Integer, primary_key=True),
+        Column("outcome", String(16), nullable=False),
+        Column("record", Text, nullable=False, comment="JSON: records.Trial"),
+        comment="one response to one case, with what was said of it",
+    )
+    return _Tables(metadata=metadata, meta=meta, runs=runs, trials=trials)
+
+
+class HistoryWriter:
+    """Stores one run while it happens: the run at once, each trial as it ends, in a background thread."""
+
+    def __init__(self, path: Path, run: Run) -> None:
+        self.path = path
+        self.run = run
+        self._writer: BatchWriter[Run | tuple[str, Trial]] = BatchWriter(self._open, name="swapgate-history")
+        self._writer.put(run)
+
+    def add(self, trial: Trial) -> None:
+        """Store one trial; a second one of the same case, model and repeat replaces the first."""
+        self._writer.put((self.run.id, trial))
+
+    def finish(self, run: Run) -> None:
+        """Store the run's final state and close; raises StoreError when something could not be written."""
+        self.run = run
+        self._writer.put(run)
+        try:
+            self._writer.close()
+        except StoreError:
+            raise
+        except Exception as exc:
+            raise StoreError(
+                f"{self.path}: {self._writer.lost} records could not be stored: {_cause(exc)}. "
+                "The responses are in the cache: free the disk or move the file away, and run again"
+            ) from exc
+
+    def _open(self) -> tuple[Callable[[Sequence[Run | tuple[str, Trial]]], None], Callable[[], None]]:
+        tables = _tables()
+        engine = _connect(self.path, tables)
+
+        def write(rows: Sequence[Run | tuple[str, Trial]]) -> None:
+            with engine.begin() as connection:
+                for run in (r for r in rows if isinstance(r, Run)):
+                    _upsert_run(connection, tables, run)
+                stored = [_trial_row(*row) for row in rows if not isinstance(row, Run)]
+                if stored:
+                    connection.execute(tables.trials.insert().prefix_with("OR REPLACE", dialect="sqlite"), stored)
+
+        return write, engine.dispose
+
+
+class History:
+    """Reads the runs of one workspace."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._tables = _tables()
+        self._engine = _connect(path, self._tables)
+
+    def runs(self) -> list[Run]:
+        """Return every run, the newest first."""
+        table = self._tables.runs
+        with self._engine.connect() as connection:
+            rows = connection.execute(table.select().order_by(table.c.started_at.desc(), table.c.id.desc()))
+            return [adapter(Run).validate_json(row.record) for row in rows]
+
+    def find(self, name: str) -> Run:
+        """Return the run with this id or unambiguous beginning of an id, or the newest one for `latest`."""
+        runs = self.runs()
+        if name == "latest" and runs:
+            return runs[0]
+        found = [r for r in runs if r.id == name] or [r for r in runs if r.id.startswith(name)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise UsageError(f"run {name!r} is ambiguous: {', '.join(r.id for r in found[:5])}")
+        known = "none yet" if not runs else ", ".join(r.id for r in runs[:5])
+        raise UsageError(f"no run {name!r} in {self.path}.{nearest(name, [r.id for r in runs])} Newest runs: {known}")
+
+    def trials(self, run_id: str) -> Iterator[Trial]:
+        """Yield the stored trials of a run, sorted by suite, case, model and repeat."""
+        table = self._tables.trials
+        query = (
+            table.select()
+            .where(table.c.run_id == run_id)
+            .order_by(table.c.suite, table.c.case_id, table.c.model, table.c.repeat)
+        )
+        with self._engine.connect() as connection:
+            for row in connection.execute(query):
+                yield adapter(Trial).validate_json(row.record)
+
+    def close(self) -> None:
+        """Release the database."""
+        self._engine.dispose()
+
+
+def _trial_row(run_id: str, trial: Trial) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "suite": trial.suite,
+        "case_id": trial.case,
+        "model": trial.model,
+        "repeat": trial.repeat,
+        "outcome": trial.outcome,
+        "record": _dump(Trial, trial),
+    }
+
+
+def _upsert_run(connection: Connection, tables: _Tables, run: Run) -> None:
+    connection.execute(tables.runs.delete().where(tables.runs.c.id == run.id))
+    connection.execute(
+        tables.runs.insert(),
+        {
+            "id": run.id,
+            "started_at": run.started_at,
+            "models": ", ".join(m.name for m in run.models),
+            "is_complete": run.is_complete,
+            "is_partial": run.is_partial,
+            "record": _dump(Run, run),
+        },
+    )
+
+
+def _dump(kind: type[Any], record: object) -> str:
+    return json.dumps(adapter(kind).dump_python(record, mode="json"), separators=(",", ":"))
+
+
+def _connect(path: Path, tables: _Tables) -> Engine:
+    from sqlalchemy import create_engine, event
+    from sqlalchemy.exc import SQLAlchemyError
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _set_pragmas(connection: Any, _record: object) -> None:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+    try:
+        _prepare(engine, tables)
+    except SQLAlchemyError as exc:
+        engine.dispose()
+        raise StoreError(f"{path}: the history cannot be used: {_cause(exc)}. Move the file away and run again") from exc
+    return engine
+
+
+def _prepare(engine: Engine, tables: _Tables) -> None:
+    """Create what is missing and refuse a newer schema."""
+    with engine.begin() as connection:
+        tables.metadata.create_all(connection)
+        stored = connection.execute(tables.meta.select().where(tables.meta.c.name == "schema_version")).first()
+        if stored is None:
+            new = tables.meta.insert().prefix_with("OR IGNORE", dialect="sqlite")
+            connection.execute(new, {"name": "schema_version", "value": str(SCHEMA_VERSION)})
+        elif int(stored.value) > SCHEMA_VERSION:
+            raise StoreError(
+                f"{engine.url.database}: written by a newer swapgate (schema {stored.value}, this one reads "
+                f"{SCHEMA_VERSION}). Update swapgate or use another state folder"
+            )
+
+
+def _cause(exc: Exception) -> str:
+    return str(getattr(exc, "orig", None) or exc).splitlines()[0]

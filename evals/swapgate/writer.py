@@ -1,0 +1,115 @@
+"""One background thread that writes what arrives in small batches: the only writer of a database in this process."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+_BATCH = 256
+
+
+class BatchWriter(Generic[T]):
+    """Hands queued rows to `write`, in order, in batches; what is queued is written before `close` returns.
+
+    `open` runs in the thread and returns the `write` and `close` functions, so that a database connection
+    belongs to the thread that uses it. The first failure stops the writing and is raised by `flush` and
+    `close`; rows queued after it are counted in `lost`.
+    """
+
+    def __init__(
+        self,
+        open_store: Callable[[], tuple[Callable[[Sequence[T]], None], Callable[[], None]]],
+        *,
+        name: str,
+        on_written: Callable[[Sequence[T]], None] = lambda _rows: None,
+    ) -> None:
+        self._open_store = open_store
+        self._on_written = on_written
+        self._queue: queue.SimpleQueue[T | threading.Event | None] = queue.SimpleQueue()
+        self._failure: BaseException | None = None
+        self.lost = 0
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def put(self, row: T) -> None:
+        """Queue one row; returns at once."""
+        self._queue.put(row)
+
+    def flush(self) -> None:
+        """Wait until everything queued so far is written."""
+        reached = threading.Event()
+        self._queue.put(reached)
+        reached.wait()
+        self._raise_failure()
+
+    def close(self) -> None:
+        """Write what is queued and end the thread."""
+        self._queue.put(None)
+        self._thread.join()
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _run(self) -> None:
+        try:
+            write, close = self._open_store()
+        except Exception as failure:
+            self._failure = failure
+            self._drain_lost()
+            return
+        try:
+            while self._write_batch(write):
+                pass
+        finally:
+            close()
+
+    def _write_batch(self, write: Callable[[Sequence[T]], None]) -> bool:
+        """Take what is there, write it in one go; False once the end was seen."""
+        rows, reached, is_open = self._take()
+        if rows:
+            self._write(rows, write)
+        for event in reached:
+            event.set()
+        return is_open
+
+    def _take(self) -> tuple[list[T], list[threading.Event], bool]:
+        rows: list[T] = []
+        reached: list[threading.Event] = []
+        entry = self._queue.get()
+        while True:
+            if entry is None:
+                return rows, reached, False
+            if isinstance(entry, threading.Event):
+                reached.append(entry)
+            else:
+                rows.append(entry)
+            if len(rows) >= _BATCH:
+                return rows, reached, True
+            try:
+                entry = self._queue.get_nowait()
+            except queue.Empty:
+                return rows, reached, True
+
+    def _write(self, rows: list[T], write: Callable[[Sequence[T]], None]) -> None:
+        if self._failure is not None:
+            self.lost += len(rows)
+            return
+        try:
+            write(rows)
+        except Exception as failure:
+            self._failure = failure
+            self.lost += len(rows)
+        else:
+            self._on_written(rows)
+
+    def _drain_lost(self) -> None:
+        while (entry := self._queue.get()) is not None:
+            if isinstance(entry, threading.Event):
+                entry.set()
+            else:
+                self.lost += 1
