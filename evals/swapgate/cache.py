@@ -1,4 +1,4 @@
-"""Responses by the content of their request: the cache, and recordings that live in git as JSONL. Never a key, never an error."""
+"""Responses by the content of their request: the cache, and recordings in JSONL. Never an error."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FORMAT = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS responses (  -- one answered request
     key TEXT PRIMARY KEY,               -- SHA-256 of the request's content, see request_key
-    about TEXT NOT NULL,                -- JSON: provider, model, suite, case, repeat: for people and for exports
+    about TEXT NOT NULL,                -- JSON: provider, model, suite, case, repeat; for people
     response TEXT NOT NULL,             -- JSON: records.Response
     created_at TEXT NOT NULL            -- ISO 8601, UTC
 ) WITHOUT ROWID;
@@ -41,7 +41,7 @@ class Recording:
 
 
 def request_key(request: Request, provider: Provider) -> str:
-    """Return the key of a request: provider identity, model, messages, parameters, repeat, and nothing else."""
+    """Return the key of a request: provider identity, model, messages, parameters, repeat, no more."""
     content: dict[str, Json] = {
         "format": _FORMAT,
         "identity": dict(provider.identity),
@@ -99,7 +99,9 @@ class ResponseCache:
         self._pending[key] = recording
         self._writer.put(recording)
 
-    def export(self, *, is_wanted: Callable[[Mapping[str, Json]], bool] = lambda _about: True) -> Iterator[Recording]:
+    def export(
+        self, *, is_wanted: Callable[[Mapping[str, Json]], bool] = lambda _about: True
+    ) -> Iterator[Recording]:
         """Yield every wanted recording of the database, sorted by what it is about."""
         self._writer.flush()
         with self._lock:
@@ -166,7 +168,9 @@ def _line(recording: Recording) -> Json:
 
 def _recording(line: str, *, path: Path, number: int) -> Recording:
     try:
-        return Recording(**{**json.loads(line), "response": _response(json.dumps(json.loads(line)["response"]))})
+        return Recording(
+            **{**json.loads(line), "response": _response(json.dumps(json.loads(line)["response"]))}
+        )
     except (ValueError, KeyError, TypeError) as exc:
         raise SpecError(
             f"not a recording: {exc}. A line is written by `swapgate cache export`", path=path, line=number
@@ -187,7 +191,10 @@ def _compact(value: Json) -> str:
 
 def _order(recording: Recording) -> tuple[str, ...]:
     about = recording.about
-    return (*(str(about.get(name, "")) for name in ("suite", "case", "model", "role", "repeat")), recording.key)
+    return (
+        *(str(about.get(name, "")) for name in ("suite", "case", "model", "role", "repeat")),
+        recording.key,
+    )
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -204,5 +211,9 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _broken(path: Path, exc: Exception, *, lost: int = 0) -> StoreError:
     if lost:
-        return StoreError(f"{path}: {lost} responses could not be stored: {exc}. The run goes on; they will be asked again")
-    return StoreError(f"{path}: the cache cannot be used: {exc}. Free the disk or move the file away and run again")
+        return StoreError(
+            f"{path}: {lost} responses could not be stored: {exc}. The run goes on; they will be asked again"
+        )
+    return StoreError(
+        f"{path}: the cache cannot be used: {exc}. Free the disk or move the file away and run again"
+    )

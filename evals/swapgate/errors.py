@@ -1,11 +1,12 @@
-"""The error hierarchy, the kinds of provider failure and the exit codes: all three live here and nowhere else.
+"""The error hierarchy, the kinds of provider failure and the exit codes; all three live only here.
 
-    SwapgateError
-    ├── UsageError            an option, a setting or a key is wrong (exit 4)
-    │   └── SpecError         a file that people write is wrong: carries path and line
-    ├── ProviderError         a model could not be asked: carries a kind and what a retry may expect
-    ├── RecordingMissing      --replay was given and the response was never recorded
-    └── StoreError            the cache or the history cannot be read or written
+SwapgateError
+├── UsageError            an option, a setting or a key is wrong (exit 4)
+│   ├── SpecError         a file that people write is wrong: carries path and line
+│   └── PromptError       a prompt cannot be rendered for a case
+├── ProviderError         a model could not be asked: carries a kind and what a retry may expect
+├── RecordingMissing      --replay was given and the response was never recorded
+└── StoreError            the cache or the history cannot be read or written
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class ErrorKind(StrEnum):
     BAD_REQUEST = "bad_request"
     BAD_RESPONSE = "bad_response"
     MISSING_RECORDING = "missing_recording"
+    PROMPT = "prompt"
     USER_CODE = "user_code"
     JUDGE = "judge"
     INTERNAL = "internal"
@@ -64,6 +66,10 @@ class SpecError(UsageError):
         self.line = line
         self.message = message
         super().__init__(f"{self.path}:{line}: {message}" if line else f"{self.path}: {message}")
+
+
+class PromptError(UsageError):
+    """A prompt cannot be rendered: a variable has no value, or a template does what it may not."""
 
 
 class ProviderError(SwapgateError):

@@ -1,4 +1,4 @@
-"""Runs and their trials, remembered. SQLite by default; everything goes through SQLAlchemy Core, so that another database is a URL away."""
+"""Runs and their trials, remembered in SQLite through SQLAlchemy Core."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swapgate.errors import StoreError, UsageError, nearest
-from swapgate.records import Run, Trial, adapter
+from swapgate.records import Run, Trial, adapter, to_json
 from swapgate.writer import BatchWriter
 
 if TYPE_CHECKING:
@@ -100,7 +100,9 @@ class HistoryWriter:
                     _upsert_run(connection, tables, run)
                 stored = [_trial_row(*row) for row in rows if not isinstance(row, Run)]
                 if stored:
-                    connection.execute(tables.trials.insert().prefix_with("OR REPLACE", dialect="sqlite"), stored)
+                    connection.execute(
+                        tables.trials.insert().prefix_with("OR REPLACE", dialect="sqlite"), stored
+                    )
 
         return write, engine.dispose
 
@@ -131,7 +133,9 @@ class History:
         if found:
             raise UsageError(f"run {name!r} is ambiguous: {', '.join(r.id for r in found[:5])}")
         known = "none yet" if not runs else ", ".join(r.id for r in runs[:5])
-        raise UsageError(f"no run {name!r} in {self.path}.{nearest(name, [r.id for r in runs])} Newest runs: {known}")
+        raise UsageError(
+            f"no run {name!r} in {self.path}.{nearest(name, [r.id for r in runs])} Newest runs: {known}"
+        )
 
     def trials(self, run_id: str) -> Iterator[Trial]:
         """Yield the stored trials of a run, sorted by suite, case, model and repeat."""
@@ -158,7 +162,7 @@ def _trial_row(run_id: str, trial: Trial) -> dict[str, Any]:
         "model": trial.model,
         "repeat": trial.repeat,
         "outcome": trial.outcome,
-        "record": _dump(Trial, trial),
+        "record": _dump(trial),
     }
 
 
@@ -172,13 +176,13 @@ def _upsert_run(connection: Connection, tables: _Tables, run: Run) -> None:
             "models": ", ".join(m.name for m in run.models),
             "is_complete": run.is_complete,
             "is_partial": run.is_partial,
-            "record": _dump(Run, run),
+            "record": _dump(run),
         },
     )
 
 
-def _dump(kind: type[Any], record: object) -> str:
-    return json.dumps(adapter(kind).dump_python(record, mode="json"), separators=(",", ":"))
+def _dump(record: Run | Trial) -> str:
+    return json.dumps(to_json(record), separators=(",", ":"))
 
 
 def _connect(path: Path, tables: _Tables) -> Engine:
@@ -197,7 +201,9 @@ def _connect(path: Path, tables: _Tables) -> Engine:
         _prepare(engine, tables)
     except SQLAlchemyError as exc:
         engine.dispose()
-        raise StoreError(f"{path}: the history cannot be used: {_cause(exc)}. Move the file away and run again") from exc
+        raise StoreError(
+            f"{path}: the history cannot be used: {_cause(exc)}. Move the file away and run again"
+        ) from exc
     return engine
 
 
@@ -205,7 +211,9 @@ def _prepare(engine: Engine, tables: _Tables) -> None:
     """Create what is missing and refuse a newer schema."""
     with engine.begin() as connection:
         tables.metadata.create_all(connection)
-        stored = connection.execute(tables.meta.select().where(tables.meta.c.name == "schema_version")).first()
+        stored = connection.execute(
+            tables.meta.select().where(tables.meta.c.name == "schema_version")
+        ).first()
         if stored is None:
             new = tables.meta.insert().prefix_with("OR IGNORE", dialect="sqlite")
             connection.execute(new, {"name": "schema_version", "value": str(SCHEMA_VERSION)})

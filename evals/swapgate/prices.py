@@ -35,7 +35,9 @@ def _own_price(price: Price, usage: Usage) -> float | None:
         return None
     cached = usage.tokens_cached_in or 0
     cached_price = price.input if price.cached_input is None else price.cached_input
-    return ((usage.tokens_in - cached) * price.input + cached * cached_price + usage.tokens_out * price.output) / 1e6
+    return (
+        (usage.tokens_in - cached) * price.input + cached * cached_price + usage.tokens_out * price.output
+    ) / 1e6
 
 
 def _listed_price(provider: str, model: str, usage: Usage) -> float | None:

@@ -1,4 +1,4 @@
-"""What swapgate remembers: messages, requests, responses, findings, verdicts, trials and runs. No behaviour beyond reading itself."""
+"""What swapgate remembers: messages, requests, responses, findings, verdicts, trials and runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ Json: TypeAlias = JsonValue
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "other"]
 CheckKind = Literal["structural", "semantic"]
-SampleStatus = Literal["valid", "unparseable", "off_scale", "refused", "empty", "truncated", "unsupported_evidence"]
+SampleStatus = Literal[
+    "valid", "unparseable", "off_scale", "refused", "empty", "truncated", "unsupported_evidence"
+]
 VerdictStatus = Literal["scored", "skipped", "error"]
 Outcome = Literal["passed", "missed", "errored"]
 TrialRole = Literal["candidate", "baseline"]
@@ -114,7 +116,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that a check found: where (JSON pointer into the answer, "" for the whole), what it wanted and got."""
+    """One thing that a check found: where (JSON pointer, "" for the whole answer), what it wanted and got."""
 
     message: str
     pointer: str = ""
@@ -124,7 +126,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """What one check says of one answer. `facts` are machine-readable extras, for example `{"json_kind": "fenced"}`."""
+    """What one check says of one answer. `facts` are for machines, for example `{"json_kind": "fenced"}`."""
 
     check: str
     kind: CheckKind
@@ -157,7 +159,7 @@ class JudgeSample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What one judge says of one answer: the mean score of each criterion over its valid samples, and whether it passes."""
+    """What one judge says of one answer: each criterion's mean over valid samples, and whether it passes."""
 
     judge: str
     model: str
@@ -207,7 +209,7 @@ class Trial:
 
     @property
     def structural_passed(self) -> bool | None:
-        """Whether every structural check passed; None for an errored trial without an answer, True when there is no check."""
+        """Whether every structural check passed (True when there is none); None without an answer."""
         if self.answer is None:
             return None
         return all(c.passed for c in self.checks if c.kind == "structural")
@@ -239,7 +241,7 @@ class Trial:
 
     @property
     def judge_cost_usd(self) -> float | None:
-        """List price of all judge calls of this trial; None when any price is unknown, 0.0 without judge calls."""
+        """List price of this trial's judge calls; None when any price is unknown, 0.0 without calls."""
         return total([s.answer.cost_usd for v in self.verdicts for s in v.samples if s.answer])
 
 

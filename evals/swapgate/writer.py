@@ -1,4 +1,4 @@
-"""One background thread that writes what arrives in small batches: the only writer of a database in this process."""
+"""One background thread that writes what arrives in small batches."""
 
 from __future__ import annotations
 

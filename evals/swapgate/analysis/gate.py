@@ -1,38 +1,195 @@
-"""The gate: pass, fail or inconclusive, with its reason and its numbers."""
+"""The gate: which rules hold for whom, and the worst of their answers with its reason and its numbers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TypeAlias
 
+from swapgate.analysis.compare import Comparison
+from swapgate.analysis.decision import Decision, GateAnswer, GateResult
+from swapgate.analysis.error_limit import DEFAULT_ERRORS, errors_decision
+from swapgate.analysis.error_limit import RULE as ERRORS_RULE
+from swapgate.analysis.margin import margin_decision, margins
+from swapgate.analysis.rules import (
+    EVERY_CASE,
+    MEASURES,
+    ceiling_decision,
+    every_case_decision,
+    rate_decisions,
+)
+from swapgate.analysis.summary import Summary
+from swapgate.analysis.wording import where
 from swapgate.errors import ExitCode
+from swapgate.records import Run
+from swapgate.spec.suite import GateEntry, GateSpec
 
-GateAnswer = Literal["pass", "fail", "inconclusive", "not_judged"]
+__all__ = ["Decision", "GateAnswer", "GateResult", "judge_gate"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """One rule applied to one model on one suite (suite None: overall)."""
-
-    rule: str
-    suite: str | None
-    model: str
-    answer: GateAnswer
-    reason: str
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    limit: float | None = None
-    needed_cases: int | None = None
-    needed_cost_usd: float | None = None
+PARTIAL = "gate not judged: partial selection"
+NO_RULE = "no gate rule: add `gate:` to the suite or [tool.swapgate.gate]"
+NO_TRIALS = "no trial of a candidate came back, so there is nothing to judge"
+_EXIT_CODES: dict[GateAnswer, ExitCode] = {"pass": ExitCode.OK, "fail": ExitCode.FAILED}
+_ALSO: dict[GateAnswer, str] = {"pass": "passed", "fail": "failed", "inconclusive": "inconclusive"}
+_Scopes: TypeAlias = dict[str | None, Summary]
+_SEVERITY: tuple[GateAnswer, ...] = ("fail", "inconclusive", "pass")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateResult:
-    """The answer for the whole run: its worst decision, said in one sentence."""
+def judge_gate(
+    summaries: Sequence[Summary],
+    comparisons: Sequence[Comparison],
+    *,
+    overall: GateEntry | None,
+    suites: Mapping[str, GateEntry | None],
+    run: Run,
+    planned: int,
+    stored: int,
+    partial: bool,
+) -> GateResult:
+    """Judge every candidate by itself; the worst answer is the run's.
 
-    answer: GateAnswer
-    reason: str
-    exit_code: ExitCode
-    decisions: tuple[Decision, ...] = ()
-    notes: tuple[str, ...] = ()
+    `overall` holds over all suites together, `suites` by suite; a suite without an entry adds no rule.
+    `planned` counts the trials that the run set out to make, `stored` those that came back.
+    Too many errored or missing trials refuse every other answer.
+    """
+    notes = _judge_notes(summaries)
+    has_baseline = bool(comparisons) or run.baseline is not None
+    if partial:
+        return GateResult(answer="not_judged", reason=PARTIAL, exit_code=ExitCode.OK, notes=notes)
+    if not has_baseline and not any(_has_rule(entry) for entry in (overall, *suites.values())):
+        return GateResult(answer="not_judged", reason=NO_RULE, exit_code=ExitCode.OK, notes=notes)
+    missing = max(planned - stored, 0)
+    candidates = _candidates(summaries)
+    decisions = _error_decisions(summaries, overall, suites, planned=planned, missing=missing)
+    if not candidates:
+        decisions.append(
+            Decision(rule="trials", suite=None, model="", answer="inconclusive", reason=NO_TRIALS)
+        )
+    for scopes in candidates:
+        decisions += _rule_decisions(scopes, None, overall, missing=missing)
+        for suite, entry in suites.items():
+            decisions += _rule_decisions(scopes, suite, entry, missing=missing)
+        if has_baseline:
+            decisions += _margin_decisions(scopes, comparisons, overall, suites)
+    return replace(_result(decisions, overall, suites), notes=notes)
+
+
+def _judge_notes(summaries: Sequence[Summary]) -> tuple[str, ...]:
+    names = {check.name for summary in summaries for check in summary.checks if check.kind == "judge"}
+    return tuple(f"judge uncalibrated: {name}" for name in sorted(names))
+
+
+def _has_rule(entry: GateEntry | None) -> bool:
+    if not isinstance(entry, GateSpec):
+        return entry is not None
+    return bool(entry.model_dump(exclude={"margin", "inconclusive"}, exclude_none=True))
+
+
+def _candidates(summaries: Sequence[Summary]) -> list[_Scopes]:
+    """Return each candidate's summaries by suite, None standing for all."""
+    models: dict[str, _Scopes] = {}
+    for summary in summaries:
+        if summary.role == "candidate":
+            models.setdefault(summary.model, {})[summary.suite] = summary
+    return list(models.values())
+
+
+def _error_decisions(
+    summaries: Sequence[Summary],
+    overall: GateEntry | None,
+    suites: Mapping[str, GateEntry | None],
+    *,
+    planned: int,
+    missing: int,
+) -> list[Decision]:
+    """Return the decisions on errored trials; where every case must pass, that rule judges them itself."""
+    own = {suite: e.errors for suite, e in suites.items() if isinstance(e, GateSpec) and e.errors is not None}
+    stated = overall.errors if isinstance(overall, GateSpec) else None
+    apart = {suite for suite, entry in suites.items() if entry == EVERY_CASE}
+    apart |= set(own) if stated is None else set()
+    by_suite = [s for s in summaries if s.suite is not None]
+    rest = [] if overall == EVERY_CASE else [s for s in by_suite if s.suite not in apart]
+    limit = DEFAULT_ERRORS if stated is None else stated
+    found = [errors_decision(rest, suite=None, limit=limit, planned=planned, missing=missing)]
+    for suite, suite_limit in own.items():
+        found.append(
+            errors_decision((s for s in by_suite if s.suite == suite), suite=suite, limit=suite_limit)
+        )
+    return [decision for decision in found if decision is not None]
+
+
+def _rule_decisions(
+    scopes: _Scopes, suite: str | None, entry: GateEntry | None, *, missing: int
+) -> list[Decision]:
+    if entry is None or not _has_rule(entry):
+        return []
+    if suite not in scopes:
+        return [_absent(scopes, suite)]
+    summary = scopes[suite]
+    if not isinstance(entry, GateSpec):
+        return [every_case_decision(summary, missing=missing)]
+    rates = {"semantic": entry.semantic, "structural": entry.structural, "blind_pass": entry.blind_pass}
+    decisions = [d for m in MEASURES if (rule := rates[m]) for d in rate_decisions(summary, m, rule)]
+    if entry.cost_usd:
+        decisions.append(ceiling_decision(summary, "cost_usd", entry.cost_usd.max))
+    if entry.latency_p95_s:
+        decisions.append(ceiling_decision(summary, "latency_p95_s", entry.latency_p95_s.max))
+    return decisions
+
+
+def _absent(scopes: _Scopes, suite: str | None) -> Decision:
+    model = next(iter(scopes.values())).model
+    reason = f"no trial of {model}{where(suite)} came back"
+    return Decision(rule="trials", suite=suite, model=model, answer="inconclusive", reason=reason)
+
+
+def _margin_decisions(
+    scopes: _Scopes,
+    comparisons: Sequence[Comparison],
+    overall: GateEntry | None,
+    suites: Mapping[str, GateEntry | None],
+) -> list[Decision]:
+    model = next(iter(scopes.values())).model
+    own: list[Comparison | None] = [c for c in comparisons if c.candidate == model]
+    present = [suite for suite in scopes if suite is not None]
+    return [
+        margin_decision(scopes[suite], comparison, margin)
+        for suite, margin in margins(overall, suites, present).items()
+        for comparison in own or [None]
+    ]
+
+
+def _result(
+    decisions: Sequence[Decision], overall: GateEntry | None, suites: Mapping[str, GateEntry | None]
+) -> GateResult:
+    """Return the worst answer with its first reason; too many errors come before everything else."""
+    if refused := [d for d in decisions if d.rule == ERRORS_RULE and d.answer != "pass"]:
+        return _said("inconclusive", refused, decisions, exit_code=ExitCode.TOO_MANY_ERRORS)
+    said = {d.answer for d in decisions}
+    answer = next(answer for answer in _SEVERITY if answer in said)
+    worst = [d for d in decisions if d.answer == answer and d.rule != ERRORS_RULE]
+    worst = worst or [d for d in decisions if d.answer == answer]
+    if answer != "inconclusive":
+        return _said(answer, worst, decisions, exit_code=_EXIT_CODES[answer])
+    blocking = [d for d in worst if not _only_warns(d.suite, overall, suites)]
+    if blocking:
+        return _said(answer, blocking, decisions, exit_code=ExitCode.INCONCLUSIVE)
+    warned = _said(answer, worst, decisions, exit_code=ExitCode.OK)
+    return replace(warned, reason=f"{warned.reason}; this only warns (inconclusive: warn)")
+
+
+def _said(
+    answer: GateAnswer, worst: Sequence[Decision], decisions: Sequence[Decision], *, exit_code: ExitCode
+) -> GateResult:
+    reason = worst[0].reason
+    if len(worst) > 1:
+        reason += f" (and {len(worst) - 1} more {'rule' if len(worst) == 2 else 'rules'}: {_ALSO[answer]})"
+    return GateResult(answer=answer, reason=reason, exit_code=exit_code, decisions=tuple(decisions))
+
+
+def _only_warns(suite: str | None, overall: GateEntry | None, suites: Mapping[str, GateEntry | None]) -> bool:
+    """Return whether an inconclusive answer does not block: the suite's own word, else the overall one."""
+    for entry in (suites.get(suite) if suite is not None else None, overall):
+        if isinstance(entry, GateSpec) and entry.inconclusive is not None:
+            return entry.inconclusive == "warn"
+    return False

@@ -11,10 +11,10 @@ from swapgate.records import Json, Request, Response
 class Provider(Protocol):
     """Answers requests for one model. Raises ProviderError, classified, and nothing else.
 
-    `identity` is what of the provider itself determines an answer (protocol, base URL, API version, file hash):
-    part of the cache key, never a secret. `is_recordable` is False where storing responses is pointless (the
-    `recorded` provider); `reads_cache` is False where a stored response may be stale (the user's own code).
-    `needs_variables` says that the case's variables are part of the request's content.
+    `identity` is what of the provider itself determines an answer (protocol, base URL, API version, file
+    hash): part of the cache key, never a secret. `is_recordable` is False where storing responses is
+    pointless (the `recorded` provider); `reads_cache` is False where a stored response may be stale (the
+    user's own code). `needs_variables` says that the case's variables are part of the request's content.
     """
 
     identity: Mapping[str, Json]

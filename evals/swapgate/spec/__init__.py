@@ -1,1 +1,1 @@
-"""The language that people write: suites, cases, models, prompts, judges and settings. Reads files, calls nothing."""
+"""The language that people write: suites, models, prompts, judges, settings. Reads files, calls nothing."""

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from swapgate.spec.suite import GateEntry
+from pydantic import Field, ValidationError
+
+from swapgate.errors import SpecError, UsageError
+from swapgate.spec.problems import explain
+from swapgate.spec.source import Document, read_text, shown_path, validate
+from swapgate.spec.suite import GateEntry, Written
+from swapgate.spec.yaml_core import Place
 
 CacheMode = Literal["auto", "live", "replay"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that steers a run. Paths are absolute. Precedence: command line > environment > pyproject > default."""
+    """Everything that steers a run. Paths are absolute."""
 
     root: Path
     models: tuple[str, ...] = ()
@@ -32,3 +43,145 @@ class Settings:
     recordings: tuple[Path, ...] = ()
     reports: tuple[str, ...] = ("json", "md", "html")
     gate: GateEntry | None = None
+
+
+class SettingsTable(Written):
+    """The keys of `[tool.swapgate]`, of options and of `SWAPGATE_*` variables; paths start at the root."""
+
+    model: str | tuple[str, ...] = ()
+    baseline: str | None = None
+    cases: str | tuple[str, ...] = "cases"
+    judges: str = "judges"
+    prompts: str = "prompts"
+    models: str = "config/models.yml"
+    reports: str = "reports"
+    state: str = ".swapgate"
+    repeats: Annotated[int, Field(ge=1)] = 1
+    concurrency: Annotated[int, Field(ge=1)] = 16
+    timeout_s: Annotated[float, Field(gt=0)] = 120.0
+    retries: Annotated[int, Field(ge=0)] = 4
+    cache: CacheMode = "auto"
+    recordings: str | tuple[str, ...] = ()
+    report: str | tuple[str, ...] = ("json", "md", "html")
+    gate: GateEntry | None = None
+
+
+def resolve_settings(root: Path, options: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    """Return the settings of a workspace; raise UsageError for a wrong value, naming where it comes from.
+
+    Command line (`options`; None and empty lists count as not given) > `SWAPGATE_<NAME>` > `[tool.swapgate]`
+    of the root's pyproject.toml > default. In the environment lists are parted by commas, paths by `:`
+    (`;` on Windows), and a gate other than `every-case` is JSON.
+    """
+    root = root.absolute()
+    chosen: dict[str, Any] = {}
+    for layer in (_from_pyproject(root), _from_environment(environ), _from_options(options)):
+        chosen |= {name: getattr(layer, name) for name in layer.model_fields_set}
+    table = SettingsTable.model_construct(**chosen)
+    return Settings(
+        root=root,
+        models=tuple(dict.fromkeys(_listed(table.model))),
+        baseline=table.baseline,
+        cases_dirs=_paths(root, table.cases),
+        judges_dir=root / table.judges,
+        prompts_dir=root / table.prompts,
+        models_file=root / table.models,
+        reports_dir=root / table.reports,
+        state_dir=root / table.state,
+        repeats=table.repeats,
+        concurrency=table.concurrency,
+        timeout_s=table.timeout_s,
+        retries=table.retries,
+        cache=table.cache,
+        recordings=_paths(root, table.recordings),
+        reports=_listed(table.report),
+        gate=table.gate,
+    )
+
+
+def _listed(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else value
+
+
+def _paths(root: Path, value: str | tuple[str, ...]) -> tuple[Path, ...]:
+    return tuple(root / path for path in _listed(value))
+
+
+def _from_pyproject(root: Path) -> SettingsTable:
+    path = root / "pyproject.toml"
+    if not path.is_file():
+        return SettingsTable()
+    text = read_text(path, root=root)
+    shown = shown_path(path, root)
+    try:
+        table = tomllib.loads(text).get("tool", {}).get("swapgate", {})
+    except tomllib.TOMLDecodeError as exc:
+        line = re.search(r"at line (\d+)", str(exc))
+        raise SpecError(f"not valid TOML: {exc}", path=shown, line=int(line[1]) if line else None) from exc
+    document = Document(path=path, data=table, place=_places(text), shown=shown)
+    return validate(SettingsTable, document, noun="[tool.swapgate]")
+
+
+def _places(text: str) -> Place:
+    """Return the lines of the keys of [tool.swapgate], as far as they stand at a line's start."""
+    keys: dict[str, Place] = {}
+    header, start = "", 1
+    for number, line in enumerate(text.splitlines(), start=1):
+        if section := re.match(r"\s*\[+\s*([^\]]+?)\s*\]", line):
+            header = section[1]
+            start = number if header == "tool.swapgate" else start
+            if header.startswith("tool.swapgate."):
+                keys.setdefault(header.split(".")[2], Place(number))
+        elif header == "tool.swapgate" and (key := re.match(r"\s*[\"']?([\w-]+)", line)):
+            keys.setdefault(key[1], Place(number))
+    return Place(start, keys)
+
+
+def _from_environment(environ: Mapping[str, str]) -> SettingsTable:
+    names = {name: f"SWAPGATE_{name.upper()}" for name in SettingsTable.model_fields}
+    given = {name: environ[variable] for name, variable in names.items() if environ.get(variable)}
+    return _read_layer(
+        {name: _parsed(name, text) for name, text in given.items()}, names, noun="the environment"
+    )
+
+
+def _parsed(name: str, text: str) -> Any:
+    """Return the value of a variable: lists split, a gate's JSON read."""
+    if name in {"model", "report"}:
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if name in {"cases", "recordings"}:
+        return [part for part in text.split(os.pathsep) if part]
+    return _gate(text) if name == "gate" else text
+
+
+def _gate(text: str) -> Any:
+    try:
+        return json.loads(text) if text.lstrip().startswith("{") else text
+    except ValueError as exc:
+        raise UsageError(f"gate {text!r} is not valid JSON: {exc}") from exc
+
+
+def _from_options(options: Mapping[str, Any]) -> SettingsTable:
+    given = {name: _plain(value) for name, value in options.items() if value not in (None, [], ())}
+    if isinstance(given.get("gate"), str):
+        given["gate"] = _gate(given["gate"])
+    return _read_layer(given, {}, noun="the options")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _read_layer(given: Mapping[str, Any], names: Mapping[str, str], *, noun: str) -> SettingsTable:
+    """Return a layer's values; the first wrong one is named as the user wrote it."""
+    try:
+        return SettingsTable.model_validate(dict(given))
+    except ValidationError as exc:
+        problem = explain(exc, SettingsTable, given, noun=noun)[0]
+    key = problem.pointer.split("/")[1]
+    if not problem.message.startswith(f"'{key}"):
+        raise UsageError(problem.message)
+    rest = problem.message.removeprefix(f"'{key}")
+    raise UsageError(f"'{names[key]}{rest}" if key in names else f"option '{key}{rest}")

@@ -70,8 +70,9 @@ class Defaults(Written):
 
 
 class Case(Written):
-    """One case. `input` holds the prompt's variables, `messages` a conversation that takes the place of the prompt's user turn.
+    """One case.
 
+    `input` holds the prompt's variables, `messages` a conversation in the place of the prompt's user turn.
     `expected` is a reference answer (text) or a mapping of field values; the key `answer` or `summary` of
     such a mapping is the reference that judges read. `checks` and `judges` add to those of the suite.
     """
@@ -112,7 +113,7 @@ class PlacedCase(BaseModel):
 
 
 class LoadedSuite(BaseModel):
-    """A suite read whole: its own file, the cases of `cases_from` included, defaults merged into every case."""
+    """A suite read whole: the cases of `cases_from` included, the defaults merged into every case."""
 
     model_config = ConfigDict(frozen=True)
     path: Path

@@ -1,0 +1,127 @@
+"""The check `expected`: the answer's meaning against the case's reference, field by field or as text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import Field, model_validator
+
+from swapgate.checks import Subject
+from swapgate.checks.comparing import is_same
+from swapgate.checks.findings import missing, of_json, result
+from swapgate.checks.options import CheckOptions, CheckType, Folders, Pointer
+from swapgate.checks.python_check import UserCheckFailed
+from swapgate.checks.wording import MISSING, place, pointer_to, quoted, resolve
+from swapgate.records import CheckKind, CheckResult, Finding, Json
+
+# The keys of an expected mapping that hold the reference for judges.
+REFERENCE_KEYS: Final = ("answer", "summary")
+
+
+class ExpectedOptions(CheckOptions):
+    """Which fields must equal those of the case's `expected`; by default all but `answer` and `summary`."""
+
+    pointers: tuple[Pointer, ...] = Field(
+        default=(), description="JSON pointers, the same in the answer and in `expected`"
+    )
+    text: bool = Field(default=False, description="true: the whole answer must equal the expected text")
+    ignore_case: bool = Field(default=False, description="whether upper and lower case are the same")
+    tolerance: float = Field(default=0.0, ge=0, description="by how much numbers may differ")
+
+    @model_validator(mode="after")
+    def _is_one_way(self) -> ExpectedOptions:
+        if self.text and self.pointers:
+            raise ValueError("must have either text: true, which compares the whole answer, or pointers")
+        return self
+
+    @classmethod
+    def expand(cls, written: Json) -> Json:
+        """Take `text`, one pointer, or a list of pointers."""
+        if written == "text":
+            return {"text": True}
+        if isinstance(written, str):
+            return {"pointers": [written]}
+        return {"pointers": written} if isinstance(written, list) else super().expand(written)
+
+    @property
+    def pointer(self) -> str:
+        """The first pointer, to tell several checks apart."""
+        return self.pointers[0] if self.pointers else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectedCheck:
+    """Fails where the answer differs from the reference; the wrapping of the JSON is no matter of meaning."""
+
+    name: str
+    options: ExpectedOptions
+    kind: CheckKind = "semantic"
+
+    def run(self, subject: Subject) -> CheckResult:
+        """Return one finding for each difference.
+
+        Raises UserCheckFailed when the case's `expected` lacks what is to be compared.
+        """
+        if self.options.text:
+            return result(self.name, self._of_text(subject), kind=self.kind)
+        wanted = self._wanted(subject.expected)
+        findings = of_json(subject.reading, lambda answer: self._of_fields(wanted, answer))
+        return result(self.name, findings, kind=self.kind)
+
+    def _of_text(self, subject: Subject) -> list[Finding]:
+        expected = subject.expected
+        wanted = expected.get("answer") if isinstance(expected, dict) else expected
+        if not isinstance(wanted, str):
+            raise UserCheckFailed(f"the case's `expected` is no text but {quoted(expected)}", check=self.name)
+        got = subject.response.text.strip()
+        if is_same(wanted.strip(), got, ignore_case=self.options.ignore_case):
+            return []
+        message = f"The answer is {quoted(got)}, expected {quoted(wanted.strip())}."
+        return [Finding(message=message, wanted=quoted(wanted.strip()), got=quoted(got))]
+
+    def _wanted(self, expected: Json) -> dict[str, Any]:
+        """Return the expected value of each pointer."""
+        pointers = self.options.pointers or _pointers_of(expected)
+        wanted = {pointer: resolve(expected, pointer) for pointer in pointers}
+        absent = [pointer for pointer, value in wanted.items() if value is MISSING]
+        if absent:
+            message = f"the case's `expected` has no {' and no '.join(absent)}: add it, or drop the check"
+            raise UserCheckFailed(message, check=self.name)
+        if not wanted:
+            message = "the case's `expected` has no fields to compare: add some, or write `expected: text`"
+            raise UserCheckFailed(message, check=self.name)
+        return wanted
+
+    def _of_fields(self, wanted: dict[str, Any], answer: Any) -> list[Finding]:
+        found = [
+            self._of_field(pointer, value, resolve(answer, pointer), answer)
+            for pointer, value in wanted.items()
+        ]
+        return [finding for finding in found if finding]
+
+    def _of_field(self, pointer: str, wanted: Any, got: Any, answer: Any) -> Finding | None:
+        if got is MISSING:
+            return missing(answer, pointer, quoted(wanted))
+        if is_same(wanted, got, ignore_case=self.options.ignore_case, tolerance=self.options.tolerance):
+            return None
+        message = f"{place(pointer)} is {quoted(got)}, expected {quoted(wanted)}."
+        return Finding(pointer=pointer, message=message, wanted=quoted(wanted), got=quoted(got))
+
+
+def _pointers_of(expected: Json) -> tuple[str, ...]:
+    keys = expected if isinstance(expected, dict) else {}
+    return tuple(pointer_to([key]) for key in keys if key not in REFERENCE_KEYS)
+
+
+def _build(name: str, options: ExpectedOptions, folders: Folders) -> ExpectedCheck:
+    return ExpectedCheck(name=name, options=options)
+
+
+EXPECTED = CheckType(
+    name="expected",
+    summary="The answer equals the case's `expected`, field by field or as text (semantic).",
+    options=ExpectedOptions,
+    build=_build,
+    short_forms=({"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}),
+)

@@ -1,0 +1,64 @@
+"""The command `swapgate`: one module a command. Here: how errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+
+from swapgate.errors import ExitCode, SwapgateError, UsageError
+
+_TYPER_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; a user's mistake is a message on stderr, no traceback."""
+    from typer import Abort
+    from typer import TyperException as CommandLineError
+
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        return _run(arguments)
+    except CommandLineError as exc:
+        return _fail(_with_hint(exc), ExitCode.USAGE_ERROR)
+    except UsageError as exc:
+        return _fail(str(exc), ExitCode.USAGE_ERROR)
+    except SwapgateError as exc:
+        return _fail(str(exc), ExitCode.INTERNAL_ERROR)
+    except (KeyboardInterrupt, Abort):
+        return _fail("interrupted", ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        _silence_stdout()
+        return ExitCode.FAILED
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    from swapgate.cli.app import build_command
+
+    code = build_command().main(
+        None if arguments is None else list(arguments), prog_name="swapgate", standalone_mode=False
+    )
+    sys.stdout.flush()
+    if code == _TYPER_INTERRUPTED:
+        raise KeyboardInterrupt
+    return code if isinstance(code, int) else ExitCode.OK
+
+
+def _fail(message: str, code: ExitCode) -> int:
+    sys.stderr.write(f"swapgate: error: {message}\n")
+    return code
+
+
+def _with_hint(exc: Exception) -> str:
+    """Return a command line mistake as one sentence, with the command whose help explains it."""
+    message = exc.format_message() if hasattr(exc, "format_message") else str(exc)
+    context = getattr(exc, "ctx", None)
+    return f"{message} See `{context.command_path} --help`" if context is not None else message
+
+
+def _silence_stdout() -> None:
+    # The interpreter flushes stdout once more at its end, into the pipe that nobody reads.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

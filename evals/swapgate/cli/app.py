@@ -1,0 +1,59 @@
+"""The commands put together."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+import typer
+
+import swapgate
+from swapgate.cli.cache import cache_app
+from swapgate.cli.check import check
+from swapgate.cli.history import history_app
+from swapgate.cli.init import init
+from swapgate.cli.models import models_app
+from swapgate.cli.prompt import prompt_app
+from swapgate.cli.report import report
+from swapgate.cli.schema import schema
+
+
+def build_command() -> Any:
+    """Return the whole command line, ready to be run."""
+    app = typer.Typer(
+        name="swapgate",
+        help="Decide whether one language model may replace another. The suites themselves run under pytest: "
+        "`pytest --model=NAME`.",
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None if os.environ.get("NO_COLOR") else "rich",
+    )
+    app.callback(invoke_without_command=True)(_root)
+    for command in (init, check, report, schema):
+        app.command()(command)
+    for name, group in (
+        ("history", history_app),
+        ("cache", cache_app),
+        ("models", models_app),
+        ("prompt", prompt_app),
+    ):
+        app.add_typer(group, name=name)
+    return typer.main.get_command(app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"swapgate {swapgate.__version__}")
+        raise typer.Exit
+
+
+def _root(
+    context: typer.Context,
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version),
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())

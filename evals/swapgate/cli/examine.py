@@ -1,0 +1,177 @@
+"""Reads a whole workspace and gathers every mistake in it, where a run would stop at the first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+
+from swapgate.engine.trial import relative_path
+from swapgate.engine.workspace import ReadySuite, Workspace
+from swapgate.errors import PromptError, SpecError, UsageError
+from swapgate.judging.judge import load_judges
+from swapgate.reporting.format import count
+from swapgate.spec.locate import pointer_of
+from swapgate.spec.models import ModelSpec
+from swapgate.spec.prompts import render
+from swapgate.spec.source import read_yaml
+
+_YAML = {".yml", ".yaml"}
+
+
+@dataclass(slots=True)
+class Findings:
+    """Every mistake once, in the order found, and how much was read of each kind of thing."""
+
+    mistakes: dict[str, None] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """Note a user's mistake inside the block and go on behind it."""
+        try:
+            yield
+        except UsageError as exc:
+            self.mistakes.setdefault(str(exc))
+
+
+def examine(workspace: Workspace, paths: Sequence[Path]) -> Findings:
+    """Read everything, open the models under test, render every case for every model."""
+    found = Findings()
+    models = _models(workspace, found)
+    prompts = workspace.prompts.names()
+    for name in prompts:
+        with found.noting():
+            workspace.prompts.get(name)
+    judges = _judges(workspace, found)
+    suites = _suites(workspace, paths, found)
+    if workspace.candidates:
+        asyncio.run(_open(workspace, suites, found))
+    for suite in suites:
+        found.mistakes |= dict.fromkeys(_unfilled(suite, models))
+    cases = sum(len(suite.cases) for suite in suites)
+    found.counts |= {
+        "suite": len(suites),
+        "case": cases,
+        "prompt": len(prompts),
+        "judge": judges,
+        "model": len(models),
+    }
+    return found
+
+
+def _models(workspace: Workspace, found: Findings) -> list[ModelSpec]:
+    """Return the models to render for: those under test, or else all of the catalogue."""
+    with found.noting():
+        names = [name for name, _role in workspace.roles()] or workspace.catalogue.names()
+        models = []
+        for name in names:
+            with found.noting():
+                models.append(workspace.model(name))
+        return models
+    return []
+
+
+def _judges(workspace: Workspace, found: Findings) -> int:
+    """Read every judge; return how many there are."""
+    folder = workspace.settings.judges_dir
+    files = sorted(file for file in folder.glob("*") if file.suffix in _YAML)
+    for file in files:
+        with found.noting():
+            judge = load_judges([file.stem], judges_dir=folder)[file.stem]
+            try:
+                workspace.model(judge.spec.model)
+            except SpecError:
+                raise
+            except UsageError as exc:
+                raise read_yaml(file).error(str(exc), "/model") from exc
+    return len(files)
+
+
+def _suites(workspace: Workspace, paths: Sequence[Path], found: Findings) -> list[ReadySuite]:
+    suites = []
+    for file in _suite_files(workspace, paths, found):
+        with found.noting():
+            suites.append(workspace.suite(file))
+    names: dict[str, Path] = {}
+    for suite in suites:
+        first = names.setdefault(suite.name, suite.loaded.path)
+        if first != suite.loaded.path:
+            message = (
+                f"the suite name {suite.name!r} is already taken by {first.name}: give each suite its own"
+            )
+            found.mistakes.setdefault(str(read_yaml(suite.loaded.path).error(message, "/suite")))
+    return suites
+
+
+def _suite_files(workspace: Workspace, paths: Sequence[Path], found: Findings) -> list[Path]:
+    """Return the suite files among the paths, or all; a path that names none is a mistake."""
+    settings = workspace.settings
+    if not paths:
+        return workspace.suite_files(settings.cases_dirs)
+    files: list[Path] = []
+    for path in paths:
+        below = workspace.suite_files([path.absolute()]) if path.exists() else []
+        if not below:
+            folders = ", ".join(relative_path(folder, settings.root) for folder in settings.cases_dirs)
+            found.mistakes.setdefault(f"{path}: no suite there. Suites are YAML files below {folders}")
+        files += below
+    return list(dict.fromkeys(files))
+
+
+async def _open(workspace: Workspace, suites: Sequence[ReadySuite], found: Findings) -> None:
+    """Open every model that a run would ask: that checks providers, addresses and files without a call."""
+    from swapgate.providers.http_client import open_http
+    from swapgate.providers.open import open_provider
+
+    specs: dict[str, ModelSpec] = {}
+    with found.noting():
+        specs = workspace.models_of(suites)
+    async with open_http(concurrency=1, timeout_s=workspace.settings.timeout_s) as http:
+        for name, spec in specs.items():
+            with found.noting():
+                try:
+                    provider = open_provider(spec, http=http, root=workspace.settings.root)
+                except UsageError as exc:
+                    raise _place(exc, workspace, name) from exc
+                await provider.close()
+
+
+def _place(error: UsageError, workspace: Workspace, name: str) -> UsageError:
+    """Point at the model's entry in models.yml, where it has one."""
+    if isinstance(error, SpecError) or name not in workspace.catalogue.models:
+        return error
+    return read_yaml(workspace.settings.models_file).error(str(error), pointer_of(["models", name]))
+
+
+@dataclass(slots=True)
+class _Unfilled:
+    """One reason why a prompt cannot be filled: the first place, and for which cases and models."""
+
+    first: SpecError
+    cases: set[str] = field(default_factory=set)
+    models: set[str] = field(default_factory=set)
+
+    def __str__(self) -> str:
+        others = [count(len(self.cases) - 1, "more case"), count(len(self.models) - 1, "more model")]
+        also = " and ".join(other for other in others if not other.startswith("0 "))
+        return f"{self.first} (also for {also})" if also else str(self.first)
+
+
+def _unfilled(suite: ReadySuite, models: Sequence[ModelSpec]) -> Iterator[str]:
+    """Render every case for every model; yield what cannot be rendered, once a reason."""
+    reasons: dict[str, _Unfilled] = {}
+    for case, model in product(suite.cases, models):
+        placed = case.placed
+        try:
+            render(suite.prompt, model=model, variables=placed.case.input, messages=placed.case.messages)
+        except PromptError as exc:
+            shown = relative_path(placed.path, suite.root)
+            error = SpecError(f"case {placed.case.id!r}: {exc}", path=shown, line=placed.line)
+            reason = reasons.setdefault(str(exc.__cause__ or exc), _Unfilled(first=error))
+            reason.cases.add(placed.case.id)
+            reason.models.add(model.name)
+    yield from map(str, reasons.values())

@@ -1,0 +1,60 @@
+"""Options that many commands share, and what they open."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from swapgate.errors import UsageError
+from swapgate.spec.settings import Settings, resolve_settings
+
+_TABLE = b"[tool.swapgate"
+
+RootOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--root",
+        metavar="DIR",
+        help="The workspace. Default: the nearest folder upward whose pyproject.toml has a table "
+        "tool.swapgate, or else that holds cases/, or else this one.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def open_settings(root: Path | None, **given: Any) -> Settings:
+    """Return the settings of the workspace; `given` are options of the command line."""
+    return resolve_settings(find_root(root), {k: v for k, v in given.items() if v}, os.environ)
+
+
+def find_root(given: Path | None) -> Path:
+    """Return the workspace's folder; UsageError when the given one is none."""
+    if given is not None:
+        if not given.is_dir():
+            raise UsageError(f"--root {str(given)!r} is not a folder")
+        return given.resolve()
+    here = Path.cwd()
+    folders = _upward(here)
+    configured = [folder for folder in folders if _is_configured(folder)]
+    with_cases = [folder for folder in folders if (folder / "cases").is_dir()]
+    return next(iter([*configured, *with_cases]), here)
+
+
+def _upward(start: Path) -> list[Path]:
+    """Return the folder and those above it, up to the top of its git repository."""
+    folders = []
+    for folder in (start, *start.parents):
+        folders.append(folder)
+        if (folder / ".git").exists():
+            break
+    return folders
+
+
+def _is_configured(folder: Path) -> bool:
+    try:
+        return _TABLE in (folder / "pyproject.toml").read_bytes()
+    except OSError:
+        return False

@@ -1,0 +1,36 @@
+"""What commands print: JSON for machines, plain columns for people. No colour: pipes read the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from swapgate.reporting.text import safe_text
+
+
+def print_json(value: Mapping[str, Any] | Sequence[Any]) -> None:
+    """Print the value as indented JSON in ASCII, which every terminal encoding can carry."""
+    typer.echo(json.dumps(value, indent=2))
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows as columns that are as wide as their widest cell."""
+    cells = [list(header), *([safe_text(cell) for cell in row] for row in rows)]
+    widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
+    for row in cells:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def shown(path: Path, start: Path | None = None) -> str:
+    """Return the path as seen from the working directory (or `start`) when it lies below it."""
+    start = start or Path.cwd()
+    return path.relative_to(start).as_posix() if path.is_relative_to(start) else str(path)
+
+
+def warn(message: str) -> None:
+    """Print a warning on stderr."""
+    typer.echo(f"swapgate: warning: {message}", err=True)

@@ -1,0 +1,54 @@
+"""`swapgate report`: the reports of a stored run, made again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from swapgate.cli.options import JsonOption, RootOption, open_settings
+from swapgate.cli.output import print_json, shown
+
+
+def report(
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN", help="A run's id, the beginning of one, `latest`, or the path of a report.json."
+        ),
+    ],
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format", metavar="FORMAT", help="json, md, html or a package's own; repeat for several."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where to write. Default: reports/RUN.")
+    ] = None,
+    *,
+    root: RootOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a stored run's reports again and say what the gate decides. Exits with 0 whatever that is."""
+    from swapgate.cli.stored import open_run
+    from swapgate.reporting import write_reports
+    from swapgate.reporting.reasons import GATE_WORDS
+    from swapgate.reporting.text import safe_text
+
+    settings = open_settings(root)
+    outcome = open_run(run, settings)
+    wanted = formats or [name for name in settings.reports if name != "none"]
+    paths = write_reports(outcome, out or settings.reports_dir / outcome.run.id, wanted)
+    if as_json:
+        gate = {
+            "answer": outcome.gate.answer,
+            "reason": outcome.gate.reason,
+            "exit_code": int(outcome.gate.exit_code),
+        }
+        print_json({"run": outcome.run.id, "reports": [str(path) for path in paths], "gate": gate})
+        return
+    for path in paths:
+        typer.echo(f"report: {shown(path)}")
+    typer.echo(f"gate: {GATE_WORDS[outcome.gate.answer]}  {safe_text(outcome.gate.reason)}")

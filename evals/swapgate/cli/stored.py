@@ -1,0 +1,32 @@
+"""A stored run concluded again: its trials, and those of the stored baseline that it was compared with."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from swapgate.analysis.outcome import RunOutcome, conclude
+from swapgate.cli.output import warn
+from swapgate.errors import UsageError
+from swapgate.recorder import load_run
+from swapgate.records import Run, Trial
+from swapgate.spec.settings import Settings
+
+
+def open_run(name: str, settings: Settings) -> RunOutcome:
+    """Return what a run says: by its id, the beginning of one, `latest`, or the path of a report.json."""
+    run, trials = load_run(name, settings)
+    return conclude(run, [*trials, *_baseline(run, trials, settings)])
+
+
+def _baseline(run: Run, trials: list[Trial], settings: Settings) -> list[Trial]:
+    """Return the baseline's trials when they belong to another stored run, named `MODEL@RUN`."""
+    _model, _at, baseline_run = (run.baseline or "").rpartition("@")
+    if not baseline_run or any(trial.role == "baseline" for trial in trials):
+        return []
+    try:
+        _run, stored = load_run(baseline_run, settings)
+    except UsageError as exc:
+        warn(f"without its baseline {run.baseline}: {exc}")
+        return []
+    label = str(run.baseline)
+    return [replace(trial, model=label, role="baseline") for trial in stored if trial.role == "candidate"]

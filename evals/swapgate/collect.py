@@ -1,0 +1,109 @@
+"""YAML files to pytest items: one item a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from swapgate.engine.workspace import Job
+from swapgate.errors import UsageError
+from swapgate.records import Trial
+from swapgate.reporting.explain import explain_trial
+
+if TYPE_CHECKING:
+    from swapgate.session import SwapgateSession
+
+
+class Miss(Exception):
+    """A trial whose answer is wrong, in structure or meaning. The gate, not the miss, fails the session."""
+
+
+class TrialErrored(Exception):
+    """A trial without a result."""
+
+
+class SuiteFile(pytest.File):
+    """One suite."""
+
+    swapgate: SwapgateSession
+
+    def collect(self) -> Iterator[CaseItem]:
+        """Yield the suite's trials; a mistake in the file is an error of collection, without a traceback."""
+        try:
+            suite = self.swapgate.workspace.suite(self.path)
+        except UsageError as exc:
+            raise self.CollectError(str(exc)) from exc
+        for job in self.swapgate.workspace.jobs(suite):
+            name = self._name(job)
+            # As text: built from the name, the id would not know its brackets and --lf would not find it again.
+            yield CaseItem.from_parent(self, name=name, nodeid=f"{self.nodeid}::{name}", job=job)
+
+    def _name(self, job: Job) -> str:
+        repeat = f"#{job.repeat}" if self.swapgate.settings.repeats > 1 else ""
+        return f"{job.case.placed.case.id}[{job.model}{repeat}]"
+
+
+class CaseItem(pytest.Item):
+    """One trial: waits for the engine's record and reports it."""
+
+    parent: SuiteFile
+
+    def __init__(self, *, job: Job, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.job = job
+        self.trial: Trial | None = None
+        for tag in job.case.placed.case.tags:
+            self.config.stash[TAGS].register(self.config, tag)
+            self.add_marker(tag)
+        self.extra_keyword_matches.update(job.case.placed.case.tags)
+
+    def runtest(self) -> None:
+        """Wait for the trial; raise Miss or TrialErrored for a candidate's, never for the baseline's."""
+        self.trial = self.parent.swapgate.wait(self.job)
+        self.user_properties.extend(_facts(self.trial))
+        if self.trial.role == "baseline":
+            return
+        if self.trial.outcome == "errored":
+            raise TrialErrored
+        if self.trial.outcome == "missed":
+            raise Miss
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Explain a miss or an error in a few lines; anything else is a bug and shows its traceback."""
+        if self.trial is not None and isinstance(excinfo.value, (Miss, TrialErrored)):
+            return "\n".join(explain_trial(self.trial))
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Point at the case's own line."""
+        placed = self.job.case.placed
+        return placed.path, placed.line - 1, f"{self.job.suite.name}::{self.name}"
+
+    def is_prefetched(self) -> bool:
+        """Whether the engine may run ahead with this trial: not when pytest may skip it."""
+        return not any(self.get_closest_marker(mark) for mark in ("skip", "skipif", "xfail"))
+
+
+def _facts(trial: Trial) -> list[tuple[str, object]]:
+    """Return the scalars of a trial that JUnit shows as properties."""
+    facts = {"model": trial.model, "structural": trial.structural_passed, "semantic": trial.semantic_passed}
+    return [(name, str(value).lower()) for name, value in facts.items() if value is not None]
+
+
+class TagRegistry:
+    """Declares each tag as a marker once, so that `-m` takes it under --strict-markers."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def register(self, config: pytest.Config, tag: str) -> None:
+        """Declare a tag."""
+        if tag not in self._known:
+            self._known.add(tag)
+            config.addinivalue_line("markers", f"{tag}: a tag of swapgate's cases")
+
+
+TAGS = pytest.StashKey[TagRegistry]()

@@ -1,0 +1,207 @@
+"""The engine: one event loop in one thread that runs ahead while somebody consumes its trials in order."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
+from typing import Self
+
+import httpx
+
+from swapgate.cache import ResponseCache
+from swapgate.engine.ask import Asker, OpenModel
+from swapgate.engine.limits import Pace, Slots
+from swapgate.engine.trial import blank_trial, run_trial
+from swapgate.engine.workspace import Job
+from swapgate.errors import ErrorKind, SwapgateError
+from swapgate.providers.http_client import open_http
+from swapgate.providers.open import open_provider
+from swapgate.records import Trial, TrialError
+from swapgate.spec.models import ModelSpec
+from swapgate.spec.settings import Settings
+
+_CLOSE_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far the engine is."""
+
+    planned: int
+    finished: int
+    in_flight: int
+    calls: int
+    cost_usd: float
+
+
+class Engine:
+    """Runs trials in a background thread. Use as a context manager; leaving it cancels what is not finished.
+
+    `share` is the number of processes that run the same session (xdist): limits are divided by it.
+    `window` bounds how many trials run ahead of the consumer (None: no bound).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        models: Mapping[str, ModelSpec],
+        cache: ResponseCache,
+        *,
+        share: int = 1,
+        window: int | None = None,
+    ) -> None:
+        self._settings = settings
+        self._models = models
+        self._cache = cache
+        self._share = share
+        self._window = window
+        self._pending: deque[Job] = deque()
+        self._results: dict[int, Future[Trial]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._planned = self._finished = self._consumed = self._started = 0
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run_loop, name="swapgate-engine", daemon=True)
+        self._is_ready = threading.Event()
+        self._failure: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._is_ready.wait()
+        if self._failure is not None:
+            self._thread.join()
+            raise self._failure
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._loop.call_soon_threadsafe(self._stopped.set)
+        self._thread.join(_CLOSE_TIMEOUT_S)
+
+    def plan(self, jobs: Iterable[Job]) -> None:
+        """Queue trials; those already queued are left alone."""
+        new = [job for job in jobs if id(job) not in self._results]
+        for job in new:
+            self._results[id(job)] = Future()
+        self._planned += len(new)
+        self._loop.call_soon_threadsafe(self._enqueue, new)
+
+    def result(self, job: Job, *, timeout_s: float) -> Trial | None:
+        """Return the trial of a planned job and forget it; None when it is not finished within the time."""
+        try:
+            trial = self._results[id(job)].result(timeout_s)
+        except FutureTimeoutError:
+            return None
+        del self._results[id(job)]
+        self._loop.call_soon_threadsafe(self._count_consumed)
+        return trial
+
+    def unconsumed(self) -> Iterator[Trial]:
+        """Yield the finished trials that nobody asked for: an interrupted session stores them."""
+        for future in self._results.values():
+            if future.done() and not future.cancelled():
+                yield future.result()
+
+    def progress(self) -> Progress:
+        """Return how far the engine is."""
+        spent = self._asker.spent
+        return Progress(
+            planned=self._planned,
+            finished=self._finished,
+            in_flight=self._slots.in_flight,
+            calls=spent.calls,
+            cost_usd=spent.cost_usd,
+        )
+
+    def _run_loop(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._serve())
+        except BaseException as exc:
+            self._failure = exc
+        finally:
+            self._is_ready.set()
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        """Open everything, run until stopped, cancel what is left, close everything."""
+        self._stopped = asyncio.Event()
+        per_process = max(1, self._settings.concurrency // self._share)
+        self._slots = Slots(
+            per_process, model_calls_left=lambda: len(self._pending) + self._slots.waiting_model_calls
+        )
+        async with open_http(concurrency=per_process, timeout_s=self._settings.timeout_s) as http:
+            opened = self._open_models(http)
+            self._asker = Asker(
+                opened,
+                cache=self._cache,
+                mode=self._settings.cache,
+                slots=self._slots,
+                retries=self._settings.retries,
+                jitter=random.Random(),  # noqa: S311 - spreads retries, decides nothing
+            )
+            try:
+                self._is_ready.set()
+                await self._stopped.wait()
+            finally:
+                await self._close(opened)
+
+    def _open_models(self, http: httpx.AsyncClient) -> dict[str, OpenModel]:
+        return {
+            name: OpenModel(
+                spec=spec,
+                provider=open_provider(spec, http=http, root=self._settings.root),
+                pace=Pace(spec.limits, share=self._share),
+            )
+            for name, spec in self._models.items()
+        }
+
+    async def _close(self, opened: Mapping[str, OpenModel]) -> None:
+        self._pending.clear()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._asker.close()
+        await asyncio.gather(*(model.provider.close() for model in opened.values()), return_exceptions=True)
+
+    def _enqueue(self, jobs: list[Job]) -> None:
+        self._pending.extend(jobs)
+        self._pump()
+
+    def _count_consumed(self) -> None:
+        self._consumed += 1
+        self._pump()
+
+    def _pump(self) -> None:
+        """Start trials while a call of theirs would find a slot soon, and the consumer is near enough."""
+        while self._pending and self._slots.waiting_model_calls < self._slots.size and self._is_near():
+            job = self._pending.popleft()
+            task = self._loop.create_task(self._run(job))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            self._started += 1
+            if self._started % self._slots.size == 0:
+                self._loop.call_soon(self._pump)
+                return
+
+    def _is_near(self) -> bool:
+        return self._window is None or self._started - self._consumed < self._window
+
+    async def _run(self, job: Job) -> None:
+        """Run one trial to its record: the task boundary, where a bug becomes a recorded error."""
+        try:
+            trial = await run_trial(job, models=self._models, asker=self._asker)
+        except SwapgateError as exc:
+            trial = blank_trial(job, TrialError(kind=ErrorKind.INTERNAL, message=str(exc)))
+        except Exception as exc:
+            message = f"{type(exc).__name__}: {exc} (a bug in swapgate: please report it)"
+            trial = blank_trial(job, TrialError(kind=ErrorKind.INTERNAL, message=message))
+        self._finished += 1
+        future = self._results.get(id(job))
+        if future is not None and not future.done():
+            future.set_result(trial)
+        self._pump()

@@ -1,0 +1,186 @@
+"""One trial: render, ask, check, judge; whatever happens ends as a record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from swapgate.checks import Subject
+from swapgate.checks.build import UserCheckFailed, run_checks
+from swapgate.engine.workspace import Job
+from swapgate.errors import ErrorKind, ProviderError, RecordingMissing
+from swapgate.judging.judge import Ask as AskJudge
+from swapgate.judging.judge import Judge
+from swapgate.records import Answer, CheckResult, Request, Trial, TrialError, Verdict
+from swapgate.spec.models import ModelSpec
+from swapgate.spec.prompts import PromptError, Rendered, render
+
+
+class Ask(Protocol):
+    """Answers a request by the name of a model; see engine.ask.Asker."""
+
+    async def ask(self, model: str, request: Request, *, is_judge: bool = False) -> Answer:
+        """Return the answer, or raise ProviderError or RecordingMissing."""
+        ...
+
+
+async def run_trial(job: Job, *, models: Mapping[str, ModelSpec], asker: Ask) -> Trial:
+    """Return the record of one trial. Never raises but for cancellation: errors are part of the record."""
+    trial = blank_trial(job)
+    try:
+        rendered = _render(job, models[job.model])
+    except PromptError as exc:
+        return replace(trial, error=TrialError(kind=ErrorKind.PROMPT, message=str(exc)))
+    trial = replace(trial, messages=rendered.messages, prompt_hash=rendered.hash)
+    try:
+        answer = await asker.ask(job.model, _request(job, models[job.model], rendered))
+    except RecordingMissing as exc:
+        return replace(trial, error=TrialError(kind=ErrorKind.MISSING_RECORDING, message=str(exc)))
+    except ProviderError as exc:
+        return await _with_fallback(trial, job, models=models, asker=asker, error=exc)
+    return await _scored(replace(trial, answer=answer), job, models=models, asker=asker)
+
+
+async def _scored(trial: Trial, job: Job, *, models: Mapping[str, ModelSpec], asker: Ask) -> Trial:
+    """Return the trial with its checks run and its judges asked."""
+    try:
+        trial = replace(trial, checks=_checked(trial, job))
+    except UserCheckFailed as exc:
+        return replace(
+            trial, error=TrialError(kind=ErrorKind.USER_CODE, message=str(exc), source=f"check:{exc.check}")
+        )
+    for judge in job.case.judges:
+        trial = await _judged(trial, job, judge, _judge_ask(models, asker))
+        if trial.error is not None:
+            break
+    return trial
+
+
+def _checked(trial: Trial, job: Job) -> tuple[CheckResult, ...]:
+    assert trial.answer is not None
+    return run_checks(
+        job.case.checks,
+        Subject(
+            response=trial.answer.response,
+            expected=trial.expected,
+            variables=job.case.placed.case.input,
+            cost_usd=trial.answer.cost_usd,
+        ),
+    )
+
+
+async def _judged(trial: Trial, job: Job, judge: Judge, ask: AskJudge) -> Trial:
+    """Return the trial with one more verdict, and with an error when there is none to be had."""
+    assert trial.answer is not None
+    when = judge.spec.when or job.suite.loaded.suite.judge_when
+    if when == "structure_passes" and not trial.structural_passed:
+        verdict = judge.skipped("the structure failed, so the meaning was not judged")
+        return replace(trial, verdicts=(*trial.verdicts, verdict))
+    source = f"judge:{judge.spec.judge}"
+    try:
+        verdict = await judge.judge(
+            variables=job.case.placed.case.input,
+            messages=job.case.placed.case.messages,
+            expected=trial.expected,
+            response=trial.answer.response,
+            ask=ask,
+            suite=trial.suite,
+            case=trial.case,
+            repeat=trial.repeat,
+        )
+    except RecordingMissing as exc:
+        error = TrialError(kind=ErrorKind.MISSING_RECORDING, message=str(exc), source=source)
+        return replace(trial, error=error)
+    error_or_none = _verdict_error(verdict, source)
+    return replace(trial, verdicts=(*trial.verdicts, verdict), error=error_or_none)
+
+
+def _judge_ask(models: Mapping[str, ModelSpec], asker: Ask) -> AskJudge:
+    """Return how a judge asks its model: the catalogue's parameters under the judge's, `unset` taken out."""
+
+    async def ask(model: str, request: Request) -> Answer:
+        spec = models[model]
+        params = {k: v for k, v in {**spec.params, **request.params}.items() if k not in spec.unset}
+        return await asker.ask(model, replace(request, model=spec.model, params=params), is_judge=True)
+
+    return ask
+
+
+def _verdict_error(verdict: Verdict, source: str) -> TrialError | None:
+    if verdict.status != "error":
+        return None
+    return TrialError(kind=ErrorKind.JUDGE, message=verdict.reason, source=source)
+
+
+async def _with_fallback(
+    trial: Trial, job: Job, *, models: Mapping[str, ModelSpec], asker: Ask, error: ProviderError
+) -> Trial:
+    """Return the errored trial; where a fallback answers, with its answer kept as such: it does not count."""
+    trial = replace(trial, error=TrialError(kind=error.kind, message=str(error)))
+    name = models[job.model].fallback
+    tried = {job.model}
+    while name is not None and name not in tried:
+        tried.add(name)
+        try:
+            rendered = _render(job, models[name])
+            answer = await asker.ask(name, _request(job, models[name], rendered))
+        except (ProviderError, RecordingMissing, PromptError):
+            name = models[name].fallback
+            continue
+        return _fallen_back(trial, replace(answer, is_fallback=True, fallback_reason=str(error)))
+    return trial
+
+
+def _fallen_back(trial: Trial, answer: Answer) -> Trial:
+    assert trial.error is not None
+    message = (
+        f"{trial.error.message} (the fallback {answer.model} answered; that does not count for {trial.model})"
+    )
+    return replace(trial, answer=answer, error=replace(trial.error, message=message))
+
+
+def blank_trial(job: Job, error: TrialError | None = None) -> Trial:
+    """Return the record of a trial of which nothing is known yet, or only why it failed."""
+    placed = job.case.placed
+    return Trial(
+        suite=job.suite.name,
+        case=placed.case.id,
+        model=job.model,
+        repeat=job.repeat,
+        role=job.role,
+        path=relative_path(placed.path, job.suite.root),
+        line=placed.line,
+        tags=placed.case.tags,
+        cluster=placed.case.cluster,
+        prompt=job.suite.prompt.prompt if job.suite.prompt else None,
+        expected=placed.case.expected,
+        error=error,
+    )
+
+
+def relative_path(path: Path, root: Path) -> str:
+    """Return the path as seen from the workspace: records never carry the machine's own paths."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+
+
+def _render(job: Job, model: ModelSpec) -> Rendered:
+    case = job.case.placed.case
+    return render(job.suite.prompt, model=model, variables=case.input, messages=case.messages)
+
+
+def _request(job: Job, model: ModelSpec, rendered: Rendered) -> Request:
+    case = job.case.placed.case
+    return Request(
+        model=model.model,
+        messages=rendered.messages,
+        params=rendered.params,
+        output_schema=job.suite.decoding_schema if rendered.output == "schema" else None,
+        json_mode=rendered.output == "json",
+        tools=job.suite.loaded.suite.tools,
+        variables=case.input,
+        repeat=job.repeat,
+        suite=job.suite.name,
+        case=case.id,
+    )

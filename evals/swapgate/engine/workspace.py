@@ -1,0 +1,220 @@
+"""A workspace opened: suites made ready to run, with every mistake in them found before the first call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from swapgate.checks import Check
+from swapgate.checks.build import CheckOptionsError, build_checks, decoding_schema, finish_check
+from swapgate.errors import SpecError, UsageError
+from swapgate.judging.judge import Judge, load_judges
+from swapgate.providers.open import missing_key
+from swapgate.records import Json, TrialRole
+from swapgate.spec.models import Catalogue, ModelSpec, read_catalogue
+from swapgate.spec.prompts import Prompt, PromptLibrary, inline_prompt
+from swapgate.spec.read_suites import is_fragment, read_suite
+from swapgate.spec.settings import Settings
+from swapgate.spec.source import read_yaml
+from swapgate.spec.suite import InlinePrompt, LoadedSuite, PlacedCase
+
+_SUFFIXES = {".yml", ".yaml"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadyCase:
+    """One case with its checks and judges, those of its suite included."""
+
+    placed: PlacedCase
+    checks: tuple[Check, ...]
+    judges: tuple[Judge, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadySuite:
+    """One suite, ready to run; `decoding_schema` is what a prompt with `output: schema` asks for."""
+
+    root: Path
+    loaded: LoadedSuite
+    prompt: Prompt | None
+    decoding_schema: Mapping[str, Json] | None
+    cases: tuple[ReadyCase, ...]
+
+    @property
+    def name(self) -> str:
+        """The suite's name."""
+        return self.loaded.suite.suite
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One trial to run."""
+
+    suite: ReadySuite
+    case: ReadyCase
+    model: str
+    repeat: int
+    role: TrialRole
+
+
+class Workspace:
+    """The files of one workspace, read once. Every method raises UsageError for a mistake in them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.prompts = PromptLibrary(settings.prompts_dir)
+        self._judges: dict[str, Judge] = {}
+        self._suites: dict[Path, ReadySuite] = {}
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The models of `config/models.yml`."""
+        return read_catalogue(self.settings.models_file)
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """The models under test."""
+        return self.settings.models
+
+    @cached_property
+    def baseline_model(self) -> str | None:
+        """The baseline when it names a model to run beside; None when it names a stored run."""
+        name = self.settings.baseline
+        return name if name is not None and (name in self.catalogue.names() or ":" in name) else None
+
+    def roles(self) -> list[tuple[str, TrialRole]]:
+        """Return every model that answers cases, the baseline first."""
+        roles: list[tuple[str, TrialRole]] = [(name, "candidate") for name in dict.fromkeys(self.candidates)]
+        if self.baseline_model is not None:
+            if self.baseline_model in self.candidates:
+                raise UsageError(
+                    f"--baseline={self.baseline_model} is also the model under test: name another one"
+                )
+            roles.insert(0, (self.baseline_model, "baseline"))
+        return roles
+
+    def model(self, name: str) -> ModelSpec:
+        """Return the model of this name."""
+        return self.catalogue.resolve(name)
+
+    def suite_files(self, paths: Iterable[Path]) -> list[Path]:
+        """Return the suite files among and below the paths, sorted; fragments are left out."""
+        found: set[Path] = set()
+        for path in paths:
+            files = path.rglob("*") if path.is_dir() else [path]
+            found.update(f for f in files if self.is_suite_file(f))
+        return sorted(found)
+
+    def is_suite_file(self, path: Path) -> bool:
+        """Whether the path is a YAML file in the cases directories and no fragment of another suite."""
+        return path.suffix in _SUFFIXES and self.is_in_cases(path) and not is_fragment(path)
+
+    def is_in_cases(self, path: Path) -> bool:
+        """Whether the path lies below one of the cases directories."""
+        return any(path.is_relative_to(folder) for folder in self.settings.cases_dirs)
+
+    def suite(self, path: Path) -> ReadySuite:
+        """Return the suite of a file, ready to run."""
+        if path not in self._suites:
+            self._suites[path] = self._ready(path)
+        return self._suites[path]
+
+    def opened_suites(self) -> list[ReadySuite]:
+        """Return the suites read so far."""
+        return list(self._suites.values())
+
+    def jobs(self, suite: ReadySuite) -> list[Job]:
+        """Return every trial of a suite, case by case, the models side by side within a case."""
+        return [
+            Job(suite=suite, case=case, model=model, repeat=repeat, role=role)
+            for case in suite.cases
+            for repeat in range(1, self.settings.repeats + 1)
+            for model, role in self.roles()
+        ]
+
+    def models_of(self, suites: Iterable[ReadySuite]) -> dict[str, ModelSpec]:
+        """Return every model that a run of these suites may ask: under test, baseline, judges, fallbacks."""
+        names = [name for name, _role in self.roles()]
+        judges = {judge.spec.model for suite in suites for case in suite.cases for judge in case.judges}
+        specs = {name: self.model(name) for name in (*names, *sorted(judges))}
+        for name in names:
+            specs |= {fallback.name: fallback for fallback in self.catalogue.fallbacks(specs[name])}
+        return specs
+
+    def require_keys(self, specs: Mapping[str, ModelSpec]) -> None:
+        """Refuse to start when a model that will be asked has no key in the environment."""
+        missing = [
+            (name, variable) for name, spec in specs.items() if (variable := missing_key(spec)) is not None
+        ]
+        if missing:
+            raise UsageError("\n".join(_no_key(name, variable) for name, variable in missing))
+
+    def _ready(self, path: Path) -> ReadySuite:
+        loaded = read_suite(path, root=self.settings.root)
+        checks = self._suite_checks(loaded)
+        return ReadySuite(
+            root=self.settings.root,
+            loaded=loaded,
+            prompt=self._prompt(loaded),
+            decoding_schema=decoding_schema(checks),
+            cases=tuple(self._ready_case(loaded, placed, checks) for placed in loaded.cases),
+        )
+
+    def _ready_case(self, loaded: LoadedSuite, placed: PlacedCase, checks: Sequence[Check]) -> ReadyCase:
+        own = self._case_checks(placed, taken=[check.name for check in checks])
+        names = dict.fromkeys((*loaded.suite.judges, *placed.case.judges))
+        return ReadyCase(
+            placed=placed, checks=(*checks, *own), judges=self._named_judges(tuple(names), loaded)
+        )
+
+    def _suite_checks(self, loaded: LoadedSuite) -> tuple[Check, ...]:
+        folder, root = loaded.path.parent, self.settings.root
+        try:
+            return (finish_check(), *build_checks(loaded.suite.checks, base=folder, root=root))
+        except CheckOptionsError as error:
+            pointer = f"/checks/{error.index}{error.pointer}"
+            raise read_yaml(loaded.path).error(str(error), pointer) from error
+
+    def _case_checks(self, placed: PlacedCase, *, taken: Sequence[str]) -> tuple[Check, ...]:
+        folder, root = placed.path.parent, self.settings.root
+        try:
+            return tuple(build_checks(placed.case.checks, base=folder, root=root, taken=taken))
+        except CheckOptionsError as error:
+            message = f"in case {placed.case.id!r}: {error}"
+            raise SpecError(message, path=placed.path, line=placed.line) from error
+
+    def _prompt(self, loaded: LoadedSuite) -> Prompt | None:
+        written = loaded.suite.prompt
+        if isinstance(written, InlinePrompt):
+            return inline_prompt(written, name=loaded.suite.suite)
+        if written is None:
+            return None
+        try:
+            return self.prompts.get(written)
+        except UsageError as error:
+            raise self._place(error, loaded, "/prompt") from error
+
+    def _named_judges(self, names: tuple[str, ...], loaded: LoadedSuite) -> tuple[Judge, ...]:
+        unknown = [name for name in names if name not in self._judges]
+        if unknown:
+            try:
+                self._judges.update(load_judges(unknown, judges_dir=self.settings.judges_dir))
+                for name in unknown:
+                    self.model(self._judges[name].spec.model)
+            except UsageError as error:
+                raise self._place(error, loaded, "/judges") from error
+        return tuple(self._judges[name] for name in names)
+
+    @staticmethod
+    def _place(error: UsageError, loaded: LoadedSuite, pointer: str) -> UsageError:
+        """Say where the name was used, unless the error already names a place of its own."""
+        return error if isinstance(error, SpecError) else read_yaml(loaded.path).error(str(error), pointer)
+
+
+def _no_key(name: str, variable: str) -> str:
+    return (
+        f"model {name!r} needs the environment variable {variable}, which is not set. "
+        "Nothing was called. With --replay recorded responses are used and no key is needed"
+    )

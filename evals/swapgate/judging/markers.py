@@ -1,0 +1,45 @@
+"""The markers around text that a judge must read as data, and never as instructions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from swapgate.records import Json, content_hash
+
+CODE_LENGTH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Markers:
+    """A begin and an end that share a code which the text between them cannot contain."""
+
+    code: str
+
+    @classmethod
+    def of(cls, *content: Json) -> Markers:
+        """Derive the code from the call's content: new for every answer, the same when a call is repeated.
+
+        No text contains its own hash, so an answer cannot close its own markers; and equal calls stay
+        equal, so that the cache and a replay find them.
+        """
+        return cls(content_hash(list(content))[:CODE_LENGTH])
+
+    @property
+    def begin(self) -> str:
+        """The line before the text."""
+        return f"<<<BEGIN {self.code}>>>"
+
+    @property
+    def end(self) -> str:
+        """The line after the text."""
+        return f"<<<END {self.code}>>>"
+
+    def without(self, text: str) -> str:
+        """Return the text with every occurrence of the code removed, also those that a removal makes."""
+        while self.code in text:
+            text = text.replace(self.code, "")
+        return text
+
+    def around(self, text: str) -> str:
+        """Return the text between the markers."""
+        return f"{self.begin}\n{self.without(text)}\n{self.end}"

@@ -1,0 +1,155 @@
+"""A judge's reply, read strictly: one JSON object of the asked shape, or no score at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
+
+from swapgate.checks.json_reading import JsonKind, JsonReading, read_json
+from swapgate.judging.evidence import checked_quotes
+from swapgate.judging.shape import Shape
+from swapgate.records import Answer, JudgeSample, Response, SampleStatus
+from swapgate.spec.judges import Criterion
+
+POINTS = {"pass": 1.0, "fail": 0.0}
+NO_ANSWERS = {"refusal", "content_filter"}
+LONGEST_SHOWN = 60
+NOT_ONE_OBJECT: Mapping[JsonKind, str] = {
+    "prose_before": "there is text before the JSON object",
+    "prose_after": "there is text after the JSON object",
+    "prose_around": "there is text around the JSON object",
+    "truncated": "the JSON object does not end",
+    "several": "there is more than one JSON value",
+    "invalid": "it is not valid JSON",
+    "no_json": "there is no JSON object in it",
+    "empty": "it is empty",
+}
+
+
+class UnusableError(Exception):
+    """A reply that gives no score: what it counts as, and what is wrong with it."""
+
+    def __init__(self, status: SampleStatus, problem: str) -> None:
+        self.status: SampleStatus = status
+        self.problem = problem
+        super().__init__(problem)
+
+
+class ReplyReader:
+    """Reads the replies to one kind of call."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        self._model = _reply_model(shape)
+
+    def read(self, answer: Answer, *, output: str) -> JudgeSample:
+        """Return what a reply says of `output`, the judged answer; never raise for what a model can write."""
+        criterion = next(iter(self.shape.criteria)) if len(self.shape.criteria) == 1 else None
+        sample = JudgeSample(status="valid", raw=answer.response.text, criterion=criterion, answer=answer)
+        try:
+            reply = self._reply(answer.response)
+            scores = self._scores(reply)
+        except UnusableError as exc:
+            return replace(sample, status=exc.status, problem=exc.problem)
+        return replace(
+            sample,
+            scores=scores,
+            reasoning=reply.get("reasoning", ""),
+            evidence=checked_quotes(reply.get("evidence", ()), output),
+        )
+
+    def _reply(self, response: Response) -> Mapping[str, Any]:
+        _check_complete(response)
+        try:
+            return self._model.model_validate(_one_object(response.text)).model_dump(by_alias=True)
+        except ValidationError as exc:
+            raise UnusableError("unparseable", _problems(exc)) from exc
+
+    def _scores(self, reply: Mapping[str, Any]) -> dict[str, float]:
+        """Return the score of each criterion; one that the judge cannot assess has none."""
+        scores: dict[str, float] = {}
+        for key, name in self.shape.keys.items():
+            said, scale = reply[key], self.shape.criteria[name].scale
+            if scale is None:
+                scores |= {name: POINTS[said]} if said in POINTS else {}
+                continue
+            if not scale[0] <= said <= scale[1]:
+                raise UnusableError(
+                    "off_scale", f"{key} is {said}, outside the scale of {scale[0]} to {scale[1]}"
+                )
+            scores[name] = float(said)
+        return scores
+
+
+def _check_complete(response: Response) -> None:
+    if response.finish_reason in NO_ANSWERS:
+        raise UnusableError("refused", f"the judge refused (finish reason {response.finish_reason})")
+    if response.finish_reason == "length":
+        raise UnusableError("truncated", "it was cut off at the token limit (max_tokens)")
+    if not response.text.strip():
+        raise UnusableError("empty", "it is empty")
+
+
+def _one_object(text: str) -> Mapping[str, Any]:
+    """Return the object that is the whole text, bare or in one fence.
+
+    Whoever picks one of two verdicts, or of a key written twice, gives a verdict of his own.
+    """
+    reading = read_json(text)
+    if reading.kind not in {"bare", "fenced"}:
+        detail = f" ({reading.problem})" if reading.problem else ""
+        raise UnusableError("unparseable", NOT_ONE_OBJECT[reading.kind] + detail)
+    if fault := _fault(reading):
+        raise UnusableError("unparseable", fault)
+    if not isinstance(reading.recovered, dict):
+        raise UnusableError("unparseable", f"it is a JSON {type(reading.recovered).__name__}, not an object")
+    return reading.recovered
+
+
+def _fault(reading: JsonReading) -> str:
+    """Return what a strict parser would not let pass, an empty string for nothing."""
+    if reading.duplicate_keys:
+        return f"{reading.duplicate_keys[0]!r} occurs twice"
+    if reading.non_finite:
+        return f"{reading.non_finite[0]!r} is not a finite number"
+    return "a text in it holds half a character (a lone surrogate)" if reading.has_lone_surrogates else ""
+
+
+def _reply_model(shape: Shape) -> type[BaseModel]:
+    """Return the model of the reply. Scores go by alias: a criterion may be named like a pydantic method."""
+    fields: dict[str, Any] = {}
+    if shape.has_evidence:
+        fields["evidence"] = (list[str], ...)
+    if shape.has_reasoning:
+        fields["reasoning"] = (str, ...)
+    for place, (key, name) in enumerate(shape.keys.items()):
+        fields[f"score_{place}"] = (_score_type(shape.criteria[name]), Field(alias=key))
+    return create_model("JudgeReply", __config__=ConfigDict(extra="forbid", strict=True), **fields)
+
+
+def _score_type(criterion: Criterion) -> Any:
+    if criterion.scale is None:
+        return Literal["pass", "fail", "cannot_assess"]
+    return Annotated[int, BeforeValidator(_whole)]
+
+
+def _whole(value: object) -> object:
+    """Return 4.0 as 4; leave everything else to the strict reading."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _problems(error: ValidationError) -> str:
+    return "; ".join(_problem(e["loc"], e["type"], e["msg"], e["input"]) for e in error.errors()[:3])
+
+
+def _problem(loc: tuple[int | str, ...], kind: str, message: str, got: object) -> str:
+    where = ".".join(str(part) for part in loc) or "the reply"
+    if kind == "missing":
+        return f"{where!r} is missing"
+    if kind == "extra_forbidden":
+        return f"{where!r} was not asked for"
+    shown = repr(got)
+    return f"{where}: {message[:1].lower()}{message[1:]}, got {shown[:LONGEST_SHOWN]}"

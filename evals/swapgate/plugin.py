@@ -1,0 +1,131 @@
+"""The pytest plugin: options, and the one question whether this session has anything to do with swapgate.
+
+Imports the standard library and pytest only: a repository that does not use swapgate pays nothing for it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    pass
+
+SESSION: pytest.StashKey[SwapgateSession] = pytest.StashKey()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options; each is also a key of [tool.swapgate] and a variable SWAPGATE_*."""
+    group = parser.getgroup("swapgate", "swapgate: evaluate and gate language models")
+    add = group.addoption
+    add(
+        "--model",
+        dest="swapgate_model",
+        action="append",
+        metavar="NAME",
+        help="model under test: a name of config/models.yml or provider:model; repeat for several",
+    )
+    add(
+        "--baseline",
+        dest="swapgate_baseline",
+        metavar="NAME",
+        help="compare with a model (run beside), a stored run, `latest`, or a report.json",
+    )
+    add("--repeats", dest="swapgate_repeats", type=int, metavar="K", help="trials of each case (default 1)")
+    add(
+        "--concurrency",
+        dest="swapgate_concurrency",
+        type=int,
+        metavar="N",
+        help="calls in flight at once (default 16)",
+    )
+    add(
+        "--live",
+        dest="swapgate_cache",
+        action="store_const",
+        const="live",
+        help="call always, never read a stored response",
+    )
+    add(
+        "--replay",
+        dest="swapgate_cache",
+        action="store_const",
+        const="replay",
+        help="never call: use stored responses only, a missing one is an error",
+    )
+    add(
+        "--recordings",
+        dest="swapgate_recordings",
+        action="append",
+        metavar="FILE",
+        help="JSONL of recorded responses to read before the cache; repeat for several",
+    )
+    add(
+        "--report",
+        dest="swapgate_report",
+        action="append",
+        metavar="FORMAT",
+        help="report to write: json, md, html or none (default: the first three); repeat for several",
+    )
+    add(
+        "--swapgate-timeout",
+        dest="swapgate_timeout_s",
+        type=float,
+        metavar="SECONDS",
+        help="time-out of one call (default 120)",
+    )
+    add(
+        "--swapgate-retries",
+        dest="swapgate_retries",
+        type=int,
+        metavar="N",
+        help="further attempts after a transient error (default 4)",
+    )
+    add(
+        "--swapgate-reports",
+        dest="swapgate_reports",
+        metavar="DIR",
+        help="where reports go (default reports/)",
+    )
+    add(
+        "--swapgate-state",
+        dest="swapgate_state",
+        metavar="DIR",
+        help="where the cache and the history live (default .swapgate/)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Open swapgate's own session when a model is named; otherwise do nothing at all."""
+    if not _names_a_model(config):
+        return
+    from swapgate.session import open_session
+
+    session = open_session(config)
+    config.stash[SESSION] = session
+    config.pluginmanager.register(session, "swapgate-session")
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect a suite when a model is named and the file lies below the cases directories."""
+    if file_path.suffix not in {".yml", ".yaml"}:
+        return None
+    session = parent.config.stash.get(SESSION, None)
+    return None if session is None else session.collect(file_path, parent)
+
+
+def _names_a_model(config: pytest.Config) -> bool:
+    if config.option.swapgate_model or os.environ.get("SWAPGATE_MODEL"):
+        return True
+    pyproject = config.rootpath / "pyproject.toml"
+    if not pyproject.is_file() or b"[tool.swapgate" not in (text := pyproject.read_bytes()):
+        return False
+    import tomllib
+
+    try:
+        return "model" in tomllib.loads(text.decode())["tool"]["swapgate"]
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        return True

@@ -1,0 +1,232 @@
+"""What a failed exchange means: statuses, error bodies and broken connections as classified errors."""
+
+from __future__ import annotations
+
+import datetime
+import email.utils
+import errno
+import math
+import re
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pydantic_core import from_json
+
+from swapgate.errors import ErrorKind, ProviderError
+from swapgate.records import Json
+
+_EXCERPT_LENGTH = 200
+# An error that says more is cut before the patterns below look for their words.
+_LONGEST_MESSAGE = 4000
+_CONTEXT = re.compile(
+    r"context.?length|context (window|size|limit)|exceed_context_size|prompt is too long|request_too_large"
+    r"|too many (input )?tokens|maximum (number of|context|prompt|input|sequence)[ \w]*(tokens|length)"
+    r"|input token count",
+    re.I,
+)
+_FILTER = re.compile(
+    r"content.?filter|content.?policy|content management policy|responsibleaipolicy|content exists risk"
+    r"|input was flagged|invalid_prompt|prohibited.?content",
+    re.I,
+)
+_QUOTA = re.compile(
+    r"insufficient.?(quota|balance|credit)|credit balance|billing.?(hard.?limit|not.?active)", re.I
+)
+_BAD_KEY = re.compile(r"api.?key.?(not.?valid|invalid|expired)|invalid.?api.?key|incorrect api key", re.I)
+_REFUSED = re.compile(
+    r"(unsupported|unknown|unrecognized|unexpected|invalid)[ _](parameter|request argument|value|name|field)"
+    r"|extra[ _](inputs|forbidden)|(not|n't) supported|does not support|not permitted|deprecated|not allowed"
+    r"|cannot (both )?be (specified|used|set)|unexpected keyword",
+    re.I,
+)
+_MASKED_KEY = re.compile(r"\S*\*{3,}\S*")
+_STRUCTURED = {"response_format", "output_config", "responseJsonSchema", "responseMimeType"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Who was asked, for messages: the model's name, its id at the provider, the host, the key's variable.
+
+    `written` maps the parameters on the wire to the names that people write.
+    """
+
+    name: str
+    model: str
+    host: str
+    key_env: str | None = None
+    written: Mapping[str, str]
+
+    def error(
+        self, text: str, kind: ErrorKind, *, status: int | None = None, retry_after_s: float | None = None
+    ) -> ProviderError:
+        """Return the error with the model and the host in front."""
+        message = f"{self.name} ({self.host}): {text}"
+        return ProviderError(message, kind=kind, status=status, retry_after_s=retry_after_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    """An error body boiled down: its message, its codes in one text, and the parameter that it names."""
+
+    message: str
+    codes: str = ""
+    param: str | None = None
+    wait_s: float | None = None
+
+
+def excerpt(text: str) -> str:
+    """Return a short form of a server's text that is safe to print: one line, control characters escaped."""
+    line = " ".join(text[: 4 * _EXCERPT_LENGTH].split())
+    safe = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+    return safe if len(safe) <= _EXCERPT_LENGTH else safe[: _EXCERPT_LENGTH - 1] + "…"
+
+
+def status_failure(target: Target, status: int, text: str, headers: Mapping[str, str]) -> ProviderError:
+    """Classify an HTTP answer that is no success. `text` is its body, already scrubbed."""
+    said = _read_error(text)
+    kind, advice = _classify(target, status, said)
+    message = _MASKED_KEY.sub("[masked]", excerpt(said.message)).rstrip(".")
+    text = f"HTTP {status}" + (f": {message}" if message else "") + (f". {advice}" if advice else "")
+    wait_s = retry_after_s(headers, now=datetime.datetime.now(datetime.UTC))
+    return target.error(text, kind, status=status, retry_after_s=said.wait_s if wait_s is None else wait_s)
+
+
+def connection_failure(target: Target, error: BaseException, *, timeout_s: float | None) -> ProviderError:
+    """Classify an exchange that broke before an HTTP answer was whole."""
+    chain = list(_chain(error))
+    if any(isinstance(e, ssl.SSLError | ssl.CertificateError) for e in chain):
+        text = "no TLS connection: the certificate or the protocol was not accepted"
+        return target.error(text, ErrorKind.CONNECTION)
+    if any(isinstance(e, socket.gaierror) or type(e).__name__ == "ClientConnectorDNSError" for e in chain):
+        return target.error("the host's name cannot be resolved: check base_url", ErrorKind.CONNECTION)
+    if any(isinstance(e, TimeoutError) for e in chain):
+        within = f" within {timeout_s:g} s" if timeout_s else ""
+        return target.error(f"no answer{within}", ErrorKind.TIMEOUT)
+    if any(isinstance(e, OSError) and e.errno == errno.ECONNREFUSED for e in chain):
+        return target.error("connection refused: is the server running?", ErrorKind.CONNECTION)
+    return target.error(f"the connection broke ({type(chain[-1]).__name__})", ErrorKind.CONNECTION)
+
+
+def retry_after_s(headers: Mapping[str, str], *, now: datetime.datetime) -> float | None:
+    """Return the seconds that `retry-after-ms` or `retry-after` (seconds or a date, RFC 9110) asks for."""
+    wait_ms = _number(headers.get("retry-after-ms", ""))
+    if wait_ms is not None:
+        return max(0.0, wait_ms / 1000)
+    written = headers.get("retry-after", "")
+    wait_s = _number(written)
+    if wait_s is None:
+        try:
+            wait_s = (email.utils.parsedate_to_datetime(written) - now).total_seconds()
+        except (TypeError, ValueError, OverflowError):
+            return None
+    return max(0.0, wait_s)
+
+
+def _classify(target: Target, status: int, said: _Said) -> tuple[ErrorKind, str]:
+    """Return the kind and what to do about it: the first rule that holds, most telling first."""
+    everything = f"{said.codes} {said.message}"
+    refused = _refused_parameter(target, said) if status in {400, 422} else ""
+    has_no_credit = status == 402 or _QUOTA.search(everything)
+    rules = (
+        (has_no_credit, ErrorKind.AUTH, "The account has no credit left: waiting does not help"),
+        (status != 401 and _FILTER.search(everything), ErrorKind.CONTENT_FILTER, ""),
+        (status in {400, 413, 422, 500} and _CONTEXT.search(everything), ErrorKind.CONTEXT_LENGTH, ""),
+        (status in {401, 403}, ErrorKind.AUTH, _key_advice(target)),
+        (status == 400 and _BAD_KEY.search(everything), ErrorKind.AUTH, _key_advice(target)),
+        (status in {408, 504}, ErrorKind.TIMEOUT, ""),
+        (status == 429, ErrorKind.RATE_LIMIT, ""),
+        (status >= 500, ErrorKind.SERVER, ""),
+        (refused, ErrorKind.REFUSED_PARAMETER, refused),
+        (status == 404, ErrorKind.BAD_REQUEST, _model_advice(target)),
+    )
+    return next(((kind, advice) for holds, kind, advice in rules if holds), (ErrorKind.BAD_REQUEST, ""))
+
+
+def _model_advice(target: Target) -> str:
+    return f"Does the model {target.model!r} exist there? Check model and base_url"
+
+
+def _key_advice(target: Target) -> str:
+    if target.key_env is None:
+        return "The server wants a key: name its environment variable in api_key_env"
+    return f"The key in {target.key_env} was not accepted"
+
+
+def _refused_parameter(target: Target, said: _Said) -> str:
+    """Return the advice for a parameter that the model does not take, "" when none that was sent is named."""
+    everything = f"{said.codes} {said.message}"
+    if not _REFUSED.search(everything):
+        return ""
+    named = (said.param or "").split(".")[0].split("[")[0]
+    words = set(re.findall(r"\w+", said.message))
+    refused = next((wire for wire in target.written if wire == named), None) or next(
+        (wire for wire in target.written if wire in words or target.written[wire] in words), None
+    )
+    if refused is None:
+        return ""
+    if refused in _STRUCTURED:
+        return "The model takes no schema: set `structured_output: false` for it"
+    name = target.written[refused]
+    return (
+        f"The model does not take {name!r} as it was sent: set `unset: [{name}]` for it, or change the value"
+    )
+
+
+def _read_error(text: str) -> _Said:
+    """Read the error shapes of OpenAI, Anthropic, Gemini and FastAPI; any other text is its own message."""
+    try:
+        body: Json = from_json(text)
+    except ValueError:
+        return _Said(message=text[:_LONGEST_MESSAGE])
+    if isinstance(body, list) and body:
+        body = body[0]
+    if not isinstance(body, dict):
+        return _Said(message=text[:_LONGEST_MESSAGE])
+    error = body.get("error", body)
+    if not isinstance(error, dict):
+        return _Said(message=str(error)[:_LONGEST_MESSAGE], codes=str(body.get("code", "")))
+    message = error.get("message") or body.get("message") or error.get("detail") or text
+    param = error.get("param")
+    return _Said(
+        message=str(message)[:_LONGEST_MESSAGE],
+        codes=" ".join(_codes(error)),
+        param=param if isinstance(param, str) else None,
+        wait_s=_wait(error),
+    )
+
+
+def _codes(error: Mapping[str, Json]) -> Iterator[str]:
+    yield from (str(error[key]) for key in ("code", "type", "status") if error.get(key))
+    inner = error.get("innererror")
+    if isinstance(inner, dict):
+        yield str(inner.get("code", ""))
+    for detail in _details(error):
+        yield str(detail.get("reason", ""))
+
+
+def _wait(error: Mapping[str, Json]) -> float | None:
+    """Return what google.rpc.RetryInfo asks for, in seconds."""
+    waits = (_number(str(d.get("retryDelay", "")).removesuffix("s")) for d in _details(error))
+    return next((wait for wait in waits if wait is not None), None)
+
+
+def _details(error: Mapping[str, Json]) -> list[dict[str, Json]]:
+    details = error.get("details")
+    return [d for d in details if isinstance(d, dict)] if isinstance(details, list) else []
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__

@@ -1,0 +1,120 @@
+"""Keys and headers of a provider: read from the environment at every call, scrubbed from what comes back."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from swapgate.errors import ErrorKind, ProviderError, UsageError
+
+REDACTED = "[redacted]"
+_CREDENTIAL_WORDS = ("authorization", "api-key", "apikey", "token", "secret", "password", "cookie")
+# A shorter value would be found by chance in answers and change what is scored.
+_SHORTEST_IN_ANSWERS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvHeader:
+    """A header whose value, after `prefix`, is an environment variable."""
+
+    name: str
+    variable: str
+    prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """The headers of one call and the secret values among them. Never stored, never shown."""
+
+    headers: Mapping[str, str]
+    secrets: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"Sent({', '.join(self.headers)})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """Which headers to send: literal ones and those from the environment. `key_env` holds the API key."""
+
+    key_env: str | None = None
+    literal: Mapping[str, str]
+    from_env: tuple[EnvHeader, ...] = ()
+
+    def take(self) -> Sent:
+        """Read the environment; ProviderError (auth) names a variable that is not set or cannot be sent."""
+        values = {header.variable: _require(header.variable) for header in self.from_env}
+        headers = {h.name: h.prefix + values[h.variable] for h in self.from_env}
+        return Sent(headers={**self.literal, **headers}, secrets=tuple(_secrets(values.values())))
+
+
+def read_credentials(
+    where: str,
+    written: Mapping[str, str | dict[str, str]],
+    *,
+    key_env: str | None = None,
+    key_header: str = "authorization",
+    key_prefix: str = "Bearer ",
+    literal: Mapping[str, str] | None = None,
+) -> Credentials:
+    """Return the credentials of a model with these written headers.
+
+    Raises UsageError for a credential written out, or a header that is neither text nor `{env: NAME}`.
+    """
+    headers = dict(literal or {})
+    from_env = [EnvHeader(name=key_header, variable=key_env, prefix=key_prefix)] if key_env else []
+    for name, value in written.items():
+        if isinstance(value, str):
+            _refuse_credential(where, name)
+            headers[name.lower()] = value
+        else:
+            from_env.append(_env_header(where, name, value))
+    return Credentials(key_env=key_env, literal=headers, from_env=tuple(from_env))
+
+
+def scrub(text: str, secrets: Iterable[str], *, is_answer: bool = False) -> str:
+    """Replace every secret in the text, also as JSON or a URL would write it."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if is_answer and len(secret) < _SHORTEST_IN_ANSWERS:
+            continue
+        for form in _forms(secret):
+            text = text.replace(form, REDACTED)
+    return text
+
+
+def _forms(secret: str) -> set[str]:
+    escaped = json.dumps(secret)[1:-1]
+    return {secret, escaped, escaped.replace("/", "\\/"), quote(secret), quote(secret, safe="")}
+
+
+def _secrets(values: Iterable[str]) -> Iterable[str]:
+    """Yield each value, and its words where it has several: servers echo `Bearer KEY` without `Bearer`."""
+    for value in values:
+        yield value
+        yield from (word for word in value.split() if len(word) >= _SHORTEST_IN_ANSWERS and word != value)
+
+
+def _require(variable: str) -> str:
+    value = os.environ.get(variable, "").strip()
+    if not value:
+        raise ProviderError(f"the environment variable {variable} is not set", kind=ErrorKind.AUTH)
+    if not (value.isascii() and value.isprintable()):
+        message = f"{variable} holds a character that no HTTP header can carry: copy the key again"
+        raise ProviderError(message, kind=ErrorKind.AUTH)
+    return value
+
+
+def _refuse_credential(where: str, name: str) -> None:
+    if any(word in name.lower().replace("_", "-") for word in _CREDENTIAL_WORDS):
+        message = f"{where}: headers.{name} carries a credential, which is never written into a file. "
+        raise UsageError(message + f"Write `{name}: {{env: NAME}}` and set NAME in the environment")
+
+
+def _env_header(where: str, name: str, value: dict[str, str]) -> EnvHeader:
+    if "env" not in value or not set(value) <= {"env", "prefix"}:
+        message = f"{where}: headers.{name} must be text or {{env: NAME}} with an optional prefix, "
+        raise UsageError(message + f"got the keys {sorted(value)}")
+    return EnvHeader(name=name.lower(), variable=value["env"], prefix=value.get("prefix", ""))

@@ -1,0 +1,255 @@
+"""The OpenAI chat-completions format, spoken by OpenAI itself and by most other servers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from swapgate.providers._params import kept_params
+from swapgate.providers._tools import arguments_text, read_tools
+from swapgate.providers._wire import Reply, Wire
+from swapgate.records import FinishReason, Json, Message, Request, Response, ToolCall, Usage
+from swapgate.spec.models import ModelSpec
+
+_FINISH: dict[str | None, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+}
+# What https://platform.openai.com/docs/guides/structured-outputs lists as supported when strict.
+_STRICT_KEYWORDS = {
+    *(
+        "type",
+        "properties",
+        "required",
+        "additionalProperties",
+        "items",
+        "enum",
+        "const",
+        "anyOf",
+        "$ref",
+        "$defs",
+    ),
+    *("definitions", "description", "title", "pattern", "format", "minimum", "maximum", "exclusiveMinimum"),
+    *("exclusiveMaximum", "multipleOf", "minItems", "maxItems"),
+}
+
+
+class OpenAIProvider:
+    """Asks one model over `POST {base_url}/chat/completions`."""
+
+    is_recordable = True
+    reads_cache = True
+    needs_variables = False
+
+    def __init__(self, spec: ModelSpec, wire: Wire, *, identity: Mapping[str, Json]) -> None:
+        self._spec = spec
+        self._wire = wire
+        self.identity = identity
+
+    async def complete(self, request: Request) -> Response:
+        """Return the response to one request; one attempt."""
+        params, dropped = kept_params(self._spec, request.params)
+        wire_params = _wire_params(self._spec, params)
+        body: dict[str, Json] = {
+            "model": self._spec.model,
+            "messages": [_message(m) for m in request.messages],
+        }
+        body |= wire_params
+        if request.tools:
+            body["tools"] = [_tool(tool) for tool in request.tools]
+        if self._spec.structured_output is not False:
+            body |= _response_format(request)
+        written = {name: _written(params, name) for name in (*wire_params, "response_format")}
+        return read_completion(await self._wire.send(body, written=written), dropped=dropped)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def read_completion(reply: Reply, *, dropped: tuple[str, ...] = ()) -> Response:
+    """Read a chat completion; ProviderError (bad_response) when it has another shape."""
+    body = reply.read(_Completion)
+    message = body.choices[0].message
+    calls = tuple(_call(call) for call in message.tool_calls or ())
+    return Response(
+        text=message.refusal or message.text,
+        tool_calls=calls,
+        finish_reason="refusal" if message.refusal else _finish(body.choices[0].finish_reason, calls),
+        usage=_usage(body.usage) if body.usage else Usage(),
+        model_served=body.model,
+        fingerprint=body.system_fingerprint,
+        request_id=reply.request_id or body.id,
+        latency_s=reply.latency_s,
+        dropped_params=dropped,
+    )
+
+
+def is_strict(schema: Json) -> bool:
+    """Whether a schema qualifies for strict decoding: closed objects, all required, known keywords only."""
+    return isinstance(schema, dict) and schema.get("type") == "object" and _is_strict(schema)
+
+
+class _Part(BaseModel):
+    type: str = "text"
+    text: str | None = None
+    refusal: str | None = None
+
+
+class _Function(BaseModel):
+    name: str
+    arguments: str | dict[str, Any] = ""
+
+
+class _Call(BaseModel):
+    id: str | None = None
+    function: _Function
+
+
+class _Message(BaseModel):
+    content: str | list[_Part] | None = None
+    refusal: str | None = None
+    tool_calls: list[_Call] | None = None
+
+    @property
+    def text(self) -> str:
+        if isinstance(self.content, list):
+            return "".join(part.text or part.refusal or "" for part in self.content)
+        return self.content or ""
+
+
+class _Choice(BaseModel):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _InDetails(BaseModel):
+    cached_tokens: int | None = None
+
+
+class _OutDetails(BaseModel):
+    reasoning_tokens: int | None = None
+
+
+class _Usage(BaseModel):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_cache_hit_tokens: int | None = None
+    prompt_tokens_details: _InDetails | None = None
+    completion_tokens_details: _OutDetails | None = None
+
+
+class _Completion(BaseModel):
+    id: str | None = None
+    model: str | None = None
+    system_fingerprint: str | None = None
+    choices: list[_Choice] = Field(min_length=1)
+    usage: _Usage | None = None
+
+
+def _wire_params(spec: ModelSpec, params: Mapping[str, Json]) -> dict[str, Json]:
+    """OpenAI's own newer models take `max_completion_tokens` where everybody else takes `max_tokens`."""
+    sent = dict(params)
+    if spec.provider == "openai" and "max_tokens" in sent:
+        limit = sent.pop("max_tokens")
+        sent.setdefault("max_completion_tokens", limit)
+    return sent
+
+
+def _written(params: Mapping[str, Json], wire_name: str) -> str:
+    return "max_tokens" if wire_name == "max_completion_tokens" and "max_tokens" in params else wire_name
+
+
+def _message(message: Message) -> dict[str, Json]:
+    written: dict[str, Json] = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        written["content"] = message.content or None
+        written["tool_calls"] = [_written_call(call, index) for index, call in enumerate(message.tool_calls)]
+    if message.tool_call_id is not None:
+        written["tool_call_id"] = message.tool_call_id
+    return written
+
+
+def _written_call(call: ToolCall, index: int) -> Json:
+    function: Json = {"name": call.name, "arguments": call.arguments}
+    return {"id": call.id or f"call_{index}", "type": "function", "function": function}
+
+
+def _tool(written: Json) -> Json:
+    if isinstance(written, dict) and "type" in written:
+        return written
+    [tool] = read_tools([written])
+    function: Json = {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
+    return {"type": "function", "function": function}
+
+
+def _response_format(request: Request) -> dict[str, Json]:
+    if request.output_schema is not None:
+        schema = dict(request.output_schema)
+        named: Json = {"name": "answer", "schema": schema, "strict": is_strict(schema)}
+        return {"response_format": {"type": "json_schema", "json_schema": named}}
+    return {"response_format": {"type": "json_object"}} if request.json_mode else {}
+
+
+def _call(call: _Call) -> ToolCall:
+    return ToolCall(name=call.function.name, arguments=arguments_text(call.function.arguments), id=call.id)
+
+
+def _finish(reason: str | None, calls: Sequence[ToolCall]) -> FinishReason:
+    """Some servers say `stop`, or nothing, although the model calls a tool."""
+    finish = _FINISH.get(reason, "other")
+    return "tool_calls" if calls and finish in {"stop", "other"} else finish
+
+
+def _usage(usage: _Usage) -> Usage:
+    details_in, details_out = usage.prompt_tokens_details, usage.completion_tokens_details
+    cached = details_in.cached_tokens if details_in else None
+    return Usage(
+        tokens_in=usage.prompt_tokens,
+        tokens_out=_tokens_out(usage),
+        tokens_cached_in=cached if cached is not None else usage.prompt_cache_hit_tokens,
+        tokens_reasoning=details_out.reasoning_tokens if details_out else None,
+    )
+
+
+def _tokens_out(usage: _Usage) -> int | None:
+    """Some servers leave the reasoning out of `completion_tokens` and count it in `total_tokens` alone."""
+    details, said = usage.completion_tokens_details, usage.completion_tokens
+    reasoning = details.reasoning_tokens if details else None
+    if said is None or not reasoning or usage.prompt_tokens is None:
+        return said
+    return said + reasoning if usage.total_tokens == usage.prompt_tokens + said + reasoning else said
+
+
+def _is_strict(schema: Json) -> bool:
+    if not isinstance(schema, dict) or not set(schema) <= _STRICT_KEYWORDS:
+        return False
+    properties = schema.get("properties")
+    if (schema.get("type") == "object" or properties is not None) and not _is_closed(schema, properties):
+        return False
+    return all(_is_strict(part) for part in _parts(schema))
+
+
+def _is_closed(schema: Mapping[str, Json], properties: Json) -> bool:
+    required = schema.get("required", [])
+    return (
+        schema.get("additionalProperties") is False
+        and isinstance(properties, dict)
+        and isinstance(required, list)
+        and set(properties) == {name for name in required if isinstance(name, str)}
+    )
+
+
+def _parts(schema: Mapping[str, Json]) -> list[Json]:
+    """Return the schemas inside a schema."""
+    parts: list[Json] = [schema["items"]] if "items" in schema else []
+    for name in ("properties", "$defs", "definitions"):
+        inner = schema.get(name)
+        parts += list(inner.values()) if isinstance(inner, dict) else []
+    variants = schema.get("anyOf")
+    return parts + (list(variants) if isinstance(variants, list) else [])

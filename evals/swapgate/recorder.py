@@ -1,0 +1,189 @@
+"""One run's record: its manifest, its trials as they end, and what is concluded from them."""
+
+from __future__ import annotations
+
+import platform
+import secrets
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import swapgate
+from swapgate.analysis.outcome import RunOutcome, conclude
+from swapgate.engine.workspace import ReadySuite, Workspace
+from swapgate.errors import UsageError
+from swapgate.history import History, HistoryWriter
+from swapgate.providers.open import file_sha256
+from swapgate.records import Json, ModelIdentity, Run, Trial
+from swapgate.reporting.report_json import load_report
+from swapgate.spec.models import ModelSpec
+from swapgate.spec.settings import Settings
+from swapgate.spec.suite import GateEntry, GateSpec
+
+HISTORY_FILE = "history.db"
+
+
+class Recorder:
+    """Keeps everything about a run; `start` before the first trial, `finish` after the last."""
+
+    def __init__(
+        self, workspace: Workspace, suites: Sequence[ReadySuite], specs: Mapping[str, ModelSpec]
+    ) -> None:
+        self._workspace = workspace
+        self._suites = suites
+        self._specs = specs
+        self._trials: dict[tuple[str, str, str, int], Trial] = {}
+        self._baseline = _stored_baseline(workspace)
+        self._writer: HistoryWriter | None = None
+
+    @property
+    def is_started(self) -> bool:
+        """Whether the run is being recorded."""
+        return self._writer is not None
+
+    def start(self, *, planned: int) -> Run:
+        """Write the manifest."""
+        run = _manifest(self._workspace, self._suites, self._specs, planned=planned)
+        if self._baseline:
+            run = replace(run, baseline=self._baseline[0].model)
+        self._writer = HistoryWriter(self._workspace.settings.state_dir / HISTORY_FILE, run)
+        return run
+
+    def add(self, trial: Trial) -> None:
+        """Store one trial."""
+        assert self._writer is not None
+        self._trials[trial.suite, trial.case, trial.model, trial.repeat] = trial
+        self._writer.add(trial)
+
+    def finish(self, *, why_not_judged: str | None = None) -> RunOutcome:
+        """Store the run's end, whatever it was, then conclude."""
+        assert self._writer is not None
+        run = replace(
+            self._writer.run,
+            finished_at=_now(),
+            is_complete=len(self._trials) >= self._writer.run.planned,
+            is_partial=why_not_judged is not None,
+        )
+        self._writer.finish(run)
+        return conclude(run, [*self._trials.values(), *self._baseline], why_not_judged=why_not_judged)
+
+
+def _manifest(
+    workspace: Workspace, suites: Sequence[ReadySuite], specs: Mapping[str, ModelSpec], *, planned: int
+) -> Run:
+    settings = workspace.settings
+    judges = {j.spec.judge: j for suite in suites for case in suite.cases for j in case.judges}
+    roles = [name for name, _role in workspace.roles()]
+    commit, is_dirty = _git_state(settings.root)
+    return Run(
+        id=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
+        started_at=_now(),
+        models=tuple(_identity(specs[name], settings.root) for name in roles),
+        judges=tuple(
+            _identity(specs[name], settings.root)
+            for name in dict.fromkeys(j.spec.model for j in judges.values())
+        ),
+        judge_hashes={name: judge.definition_hash for name, judge in judges.items()},
+        baseline=workspace.baseline_model,
+        repeats=settings.repeats,
+        suites=tuple(suite.name for suite in suites),
+        suite_hashes={suite.name: suite.loaded.content_hash for suite in suites},
+        planned=planned,
+        git_commit=commit,
+        git_dirty=is_dirty,
+        versions={
+            "swapgate": swapgate.__version__,
+            "python": platform.python_version(),
+            "pytest": version("pytest"),
+        },
+        settings={
+            "concurrency": settings.concurrency,
+            "retries": settings.retries,
+            "timeout_s": settings.timeout_s,
+            "cache": settings.cache,
+            "gate": _gate(settings.gate),
+            "suite_gates": {suite.name: _gate(suite.loaded.suite.gate) for suite in suites},
+        },
+    )
+
+
+def _gate(gate: GateEntry | None) -> Json:
+    return gate.model_dump(exclude_none=True) if isinstance(gate, GateSpec) else gate
+
+
+def _identity(spec: ModelSpec, root: Path) -> ModelIdentity:
+    return ModelIdentity(
+        name=spec.name,
+        provider=spec.provider,
+        model=spec.model,
+        base_url=spec.base_url,
+        api_version=spec.api_version,
+        params=spec.params,
+        file_sha256=file_sha256(spec, root),
+    )
+
+
+def _stored_baseline(workspace: Workspace) -> tuple[Trial, ...]:
+    """Return the trials of the stored run that `--baseline` names; none when it names a model."""
+    name = workspace.settings.baseline
+    if name is None or workspace.baseline_model is not None:
+        return ()
+    run, trials = load_run(name, workspace.settings)
+    if run.is_partial or not run.is_complete:
+        raise UsageError(
+            f"run {run.id} is no baseline: only part of its trials was run. Choose a complete run"
+        )
+    models = list(dict.fromkeys(t.model for t in trials if t.role == "candidate"))
+    if len(models) != 1:
+        raise UsageError(
+            f"run {run.id} holds {len(models)} models ({', '.join(models)}): a baseline holds one"
+        )
+    label = f"{models[0]}@{run.id}"
+    return tuple(replace(t, model=label, role="baseline") for t in trials if t.role == "candidate")
+
+
+def load_run(name: str, settings: Settings) -> tuple[Run, list[Trial]]:
+    """Return a stored run and its trials: by the path of a report.json, a run's id, or `latest`."""
+    path = settings.root / name
+    if name.endswith(".json") or path.is_file():
+        return load_report(path)
+    history_path = settings.state_dir / HISTORY_FILE
+    if not history_path.is_file():
+        raise UsageError(
+            f"{name!r} is neither a model of models.yml nor a report, and {settings.state_dir} has no history"
+        )
+    history = History(history_path)
+    try:
+        run = history.find(name)
+        return run, list(history.trials(run.id))
+    finally:
+        history.close()
+
+
+def _git_state(root: Path) -> tuple[str | None, bool | None]:
+    """Return the commit and whether tracked files differ from it; None outside of git."""
+    commit = _git(root, "rev-parse", "HEAD")
+    changes = _git(root, "status", "--porcelain", "--untracked-files=no") if commit else None
+    return commit or None, None if changes is None else bool(changes)
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed arguments
+            ["git", *arguments],  # noqa: S607 - whichever git the user has
+            cwd=root,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

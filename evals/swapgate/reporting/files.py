@@ -1,0 +1,72 @@
+"""Report files: written whole or not at all, and `latest`, which names the last run's folder."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from swapgate.errors import StoreError
+
+LATEST = "latest"
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file beside `path` that takes its place when the block ends well. OSError becomes StoreError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _replacing(path) as partial, partial.open("xb") as stream:
+            yield stream
+    except OSError as exc:
+        raise cannot_write(path, exc) from exc
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 file atomically; lone surrogates become U+FFFD."""
+    with atomic_file(path) as stream:
+        stream.write(whole(text).encode())
+
+
+def whole(text: str) -> str:
+    """Return the text with lone surrogates replaced by U+FFFD, so that UTF-8 can hold it."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def mark_latest(folder: Path) -> Path:
+    """Make `latest` beside the folder name it: a relative symlink where possible, else a text file."""
+    latest = folder.parent / LATEST
+    try:
+        with _replacing(latest) as partial:
+            _name(partial, folder.name)
+    except OSError as exc:
+        raise cannot_write(latest, exc) from exc
+    return latest
+
+
+def cannot_write(path: Path, exc: OSError) -> StoreError:
+    """Return the error of a report that cannot be written."""
+    why = exc.strerror or str(exc)
+    return StoreError(
+        f"{path}: the report cannot be written: {why}. The run itself is stored: "
+        "put this right, then `swapgate report RUN` writes its reports again"
+    )
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _name(partial: Path, target: str) -> None:
+    try:
+        partial.symlink_to(target, target_is_directory=True)
+    except (OSError, NotImplementedError):
+        partial.write_text(target + "\n", encoding="utf-8")

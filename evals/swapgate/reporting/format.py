@@ -1,0 +1,98 @@
+"""Numbers as people read them, the same in every report. What is not known is said, never shown as 0."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from swapgate.analysis.summary import Rate
+
+MISSING = "-"
+UNKNOWN = "unknown"
+
+
+def percent(share: float | None) -> str:
+    """Return a share as `71.0%`; what is not quite none or all is never rounded to 0% or 100%."""
+    if share is None:
+        return MISSING
+    shown = round(100 * share, 1)
+    if shown == 0 and share > 0:
+        return "<0.1%"
+    if shown == 100 and share < 1:
+        return ">99.9%"
+    return f"{shown:.1f}%"
+
+
+def interval(rate: Rate) -> str:
+    """Return the interval in percent as `[63.1, 77.8]`, empty when there is none."""
+    if rate.low is None or rate.high is None:
+        return ""
+    return f"[{100 * rate.low:.1f}, {100 * rate.high:.1f}]"
+
+
+def rate_with_interval(rate: Rate) -> str:
+    """Return `71.0% [63.1, 77.8]`, `not scored` without trials, `(no interval)` where one was refused."""
+    if rate.n == 0 or rate.rate is None:
+        return "not scored"
+    return f"{percent(rate.rate)} {interval(rate) or '(no interval)'}"
+
+
+def points(difference: float | None) -> str:
+    """Return a difference of two shares as signed percentage points, `-4.2`."""
+    if difference is None:
+        return MISSING
+    # Adding 0.0 turns -0.0 into 0.0.
+    return f"{round(100 * difference, 1) + 0.0:+.1f}"
+
+
+def money(usd: float | None) -> str:
+    """Return US dollars with as many decimals as the amount needs: `$0.0042`, `$1.37`, `$1,204`."""
+    if usd is None:
+        return UNKNOWN
+    if usd == 0:
+        return "$0"
+    if usd < 0.0001:
+        return "<$0.0001"
+    if usd < 0.09995:
+        return f"${usd:.4f}"
+    return f"${usd:,.2f}" if usd < 999.995 else f"${usd:,.0f}"
+
+
+def money_sum(parts: Sequence[float | None]) -> str:
+    """Return the sum of amounts, `at least $0.06` when some are unknown."""
+    known = [part for part in parts if part is not None]
+    if len(known) == len(parts):
+        return money(sum(known))
+    return f"at least {money(sum(known))}" if known else UNKNOWN
+
+
+def seconds(duration_s: float | None) -> str:
+    """Return a duration as `0.84 s`, `12.3 s` or `3 min 20 s`."""
+    if duration_s is None:
+        return MISSING
+    if duration_s < 9.995:
+        return f"{duration_s:.2f} s"
+    if duration_s < 99.95:
+        return f"{duration_s:.1f} s"
+    minutes, rest = divmod(round(duration_s), 60)
+    return f"{minutes} min {rest} s"
+
+
+def tokens(count: int | None) -> str:
+    """Return a number of tokens as `950`, `12.3k` or `1.2M`."""
+    if count is None:
+        return UNKNOWN
+    if count < 1000:
+        return str(count)
+    return f"{count / 1e3:.1f}k" if count < 999_950 else f"{count / 1e6:.1f}M"
+
+
+def p_value(p: float | None) -> str:
+    """Return a p-value with three decimals, `<0.001` below that."""
+    if p is None:
+        return MISSING
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def count(number: int, noun: str) -> str:
+    """Return `1 case` or `1,204 cases`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,139 @@
+"""report.html: one self-contained page that opens from disk and runs no script but its own."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from swapgate.analysis.outcome import RunOutcome
+from swapgate.analysis.summary import CheckCount, Summary
+from swapgate.records import Trial
+from swapgate.reporting import format as show
+from swapgate.reporting.case_data import case_chunks
+from swapgate.reporting.files import atomic_file, whole
+from swapgate.reporting.reasons import GATE_WORDS, by_suite, headline, interval_notes, overall
+from swapgate.reporting.text import visible
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+# Where the cases go: autoescape turns the `<` of any data into an entity, so data cannot hold this.
+_DATA_MARK = "<!--CASES-->"
+
+
+class HtmlReporter:
+    """Writes report.html, the cases one by one."""
+
+    name = "html"
+    filename = "report.html"
+
+    def write(self, outcome: RunOutcome, folder: Path) -> Path:
+        """Write report.html into the folder and return its path."""
+        head, _, tail = page(outcome).partition(_DATA_MARK)
+        path = folder / self.filename
+        with atomic_file(path) as stream:
+            stream.write(whole(head).encode())
+            for chunk in case_chunks(outcome.trials):
+                stream.write(whole(chunk).encode())
+            stream.write(whole(tail).encode())
+        return path
+
+
+def page(outcome: RunOutcome) -> str:
+    """Return the page without its cases."""
+    script = _part("report.js")
+    models = overall(outcome)
+    context: dict[str, Any] = {
+        "outcome": outcome,
+        "models": models,
+        "headlines": [headline(s) for s in models if s.role == "candidate"],
+        "word": GATE_WORDS[outcome.gate.answer],
+        "interval_notes": interval_notes(outcome),
+        "misses": _misses(outcome.trials),
+        "failing": _failing(models),
+        "errors": [(s.model, kind, n) for s in models for kind, n in sorted(s.errors.items())],
+        "json_kinds": sorted({kind for s in models for kind in s.json_kinds}),
+        "identities": [
+            *(("model", m) for m in outcome.run.models),
+            *(("judge", j) for j in outcome.run.judges),
+        ],
+        "costs": {
+            "models": show.money_sum([s.cost_usd for s in models]),
+            "judges": show.money_sum([s.judge_cost_usd for s in models]),
+            "paid": show.money_sum([s.paid_usd for s in models]),
+        },
+        "style": _part("report.css"),
+        "script": script,
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "data_mark": _DATA_MARK,
+    }
+    return _template().render(context).lstrip()
+
+
+def case_link(suite: str, case: str, model: str, repeat: int) -> str:
+    """Return the fragment that opens one case; the script compares it with what `case_data` shows."""
+    parts = (suite, case, model, str(repeat))
+    return "#case=" + "/".join(quote(visible(part), safe="") for part in parts)
+
+
+def filter_link(outcome: str, **terms: str) -> str:
+    """Return the fragment that filters the cases by outcome and by `model`, `suite`, `tag` or `text`."""
+    more = "".join(f"&{name}={quote(visible(value), safe='')}" for name, value in terms.items())
+    return f"#filter={outcome}{more}"
+
+
+def _misses(trials: Iterable[Trial]) -> Counter[tuple[str, str, str | None]]:
+    """Return the number of misses by model, role and suite; suite None counts all."""
+    missed = [trial for trial in trials if trial.outcome == "missed"]
+    counts = Counter[tuple[str, str, str | None]]((t.model, t.role, t.suite) for t in missed)
+    counts.update((t.model, t.role, None) for t in missed)
+    return counts
+
+
+def _failing(models: Iterable[Summary]) -> list[tuple[str, CheckCount]]:
+    """Return each model's checks that failed something, the most frequent first."""
+    return [
+        (summary.model, check)
+        for summary in models
+        for check in sorted(summary.checks, key=lambda c: (c.passed - c.n, c.name))
+        if check.passed < check.n
+    ]
+
+
+@cache
+def _part(name: str) -> str:
+    return (files("swapgate.reporting") / name).read_text(encoding="utf-8")
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+    environment.globals.update(
+        by_suite=by_suite,
+        case_link=case_link,
+        count=show.count,
+        filter_link=filter_link,
+        gate_words=GATE_WORDS,
+        show=show,
+    )
+    return environment.from_string(_part("report.html.j2"))
+
+
+def _shown(value: object) -> object:
+    # Markup is a str as well: it is ours, and must stay Markup.
+    return visible(value) if type(value) is str else value

@@ -1,0 +1,173 @@
+"""report.json: everything that a run says, for machines. Written, described and read back here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, to_json
+
+from swapgate.analysis.compare import Comparison
+from swapgate.analysis.gate import GateResult
+from swapgate.analysis.outcome import RunOutcome
+from swapgate.analysis.summary import Summary
+from swapgate.errors import UsageError
+from swapgate.records import Json, Run, Trial, adapter
+from swapgate.reporting.files import atomic_file, whole
+from swapgate.reporting.reasons import in_order
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+_Shape = TypeVar("_Shape")
+FORMAT = "swapgate.report"
+# Semantic versioning: a new field is a minor version, a removed or changed one a major version.
+VERSION = "1.0.0"
+SCHEMA_ID = "urn:swapgate:report:1"
+# Facts that follow from a trial's other fields, written for readers of the file and ignored on reading.
+DERIVED: dict[str, Json] = {
+    "outcome": {"enum": ["passed", "missed", "errored"], "type": "string"},
+    "is_blind_pass": {"type": "boolean"},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The shape of report.json, in the order in which it is written."""
+
+    format: Literal["swapgate.report"]
+    version: str
+    run: Run
+    gate: GateResult
+    summaries: tuple[Summary, ...]
+    comparisons: tuple[Comparison, ...]
+    warnings: tuple[str, ...]
+    trials: tuple[Trial, ...]
+
+
+class JsonReporter:
+    """Writes report.json trial by trial, so that a long run needs no second copy of itself in memory."""
+
+    name = "json"
+    filename = "report.json"
+
+    def write(self, outcome: RunOutcome, folder: Path) -> Path:
+        """Write report.json into the folder and return its path."""
+        path = folder / self.filename
+        with atomic_file(path) as stream:
+            _write_head(stream, outcome)
+            _write_trials(stream, in_order(outcome.trials))
+        return path
+
+
+def report_schema() -> dict[str, Json]:
+    """Return the JSON Schema (draft 2020-12) of report.json."""
+    schema = TypeAdapter(Report).json_schema(mode="serialization")
+    trial = schema["$defs"]["Trial"]
+    trial["properties"] = {**DERIVED, **trial["properties"]}
+    trial["required"] = [*DERIVED, *trial["required"]]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID, **schema}
+
+
+def load_report(path: Path) -> tuple[Run, list[Trial]]:
+    """Return the run and the trials of a report.json; UsageError when it is not one that can be read."""
+    try:
+        content = path.read_bytes()
+    except OSError as exc:
+        raise UsageError(
+            f"{path}: the report cannot be read: {exc.strerror}. Name a report.json or a stored run"
+        ) from exc
+    _check_head(path, content)
+    stored = _parsed(path, content, _Stored)
+    return stored.run, list(stored.trials)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Head:
+    format: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stored:
+    run: Run
+    trials: tuple[Trial, ...]
+
+
+def _check_head(path: Path, content: bytes) -> None:
+    head = _parsed(path, content, _Head)
+    if head.format != FORMAT:
+        raise UsageError(f"{path}: not a swapgate report: its format is {head.format!r}, not {FORMAT!r}")
+    major, _, _ = VERSION.partition(".")
+    if head.version.partition(".")[0] != major:
+        raise UsageError(
+            f"{path}: report format version {head.version!r} cannot be read: this swapgate reads {major}.x. "
+            "Upgrade swapgate, or write the report again with this version: swapgate report RUN"
+        )
+
+
+def _parsed(path: Path, content: bytes, shape: type[_Shape]) -> _Shape:
+    try:
+        return TypeAdapter(shape).validate_json(content)
+    except ValidationError as exc:
+        raise UsageError(f"{path}: {_why_unreadable(exc)}") from exc
+
+
+def _why_unreadable(exc: ValidationError) -> str:
+    first = exc.errors(include_url=False, include_input=False)[0]
+    if first["type"] != "json_invalid":
+        where = "/".join(str(part) for part in first["loc"])
+        return f"not a swapgate report: {first['msg']} at /{where}"
+    if "EOF" in first["msg"]:
+        return "the report is cut off before its end. Write it again with swapgate report RUN"
+    return f"not a swapgate report: {first['msg']}"
+
+
+def _write_head(stream: BinaryIO, outcome: RunOutcome) -> None:
+    stream.write(f'{{"format": "{FORMAT}",\n"version": "{VERSION}"'.encode())
+    parts: dict[str, DataclassInstance | Sequence[DataclassInstance | str]] = {
+        "run": outcome.run,
+        "gate": outcome.gate,
+        "summaries": outcome.summaries,
+        "comparisons": outcome.comparisons,
+        "warnings": outcome.warnings,
+    }
+    for key, part in parts.items():
+        stream.write(f',\n"{key}": '.encode() + _dump_part(part))
+
+
+def _write_trials(stream: BinaryIO, trials: Sequence[Trial]) -> None:
+    stream.write(b',\n"trials": [')
+    for index, trial in enumerate(trials):
+        derived = to_json({"outcome": trial.outcome, "is_blind_pass": trial.is_blind_pass})
+        stream.write(b",\n" if index else b"\n")
+        stream.write(derived[:-1] + b"," + _dump(trial)[1:])
+    stream.write(b"\n]}\n")
+
+
+def _dump_part(part: DataclassInstance | Sequence[DataclassInstance | str]) -> bytes:
+    if not isinstance(part, Sequence):
+        return _dump(part)
+    lines = [to_json(whole(one)) if isinstance(one, str) else _dump(one) for one in part]
+    return b"[" + b",\n  ".join(lines) + b"]"
+
+
+def _dump(record: DataclassInstance) -> bytes:
+    try:
+        return adapter(type(record)).dump_json(record)
+    except PydanticSerializationError:
+        # A lone surrogate, which a model can write as an escape in its JSON, has no UTF-8.
+        return to_json(_whole_values(adapter(type(record)).dump_python(record)), inf_nan_mode="null")
+
+
+def _whole_values(value: Any) -> Any:
+    if isinstance(value, str):
+        return whole(value)
+    if isinstance(value, Mapping):
+        return {whole(str(key)): _whole_values(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_whole_values(one) for one in value]
+    return value

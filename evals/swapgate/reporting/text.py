@@ -1,0 +1,42 @@
+"""Text from outside made safe to show: what is invisible or steers a terminal becomes a visible escape."""
+
+from __future__ import annotations
+
+import re
+
+# Characters that steer a terminal or a reader's eye and show nothing themselves. U+200C and U+200D stay:
+# Persian, Hindi and emoji need them.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
+    "\u3164\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+_BLANK = re.compile(r"[ \t\r\n]+")
+
+
+def visible(text: str) -> str:
+    r"""Return the text with invisible characters written as escapes (`\x1b`); newlines and tabs stay."""
+    return _INVISIBLE.sub(_escape, text.replace("\r\n", "\n"))
+
+
+def safe_text(text: str, limit: int | None = None) -> str:
+    """Return the text on one line, fit for a terminal, cut to `limit` characters with an ellipsis."""
+    # Twice the limit and some more is enough to decide the cut; the rest of a long answer is never scanned.
+    head = text if limit is None else text[: 2 * limit + 1000]
+    line = visible(_BLANK.sub(" ", head)).strip()
+    if limit is None or (len(line) <= limit and len(head) == len(text)):
+        return line
+    return line[: max(limit - 1, 0)] + "…"
+
+
+def clipped(text: str, limit: int) -> str:
+    """Return the text made visible, cut to `limit` characters with a line that says how much is missing."""
+    if len(text) <= limit:
+        return visible(text)
+    return f"{visible(text[:limit])}\n… {len(text) - limit:,} more characters are in report.json"
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

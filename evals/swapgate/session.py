@@ -1,0 +1,408 @@
+"""One pytest session: starts the engine, receives every trial, decides, reports, sets the exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from swapgate.collect import TAGS, CaseItem, Miss, SuiteFile, TagRegistry, TrialErrored
+from swapgate.engine.workspace import Job, ReadySuite, Workspace
+from swapgate.errors import ExitCode, StoreError, UsageError
+from swapgate.records import Trial, adapter
+from swapgate.spec.settings import resolve_settings
+
+if TYPE_CHECKING:
+    from swapgate.analysis.outcome import RunOutcome
+    from swapgate.cache import ResponseCache
+    from swapgate.distribute import StaticShares
+    from swapgate.engine.runner import Engine
+    from swapgate.progress import LiveLine
+    from swapgate.recorder import Recorder
+
+_SLICE_S = 0.1
+_OPTIONS = (
+    "model",
+    "baseline",
+    "repeats",
+    "concurrency",
+    "cache",
+    "recordings",
+    "report",
+    "timeout_s",
+    "retries",
+    "reports",
+    "state",
+)
+_MISSES_EXPLAINED = 3
+
+
+def open_session(config: pytest.Config) -> SwapgateSession:
+    """Resolve the settings and point pytest at the cases; mistakes are usage errors."""
+    given = {name: getattr(config.option, f"swapgate_{name}") for name in _OPTIONS}
+    try:
+        settings = resolve_settings(
+            config.rootpath, {k: v for k, v in given.items() if v is not None}, os.environ
+        )
+        workspace = Workspace(settings)
+        for name, _role in workspace.roles():
+            workspace.model(name)
+    except UsageError as exc:
+        raise pytest.UsageError(str(exc)) from exc
+    if config.option.swapgate_model and config.args_source is not pytest.Config.ArgsSource.ARGS:
+        config.args = _cases_only(settings.cases_dirs)
+    config.stash[TAGS] = TagRegistry()
+    return SwapgateSession(config, workspace)
+
+
+def _cases_only(folders: Sequence[Path]) -> list[str]:
+    present = [str(folder) for folder in folders if folder.is_dir()]
+    if not present:
+        looked = ", ".join(str(folder) for folder in folders)
+        raise pytest.UsageError(f"no cases: {looked} does not exist. `swapgate init` lays a workspace")
+    return present
+
+
+class SwapgateSession:
+    """The hooks that a session with a model under test needs, in a worker of xdist as in the one process."""
+
+    def __init__(self, config: pytest.Config, workspace: Workspace) -> None:
+        self.config = config
+        self.workspace = workspace
+        self.settings = workspace.settings
+        self.outcome: RunOutcome | None = None
+        self._engine: Engine | None = None
+        self._cache: ResponseCache | None = None
+        self._line: LiveLine | None = None
+        self._recorder: Recorder | None = None
+        self._deselected = 0
+        self._has_ordinary_failure = False
+        self._reports: list[Path] = []
+        self._problems: list[str] = []
+        self._warnings: list[str] = []
+        self._misses: list[Trial] = []
+
+    @property
+    def is_worker(self) -> bool:
+        """Whether this process is a worker of xdist."""
+        return hasattr(self.config, "workerinput")
+
+    @property
+    def is_controller(self) -> bool:
+        """Whether this process hands the tests to workers and runs none itself."""
+        return not self.is_worker and self.config.pluginmanager.hasplugin("dsession")
+
+    # Collection
+
+    def collect(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        """Return the collector of a suite file, or None for any other file."""
+        if not self.workspace.is_in_cases(path):
+            return None
+        try:
+            if not self.workspace.is_suite_file(path):
+                return None
+        except UsageError:
+            pass
+        file: SuiteFile = SuiteFile.from_parent(parent, path=path)
+        file.swapgate = self
+        return file
+
+    @pytest.hookimpl
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Count the trials that a selection leaves out."""
+        self._deselected += sum(isinstance(item, CaseItem) for item in items)
+
+    @pytest.hookimpl
+    def pytest_report_header(self) -> list[str]:
+        """Say what is under test."""
+        roles = [f"{name} ({role})" if role == "baseline" else name for name, role in self.workspace.roles()]
+        lines = [f"swapgate: {', '.join(roles)}; cache {self.settings.cache}"]
+        return lines + [f"swapgate: {note}" for note in self.workspace.catalogue.notes]
+
+    @pytest.hookimpl
+    def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
+        """Say what will be run, and what of it can hardly be decided, before the first call."""
+        jobs = [item.job for item in items if isinstance(item, CaseItem)]
+        if not jobs:
+            return []
+        self._warnings = self._plan_warnings(jobs)
+        cases = len({(job.suite.name, job.case.placed.case.id) for job in jobs})
+        judges = sorted({f"{j.spec.judge} ({j.spec.model})" for job in jobs for j in job.case.judges})
+        judged = f"; judged by {', '.join(judges)}" if judges else "; no judge"
+        at_once = f"{self.settings.concurrency} calls at once"
+        head = f"swapgate: {len(jobs)} trials of {cases} cases, {at_once}{judged}"
+        return [head, *(f"swapgate: warning: {text}" for text in self._warnings)]
+
+    def _plan_warnings(self, jobs: Sequence[Job]) -> list[str]:
+        from swapgate.analysis.plan import plan_warnings
+
+        clusters: dict[str, set[str]] = {}
+        for job in jobs:
+            case = job.case.placed.case
+            clusters.setdefault(job.suite.name, set()).add(case.cluster or f"/{case.id}")
+        suites = {job.suite.name: job.suite.loaded.suite.gate for job in jobs}
+        return plan_warnings(
+            {name: len(found) for name, found in clusters.items()},
+            overall=self.settings.gate,
+            suites=suites,
+            has_baseline=self.settings.baseline is not None,
+        )
+
+    # Running
+
+    @pytest.hookimpl
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """In xdist's controller, find every mistake before the workers start."""
+        if not self.is_controller or self.config.option.collectonly:
+            return
+        try:
+            self._require_ready(self._discovered())
+        except UsageError as exc:
+            raise pytest.UsageError(str(exc)) from exc
+
+    def _discovered(self) -> list[ReadySuite]:
+        """Return the suites named on the command line, as the controller of xdist must find them itself."""
+        paths = [Path(self.config.invocation_params.dir, arg.partition("::")[0]) for arg in self.config.args]
+        return [self.workspace.suite(path) for path in self.workspace.suite_files(paths)]
+
+    def _require_ready(self, suites: Sequence[ReadySuite]) -> None:
+        """Check keys and the stored baseline, open the record of the run."""
+        from swapgate.recorder import Recorder
+
+        specs = self.workspace.models_of(suites)
+        if self.settings.cache != "replay":
+            self.workspace.require_keys(specs)
+        self._recorder = Recorder(self.workspace, suites, specs)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Run the engine around pytest's own loop."""
+        if not self._has_something_to_run(session):
+            return (yield)
+        try:
+            with self._running(session):
+                return (yield)
+        except UsageError as exc:
+            raise pytest.UsageError(str(exc)) from exc
+
+    def _has_something_to_run(self, session: pytest.Session) -> bool:
+        option = self.config.option
+        if self.is_controller or option.collectonly:
+            return False
+        if session.testsfailed and not option.continue_on_collection_errors:
+            return False
+        return any(isinstance(item, CaseItem) for item in session.items)
+
+    @contextlib.contextmanager
+    def _running(self, session: pytest.Session) -> Iterator[None]:
+        from swapgate.cache import ResponseCache
+        from swapgate.engine.runner import Engine
+        from swapgate.progress import LiveLine
+
+        items = [item for item in session.items if isinstance(item, CaseItem)]
+        suites = list({item.job.suite.name: item.job.suite for item in items}.values())
+        if not self.is_worker:
+            self._require_ready(suites)
+            self._recorder_is_open.start(planned=len(items))
+        specs = self.workspace.models_of(suites)
+        with contextlib.closing(
+            ResponseCache(self.settings.state_dir / "cache.db", recordings=self.settings.recordings)
+        ) as cache:
+            share = int(self.config.workerinput["workercount"]) if self.is_worker else 1  # type: ignore[attr-defined]
+            self._line = LiveLine(self.config)
+            self._engine = Engine(self.settings, specs, cache, share=share, window=self._window())
+            try:
+                with self._engine:
+                    self._engine.plan(item.job for item in self._own(session.items) if item.is_prefetched())
+                    yield
+            finally:
+                self._line.clear()
+                self._store_unconsumed()
+
+    @property
+    def _recorder_is_open(self) -> Recorder:
+        assert self._recorder is not None
+        return self._recorder
+
+    def _window(self) -> int | None:
+        """Return how far to run ahead: little with -x or --maxfail, where the rest may never be wanted."""
+        return self.settings.concurrency if self.config.getvalue("maxfail") else None
+
+    def _own(self, items: Sequence[pytest.Item]) -> list[CaseItem]:
+        """Return the trials that this process will run."""
+        if self.is_worker:
+            from swapgate.distribute import own_share
+
+            items = own_share(items, self.config)
+        return [item for item in items if isinstance(item, CaseItem)]
+
+    def _store_unconsumed(self) -> None:
+        """Keep the finished trials that an interrupted session never asked for."""
+        if self._engine is not None and self._recorder is not None:
+            for trial in self._engine.unconsumed():
+                self._recorder.add(trial)
+
+    def wait(self, job: Job) -> Trial:
+        """Return the trial of a job, waiting in short slices so that Ctrl-C is seen."""
+        assert self._engine is not None
+        self._engine.plan([job])
+        while (trial := self._engine.result(job, timeout_s=_SLICE_S)) is None:
+            if self._line is not None:
+                self._line.draw(self._engine.progress())
+        return trial
+
+    # Reports of single trials
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Put the trial on the report: that is how it travels, also from a worker."""
+        report = yield
+        if call.when == "call" and isinstance(item, CaseItem) and item.trial is not None:
+            excinfo = call.excinfo
+            if excinfo is None or isinstance(excinfo.value, (Miss, TrialErrored)):
+                _put_trial(report, item.trial)
+        return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take the trial off the report and store it; remember whether anything else failed."""
+        if self.is_worker:
+            return
+        if self._line is not None:
+            self._line.clear()
+        text = report.__dict__.pop("swapgate_trial", None)
+        if text is None:
+            self._has_ordinary_failure |= report.failed
+            return
+        trial: Trial = adapter(Trial).validate_json(text)
+        self._recorder_is_open.add(trial)
+        if trial.role == "candidate" and trial.outcome != "passed" and len(self._misses) < _MISSES_EXPLAINED:
+            self._misses.append(trial)
+
+    @pytest.hookimpl
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A file that cannot be collected is no miss."""
+        self._has_ordinary_failure |= report.failed
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(
+        self, report: pytest.CollectReport | pytest.TestReport
+    ) -> tuple[str, str, str | tuple[str, dict[str, bool]]] | None:
+        """Give misses and errored trials a letter and a colour of their own."""
+        return _STATUS.get(getattr(report, "swapgate_status", ""))
+
+    # xdist
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> StaticShares | None:
+        """Give every worker its whole share at once, so that it can run ahead."""
+        if config.getvalue("dist") != "load":
+            return None
+        from swapgate.distribute import StaticShares
+
+        return StaticShares(config, log)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: object, ids: Sequence[str]) -> None:
+        """Learn how many trials the workers found; the first one starts the record."""
+        if self._recorder is not None and not self._recorder.is_started:
+            suites = self.workspace.opened_suites()
+            names = tuple(
+                f"{suite.loaded.path.relative_to(self.config.rootpath).as_posix()}::" for suite in suites
+            )
+            planned = sum(node_id.startswith(names) for node_id in ids)
+            self._deselected = max(0, sum(len(self.workspace.jobs(suite)) for suite in suites) - planned)
+            self._recorder.start(planned=planned)
+
+    # The end
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int | pytest.ExitCode) -> None:
+        """Decide, write the reports, and let the gate's code take the place of pytest's where it may."""
+        if self.is_worker or self._recorder is None or not self._recorder.is_started:
+            return
+        is_regular = exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
+        try:
+            self.outcome = self._recorder.finish(
+                why_not_judged=self._why_not_judged(session, is_regular=is_regular)
+            )
+            self._write_reports(self.outcome)
+        except StoreError as exc:
+            self._problems.append(str(exc))
+            if self.outcome is None:
+                session.exitstatus = ExitCode.INTERNAL_ERROR
+                return
+        if is_regular and not self._has_ordinary_failure and self.outcome.gate.answer != "not_judged":
+            session.exitstatus = self.outcome.gate.exit_code
+
+    def _why_not_judged(self, session: pytest.Session, *, is_regular: bool) -> str | None:
+        """Return why the trials at hand are no ground for a decision, or None when they are."""
+        if not is_regular:
+            return "the session was interrupted"
+        stopped = session.shouldfail or session.shouldstop
+        if stopped:
+            return f"the session stopped early ({stopped})"
+        if self._deselected or any("::" in arg for arg in self.config.args):
+            return "partial selection"
+        return None
+
+    def _write_reports(self, outcome: RunOutcome) -> None:
+        from swapgate.reporting import write_reports
+
+        formats = [name for name in self.settings.reports if name != "none"]
+        if formats:
+            self._reports = write_reports(outcome, self.settings.reports_dir / outcome.run.id, formats)
+
+    @pytest.hookimpl
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the summary and the gate's answer."""
+        for problem in self._problems:
+            terminalreporter.write_line(f"swapgate: {problem}", red=True)
+        if self.outcome is None:
+            return
+        from swapgate.reporting.explain import explain_trial
+        from swapgate.reporting.terminal import write_summary
+
+        verbose = self.config.get_verbosity()
+        terminalreporter.section("swapgate", sep="=")
+        explained = self._misses if verbose <= 0 else _missed(self.outcome)
+        for trial in explained if verbose >= 0 else ():
+            for line in explain_trial(trial):
+                terminalreporter.write_line(line)
+        write_summary(
+            self.outcome,
+            terminalreporter.write_line,
+            verbose=verbose,
+            width=terminalreporter._tw.fullwidth,
+            reports=[_short(path, self.config.invocation_params.dir) for path in self._reports],
+        )
+
+
+_STATUS: dict[str, tuple[str, str, str | tuple[str, dict[str, bool]]]] = {
+    "missed": ("missed", "m", ("MISS", {"yellow": True})),
+    "errored": ("error", "E", ("ERROR", {"red": True})),
+    "baseline missed": ("baseline missed", "b", ("BASELINE MISS", {"cyan": True})),
+    "baseline errored": ("baseline errored", "e", ("BASELINE ERROR", {"red": True})),
+}
+
+
+def _put_trial(report: pytest.TestReport, trial: Trial) -> None:
+    """Attach the trial as JSON text, and its standing."""
+    report.__dict__["swapgate_trial"] = adapter(Trial).dump_json(trial).decode()
+    prefix = "baseline " if trial.role == "baseline" else ""
+    if trial.outcome != "passed":
+        report.__dict__["swapgate_status"] = f"{prefix}{trial.outcome}"
+
+
+def _missed(outcome: RunOutcome) -> list[Trial]:
+    return [t for t in outcome.trials if t.role == "candidate" and t.outcome != "passed"]
+
+
+def _short(path: Path, start: Path) -> Path:
+    return path.relative_to(start) if path.is_relative_to(start) else path

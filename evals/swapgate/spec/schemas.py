@@ -1,0 +1,107 @@
+"""JSON Schemas (draft 2020-12) of the files that people write, made from the models that read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema
+
+from swapgate.records import Json, Message, ToolCall
+from swapgate.spec.judges import JudgeSpec
+from swapgate.spec.model_entries import CatalogueFile
+from swapgate.spec.prompt_entries import Prompt
+from swapgate.spec.suite import Case, Suite
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_CHECK = {"$ref": "#/$defs/Check"}
+
+
+class _Untitled(GenerateJsonSchema):
+    """Leave out the titles that only repeat the keys."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def json_schemas(checks: Mapping[str, Json] | None = None) -> dict[str, Json]:
+    """Return the schemas of suite, cases, judge, prompt and models files by those names.
+
+    `checks` holds the schema of each check's options by the check's name; without it any name is taken.
+    A schema's `$id` is `NAME.schema.json`, so that the files can lie side by side.
+    """
+    return {
+        "suite": _finished("suite", "A suite", _with_checks(_of(Suite), checks or {})),
+        "cases": _finished("cases", "Cases for cases_from", _with_checks(_case_list(), checks or {})),
+        "judge": _finished("judge", "A judge", _of(JudgeSpec)),
+        "prompt": _finished("prompt", "A prompt", _of(Prompt)),
+        "models": _finished("models", "Models and tasks", _article_form(_of(CatalogueFile))),
+    }
+
+
+def _of(model: type[BaseModel]) -> dict[str, Any]:
+    return _closed(model.model_json_schema(by_alias=True, schema_generator=_Untitled))
+
+
+def _case_list() -> dict[str, Any]:
+    case = _of(Case)
+    definitions = {**case["$defs"], "Case": _without_defs(case)}
+    return {"type": "array", "items": {"$ref": "#/$defs/Case"}, "minItems": 1, "$defs": definitions}
+
+
+def _without_defs(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in schema.items() if key != "$defs"}
+
+
+def _closed(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema with unknown keys refused in messages too, as reading does."""
+    for name in (Message.__name__, ToolCall.__name__):
+        if name in schema.get("$defs", {}):
+            schema["$defs"][name]["additionalProperties"] = False
+    return schema
+
+
+def _finished(name: str, title: str, schema: dict[str, Any]) -> Json:
+    return {"$schema": _DIALECT, "$id": f"{name}.schema.json", **schema, "title": title}
+
+
+def _with_checks(schema: dict[str, Any], checks: Mapping[str, Json]) -> dict[str, Any]:
+    """Return the schema with every list of checks pointing at one definition of a check."""
+    definitions = schema["$defs"]
+    for owner in (schema, *definitions.values()):
+        if "checks" in owner.get("properties", {}):
+            owner["properties"]["checks"]["items"] = _CHECK
+    return {**schema, "$defs": {**definitions, "Check": _check_schema(checks)}}
+
+
+def _check_schema(checks: Mapping[str, Json]) -> dict[str, Any]:
+    """Return the schema of one entry of `checks:`: a bare name, or a mapping of one name to its options."""
+    description = "One check: its name, or a mapping of its name to its options."
+    if not checks:
+        anything = {"type": "object", "minProperties": 1, "maxProperties": 1}
+        return {"description": description, "anyOf": [{"type": "string"}, anything]}
+    named = [
+        {
+            "type": "object",
+            "properties": {name: options},
+            "required": [name],
+            "additionalProperties": False,
+        }
+        for name, options in sorted(checks.items())
+    ]
+    return {"description": description, "oneOf": [{"enum": sorted(checks)}, *named]}
+
+
+def _article_form(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of models.yml: with `models:` and `tasks:`, or a bare mapping of tasks."""
+    definitions = schema["$defs"]
+    parts = {**_without_defs(schema), "anyOf": [{"required": ["models"]}, {"required": ["tasks"]}]}
+    tasks = {
+        "description": "Production tasks by name.",
+        "type": "object",
+        "additionalProperties": {"$ref": "#/$defs/TaskEntry"},
+        "minProperties": 1,
+        "not": {"anyOf": [{"required": ["models"]}, {"required": ["tasks"]}]},
+    }
+    return {"oneOf": [parts, tasks], "$defs": definitions}

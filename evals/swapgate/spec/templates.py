@@ -1,0 +1,170 @@
+"""Jinja2 in a sandbox: templates are the workspace's own; values are anybody's and are never evaluated."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, UndefinedError
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import MAX_RANGE, ImmutableSandboxedEnvironment, SandboxedEnvironment
+
+from swapgate.errors import PromptError, nearest
+
+MAX_CHARACTERS = 5_000_000
+MAX_STEPS = 1_000_000
+MAX_DIGITS = 4_000
+# They roll dice, write HTML, or grow a text to any given width.
+_REFUSED_FILTERS = ("random", "urlize", "xmlattr", "center", "format", "batch", "slice")
+_REFUSED_METHODS = {"center", "ljust", "rjust", "zfill", "expandtabs", "format", "format_map"}
+_UNDEFINED = re.compile(r"'(\w+)' is undefined")
+# What a template of a user's can raise while it runs.
+_TEMPLATE_FAILURES = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
+
+
+class TooMuchError(Exception):
+    """A template asks for more output, steps or digits than any prompt needs."""
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Refuse what would fill the memory before the output's cap can see it."""
+
+    intercepted_binops = frozenset({"*", "**", "%"})
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        """Refuse also the methods that pad a text to any width."""
+        is_padding = isinstance(obj, str) and attr in _REFUSED_METHODS
+        return not is_padding and super().is_safe_attribute(obj, attr, value)
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        """Multiply and raise to powers within bounds."""
+        if operator == "**" and abs(right) * max(len(str(abs(left))), 1) > MAX_DIGITS:
+            raise TooMuchError("a power has too many digits")
+        if operator == "%" and isinstance(left, str):
+            raise SecurityError("% formatting of a text")
+        sized, times = (left, right) if hasattr(left, "__len__") else (right, left)
+        if operator == "*" and hasattr(sized, "__len__") and len(sized) * times > MAX_CHARACTERS:
+            raise TooMuchError(f"something is repeated {times!r} times")
+        return super().call_binop(context, operator, left, right)
+
+
+class Blocks:
+    """The named pieces of a prompt, each rendered where `blocks.NAME` stands."""
+
+    __slots__ = ("_open", "_render", "_texts")
+
+    def __init__(self, texts: Mapping[str, str], render: Callable[[str], str]) -> None:
+        self._texts = texts
+        self._render = render
+        self._open: list[str] = []
+
+    def __getitem__(self, name: str) -> str:
+        if name not in self._texts:
+            known = ", ".join(sorted(self._texts)) or "none"
+            raise PromptError(f"no block {name!r}.{nearest(name, self._texts)} Blocks: {known}")
+        if name in self._open:
+            raise PromptError(f"blocks go in a circle: {' -> '.join([*self._open, name])}")
+        self._open.append(name)
+        try:
+            return self._render(self._texts[name])
+        finally:
+            self._open.pop()
+
+
+def check_syntax(text: str) -> str:
+    """Return what is wrong with a template's syntax, an empty string when nothing is."""
+    try:
+        _compiled(text)
+    except TemplateSyntaxError as exc:
+        return f"template, its line {exc.lineno}: {exc.message}"
+    except _TEMPLATE_FAILURES as exc:
+        return f"template: {exc}"
+    except (TooMuchError, RecursionError, MemoryError) as exc:
+        return f"template: out of bounds ({exc})"
+    return ""
+
+
+def render_template(text: str, *, variables: Mapping[str, object], blocks: Mapping[str, str]) -> str:
+    """Return the text with its placeholders filled; raise PromptError when that cannot be done.
+
+    Text is inserted as it is, anything else as JSON. `{{ }}` inside a value stays as it is.
+    """
+    values: dict[str, Any] = {"range": _bounded_range(), **variables}
+    if blocks:
+        values["blocks"] = Blocks(blocks, lambda block: _filled(block, values))
+    try:
+        return _filled(text, values)
+    except UndefinedError as exc:
+        raise PromptError(_undefined_message(exc, variables)) from exc
+    except SecurityError as exc:
+        raise PromptError(f"the template is not allowed to do this: {exc}") from exc
+    except TooMuchError as exc:
+        raise PromptError(f"the template is out of bounds: {exc}") from exc
+    except (RecursionError, MemoryError, OverflowError) as exc:
+        raise PromptError("the template is out of bounds: it nests too deeply or grows too large") from exc
+    except _TEMPLATE_FAILURES as exc:
+        raise PromptError(f"the template cannot be filled: {exc}") from exc
+
+
+def _filled(text: str, values: Mapping[str, Any]) -> str:
+    parts: list[str] = []
+    length = 0
+    for part in _compiled(text).generate(values):
+        length += len(part)
+        if length > MAX_CHARACTERS:
+            raise TooMuchError(f"the text is longer than {MAX_CHARACTERS:,} characters")
+        parts.append(part)
+    return "".join(parts)
+
+
+@lru_cache(maxsize=1)
+def _environment() -> SandboxedEnvironment:
+    # autoescape is for HTML; a prompt is plain text.
+    environment = _Sandbox(undefined=StrictUndefined, autoescape=False, finalize=_inserted)
+    # Jinja's own tojson writes `<` as \u003c, for HTML.
+    environment.filters["tojson"] = _as_json
+    for name in _REFUSED_FILTERS:
+        del environment.filters[name]
+    del environment.globals["lipsum"]
+    return environment
+
+
+@lru_cache(maxsize=1024)
+def _compiled(text: str) -> Template:
+    return _environment().from_string(text)
+
+
+def _inserted(value: Any) -> Any:
+    """Return how a value stands in the text: JSON for lists, mappings, true, false and null."""
+    return _as_json(value) if value is None or isinstance(value, dict | list | tuple | bool) else value
+
+
+def _as_json(value: Any, indent: int | None = None) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=indent)
+
+
+def _bounded_range() -> Callable[..., range]:
+    """Return a `range` for one rendering: nested loops add up."""
+    steps = 0
+
+    def bounded(*bounds: int) -> range:
+        nonlocal steps
+        asked = range(*bounds)
+        steps += len(asked)
+        if len(asked) > MAX_RANGE or steps > MAX_STEPS:
+            raise TooMuchError(f"more than {MAX_STEPS:,} steps of range()")
+        return asked
+
+    return bounded
+
+
+def _undefined_message(error: UndefinedError, variables: Mapping[str, object]) -> str:
+    said = str(error.message)
+    if (match := _UNDEFINED.fullmatch(said)) is None:
+        return f"the template cannot be filled: {said}"
+    name = match.group(1)
+    offered = ", ".join(sorted(variables)) or "nothing"
+    return f"the variable {name!r} has no value.{nearest(name, variables)} The case offers: {offered}"

@@ -1,0 +1,200 @@
+"""Responses by content: what makes a key, what survives, what is said when the file is broken."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from swapgate.cache import Recording, ResponseCache, read_recordings, request_key, write_recordings
+from swapgate.errors import SpecError, StoreError
+from swapgate.records import Json, Message, Request, Response, ToolCall, Usage
+
+REQUEST = Request(model="m", messages=(Message(role="user", content="hello"),), params={"temperature": 0})
+RESPONSE = Response(
+    text='{"a": "ü\x00\u202e"}',
+    tool_calls=(ToolCall(name="f", arguments="{}"),),
+    usage=Usage(tokens_in=3, tokens_out=4),
+    model_served="m-1",
+    latency_s=0.25,
+)
+ABOUT: dict[str, Json] = {"model": "m", "suite": "s", "case": "c", "repeat": 1}
+
+
+class Wire:
+    """What request_key reads of a provider."""
+
+    def __init__(self, *, needs_variables: bool = False, **identity: Json) -> None:
+        self.identity: Mapping[str, Json] = identity
+        self.needs_variables = needs_variables
+        self.is_recordable = self.reads_cache = True
+
+    async def complete(self, request: Request) -> Response:
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        raise NotImplementedError
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Iterator[ResponseCache]:
+    opened = ResponseCache(tmp_path / "state" / "cache.db")
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(REQUEST, model="n"),
+        replace(REQUEST, messages=(Message(role="user", content="hello "),)),
+        replace(REQUEST, messages=(Message(role="system", content="hello"),)),
+        replace(REQUEST, params={"temperature": 0.1}),
+        replace(REQUEST, output_schema={"type": "object"}),
+        replace(REQUEST, json_mode=True),
+        replace(REQUEST, tools=({"name": "f"},)),
+        replace(REQUEST, repeat=2),
+    ],
+)
+def test_whatever_determines_the_answer_makes_another_key(other: Request) -> None:
+    assert request_key(other, Wire(provider="p")) != request_key(REQUEST, Wire(provider="p"))
+
+
+def test_provider_identity_makes_another_key() -> None:
+    keys = {request_key(REQUEST, Wire(provider="p", base_url=url)) for url in ("http://a", "http://b")}
+    assert len(keys) == 2
+
+
+def test_names_of_case_and_suite_and_unread_variables_are_no_content() -> None:
+    renamed = replace(REQUEST, case="other", suite="other", variables={"diff": "x"})
+    assert request_key(renamed, Wire(provider="p")) == request_key(REQUEST, Wire(provider="p"))
+
+
+def test_variables_count_for_a_provider_that_reads_them() -> None:
+    asked = replace(REQUEST, variables={"diff": "x"})
+    wire = Wire(provider="http", needs_variables=True)
+    assert request_key(asked, wire) != request_key(REQUEST, wire)
+
+
+def test_stored_response_is_read_back_whole_by_another_process_later(tmp_path: Path) -> None:
+    path = tmp_path / "cache.db"
+    first = ResponseCache(path)
+    first.put("k", RESPONSE, ABOUT)
+    assert first.get("k") == RESPONSE
+    first.close()
+    second = ResponseCache(path)
+    assert second.get("k") == RESPONSE
+    assert second.get("absent") is None
+    second.close()
+
+
+def test_recordings_come_before_the_database(tmp_path: Path) -> None:
+    file = tmp_path / "recorded.jsonl"
+    write_recordings([Recording(key="k", about=ABOUT, response=RESPONSE)], file)
+    cache = ResponseCache(tmp_path / "cache.db", recordings=[file])
+    cache.put("k", Response(text="newer"), ABOUT)
+    cache.flush()
+    assert cache.get("k") == RESPONSE
+    cache.close()
+
+
+def test_export_and_import_give_the_same_bytes_again(cache: ResponseCache, tmp_path: Path) -> None:
+    for number in (3, 1, 2):
+        cache.put(f"k{number}", RESPONSE, {**ABOUT, "case": f"c{number}"})
+    first, second = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    assert write_recordings(cache.export(), first) == 3
+    write_recordings(read_recordings(first), second)
+    assert first.read_bytes() == second.read_bytes()
+    assert [r.about["case"] for r in read_recordings(first)] == ["c1", "c2", "c3"]
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"])), st.text())
+def test_any_text_survives_a_recording(text: str, name: str) -> None:
+    recording = Recording(key="k", about={"case": name}, response=Response(text=text))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "r.jsonl"
+        write_recordings([recording], file)
+        (again,) = read_recordings(file)
+    assert again.response == recording.response
+
+
+@pytest.mark.parametrize(
+    "line", ["{", "[]", '{"key": "k"}', '{"key": "k", "about": {}, "response": {"text": 1}}']
+)
+def test_broken_recording_is_named_with_its_line(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "r.jsonl"
+    good = json.dumps({"key": "k", "about": {}, "response": {"text": "x"}})
+    file.write_text(f"{good}\n\n{line}\n", encoding="utf-8")
+    with pytest.raises((SpecError, StoreError), match=r"r\.jsonl:3: |stored response"):
+        list(read_recordings(file))
+
+
+def test_file_that_is_no_database_is_a_clear_error(tmp_path: Path) -> None:
+    path = tmp_path / "cache.db"
+    path.write_text("this is not a database, it is a text that is long enough to be looked at" * 20)
+    with pytest.raises(StoreError, match=r"cache\.db.*cannot be used.*move the file away"):
+        ResponseCache(path)
+
+
+def test_many_processes_and_threads_write_at_once_without_a_lock_error(tmp_path: Path) -> None:
+    path = tmp_path / "cache.db"
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from swapgate.cache import ResponseCache; from swapgate.records import Response\n"
+        "cache = ResponseCache(Path(sys.argv[1]))\n"
+        "for n in range(100): cache.put(f'{sys.argv[2]}-{n}', Response(text='x'), {})\n"
+        "cache.close()\n"
+    )
+    source = Path(__file__).parents[1] / "evals"
+    environment = {**os.environ, "PYTHONPATH": str(source)}
+    workers = [
+        subprocess.Popen([sys.executable, "-c", code, str(path), str(n)], env=environment) for n in range(4)
+    ]
+    assert [worker.wait(60) for worker in workers] == [0, 0, 0, 0]
+    rows = sqlite3.connect(path).execute("SELECT count(*) FROM responses").fetchone()
+    assert rows == (400,)
+
+
+def test_killed_process_keeps_what_it_had_put_a_moment_before(tmp_path: Path) -> None:
+    path = tmp_path / "cache.db"
+    code = (
+        "import sys, time; from pathlib import Path\n"
+        "from swapgate.cache import ResponseCache; from swapgate.records import Response\n"
+        "cache = ResponseCache(Path(sys.argv[1]))\n"
+        "for n in range(50): cache.put(str(n), Response(text='x'), {})\n"
+        "time.sleep(0.5); print('ready', flush=True); time.sleep(60)\n"
+    )
+    source = Path(__file__).parents[1] / "evals"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(path)],
+        env={**os.environ, "PYTHONPATH": str(source)},
+        stdout=subprocess.PIPE,
+    ) as worker:
+        assert worker.stdout is not None
+        worker.stdout.readline()
+        worker.send_signal(signal.SIGKILL)
+    cache = ResponseCache(path)
+    assert all(cache.get(str(n)) == Response(text="x") for n in range(50))
+    cache.close()
+
+
+def test_reading_and_writing_from_two_threads_agree(cache: ResponseCache) -> None:
+    def write() -> None:
+        for number in range(300):
+            cache.put(str(number), Response(text=str(number)), {})
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    writer.join()
+    assert [cache.get(str(n)) for n in range(300)] == [Response(text=str(n)) for n in range(300)]

@@ -1,0 +1,237 @@
+"""`swapgate check`, `schema`, `models list` and `prompt render`: the files of a workspace, without a call."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from swapgate.cli import main
+from workspaces import RIGHT, lay, recorded_workspace
+
+MODELS = """\
+models:
+  big: {provider: openai, model: gpt-4o-2024-08-06, fallback: own}
+  own: {provider: openai-compatible, base_url: "http://[::1]:1", model: m, price: {input: 1.5, output: 2}}
+  out: {provider: recorded, path: outputs/out.jsonl}
+"""
+PROMPT = """\
+prompt: label
+system: Sort it.
+user: "About: {{ message }}"
+params: {temperature: 0.5}
+overrides:
+  "provider:openai-compatible": {params: {temperature: 0}, output: json}
+  own: {system: Sort the text.}
+"""
+SUITE = """\
+suite: triage
+prompt: label
+checks: [json]
+cases:
+  - {id: one, input: {message: "a \\e[31mred\\e[0m bill"}}
+"""
+FILES = {
+    "cases/triage.yml": SUITE,
+    "prompts/label.yml": PROMPT,
+    "config/models.yml": MODELS,
+    "outputs/out.jsonl": '{"case": "one", "output": "{}"}\n',
+}
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    lay(tmp_path, FILES)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("root")
+def test_models_show_the_key_variable_and_never_its_value(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret-value")
+    assert main(["models", "list"]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines[1] == "big openai gpt-4o-2024-08-06 OPENAI_API_KEY (set) own 2.5 / 10"
+    assert lines[2] == "own openai-compatible m none needed 1.5 / 2"
+    monkeypatch.setenv("OPENAI_API_KEY", " ")
+    assert main(["models", "list", "--json"]) == 0
+    big = json.loads(capsys.readouterr().out)[0]
+    assert (big["key_variable"], big["is_key_set"]) == ("OPENAI_API_KEY", False)
+
+
+@pytest.mark.usefixtures("root")
+def test_prompt_is_rendered_with_the_overrides_of_the_model(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prompt", "render", "label", "--model", "own", "--var", "message=a=b", "--json"]) == 0
+    rendered = json.loads(capsys.readouterr().out)
+    said = [(message["role"], message["content"]) for message in rendered["messages"]]
+    assert said == [("system", "Sort the text."), ("user", "About: a=b")]
+    assert rendered["params"] == {"temperature": 0} and rendered["output"] == "json"
+    assert len(rendered["overrides"]) == 2 and rendered["hash"]
+
+
+@pytest.mark.usefixtures("root")
+def test_prompt_is_filled_from_a_case_and_cannot_steer_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["prompt", "render", "label", "--model", "big", "--case", "cases/triage.yml::one"]
+    assert main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "--- user ---\nAbout: a \\x1b[31mred\\x1b[0m bill\n" in said
+    assert "overrides: none" in said and "params:    temperature=0.5" in said
+    assert main([*arguments, "--var", "message=mine"]) == 0
+    assert "About: mine" in capsys.readouterr().out
+
+
+def test_prompt_written_into_a_suite_is_rendered_by_the_suites_name(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay(
+        root,
+        {"cases/own.yml": "suite: own\nprompt: {user: 'Hi {{ n }}'}\ncases: [{id: a, input: {n: Ann}}]\n"},
+    )
+    assert main(["prompt", "render", "own", "--model", "big", "--case", "cases/own.yml::a"]) == 0
+    assert "--- user ---\nHi Ann\n" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["label", "--model", "big"], "'message' has no value"),
+        (["lable", "--model", "big"], "unknown prompt 'lable'. Did you mean 'label'?"),
+        (["label", "--model", "bag"], "unknown model 'bag'. Did you mean 'big'?"),
+        (["label", "--model", "big", "--case", "one"], "write SUITE_FILE::CASE_ID"),
+        (["label", "--model", "big", "--case", "cases/no.yml::one"], "no file 'cases/no.yml'"),
+        (["label", "--model", "big", "--case", "cases/triage.yml::ones"], "Did you mean 'one'?"),
+        (["label", "--model", "big", "--var", "message"], "write KEY=VALUE"),
+    ],
+)
+def test_mistake_in_rendering_says_what_to_write(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert main(["prompt", "render", *arguments]) == 4
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("root")
+def test_check_counts_what_it_read(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check"]) == 0
+    assert capsys.readouterr().out == "1 suite, 1 case, 1 prompt, 0 judges, 3 models: no mistakes\n"
+
+
+def test_check_reports_every_mistake_with_its_place(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lay(
+        root,
+        {
+            "cases/other.yml": "suite: other\nprompt: label\nchecks: [contian]\ncases: [{id: a}]\n",
+            "cases/third.yml": "suite: third\nprompt: label\ncases:\n  - id: a\n    input: {mesage: x}\n",
+            "cases/twin.yml": "suite: triage\nprompt: label\ncases: [{id: a, input: {message: x}}]\n",
+            "judges/j.yml": "judge: j\nmodel: nobody\ncriteria: {a: {ask: b}}\npass: a\n",
+            "prompts/broken.yml": "prompt: broken\nuser: '{{ x'\n",
+        },
+    )
+    assert main(["check"]) == 4
+    *mistakes, last = capsys.readouterr().out.splitlines()
+    for start in (
+        "prompts/broken.yml:2: ",
+        "judges/j.yml:2: unknown model 'nobody'",
+        "cases/other.yml:3: unknown check 'contian'",
+        "cases/twin.yml:1: the suite name 'triage' is already taken by triage.yml",
+        "cases/third.yml:4: case 'a': ",
+    ):
+        assert any(mistake.startswith(start) for mistake in mistakes), (start, mistakes)
+    assert last.endswith(f": {len(mistakes)} mistakes")
+
+
+def test_missing_prompt_variable_is_found_for_every_model_that_needs_it(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay(root, {"prompts/label.yml": PROMPT.replace("Sort the text.", "'Sort {{ what }}.'")})
+    assert main(["check", "--model", "big"]) == 0
+    assert main(["check", "--model", "own", "--json"]) == 4
+    (mistake,) = json.loads(capsys.readouterr().out.split("\n", 1)[1])["mistakes"]
+    assert "'what' has no value" in mistake and "'own'" in mistake
+
+
+def test_one_reason_for_many_cases_and_models_is_one_mistake(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cases = "".join(f"  - {{id: c{n}, input: {{mesage: x}}}}\n" for n in range(3))
+    lay(root, {"cases/triage.yml": f"suite: triage\nprompt: label\ncases:\n{cases}"})
+    assert main(["check"]) == 4
+    mistake, last = capsys.readouterr().out.splitlines()
+    assert mistake.startswith("cases/triage.yml:4: case 'c0': prompt 'label' for model 'big': ")
+    assert mistake.endswith("(also for 2 more cases and 2 more models)")
+    assert last.endswith(": 1 mistake")
+
+
+@pytest.mark.usefixtures("root")
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("nobody", "unknown model 'nobody'"),
+        ("azuer:x", "unknown provider 'azuer'"),
+        ("recorded:none.jsonl", "is not a file in the workspace"),
+    ],
+)
+def test_model_that_cannot_be_opened_is_a_mistake(
+    capsys: pytest.CaptureFixture[str], model: str, message: str
+) -> None:
+    assert main(["check", "--model", model]) == 4
+    assert message in capsys.readouterr().out
+
+
+def test_entry_that_cannot_be_opened_is_shown_by_its_line(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "outputs/out.jsonl").unlink()
+    assert main(["check", "--model", "out"]) == 4
+    assert "config/models.yml:4: model 'out'" in capsys.readouterr().out
+
+
+def test_check_of_one_path_reads_only_that(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lay(root, {"cases/bad.yml": "suite: 7\n"})
+    assert main(["check", "cases/triage.yml"]) == 0
+    capsys.readouterr()
+    assert main(["check", "outputs"]) == 4
+    assert "outputs: no suite there. Suites are YAML files below cases" in capsys.readouterr().out
+
+
+def test_broken_models_file_does_not_hide_other_mistakes(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay(
+        root,
+        {"config/models.yml": "models: {big: {provider: openai, modle: x}}\n", "cases/bad.yml": "suit: x\n"},
+    )
+    assert main(["check"]) == 4
+    said = capsys.readouterr().out
+    assert "config/models.yml:1: unknown key 'modle'" in said and "cases/bad.yml:1: " in said
+
+
+def test_schemas_are_written_and_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "schemas"
+    assert main(["schema", str(folder), "--check"]) == 1
+    assert not folder.exists()
+    assert main(["schema", str(folder)]) == 0
+    assert "# yaml-language-server: $schema=" in capsys.readouterr().out
+    assert {file.name for file in folder.iterdir()} == {
+        f"{name}.schema.json" for name in ("suite", "cases", "judge", "prompt", "models", "report")
+    }
+    assert main(["schema", str(folder), "--check"]) == 0
+    (folder / "judge.schema.json").write_text("{}")
+    capsys.readouterr()
+    assert main(["schema", str(folder), "--check", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["stale"] == ["judge.schema.json"]
+
+
+def test_schemas_go_into_the_state_folder_by_default(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded_workspace(tmp_path, {"a": {"one": RIGHT}})
+    monkeypatch.chdir(tmp_path)
+    assert main(["schema"]) == 0
+    assert (tmp_path / ".swapgate/schemas/suite.schema.json").is_file()
+    assert "$schema=../.swapgate/schemas/suite.schema.json" in capsys.readouterr().out

@@ -1,0 +1,72 @@
+"""Imports go down only, and only the rooms that face pytest import it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "evals" / "swapgate"
+
+LAYER = {
+    "errors": 0, "records": 0,
+    "spec": 1, "stats": 1,
+    "writer": 2, "cache": 2, "history": 2, "prices": 2, "checks": 2, "judging": 2, "providers": 2,
+    "engine": 3,
+    "analysis": 4,
+    "reporting": 5,
+    "recorder": 6, "progress": 6, "distribute": 6, "collect": 6, "session": 6, "plugin": 6, "cli": 6,
+    "api": 6, "__init__": 6, "__main__": 6,
+}  # fmt: skip
+FACES_PYTEST = {"plugin", "collect", "session", "progress", "distribute"}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imported(path: Path) -> Iterator[tuple[str, int]]:
+    """Yield every imported module with its line, also those inside functions; not those for type checkers."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typing_only = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test)
+        for node in ast.walk(block)
+    }
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module, node.lineno
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_module_imports_only_its_own_layer_and_those_below(path: Path) -> None:
+    mine = LAYER[room(path)]
+    for module, line in imported(path):
+        parts = module.split(".")
+        if parts[0] == "swapgate" and len(parts) > 1:
+            assert LAYER[parts[1]] <= mine, f"{path}:{line} imports {module} from a higher layer"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_only_the_faces_import_pytest(path: Path) -> None:
+    roots = {module.split(".")[0] for module, _line in imported(path)}
+    assert room(path) in FACES_PYTEST or not roots & {"pytest", "_pytest", "xdist"}
+
+
+def test_statistics_do_no_input_or_output() -> None:
+    for path in (PACKAGE / "stats").rglob("*.py"):
+        roots = {module.split(".")[0] for module, _line in imported(path)}
+        assert not roots & {"os", "pathlib", "sqlite3", "httpx", "asyncio", "subprocess", "json"}, path
+
+
+def test_reporting_never_imports_the_engine() -> None:
+    for path in (PACKAGE / "reporting").rglob("*.py"):
+        assert not any(module.startswith("swapgate.engine") for module, _line in imported(path)), path

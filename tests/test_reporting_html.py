@@ -1,0 +1,210 @@
+"""report.html without a browser: one file, one script, data as data, readable colours."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from importlib.resources import files
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reporting_outcome import CANDIDATE, HOSTILE, made_up_outcome
+from swapgate.analysis.gate import GateAnswer
+from swapgate.analysis.outcome import RunOutcome
+from swapgate.reporting import write_reports
+from swapgate.reporting.case_data import TEXT_CHARS
+from swapgate.reporting.html import case_link, filter_link
+
+
+class _Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: dict[str, list[str]] = {}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.texts.setdefault(self.tags[-1][0] if self.tags else "", []).append(data)
+
+    def attributes(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def _page(outcome: RunOutcome, folder: Path) -> tuple[str, _Page]:
+    (path,) = write_reports(outcome, folder, ["html"])
+    text = path.read_text(encoding="utf-8")
+    page = _Page()
+    page.feed(text)
+    return text, page
+
+
+def _data(text: str) -> Any:
+    match = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
+    assert match
+    return json.loads(match[1])
+
+
+def test_the_page_is_one_file_that_asks_the_network_for_nothing(tmp_path: Path) -> None:
+    text, page = _page(made_up_outcome(), tmp_path)
+    assert text.startswith("<!doctype html>")
+    assert not [a for _, a in page.tags if "src" in a]
+    hrefs = [a["href"] or "" for _, a in page.tags if "href" in a]
+    assert {href[0] for href in hrefs if not href.startswith("data:,")} == {"#"}
+    assert "@import" not in text
+    assert "url(" not in text
+
+
+def test_the_policy_allows_the_one_script_and_nothing_else(tmp_path: Path) -> None:
+    text, page = _page(made_up_outcome(), tmp_path)
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    assert len(scripts) == 1
+    digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
+    (policy,) = [a["content"] or "" for a in page.attributes("meta") if "http-equiv" in a]
+    assert "default-src 'none'" in policy
+    assert f"script-src 'sha256-{digest}';" in policy
+
+
+def test_data_is_never_markup(tmp_path: Path) -> None:
+    outcome = made_up_outcome()
+    hostile = replace(
+        outcome,
+        warnings=(HOSTILE,),
+        gate=replace(outcome.gate, reason=HOSTILE, notes=(HOSTILE,)),
+        summaries=tuple(replace(s, model=HOSTILE) for s in outcome.summaries),
+        run=replace(outcome.run, id=HOSTILE),
+    )
+    calm, calm_page = _page(outcome, tmp_path)
+    text, page = _page(hostile, tmp_path)
+    assert [tag for tag, _ in page.tags].count("script") == 2
+    assert [tag for tag, _ in page.tags].count("img") == 0
+    assert calm_page.attributes("script") == page.attributes("script")
+    assert calm.count("</script>") == text.count("</script>") == 2
+    assert not set(text) & {"\x00", "\x1b", "\u202e", "\u2028"}
+    assert "\\u202eoverride" in text
+
+
+def test_the_cases_hold_what_was_asked_answered_and_found(tmp_path: Path) -> None:
+    text, _ = _page(made_up_outcome(), tmp_path)
+    data = _data(text)
+    (case,) = [
+        t
+        for t in data["trials"]
+        if (t["suite"], t["case"], t["model"]) == ("code_review", "case-001", CANDIDATE)
+    ]
+    assert case["standing"] == "blind"
+    assert case["response"].startswith("</script><script>")
+    assert "\\x1b[31mred" in case["response"]
+    prompt = [data["texts"][number] for _, number in case["messages"]]
+    assert prompt[0].startswith("You review code")
+    assert case["verdicts"][0]["scores"] == [["factual_accuracy", "2"], ["relevance", "4"]]
+    assert case["verdicts"][0]["samples"][0]["evidence"][1] == ["is safe", False]
+    assert ["Cost", "$0.0021"] in case["numbers"]
+    (missed, *_) = [t for t in data["trials"] if t["standing"] == "missed"]
+    assert missed["checks"][1]["findings"][0]["pointer"] == "/recommendation"
+
+
+def test_what_did_not_pass_comes_first(tmp_path: Path) -> None:
+    text, _ = _page(made_up_outcome(), tmp_path)
+    standings = [t["standing"] for t in _data(text)["trials"]]
+    assert list(dict.fromkeys(standings)) == ["blind", "missed", "errored", "passed"]
+
+
+def test_a_prompt_that_all_share_is_kept_once(tmp_path: Path) -> None:
+    text, _ = _page(made_up_outcome(cases=50), tmp_path)
+    assert text.count("You review code. Answer with one JSON object.") == 1
+
+
+def test_long_texts_are_cut_with_a_note(tmp_path: Path) -> None:
+    text, _ = _page(made_up_outcome(cases=2, long_text=3 * TEXT_CHARS), tmp_path)
+    (response, *_) = [t["response"] for t in _data(text)["trials"] if t["response"]]
+    assert len(response) < TEXT_CHARS + 100
+    assert response.endswith("more characters are in report.json")
+
+
+def test_links_to_cases_quote_every_part() -> None:
+    assert case_link("s", "c", "vendor/model a", 2) == "#case=s/c/vendor%2Fmodel%20a/2"
+    assert filter_link("blind", model="a&b") == "#filter=blind&model=a%26b"
+
+
+@pytest.mark.parametrize(
+    ("answer", "word"),
+    [("pass", "PASS"), ("fail", "FAIL"), ("inconclusive", "INCONCLUSIVE"), ("not_judged", "NOT JUDGED")],
+)
+def test_the_verdict_is_the_first_heading_and_a_word(tmp_path: Path, answer: GateAnswer, word: str) -> None:
+    outcome = made_up_outcome()
+    text, _ = _page(replace(outcome, gate=replace(outcome.gate, answer=answer)), tmp_path)
+    first = re.search(r"<h\d[^>]*>(.*?)</h\d>", text, re.DOTALL)
+    assert first
+    assert f'<span class="word">{word}</span> model-new is worse' in first[1]
+
+
+def test_the_chart_has_bars_whiskers_and_words(tmp_path: Path) -> None:
+    text, page = _page(made_up_outcome(), tmp_path)
+    assert len([a for a in page.attributes("svg") if a.get("role") == "img"]) == 6
+    assert "<title>Semantic: 57.1% [49.1, 65.1]</title>" in text
+    assert 'class="fill" width="57.14%"' in text
+    assert 'x1="49.14%" x2="65.14%"' in text
+
+
+def test_without_its_script_the_page_still_says_what_counts(tmp_path: Path) -> None:
+    text, page = _page(made_up_outcome(), tmp_path)
+    static = text[: text.index('<script type="application/json"')]
+    for part in (
+        "FAIL",
+        "57.1% [49.1, 65.1]",
+        "code_review/case-001",
+        "-28.6",
+        "timeout",
+        "$0.0294",
+        "1.48 s",
+    ):
+        assert part in static, part
+    assert "report.json holds the same cases" in static
+    assert "hidden" in page.attributes("form")[0]
+
+
+def test_every_field_has_a_label_and_every_table_heads(tmp_path: Path) -> None:
+    text, page = _page(made_up_outcome(), tmp_path)
+    assert len(page.attributes("select")) + len(page.attributes("input")) == len(page.attributes("label"))
+    assert all("scope" in a for a in page.attributes("th"))
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert all(later - earlier <= 1 for earlier, later in pairwise(levels))
+    assert '<html lang="en">' in text
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_have_the_contrast_that_reading_needs(scheme: str) -> None:
+    css = (files("swapgate.reporting") / "report.css").read_text(encoding="utf-8")
+    light, dark = (dict(re.findall(r"--(\S+): (#\w{6});", block)) for block in css.split("@media", 2)[:2])
+    colours = light if scheme == "light" else dark
+    for text in ("ink", "quiet", "link"):
+        for ground in ("paper", "panel"):
+            assert _contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
+    for hue in ("good", "bad", "unsure", "plain"):
+        assert _contrast(colours[hue], colours[f"{hue}-panel"]) >= 4.5, hue
+        assert _contrast(colours["ink"], colours[f"{hue}-panel"]) >= 4.5, hue
+    for shape in ("structural", "semantic", "control"):
+        assert _contrast(colours[shape], colours["paper"]) >= 3, shape
+    for bar in ("structural", "semantic", "track"):
+        assert _contrast(colours["ink"], colours[bar]) >= 2.5, bar
+
+
+def _contrast(one: str, other: str) -> float:
+    """Return the contrast ratio of two colours, WCAG 2.2."""
+    brighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (brighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
