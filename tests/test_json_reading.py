@@ -65,6 +65,7 @@ PROSE = st.text(
         ('```json\n{"a": [1, 2\n```', "invalid"),
         ("No JSON here.", "no_json"),
         ("- [ ] a task\n- [x] another, as in [3], done", "no_json"),
+        ("[2026-11-23 07:12] done, in \x1b[31mred, [Sic] and [1.2 of 3]", "no_json"),
         ("Fill in {name} and {{place}}.", "no_json"),
         ("'text'", "no_json"),
         ("", "empty"),

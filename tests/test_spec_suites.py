@@ -108,6 +108,10 @@ def only(loaded: LoadedSuite) -> PlacedCase:
             "cases/qa.yml:2: cases_from: no file 'more.jsonl' (looked in cases/)",
         ),
         (
+            "suite: qa\ncases_from: /etc/x.csv\n",
+            "cases/qa.yml:2: cases_from: '/etc/x.csv' must be relative to the suite's file",
+        ),
+        (
             "suite: qa\ncases_from: data/*.csv\n",
             "cases/qa.yml:2: cases_from: nothing matches 'data/*.csv' (looked in cases/)",
         ),

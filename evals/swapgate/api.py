@@ -55,8 +55,7 @@ def run(
     workspace = Workspace(settings)
     suites = [workspace.suite(path) for path in workspace.suite_files(_paths(cases, workspace))]
     specs = workspace.models_of(suites)
-    if settings.cache != "replay":
-        workspace.require_keys(specs)
+    workspace.require_ready(specs)
     recorder = Recorder(workspace, suites, specs)
     jobs = [job for suite in suites for job in workspace.jobs(suite)]
     recorder.start(planned=len(jobs))

@@ -38,7 +38,7 @@ class SuiteFile(pytest.File):
             raise self.CollectError(str(exc)) from exc
         for job in self.swapgate.workspace.jobs(suite):
             name = self._name(job)
-            # As text: built from the name, the id would not know its brackets and --lf would not find it again.
+            # As text: an id built from the name does not know its brackets, and --lf would not find it.
             yield CaseItem.from_parent(self, name=name, nodeid=f"{self.nodeid}::{name}", job=job)
 
     def _name(self, job: Job) -> str:

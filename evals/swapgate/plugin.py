@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    pass
+    from swapgate.session import SwapgateSession
 
 SESSION: pytest.StashKey[SwapgateSession] = pytest.StashKey()
 

@@ -174,8 +174,7 @@ class SwapgateSession:
         from swapgate.recorder import Recorder
 
         specs = self.workspace.models_of(suites)
-        if self.settings.cache != "replay":
-            self.workspace.require_keys(specs)
+        self.workspace.require_ready(specs)
         self._recorder = Recorder(self.workspace, suites, specs)
 
     @pytest.hookimpl(wrapper=True)

@@ -13,7 +13,7 @@ from swapgate.checks.expected_check import EXPECTED
 from swapgate.checks.field_checks import ENUM, REQUIRED_KEYS
 from swapgate.checks.json_check import JSON
 from swapgate.checks.model_check import PYTHON_MODEL
-from swapgate.checks.options import CheckOptions, CheckType, Folders, OptionError, validated
+from swapgate.checks.options import CheckOptions, CheckType, Folders, OptionError, path_within, validated
 from swapgate.checks.pattern_checks import NOT_REGEX, REGEX
 from swapgate.checks.python_check import PYTHON, UserCheckFailed, guarded
 from swapgate.checks.response_checks import COST, FINISH_REASON, LATENCY, finish_check
@@ -91,7 +91,7 @@ def _built(index: int, entry: CheckEntry, folders: Folders, taken: set[str]) -> 
         options = validated(check_type.options, written)
         return check_type.build(_free_name(name, options, taken), options, folders)
     except OptionError as exc:
-        pointer = pointer_to([name, *exc.path]) if isinstance(entry, dict) else ""
+        pointer = pointer_to(path_within(entry, [name, *exc.path]))
         raise CheckOptionsError(index, pointer, f"check {name!r}: {exc}") from exc
 
 
@@ -109,7 +109,7 @@ def _name_and_options(index: int, entry: CheckEntry) -> tuple[str, Json]:
 
 def _unknown(name: str) -> str:
     if name == "finish":
-        return "the check 'finish' is made of every answer without being asked for; remove it"
+        return "the check 'finish' runs on every answer by itself; remove it"
     return (
         f"unknown check {name!r}.{nearest(name, _types()) or ' Known: ' + ', '.join(sorted(_types())) + '.'}"
     )

@@ -28,7 +28,8 @@ _START: Final = re.compile(
     | \[
       (?! [ ]\] )                                  # a Markdown check box
       (?! \d{1,3} \] [ \t,.;:)]*+ [^\s,.;:)] )     # a citation: [1] and text
-      (?= \s*+ (?: \Z | (?: CUT ) \Z | ["'“\[\]{] | -?\d | -?Infinity | true | false | null | NaN
+      (?= \s*+ (?: \Z | (?: CUT | -?\d[\d.eE+-]*+ ) \Z | ["'“\[\]{]
+                  | -?\d++ (?: \.\d++ )? (?: [eE][+-]?\d++ )? \s*+ (?: [,\]] | \Z ) | -?Infinity | true | false | null | NaN
                   | True | False | None | // | /\* ) )
     """.replace("CUT", _CUT_LITERAL),
     re.X,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -70,6 +71,8 @@ def _model_finding(error: Mapping[str, Any], value: Any) -> Finding:
 
 def _build_model(name: str, options: PythonModelOptions, folders: Folders) -> PythonModelCheck:
     model = load_object(options.model, root=folders.root, key="model")
+    if inspect.isroutine(model):
+        raise OptionError(f"{options.model!r} is a function, not a model; see the check 'python'", "model")
     try:
         return PythonModelCheck(name=name, adapter=TypeAdapter(model))
     except (PydanticSchemaGenerationError, PydanticUserError) as exc:

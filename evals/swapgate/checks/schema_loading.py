@@ -13,7 +13,7 @@ from urllib.request import url2pathname
 from swapgate.checks.json_reading import read_json
 from swapgate.checks.options import Folders, OptionError
 from swapgate.checks.schema_findings import violations
-from swapgate.checks.wording import pointer_parts, quoted, resolve
+from swapgate.checks.wording import MISSING, pointer_parts, quoted, resolve
 from swapgate.errors import UsageError, nearest
 from swapgate.records import Json
 from swapgate.spec.source import read_text, read_yaml
@@ -106,21 +106,18 @@ def _resource(schema: Any, shown: str) -> Resource[Any]:
     """Return the schema as a resource of its draft, or raise OptionError where it is no schema."""
     from jsonschema.validators import Draft202012Validator, validator_for
     from referencing import Resource
-    from referencing.exceptions import CannotDetermineSpecification
-    from referencing.jsonschema import DRAFT202012, UnknownDialect
+    from referencing.jsonschema import DRAFT202012
 
     if not isinstance(schema, dict | bool):
         raise OptionError(f"{shown} is no JSON Schema: wanted a mapping, got {quoted(schema)}")
-    try:
-        resource: Resource[Any] = Resource.from_contents(schema, default_specification=DRAFT202012)
-    except (UnknownDialect, CannotDetermineSpecification) as exc:
-        raise OptionError(
-            f"{shown}: unknown $schema {quoted(resolve(schema, '/$schema'))}", "$schema"
-        ) from exc
-    cls: Any = validator_for(schema, default=Draft202012Validator)
+    draft = resolve(schema, "/$schema")
+    unknown: Any = None
+    cls: Any = validator_for(schema, default=Draft202012Validator if draft is MISSING else unknown)
+    if cls is None:
+        raise OptionError(f"{shown}: unknown $schema {quoted(draft)}", "$schema")
     for fault in violations(cls(cls.META_SCHEMA, format_checker=cls.FORMAT_CHECKER), schema):
         raise OptionError(f"{shown} is no JSON Schema: {fault.message}", *pointer_parts(fault.pointer))
-    return resource
+    return Resource.from_contents(schema, default_specification=DRAFT202012)
 
 
 def _with_references(uri: str, resource: Resource[Any], shown: str) -> dict[str, Resource[Any]]:

@@ -69,9 +69,8 @@ class ToolCallCheck:
             is_right, wanted = not calls, "no call"
         else:
             is_right = found == count if count else found > 0
-            wanted = f"{count or 'a'} {'call' if (count or 1) == 1 else 'calls'}" + (
-                f" of {name!r}" if name else ""
-            )
+            number = "a call" if count in (None, 1) else f"{count} calls"
+            wanted = f"{number} of {name!r}" if name else number
         if is_right:
             return []
         made = f"called {listed(call.name for call in calls)}" if calls else "called no tool"
@@ -97,9 +96,9 @@ class ToolCallCheck:
                 Finding(pointer=pointer_to(path), message=message, wanted="a JSON object", got=reading.kind)
             ]
         found = _differences(self.options.arguments, reading.value, path)
-        return found + (
-            violations(self.arguments.validator, reading.value, prefix=path) if self.arguments else []
-        )
+        if self.arguments is not None:
+            found += violations(self.arguments.validator, reading.value, prefix=path)
+        return found
 
 
 def _differences(wanted: Any, got: Any, path: list[str | int]) -> list[Finding]:

@@ -10,6 +10,7 @@ import typer
 from swapgate.cli.output import print_json, warn
 from swapgate.errors import UsageError
 
+_WORDS = ("wrote", "extended", "kept")
 _NEXT = ("pytest --model=example", "pytest --model=example-new --baseline=example")
 
 
@@ -33,22 +34,18 @@ def init(
         raise UsageError(f"{str(directory)!r} is a file; name a folder")
     folder = directory.absolute()
     steps = plan(folder, overwrite=force)
-    carry_out(folder, steps)
     warnings = warnings_about(folder)
-    named = {
-        action: [step.name for step in steps if step.action == action]
-        for action in ("write", "extend", "keep")
-    }
+    carry_out(folder, steps)
+    named = {word: [step.name for step in steps if step.done == word] for word in _WORDS}
     if as_json:
-        print_json({"wrote": named["write"], "extended": named["extend"], "kept": named["keep"],
-                    "warnings": warnings, "next": list(_NEXT)})  # fmt: skip
-        return
-    _print(directory, named, warnings)
+        print_json({**named, "warnings": warnings, "next": _NEXT})
+    else:
+        _print(directory, named, warnings)
 
 
 def _print(directory: Path, named: dict[str, list[str]], warnings: list[str]) -> None:
-    for word, action in (("wrote", "write"), ("extended", "extend"), ("kept", "keep")):
-        for name in named[action]:
+    for word, names in named.items():
+        for name in names:
             typer.echo(f"{word:<9} {name}")
     for warning in warnings:
         warn(warning)

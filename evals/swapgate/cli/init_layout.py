@@ -13,7 +13,7 @@ from typing import Literal
 
 from swapgate.errors import SpecError, UsageError
 
-Action = Literal["write", "extend", "keep"]
+Done = Literal["wrote", "extended", "kept"]
 
 _LAID: dict[str, str | None] = {
     "cases/example.yml": "cases/example.yml",
@@ -38,9 +38,9 @@ _NOT_SEARCHED = {"node_modules", "site-packages", "venv", "build", "dist"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One file of the workspace and what happens to it; `content` is the whole file afterwards."""
+    """One file of the workspace and what is done to it; `content` is the whole file afterwards."""
 
-    action: Action
+    done: Done
     name: str
     content: bytes = b""
 
@@ -54,7 +54,7 @@ def plan(folder: Path, *, overwrite: bool) -> list[Step]:
 def carry_out(folder: Path, steps: list[Step]) -> None:
     """Write the files that are to be written or extended."""
     for step in steps:
-        if step.action == "keep":
+        if step.done == "kept":
             continue
         path = folder / step.name
         try:
@@ -71,7 +71,7 @@ def warnings_about(folder: Path) -> list[str]:
         "two. Rename it; or put `-p no:swapgate.plugin` into pytest's addopts, and run the cases with "
         "`pytest -p swapgate.plugin --confcutdir=cases --model=example`"
         for conftest in sorted(_conftests(folder))
-        if _OWN_MODEL_OPTION.search(conftest.read_text(encoding="utf-8", errors="replace"))
+        if _OWN_MODEL_OPTION.search(_read(conftest).decode(errors="replace"))
     ]
 
 
@@ -79,9 +79,9 @@ def _laid(folder: Path, name: str, source: str | None, *, overwrite: bool) -> St
     path = folder / name
     _require_free(folder, path)
     content = b"" if source is None else files("swapgate.cli").joinpath("init_files", source).read_bytes()
-    if path.exists() and not (overwrite and path.read_bytes() != content):
-        return Step(action="keep", name=name)
-    return Step(action="write", name=name, content=content)
+    if path.exists() and not (overwrite and _read(path) != content):
+        return Step(done="kept", name=name)
+    return Step(done="wrote", name=name, content=content)
 
 
 def _require_free(folder: Path, path: Path) -> None:
@@ -99,17 +99,25 @@ def _pyproject(folder: Path) -> Step:
     name = "pyproject.toml"
     path = folder / name
     if not path.exists():
-        return Step(action="write", name=name, content=_TABLE.encode())
+        return Step(done="wrote", name=name, content=_TABLE.encode())
     _require_free(folder, path)
-    old = path.read_bytes()
-    if "swapgate" in _toml(old, path).get("tool", {}):
-        return Step(action="keep", name=name)
+    old = _read(path)
+    tool = _toml(old, path).get("tool")
+    if isinstance(tool, dict) and "swapgate" in tool:
+        return Step(done="kept", name=name)
     new = _extended(old, f"\n{_TABLE}" if old.strip() else _TABLE)
     _toml(new, path)
-    return Step(action="extend", name=name, content=new)
+    return Step(done="extended", name=name, content=new)
 
 
-def _toml(content: bytes, path: Path) -> dict[str, dict[str, object]]:
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise UsageError(f"{path}: cannot be read: {exc.strerror}. Nothing was written") from exc
+
+
+def _toml(content: bytes, path: Path) -> dict[str, object]:
     try:
         return tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
@@ -121,13 +129,13 @@ def _gitignore(folder: Path) -> Step:
     name = ".gitignore"
     path = folder / name
     _require_free(folder, path)
-    old = path.read_bytes() if path.exists() else b""
+    old = _read(path) if path.exists() else b""
     present = {line.strip() for line in old.decode(errors="replace").splitlines()}
     missing = [line for line in _IGNORED if line not in present]
     if not missing:
-        return Step(action="keep", name=name)
+        return Step(done="kept", name=name)
     content = _extended(old, "".join(f"{line}\n" for line in missing))
-    return Step(action="extend" if path.exists() else "write", name=name, content=content)
+    return Step(done="extended" if path.exists() else "wrote", name=name, content=content)
 
 
 def _extended(old: bytes, added: str) -> bytes:
@@ -140,5 +148,5 @@ def _extended(old: bytes, added: str) -> bytes:
 def _conftests(folder: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".") and name not in _NOT_SEARCHED]
-        if "conftest.py" in names:
-            yield Path(parent, "conftest.py")
+        if "conftest.py" in names and (conftest := Path(parent, "conftest.py")).is_file():
+            yield conftest

@@ -11,7 +11,7 @@ from swapgate.checks import Check
 from swapgate.checks.build import CheckOptionsError, build_checks, decoding_schema, finish_check
 from swapgate.errors import SpecError, UsageError
 from swapgate.judging.judge import Judge, load_judges
-from swapgate.providers.open import missing_key
+from swapgate.providers.open import require_ready
 from swapgate.records import Json, TrialRole
 from swapgate.spec.models import Catalogue, ModelSpec, read_catalogue
 from swapgate.spec.prompts import Prompt, PromptLibrary, inline_prompt
@@ -143,13 +143,16 @@ class Workspace:
             specs |= {fallback.name: fallback for fallback in self.catalogue.fallbacks(specs[name])}
         return specs
 
-    def require_keys(self, specs: Mapping[str, ModelSpec]) -> None:
-        """Refuse to start when a model that will be asked has no key in the environment."""
-        missing = [
-            (name, variable) for name, spec in specs.items() if (variable := missing_key(spec)) is not None
-        ]
+    def require_ready(self, specs: Mapping[str, ModelSpec]) -> None:
+        """Refuse to start when a model that may be asked has no key or no weights; say all of them."""
+        missing: list[str] = []
+        for spec in specs.values() if self.settings.cache != "replay" else ():
+            try:
+                require_ready(spec, self.settings.root)
+            except UsageError as error:
+                missing.append(str(error))
         if missing:
-            raise UsageError("\n".join(_no_key(name, variable) for name, variable in missing))
+            raise UsageError("\n".join(missing))
 
     def _ready(self, path: Path) -> ReadySuite:
         loaded = read_suite(path, root=self.settings.root)
@@ -211,10 +214,3 @@ class Workspace:
     def _place(error: UsageError, loaded: LoadedSuite, pointer: str) -> UsageError:
         """Say where the name was used, unless the error already names a place of its own."""
         return error if isinstance(error, SpecError) else read_yaml(loaded.path).error(str(error), pointer)
-
-
-def _no_key(name: str, variable: str) -> str:
-    return (
-        f"model {name!r} needs the environment variable {variable}, which is not set. "
-        "Nothing was called. With --replay recorded responses are used and no key is needed"
-    )

@@ -22,7 +22,7 @@ from swapgate.providers._failures import excerpt
 from swapgate.providers._wire import Wire
 from swapgate.providers.credentials import Credentials
 from swapgate.providers.openai import OpenAIProvider
-from swapgate.providers.weights import hash_file, locate_weights, require_engine, served_name
+from swapgate.providers.weights import require_weights, served_name, weights_sha256
 from swapgate.records import Json, Request, Response
 from swapgate.spec.models import ModelSpec
 
@@ -40,20 +40,18 @@ class LocalProvider:
     needs_variables = False
 
     def __init__(self, spec: ModelSpec, *, http: httpx.AsyncClient, root: Path) -> None:
-        require_engine(spec)
-        weights = locate_weights(spec, root)
         slots = spec.limits.concurrency or 1
         self._spec = spec.model_copy(update={"model": served_name(spec)})
         self._http = http
-        self._command = _command(spec, weights, slots=slots)
+        self._written, self._root = spec, root
+        self._numbers = _numbers(spec, slots=slots)
         self._slots = asyncio.Semaphore(slots)
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="swapgate-local")
         self._server: LocalServer | None = None
         self._address: Future[str] | None = None
         self.identity: Mapping[str, Json] = {
             "protocol": "local",
-            "file": weights.name,
-            "file_sha256": hash_file(weights),
+            "file_sha256": weights_sha256(spec, root),
             "unset": [*sorted(spec.unset)],
             "structured_output": spec.structured_output is not False,
         }
@@ -80,7 +78,9 @@ class LocalProvider:
     async def _started(self) -> str:
         """Return the server's address; the first request starts it, the others wait for the same start."""
         if self._address is None:
-            self._server = LocalServer(f"{self._spec.name} ({self.identity['file']})", self._command)
+            weights = require_weights(self._written, self._root)
+            command = _command(self._written, weights, self._numbers)
+            self._server = LocalServer(f"{self._spec.name} ({weights.name})", command)
             self._address = self._starter.submit(self._server.wait_ready)
         return await asyncio.shield(asyncio.wrap_future(self._address))
 
@@ -152,21 +152,27 @@ class LocalServer:
             return self._process.wait()
 
 
-def _command(spec: ModelSpec, weights: Path, *, slots: int) -> list[str]:
-    options = {
-        "--gguf": str(weights),
-        "--alias": served_name(spec),
-        "--threads": str(_count(spec, "n_threads", default=max(1, _cores() - 1))),
-        "--ctx": str(_count(spec, "n_ctx", default=_CONTEXT_TOKENS)),
-        "--slots": str(slots),
+def _numbers(spec: ModelSpec, *, slots: int) -> dict[str, int]:
+    return {
+        "--threads": _count(spec, "n_threads", default=_threads()),
+        "--ctx": _count(spec, "n_ctx", default=_CONTEXT_TOKENS),
+        "--slots": slots,
     }
-    words = [word for option in options.items() for word in option]
+
+
+def _command(spec: ModelSpec, weights: Path, numbers: Mapping[str, int]) -> list[str]:
+    options = {"--gguf": weights, "--alias": served_name(spec), **numbers}
+    words = [str(word) for option in options.items() for word in option]
     return [sys.executable, "-m", "swapgate.providers.local_server", *words]
 
 
-def _cores() -> int:
-    """Return the cores that this process may use, where the system tells."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+def _threads() -> int:
+    """Return SWAPGATE_LOCAL_THREADS, else one less than the cores: the engine spins while it works."""
+    given = os.environ.get("SWAPGATE_LOCAL_THREADS", "")
+    if given.isdecimal() and int(given) > 0:
+        return int(given)
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return max(1, cores - 1)
 
 
 def _count(spec: ModelSpec, name: str, *, default: int) -> int:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from swapgate.providers._wire import Wire
 
-__all__ = ["ENTRY_POINTS", "PROVIDER_NAMES", "file_sha256", "missing_key", "open_provider"]
+__all__ = ["ENTRY_POINTS", "PROVIDER_NAMES", "file_sha256", "missing_key", "open_provider", "require_ready"]
 
 ENTRY_POINTS = "swapgate.providers"
 PROVIDER_NAMES: tuple[str, ...] = (*SERVICES, "python", "recorded", "local")
@@ -50,12 +50,26 @@ def open_provider(spec: ModelSpec, *, http: httpx.AsyncClient, root: Path) -> Pr
     return _third_party(spec)(spec, http=http, root=root)
 
 
+def require_ready(spec: ModelSpec, root: Path) -> None:
+    """Raise UsageError when a model cannot be asked: its key is not set, or its weights are not here."""
+    variable = missing_key(spec)
+    if variable is not None:
+        raise UsageError(
+            f"model {spec.name!r} needs the environment variable {variable}, which is not set. "
+            "Nothing was called. With --replay recorded responses are used and no key is needed"
+        )
+    if spec.provider == "local":
+        from swapgate.providers.weights import require_weights
+
+        require_weights(spec, root)
+
+
 def file_sha256(spec: ModelSpec, root: Path) -> str | None:
     """Return the SHA-256 of the file behind a `local` or `recorded` model; None for every other provider."""
-    from swapgate.providers.weights import hash_file, locate_weights
+    from swapgate.providers.weights import hash_file, weights_sha256
 
     if spec.provider == "local":
-        return hash_file(locate_weights(spec, root))
+        return weights_sha256(spec, root)
     if spec.provider != "recorded" or not spec.path or not (root / spec.path).is_file():
         return None
     return hash_file(root / spec.path)

@@ -41,6 +41,23 @@ def require_engine(spec: ModelSpec) -> None:
         raise UsageError(f"model {spec.name!r}: local models need xllamacpp. Run: {_INSTALL_ENGINE}")
 
 
+def weights_sha256(spec: ModelSpec, root: Path) -> str:
+    """Return the hash that a model is known by: the pinned one, else that of its file."""
+    return spec.sha256 or hash_file(locate_weights(spec, root))
+
+
+def require_weights(spec: ModelSpec, root: Path) -> Path:
+    """Return the GGUF file, once the engine is there and the file is the pinned one; UsageError otherwise."""
+    require_engine(spec)
+    weights = locate_weights(spec, root)
+    if spec.sha256 not in {None, hash_file(weights)}:
+        raise UsageError(
+            f"model {spec.name!r}: {weights.name} has the SHA-256 {hash_file(weights)}, "
+            f"pinned is {spec.sha256}. Get the pinned file, or change `sha256` in models.yml"
+        )
+    return weights
+
+
 def hash_file(path: Path) -> str:
     """Return a file's SHA-256 (hex), remembered until its size or time changes."""
     stat = path.stat()

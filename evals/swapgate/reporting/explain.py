@@ -28,7 +28,8 @@ def _lines(trial: Trial) -> Iterator[str]:
     place = f"{trial.path}:{trial.line}" if trial.line else trial.path
     yield f"{place}: {trial.case} by {trial.model}: {_TITLES[standing(trial)]}"
     if trial.error is not None:
-        yield f"  {trial.error.source}: {trial.error.kind.value}: {safe_text(trial.error.message, _TEXT_CHARS)}"
+        error = trial.error
+        yield f"  {error.source}: {error.kind.value}: {safe_text(error.message, _TEXT_CHARS)}"
     for check in trial.checks:
         if not check.passed:
             yield from _check(check)

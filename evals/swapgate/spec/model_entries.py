@@ -32,8 +32,8 @@ def _no_secret_header(headers: dict[str, str | dict[str, str]]) -> dict[str, str
     for name, value in headers.items():
         if isinstance(value, str) and _SECRET_HEADER.search(name):
             raise ValueError(f"must not hold a key ({name}): write {name}: {{env: NAME}}")
-        if isinstance(value, dict) and list(value) != ["env"]:
-            raise ValueError(f"takes text or {{env: NAME}} ({name})")
+        if isinstance(value, dict) and ("env" not in value or not set(value) <= {"env", "prefix"}):
+            raise ValueError(f"takes text or {{env: NAME}} with an optional prefix ({name})")
     return headers
 
 
@@ -68,7 +68,8 @@ class AcceptUnpinned(Written):
 class ModelEntry(Written):
     """One entry of `models:`.
 
-    `path` is the outputs file of the `recorded` provider or the GGUF file of `local`. `request`, `answer`
+    `path` is the outputs file of the `recorded` provider or the GGUF file of `local`; `sha256` pins the
+    latter: another file is refused, and recorded responses are found without the file. `request`, `answer`
     and `headers` belong to the `http` provider: a JSON template of the body, the JSON pointer of the
     answer's text in the reply, and headers whose values may be `{env: NAME}`.
     """
@@ -87,6 +88,7 @@ class ModelEntry(Written):
     timeout_s: Annotated[float, Field(gt=0)] | None = None
     structured_output: bool | None = None
     path: str | None = None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     cache: bool | None = None
     method: str | None = None
     request: Json = None

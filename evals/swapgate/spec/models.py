@@ -66,6 +66,7 @@ class ModelSpec(BaseModel):
     timeout_s: float | None = None
     structured_output: bool | None = None
     path: str | None = None
+    sha256: str | None = None
     cache: bool | None = None
     method: str | None = None
     request: Json = None

@@ -84,7 +84,10 @@ def _matches(document: Document, pattern: str, pointer: str) -> list[Path]:
     if Path(pattern).is_absolute():
         raise document.error(f"cases_from: {pattern!r} must be relative to the suite's file", pointer)
     is_glob = any(sign in pattern for sign in "*?[")
-    named = sorted(folder.glob(pattern)) if is_glob else [folder / pattern]
+    try:
+        named = sorted(folder.glob(pattern)) if is_glob else [folder / pattern]
+    except ValueError as exc:
+        raise document.error(f"cases_from: {pattern!r} is no pattern: {exc}", pointer) from exc
     paths = [Path(os.path.normpath(path)) for path in named]
     files = [path for path in paths if path.is_file() and path != document.path]
     if not files:

@@ -1,0 +1,232 @@
+"""The checks `schema` and `python_model`."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from checks_running import messages, mistake, run_check
+from swapgate.checks.build import UserCheckFailed, build_checks, decoding_schema
+
+SEVERITY = {"$defs": {"severity": {"enum": ["low", "high"]}}}
+REVIEW = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "properties": {
+        "issues": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "severity": {"$ref": "shared/severity.json#/$defs/severity"},
+                    "line": {"type": ["integer", "null"], "minimum": 1},
+                },
+                "required": ["severity", "line"],
+                "additionalProperties": False,
+            },
+        },
+        "mail": {"type": "string", "format": "email"},
+    },
+    "required": ["issues", "summary"],
+}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A workspace with a schema file that refers to another one."""
+    schemas = tmp_path / "cases" / "schemas"
+    (schemas / "shared").mkdir(parents=True)
+    (schemas / "review.json").write_text(json.dumps(REVIEW))
+    (schemas / "shared" / "severity.json").write_text(json.dumps(SEVERITY))
+    return tmp_path
+
+
+def test_every_violation_is_reported_sorted_by_place(root: Path) -> None:
+    issues = '[{"severity": "High", "line": "3", "x": 1}, {"severity": "low", "line": 0}]'
+    answer = f'{{"issues": {issues}, "mail": "me", "sumary": 1}}'
+    result = run_check("schema: schemas/review.json", answer, root=root)
+    assert messages(result) == [
+        "/summary is missing. The nearest key is 'sumary'.",
+        "/issues/0 has keys that the schema does not allow: 'x'.",
+        "/issues/0/line is the string '3', wanted integer or null.",
+        "/issues/0/severity is 'High', wanted one of 'low', 'high'. Only the case differs from 'high'.",
+        "/issues/1/line is 0, wanted at least 1.",
+        "/mail is 'me', wanted the format email.",
+    ]
+    assert result.facts == {"violations": 6}
+    assert result.findings[0].pointer == "/summary"
+
+
+def test_wrapped_json_is_checked_all_the_same_and_no_json_fails() -> None:
+    assert run_check("schema: {type: array}", "Sure:\n```json\n[]\n```").passed
+    result = run_check("schema: {type: array}", "Sure.")
+    assert messages(result) == ["The answer holds no JSON that can be looked into (no_json)."]
+
+
+def test_findings_are_capped_and_the_count_is_not() -> None:
+    result = run_check("schema: {items: {type: string}}", json.dumps(list(range(50))))
+    assert (len(result.findings), result.facts["violations"]) == (20, 50)
+
+
+def test_the_one_alternative_of_the_values_type_is_explained() -> None:
+    result = run_check("schema: {anyOf: [{enum: [low, high]}, {type: 'null'}]}", '"hgh"')
+    assert messages(result) == ["The answer is 'hgh', wanted one of 'low', 'high'. The nearest is 'high'."]
+
+
+def test_a_schema_may_be_yaml_beside_the_suite_or_below_the_root(root: Path) -> None:
+    (root / "answer.yml").write_text("type: object\nproperties: {on: {const: yes}}\n")
+    assert run_check("schema: answer.yml", '{"on": "yes"}', root=root).passed
+    assert not run_check("schema: answer.yml", '{"on": "no"}', root=root).passed
+
+
+def test_a_changed_file_is_read_again_and_an_unchanged_one_is_not(root: Path) -> None:
+    path = root / "cases" / "schemas" / "small.json"
+    path.write_text('{"type": "array"}')
+    os.utime(path, ns=(1, 1))
+    entry = [{"schema": "schemas/small.json"}]
+    first, again = (build_checks(entry, base=root / "cases", root=root)[0] for _ in range(2))
+    assert first.schema is again.schema  # type: ignore[attr-defined]
+    path.write_text('{"type": "object"}')
+    os.utime(path, ns=(2, 2))
+    assert run_check("schema: schemas/small.json", "{}", root=root).passed
+
+
+def test_relative_references_count_from_the_file_whatever_its_id_says(root: Path) -> None:
+    schema = {**REVIEW, "$id": "https://example.com/review.json"}
+    (root / "cases" / "schemas" / "review.json").write_text(json.dumps(schema))
+    result = run_check(
+        "schema: schemas/review.json",
+        '{"issues": [{"severity": "low", "line": 1}], "summary": ""}',
+        root=root,
+    )
+    assert result.passed
+
+
+def test_recursive_schemas_work_and_endless_ones_are_refused() -> None:
+    tree = 'schema: {properties: {left: {$ref: "#"}, value: {type: integer}}}'
+    assert messages(run_check(tree, '{"left": {"left": {"value": "x"}}}')) == [
+        "/left/left/value is the string 'x', wanted integer."
+    ]
+    assert mistake('schema: {$ref: "#"}') == (
+        "/schema",
+        "check 'schema': the schema refers to itself without end",
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "pointer", "said"),
+    [
+        ("schema: schemas/reviw.json", "/schema", "no file 'schemas/reviw.json' in "),
+        ("schema: schemas/reviw.json", "/schema", "Did you mean 'review.json'?"),
+        (
+            "schema: {properties: {a: {type: strng}}}",
+            "/schema/properties/a/type",
+            "/properties/a/type is 'strng'",
+        ),
+        ("schema: {pattern: '('}", "/schema/pattern", "wanted the format regex"),
+        (
+            "schema: {$schema: 'http://example.com/mine'}",
+            "/schema/$schema",
+            "unknown $schema 'http://example.com/mine'",
+        ),
+        (
+            "schema: {$ref: 'https://example.com/x.json'}",
+            "/schema",
+            "$ref 'https://example.com/x.json' cannot be resolved",
+        ),
+        ("schema: {items: {$ref: 'https://example.com/x.json'}}", "/schema", "nothing is fetched"),
+        (
+            "schema: {$ref: 'absent.json'}",
+            "/schema",
+            "$ref 'absent.json' cannot be resolved: there is no file",
+        ),
+        ("schema: {$ref: '#/$defs/x'}", "/schema", "$ref '#/$defs/x' cannot be resolved: it leads nowhere"),
+        ("schema: 5", "/schema", "got 5"),
+        ("schema", "", "its options are missing"),
+    ],
+)
+def test_mistakes_in_a_schema_are_found_when_it_is_loaded(
+    root: Path, written: str, pointer: str, said: str
+) -> None:
+    where, message = mistake(written, root=root)
+    assert where == pointer
+    assert said in message
+
+
+def test_a_broken_schema_file_says_where_it_is_broken(root: Path) -> None:
+    (root / "cases" / "bad.json").write_text('{\n  "type": "object",\n}')
+    assert mistake("schema: bad.json", root=root)[1] == (
+        "check 'schema': bad.json:2:19: no JSON: a comma before the closing bracket"
+    )
+
+
+def test_a_referenced_file_that_is_no_schema_is_refused(root: Path) -> None:
+    (root / "cases" / "schemas" / "shared" / "severity.json").write_text(
+        '{"$defs": {"severity": {"enum": 5}}}'
+    )
+    assert (
+        "severity.json is no JSON Schema: /$defs/severity/enum is"
+        in mistake("schema: schemas/review.json", root=root)[1]
+    )
+
+
+def test_the_first_schema_is_what_decoding_is_held_to(root: Path) -> None:
+    entries = ["json", {"schema": {"type": "object"}}, {"schema": {"type": "array"}}]
+    assert decoding_schema(build_checks(entries, base=root, root=root)) == {"type": "object"}
+    outside = build_checks([{"schema": "schemas/review.json"}], base=root / "cases", root=root)
+    assert decoding_schema(outside) is None
+
+
+MODELS = """
+from typing import Literal
+from pydantic import BaseModel, Field, field_validator
+
+class Issue(BaseModel):
+    severity: Literal["low", "high"]
+    line: int = Field(ge=1)
+
+class Review(BaseModel):
+    issues: list[Issue]
+    summary: str
+
+class Fragile(BaseModel):
+    a: int
+
+    @field_validator("a")
+    @classmethod
+    def check(cls, value: int) -> int:
+        raise RuntimeError("not a validation error")
+"""
+
+
+def test_a_pydantic_model_serves_as_the_schema(tmp_path: Path) -> None:
+    (tmp_path / "models_of_review.py").write_text(MODELS)
+    answer = '{"issues": [{"severity": "High", "line": 0}]}'
+    result = run_check("python_model: models_of_review:Review", answer, root=tmp_path)
+    assert [(f.pointer, f.got) for f in result.findings] == [
+        ("/issues/0/severity", "'High'"),
+        ("/issues/0/line", "0"),
+        ("/summary", "nothing"),
+    ]
+    assert run_check(
+        "python_model: models_of_review:Review", '{"issues": [], "summary": ""}', root=tmp_path
+    ).passed
+
+
+def test_a_models_own_exception_is_an_error_and_no_failing_check(tmp_path: Path) -> None:
+    (tmp_path / "models_fragile.py").write_text(MODELS)
+    with pytest.raises(
+        UserCheckFailed, match=r"RuntimeError: not a validation error .*models_fragile.py:19"
+    ) as caught:
+        run_check("python_model: {model: models_fragile:Fragile}", '{"a": 1}', root=tmp_path)
+    assert caught.value.check == "python_model"
+
+
+def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "models_none.py").write_text("def function(text): ...\nthing = object()\n")
+    assert "is a function, not a model" in mistake("python_model: models_none:function", root=tmp_path)[1]
+    assert (
+        "nothing that pydantic can validate" in mistake("python_model: models_none:thing", root=tmp_path)[1]
+    )
