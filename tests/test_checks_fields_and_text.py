@@ -91,9 +91,9 @@ def test_contains_and_its_opposite(written: str, passes: bool) -> None:
 
 
 def test_not_contains_shows_the_place_in_its_surroundings() -> None:
-    text = "I read the whole diff. As an AI model, I cannot run it."
+    text = "I read the diff. As an AI model, I cannot run it at all."
     assert messages(run_check("not_contains: As an AI", text)) == [
-        "The answer has 'As an AI' at character 23: '...ead the whole diff. As an AI model, I cannot run ...'."
+        "The answer has 'As an AI' at character 17: 'I read the diff. As an AI model, I cannot run...'."
     ]
 
 

@@ -144,6 +144,7 @@ def test_recursive_schemas_work_and_endless_ones_are_refused() -> None:
         ),
         ("schema: {$ref: '#/$defs/x'}", "/schema", "$ref '#/$defs/x' cannot be resolved: it leads nowhere"),
         ("schema: 5", "/schema", "got 5"),
+        ('schema: \'{"type": "object"}\'', "/schema", "write it as a mapping, without quotes"),
         ("schema", "", "its options are missing"),
     ],
 )

@@ -253,12 +253,16 @@ MEGABYTES_5 = 5_000_000
         '\\"',
         '{" ',
         '{"a" b} ',
+        "{a:} ",
+        '{a: "\\n}',
         "[1 x] ",
         "{a: ",
         '{"a":"\n',
         "{}\n",
         "{\n",
         "```json ",
+        "{a:\n```\n",
+        '{"a" "\n```\n',
     ],
 )
 def test_five_megabytes_of_brackets_are_read_in_linear_time(pattern: str) -> None:

@@ -44,7 +44,11 @@ def test_blind_pass_is_shown_as_a_miss_with_its_place_and_reason(pytester: Pytes
     lay_answers(pytester, {"one": RIGHT, "two": BLIND})
     result = pytester.runpytest("--model=a")
     result.stdout.fnmatch_lines(
-        ["cases?triage.yml .m*", "cases/triage.yml:*: two by a: blind pass*", "*expected at /label: *bug*billing*"]
+        [
+            "cases?triage.yml .m*",
+            "cases/triage.yml:*: two by a: blind pass*",
+            "*expected at /label: *bug*billing*",
+        ]
     )
     assert result.ret == 0  # 1 of 2 is right, the gate wants half
 
@@ -202,7 +206,10 @@ def test_bad_file_stops_the_run_with_its_place_and_no_traceback(pytester: Pytest
 )
 def test_wrong_check_is_named_with_its_line(pytester: Pytester, check: str, words: str) -> None:
     lay_answers(pytester, {"one": RIGHT})
-    lay(pytester.path, {"cases/triage.yml": f"suite: t\nchecks:\n  - json: strict\n  - {check}\ncases: [{{id: x}}]\n"})
+    lay(
+        pytester.path,
+        {"cases/triage.yml": f"suite: t\nchecks:\n  - json: strict\n  - {check}\ncases: [{{id: x}}]\n"},
+    )
     result = pytester.runpytest("--model=a")
     assert result.ret == 2
     result.stdout.fnmatch_lines([f"*triage.yml:4: *{words}*"])

@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from swapgate.analysis.compare import Comparison
 from swapgate.analysis.compare import compare as compare_trials
 from swapgate.analysis.outcome import RunOutcome
-from swapgate.cache import ResponseCache
+from swapgate.cache import CACHE_FILE, ResponseCache
 from swapgate.engine.runner import Engine
 from swapgate.engine.workspace import Workspace
-from swapgate.recorder import Recorder
+from swapgate.errors import UsageError
+from swapgate.recorder import Recorder, as_baseline
 from swapgate.spec.settings import resolve_settings
 
 _SLICE_S = 0.5
@@ -59,7 +59,7 @@ def run(
     recorder = Recorder(workspace, suites, specs)
     jobs = [job for suite in suites for job in workspace.jobs(suite)]
     recorder.start(planned=len(jobs))
-    cache = ResponseCache(settings.state_dir / "cache.db", recordings=settings.recordings)
+    cache = ResponseCache(settings.state_dir / CACHE_FILE, recordings=settings.recordings)
     with contextlib.closing(cache), Engine(settings, specs, cache) as engine:
         engine.plan(jobs)
         for job in jobs:
@@ -71,20 +71,12 @@ def run(
 
 def compare(candidate: RunOutcome, baseline: RunOutcome) -> Comparison:
     """Compare two runs of one model each on the cases that both answered."""
-    one, other = _only_model(candidate), _only_model(baseline)
-    label = f"{other}@{baseline.run.id}"
-    trials = [t for t in candidate.trials if t.model == one]
-    trials += [replace(t, model=label, role="baseline") for t in baseline.trials if t.model == other]
-    return compare_trials(trials, candidate=one, baseline=label)
-
-
-def _only_model(outcome: RunOutcome) -> str:
-    names = list(dict.fromkeys(t.model for t in outcome.trials if t.role == "candidate"))
+    ours = [trial for trial in candidate.trials if trial.role == "candidate"]
+    theirs = as_baseline(baseline.run, baseline.trials)
+    names = list(dict.fromkeys(trial.model for trial in ours))
     if len(names) != 1:
-        raise ValueError(
-            f"run {outcome.run.id} has {len(names)} models under test ({', '.join(names)}), not one"
-        )
-    return names[0]
+        raise UsageError(f"run {candidate.run.id} holds {len(names)} models ({', '.join(names)}), not one")
+    return compare_trials([*ours, *theirs], candidate=names[0], baseline=theirs[0].model)
 
 
 def _paths(cases: str | Path | Iterable[str | Path] | None, workspace: Workspace) -> list[Path]:

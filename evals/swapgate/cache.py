@@ -20,6 +20,7 @@ from swapgate.writer import BatchWriter
 if TYPE_CHECKING:
     from swapgate.providers import Provider
 
+CACHE_FILE = "cache.db"
 _FORMAT = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS responses (  -- one answered request

@@ -3,10 +3,13 @@
 SwapgateError
 ├── UsageError            an option, a setting or a key is wrong (exit 4)
 │   ├── SpecError         a file that people write is wrong: carries path and line
-│   └── PromptError       a prompt cannot be rendered for a case
+│   ├── PromptError       a prompt cannot be rendered for a case
+│   └── CheckOptionsError an entry of `checks:` is wrong (checks/build.py)
 ├── ProviderError         a model could not be asked: carries a kind and what a retry may expect
 ├── RecordingMissing      --replay was given and the response was never recorded
-└── StoreError            the cache or the history cannot be read or written
+├── StoreError            the cache or the history cannot be read or written
+├── UserCheckFailed       the user's own check raised (checks/python_check.py)
+└── TemplateError         a judge's own template cannot be rendered (judging/prompt.py)
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import secrets
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -136,13 +136,17 @@ def _stored_baseline(workspace: Workspace) -> tuple[Trial, ...]:
         raise UsageError(
             f"run {run.id} is no baseline: only part of its trials was run. Choose a complete run"
         )
-    models = list(dict.fromkeys(t.model for t in trials if t.role == "candidate"))
+    return as_baseline(run, trials)
+
+
+def as_baseline(run: Run, trials: Iterable[Trial]) -> tuple[Trial, ...]:
+    """Return a stored run's trials as those of a baseline, called `MODEL@RUN`; it must hold one model."""
+    own = [t for t in trials if t.role == "candidate"]
+    models = list(dict.fromkeys(t.model for t in own))
     if len(models) != 1:
-        raise UsageError(
-            f"run {run.id} holds {len(models)} models ({', '.join(models)}): a baseline holds one"
-        )
-    label = f"{models[0]}@{run.id}"
-    return tuple(replace(t, model=label, role="baseline") for t in trials if t.role == "candidate")
+        found = f"{len(models)} models ({', '.join(models)})"
+        raise UsageError(f"run {run.id} holds {found}: a baseline holds one")
+    return tuple(replace(t, model=f"{models[0]}@{run.id}", role="baseline") for t in own)
 
 
 def load_run(name: str, settings: Settings) -> tuple[Run, list[Trial]]:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from swapgate.collect import TAGS, CaseItem, Miss, SuiteFile, TagRegistry, TrialErrored
+from swapgate import trial_reports
+from swapgate.collect import TAGS, CaseItem, SuiteFile, TagRegistry
 from swapgate.engine.workspace import Job, ReadySuite, Workspace
 from swapgate.errors import ExitCode, StoreError, UsageError
-from swapgate.records import Trial, adapter
+from swapgate.records import Trial
 from swapgate.spec.settings import resolve_settings
+from swapgate.trial_reports import take_trial
 
 if TYPE_CHECKING:
     from swapgate.analysis.outcome import RunOutcome
@@ -56,6 +58,7 @@ def open_session(config: pytest.Config) -> SwapgateSession:
     if config.option.swapgate_model and config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args = _cases_only(settings.cases_dirs)
     config.stash[TAGS] = TagRegistry()
+    config.pluginmanager.register(trial_reports, "swapgate-trial-reports")
     return SwapgateSession(config, workspace)
 
 
@@ -119,9 +122,19 @@ class SwapgateSession:
     @pytest.hookimpl
     def pytest_report_header(self) -> list[str]:
         """Say what is under test."""
-        roles = [f"{name} ({role})" if role == "baseline" else name for name, role in self.workspace.roles()]
+        roles = [self._under_test(name, role) for name, role in self.workspace.roles()]
         lines = [f"swapgate: {', '.join(roles)}; cache {self.settings.cache}"]
         return lines + [f"swapgate: {note}" for note in self.workspace.catalogue.notes]
+
+    def _under_test(self, name: str, role: str) -> str:
+        """Return a model's name, with its role and the hash of its file where it has them."""
+        from swapgate.providers.open import file_sha256
+
+        facts = [role] if role == "baseline" else []
+        with contextlib.suppress(UsageError):  # told before the first call, with the way to mend it
+            if (file_hash := file_sha256(self.workspace.model(name), self.settings.root)) is not None:
+                facts.append(f"sha256 {file_hash[:12]}")
+        return f"{name} ({', '.join(facts)})" if facts else name
 
     @pytest.hookimpl
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
@@ -198,7 +211,7 @@ class SwapgateSession:
 
     @contextlib.contextmanager
     def _running(self, session: pytest.Session) -> Iterator[None]:
-        from swapgate.cache import ResponseCache
+        from swapgate.cache import CACHE_FILE, ResponseCache
         from swapgate.engine.runner import Engine
         from swapgate.progress import LiveLine
 
@@ -209,7 +222,7 @@ class SwapgateSession:
             self._recorder_is_open.start(planned=len(items))
         specs = self.workspace.models_of(suites)
         with contextlib.closing(
-            ResponseCache(self.settings.state_dir / "cache.db", recordings=self.settings.recordings)
+            ResponseCache(self.settings.state_dir / CACHE_FILE, recordings=self.settings.recordings)
         ) as cache:
             share = int(self.config.workerinput["workercount"]) if self.is_worker else 1  # type: ignore[attr-defined]
             self._line = LiveLine(self.config)
@@ -254,20 +267,6 @@ class SwapgateSession:
                 self._line.draw(self._engine.progress())
         return trial
 
-    # Reports of single trials
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item, call: pytest.CallInfo[None]
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Put the trial on the report: that is how it travels, also from a worker."""
-        report = yield
-        if call.when == "call" and isinstance(item, CaseItem) and item.trial is not None:
-            excinfo = call.excinfo
-            if excinfo is None or isinstance(excinfo.value, (Miss, TrialErrored)):
-                _put_trial(report, item.trial)
-        return report
-
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the trial off the report and store it; remember whether anything else failed."""
@@ -275,26 +274,18 @@ class SwapgateSession:
             return
         if self._line is not None:
             self._line.clear()
-        text = report.__dict__.pop("swapgate_trial", None)
-        if text is None:
+        trial = take_trial(report)
+        if trial is None:
             self._has_ordinary_failure |= report.failed
             return
-        trial: Trial = adapter(Trial).validate_json(text)
         self._recorder_is_open.add(trial)
-        if trial.role == "candidate" and trial.outcome != "passed" and len(self._misses) < _MISSES_EXPLAINED:
+        if trial.role == "candidate" and trial.outcome == "missed" and len(self._misses) < _MISSES_EXPLAINED:
             self._misses.append(trial)
 
     @pytest.hookimpl
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """A file that cannot be collected is no miss."""
         self._has_ordinary_failure |= report.failed
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_report_teststatus(
-        self, report: pytest.CollectReport | pytest.TestReport
-    ) -> tuple[str, str, str | tuple[str, dict[str, bool]]] | None:
-        """Give misses and errored trials a letter and a colour of their own."""
-        return _STATUS.get(getattr(report, "swapgate_status", ""))
 
     # xdist
 
@@ -383,24 +374,8 @@ class SwapgateSession:
         )
 
 
-_STATUS: dict[str, tuple[str, str, str | tuple[str, dict[str, bool]]]] = {
-    "missed": ("missed", "m", ("MISS", {"yellow": True})),
-    "errored": ("error", "E", ("ERROR", {"red": True})),
-    "baseline missed": ("baseline missed", "b", ("BASELINE MISS", {"cyan": True})),
-    "baseline errored": ("baseline errored", "e", ("BASELINE ERROR", {"red": True})),
-}
-
-
-def _put_trial(report: pytest.TestReport, trial: Trial) -> None:
-    """Attach the trial as JSON text, and its standing."""
-    report.__dict__["swapgate_trial"] = adapter(Trial).dump_json(trial).decode()
-    prefix = "baseline " if trial.role == "baseline" else ""
-    if trial.outcome != "passed":
-        report.__dict__["swapgate_status"] = f"{prefix}{trial.outcome}"
-
-
 def _missed(outcome: RunOutcome) -> list[Trial]:
-    return [t for t in outcome.trials if t.role == "candidate" and t.outcome != "passed"]
+    return [t for t in outcome.trials if t.role == "candidate" and t.outcome == "missed"]
 
 
 def _short(path: Path, start: Path) -> Path:

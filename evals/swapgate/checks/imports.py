@@ -41,5 +41,5 @@ def _imported(module_name: str, key: str, folder: str) -> Any:
                 f"no module {exc.name!r} in {folder} or among the installed packages", key
             ) from exc
         raise OptionError(f"importing {module_name!r} failed: {exc}", key) from exc
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:
         raise OptionError(f"importing {module_name!r} failed: {type(exc).__name__}: {exc}", key) from exc

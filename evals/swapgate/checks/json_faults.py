@@ -7,8 +7,8 @@ from typing import Final
 
 LITERALS: Final = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 _UNCLOSED_STRING: Final = re.compile(r'"(?:[^"\\]++|\\.?)*+\Z', re.S)
-_WORD_TO_END: Final = re.compile(r"(-?[A-Za-z]*)\s*\Z")
-_NUMBER_TAIL: Final = re.compile(r"(?:\.|[eE][+-]?)\s*\Z")
+_WORD_TO_END: Final = re.compile(r"(-?[A-Za-z]*+)\s*+\Z")
+_NUMBER_TAIL: Final = re.compile(r"(?:\.|[eE][+-]?)\s*+\Z")
 _ESCAPE_TAIL: Final = re.compile(r"\\(?:u[0-9a-fA-F]{0,4})?\Z")
 _LONGEST_ESCAPE: Final = len("\\u0000")
 _COMMA_THEN_CLOSE: Final = re.compile(r",\s*([}\]])")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from swapgate.checks.json_faults import is_cut_off
-from swapgate.checks.wording import pointer_to
+from swapgate.checks.wording import pointer_shown
 from swapgate.records import Json
 
 MAX_DEPTH: Final = 128
@@ -97,9 +97,9 @@ class _Recorder:
             return (), ()
         for way, node in _walk(value):
             if id(node) in self.duplicates:
-                duplicates.extend(pointer_to([*_path(way), key]) for key in self.duplicates[id(node)][1])
+                duplicates.extend(pointer_shown([*_path(way), key]) for key in self.duplicates[id(node)][1])
             if isinstance(node, _NonFinite):
-                non_finite.append(pointer_to(_path(way)))
+                non_finite.append(pointer_shown(_path(way)))
             if max(len(duplicates), len(non_finite)) >= _MAX_POINTERS:
                 break
         return tuple(duplicates[:_MAX_POINTERS]), tuple(non_finite)

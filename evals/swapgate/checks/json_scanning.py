@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,8 +16,8 @@ _BOM: Final = "\ufeff"
 SPACE: Final = " \t\r\n"
 _TO_VALUE: Final = re.compile(r"[ \t\r\n]*+")
 _TO_END: Final = re.compile(r"[ \t\r\n]*+\Z")
-_OPENING: Final = re.compile(r"`{3,}+[ \t]*[\w+#.-]*[ \t\r\n]*+")
-_OPENING_BEFORE: Final = re.compile(r"`{3,}+[ \t]*[\w+#.-]*\s*\Z")
+_OPENING: Final = re.compile(r"`{3,}+[ \t]*+[\w+#.-]*+[ \t\r\n]*+")
+_OPENING_BEFORE: Final = re.compile(r"`{3,}+[ \t]*+[\w+#.-]*+\s*+\Z")
 _CLOSING: Final = re.compile(r"[ \t\r\n]*+`{3,}+")
 _FENCE_LINE: Final = re.compile(r"^[ \t]*`{3,}", re.M)
 _REST_OF_LINE_BLANK: Final = re.compile(r"[ \t]*+,?[ \t]*+(?:\r?\n|\Z)")
@@ -28,9 +29,9 @@ _START: Final = re.compile(
     | \[
       (?! [ ]\] )                                  # a Markdown check box
       (?! \d{1,3} \] [ \t,.;:)]*+ [^\s,.;:)] )     # a citation: [1] and text
-      (?= \s*+ (?: \Z | (?: CUT | -?\d[\d.eE+-]*+ ) \Z | ["'“\[\]{]
-                  | -?\d++ (?: \.\d++ )? (?: [eE][+-]?\d++ )? \s*+ (?: [,\]] | \Z ) | -?Infinity | true | false | null | NaN
-                  | True | False | None | // | /\* ) )
+      (?= \s*+ (?: \Z | (?: CUT | -?\d[\d.eE+-]*+ ) \Z | ["'“\[\]{] | // | /\*
+                  | -?\d++ (?: \.\d++ )? (?: [eE][+-]?\d++ )? \s*+ (?: [,\]] | \Z )
+                  | -?Infinity | true | false | null | NaN | True | False | None ) )
     """.replace("CUT", _CUT_LITERAL),
     re.X,
 )
@@ -58,6 +59,7 @@ class Found:
 
 
 def past_space(text: str, position: int) -> int:
+    """Return the position of the next character that is no white space."""
     match = _TO_VALUE.match(text, position)
     return match.end() if match else position
 
@@ -86,6 +88,7 @@ def scan(text: str, begin: int, first: Parsed | Broken) -> tuple[list[Found], li
     """Return the objects and arrays from left to right, none inside another, and the broken ones."""
     found: list[Found] = []
     faults: list[Broken] = []
+    fences: list[int] | None = None
     position: int | None = begin
     while position is not None and len(found) < _MAX_VALUES and len(faults) < _MAX_FAULTS:
         start = _START.search(text, position)
@@ -97,7 +100,9 @@ def scan(text: str, begin: int, first: Parsed | Broken) -> tuple[list[Found], li
             position = attempt.end
         else:
             faults.append(attempt)
-            position = _past_broken(text, attempt)
+            if fences is None:
+                fences = [line.end() for line in _FENCE_LINE.finditer(text, attempt.at)]
+            position = _past_broken(text, attempt, fences)
     return found, faults
 
 
@@ -120,22 +125,24 @@ def _in_place(text: str, parsed: Parsed) -> Found:
     )
 
 
-def _past_broken(text: str, fault: Broken) -> int | None:
+def _past_broken(text: str, fault: Broken, fences: Sequence[int]) -> int | None:
     """Return where to look on after a broken value; None when it has no end.
 
-    What stands inside a broken object is a part of it, and no answer of its own.
+    What stands inside a broken object is a part of it, and no answer of its own. It ends with its closing
+    bracket, or else before the next of the fences: so no part of the text is looked at twice.
     """
     if fault.is_cut_off or fault.is_too_deep:
         return None
-    close = _matching_bracket(text, fault.start)
-    fence = _FENCE_LINE.search(text, fault.at, close if close is not None else len(text))
-    return fence.end() if fence else close
+    number = bisect_right(fences, fault.at)
+    fence = fences[number] if number < len(fences) else None
+    close = _matching_bracket(text, fault.start, len(text) if fence is None else fence)
+    return fence if close is None else close
 
 
-def _matching_bracket(text: str, start: int) -> int | None:
+def _matching_bracket(text: str, start: int, end: int) -> int | None:
     """Return the position after the bracket that closes the one at `start`, strings left out of account."""
     depth = 0
-    for number, token in enumerate(_BRACKET_OR_STRING.finditer(text, start)):
+    for number, token in enumerate(_BRACKET_OR_STRING.finditer(text, start, end)):
         bracket = token[0]
         if bracket in ("{", "["):
             depth += 1

@@ -16,7 +16,7 @@ from swapgate.checks.findings import of_json, result
 from swapgate.checks.imports import load_object
 from swapgate.checks.options import CheckOptions, CheckType, Folders, OptionError, path_within
 from swapgate.checks.python_check import guarded
-from swapgate.checks.wording import place, pointer_to, printable, quoted
+from swapgate.checks.wording import place, pointer_shown, printable, quoted
 from swapgate.records import CheckKind, CheckResult, Finding, Json
 
 MAX_FINDINGS: Final = 20
@@ -62,9 +62,9 @@ class PythonModelCheck:
 def _model_finding(error: Mapping[str, Any], value: Any) -> Finding:
     path = path_within(value, error["loc"])
     if error["type"] == "missing":
-        pointer = pointer_to([*path, error["loc"][-1]])
+        pointer = pointer_shown([*path, error["loc"][-1]])
         return Finding(pointer=pointer, message=f"{pointer} is missing.", wanted="the key", got="nothing")
-    pointer, problem = pointer_to(path), printable(str(error["msg"]), 200)
+    pointer, problem = pointer_shown(path), printable(str(error["msg"]), 200)
     message = f"{place(pointer)} is {quoted(error['input'])}: {problem}."
     return Finding(pointer=pointer, message=message, wanted=problem, got=quoted(error["input"]))
 

@@ -49,11 +49,11 @@ class CheckOptions(Written):
             yield f"{name}:{pointer}"
 
 
-O = TypeVar("O", bound=CheckOptions)  # noqa: E741
+Options = TypeVar("Options", bound=CheckOptions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CheckType(Generic[O]):
+class CheckType(Generic[Options]):
     """One kind of check: what an entry point of the group `swapgate.checks` names.
 
     `build` gets the check's name, its validated options and the folders. `short_forms` are JSON Schemas of
@@ -62,8 +62,8 @@ class CheckType(Generic[O]):
 
     name: str
     summary: str
-    options: type[O]
-    build: Callable[[str, O, Folders], Check]
+    options: type[Options]
+    build: Callable[[str, Options, Folders], Check]
     short_forms: tuple[Mapping[str, Any], ...] = ()
     has_long_form: bool = True
 
@@ -103,7 +103,7 @@ Pointer = Annotated[
 ]
 
 
-def validated(options: type[O], written: Json) -> O:
+def validated(options: type[Options], written: Json) -> Options:
     """Return the options, or raise OptionError with what is wrong and the place of the first mistake."""
     data = options.expand(written)
     try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from swapgate.checks.field_checks import nearest_allowed
 from swapgate.checks.findings import keys_there
-from swapgate.checks.wording import an, json_type, listed, place, pointer_to, printable, quoted
+from swapgate.checks.wording import an, json_type, listed, place, pointer_shown, printable, quoted
 from swapgate.records import Finding
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ def violations(validator: Validator, value: Any, *, prefix: Sequence[str | int] 
         errors = sorted(islice(validator.iter_errors(value), _MAX_COUNTED), key=_place_in_order)
     except RecursionError:
         message = "The answer is nested too deep for the schema."
-        return [Finding(pointer=pointer_to(prefix), message=message, wanted="less nesting", got="too deep")]
+        return [
+            Finding(pointer=pointer_shown(prefix), message=message, wanted="less nesting", got="too deep")
+        ]
     return [_finding(error, prefix) for error in errors]
 
 
@@ -54,7 +56,7 @@ def _finding(error: ValidationError, prefix: Sequence[str | int]) -> Finding:
         return _missing_key(best, path)
     if keyword in ("additionalProperties", "unevaluatedProperties") and isinstance(got, dict):
         return _unexpected_keys(best, path)
-    pointer, wanted, shown = pointer_to(path), wanted_words(keyword, limit), _shown(got, keyword)
+    pointer, wanted, shown = pointer_shown(path), wanted_words(keyword, limit), _shown(got, keyword)
     if wanted is None:
         message = f"{place(pointer)} breaks the schema: {printable(best.message, 200)}."
         return Finding(pointer=pointer, message=message, wanted=f"{keyword} {quoted(limit)}", got=shown)
@@ -109,7 +111,7 @@ def _missing_key(error: Any, path: list[str | int]) -> Finding:
     # One error for each missing key; only jsonschema's sentence names it.
     absent = [k for k in error.validator_value if k not in error.instance]
     key = next((k for k in absent if error.message.startswith(repr(k))), absent[0])
-    pointer = pointer_to([*path, key])
+    pointer = pointer_shown([*path, key])
     message = f"{pointer} is missing. {keys_there(key, list(error.instance))}"
     return Finding(pointer=pointer, message=message, wanted="the key", got="nothing")
 
@@ -117,6 +119,6 @@ def _missing_key(error: Any, path: list[str | int]) -> Finding:
 def _unexpected_keys(error: Any, path: list[str | int]) -> Finding:
     known = error.schema.get("properties", {}) if isinstance(error.schema, dict) else {}
     extra = [k for k in error.instance if k not in known and repr(k) in error.message] or list(error.instance)
-    pointer, wanted = pointer_to(path), f"only {listed(known)}" if known else "no keys"
+    pointer, wanted = pointer_shown(path), f"only {listed(known)}" if known else "no keys"
     message = f"{place(pointer)} has keys that the schema does not allow: {listed(extra)}."
     return Finding(pointer=pointer, message=message, wanted=wanted, got=listed(extra))

@@ -49,6 +49,8 @@ def load_schema(schema: Json, folders: Folders) -> LoadedSchema:
 
 
 def _find_file(written: str, folders: Folders) -> Path:
+    if written.lstrip().startswith("{"):
+        raise OptionError("the schema is written as text: write it as a mapping, without quotes")
     places = [folder.resolve() / written for folder in dict.fromkeys((folders.base, folders.root))]
     for path in places:
         if path.is_file():

@@ -15,7 +15,7 @@ from swapgate.checks.json_reading import read_json
 from swapgate.checks.options import CheckOptions, CheckType, Folders
 from swapgate.checks.schema_findings import violations
 from swapgate.checks.schema_loading import LoadedSchema, load_schema
-from swapgate.checks.wording import listed, pointer_to, quoted
+from swapgate.checks.wording import listed, pointer_shown, quoted
 from swapgate.records import CheckKind, CheckResult, Finding, Json, ToolCall
 
 
@@ -93,7 +93,9 @@ class ToolCallCheck:
             reason = f" ({where})" if reading.line else ""
             message = f"The arguments of {call.name!r} are no JSON object{reason}: {quoted(call.arguments)}."
             return [
-                Finding(pointer=pointer_to(path), message=message, wanted="a JSON object", got=reading.kind)
+                Finding(
+                    pointer=pointer_shown(path), message=message, wanted="a JSON object", got=reading.kind
+                )
             ]
         found = _differences(self.options.arguments, reading.value, path)
         if self.arguments is not None:
@@ -113,7 +115,7 @@ def _differences(wanted: Any, got: Any, path: list[str | int]) -> list[Finding]:
 
 
 def _difference(wanted: Any, got: str, path: list[str | int]) -> Finding:
-    pointer = pointer_to(path)
+    pointer = pointer_shown(path)
     return Finding(
         pointer=pointer,
         message=f"{pointer} is {got}, wanted {quoted(wanted)}.",

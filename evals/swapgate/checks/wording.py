@@ -59,7 +59,12 @@ def excerpt(text: str, start: int, end: int, *, around: int = 20) -> str:
 
 def pointer_to(path: Iterable[str | int]) -> str:
     """Return the JSON pointer (RFC 6901) of a path of keys and indices."""
-    return "".join("/" + printable(str(p), 200).replace("~", "~0").replace("/", "~1") for p in path)
+    return "".join("/" + str(p).replace("~", "~0").replace("/", "~1") for p in path)
+
+
+def pointer_shown(path: Iterable[str | int]) -> str:
+    """Return the JSON pointer of a path of keys that a model wrote: cut and escaped as `printable` does."""
+    return pointer_to(printable(str(p), 200) for p in path)
 
 
 def pointer_parts(pointer: str) -> list[str]:

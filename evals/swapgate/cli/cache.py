@@ -19,7 +19,6 @@ from swapgate.spec.settings import Settings
 if TYPE_CHECKING:
     from swapgate.cache import ResponseCache
 
-CACHE_FILE = "cache.db"
 
 cache_app = typer.Typer(help="Export, import and count stored responses.")
 
@@ -65,7 +64,7 @@ def import_recordings(
     as_json: JsonOption = False,
 ) -> None:
     """Put recorded responses into the cache; a response that is there already is replaced."""
-    from swapgate.cache import ResponseCache, read_recordings
+    from swapgate.cache import CACHE_FILE, ResponseCache, read_recordings
 
     settings = open_settings(root)
     recordings = [recording for file in files for recording in read_recordings(file)]
@@ -82,6 +81,8 @@ def import_recordings(
 @cache_app.command("stats")
 def show_stats(*, root: RootOption = None, as_json: JsonOption = False) -> None:
     """Count the stored responses, by model and suite."""
+    from swapgate.cache import CACHE_FILE
+
     settings = open_settings(root)
     path = settings.state_dir / CACHE_FILE
     counts: Counter[tuple[str, str]] = Counter()
@@ -101,7 +102,7 @@ def show_stats(*, root: RootOption = None, as_json: JsonOption = False) -> None:
 @contextmanager
 def _existing(settings: Settings) -> Iterator[ResponseCache]:
     """Open the cache, but never make one."""
-    from swapgate.cache import ResponseCache
+    from swapgate.cache import CACHE_FILE, ResponseCache
 
     path = settings.state_dir / CACHE_FILE
     if not path.is_file():

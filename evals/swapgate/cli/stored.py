@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from swapgate.analysis.outcome import RunOutcome, conclude
 from swapgate.cli.output import warn
 from swapgate.errors import UsageError
-from swapgate.recorder import load_run
+from swapgate.recorder import as_baseline, load_run
 from swapgate.records import Run, Trial
 from swapgate.spec.settings import Settings
 
@@ -24,9 +22,7 @@ def _baseline(run: Run, trials: list[Trial], settings: Settings) -> list[Trial]:
     if not baseline_run or any(trial.role == "baseline" for trial in trials):
         return []
     try:
-        _run, stored = load_run(baseline_run, settings)
+        return list(as_baseline(*load_run(baseline_run, settings)))
     except UsageError as exc:
         warn(f"without its baseline {run.baseline}: {exc}")
         return []
-    label = str(run.baseline)
-    return [replace(trial, model=label, role="baseline") for trial in stored if trial.role == "candidate"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -162,7 +163,7 @@ def blank_trial(job: Job, error: TrialError | None = None) -> Trial:
 
 def relative_path(path: Path, root: Path) -> str:
     """Return the path as seen from the workspace: records never carry the machine's own paths."""
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+    return Path(os.path.relpath(path, root)).as_posix()
 
 
 def _render(job: Job, model: ModelSpec) -> Rendered:

@@ -17,7 +17,7 @@ from swapgate.spec.models import Catalogue, ModelSpec, read_catalogue
 from swapgate.spec.prompts import Prompt, PromptLibrary, inline_prompt
 from swapgate.spec.read_suites import is_fragment, read_suite
 from swapgate.spec.settings import Settings
-from swapgate.spec.source import read_yaml
+from swapgate.spec.source import read_yaml, shown_path
 from swapgate.spec.suite import InlinePrompt, LoadedSuite, PlacedCase
 
 _SUFFIXES = {".yml", ".yaml"}
@@ -118,8 +118,17 @@ class Workspace:
     def suite(self, path: Path) -> ReadySuite:
         """Return the suite of a file, ready to run."""
         if path not in self._suites:
-            self._suites[path] = self._ready(path)
+            ready = self._ready(path)
+            self._refuse_namesake(ready)
+            self._suites[path] = ready
         return self._suites[path]
+
+    def _refuse_namesake(self, suite: ReadySuite) -> None:
+        for other in self._suites.values():
+            if other.name == suite.name:
+                place = shown_path(other.loaded.path, self.settings.root)
+                message = f"the suite {suite.name!r} is already in {place}: give one of them another name"
+                raise read_yaml(suite.loaded.path).error(message, "/suite")
 
     def opened_suites(self) -> list[ReadySuite]:
         """Return the suites read so far."""
@@ -175,10 +184,12 @@ class Workspace:
     def _suite_checks(self, loaded: LoadedSuite) -> tuple[Check, ...]:
         folder, root = loaded.path.parent, self.settings.root
         try:
-            return (finish_check(), *build_checks(loaded.suite.checks, base=folder, root=root))
+            written = build_checks(loaded.suite.checks, base=folder, root=root)
         except CheckOptionsError as error:
             pointer = f"/checks/{error.index}{error.pointer}"
             raise read_yaml(loaded.path).error(str(error), pointer) from error
+        says_itself = any(check.name.startswith("finish_reason") for check in written)
+        return tuple(written) if says_itself else (finish_check(), *written)
 
     def _case_checks(self, placed: PlacedCase, *, taken: Sequence[str]) -> tuple[Check, ...]:
         folder, root = placed.path.parent, self.settings.root
@@ -186,7 +197,8 @@ class Workspace:
             return tuple(build_checks(placed.case.checks, base=folder, root=root, taken=taken))
         except CheckOptionsError as error:
             message = f"in case {placed.case.id!r}: {error}"
-            raise SpecError(message, path=placed.path, line=placed.line) from error
+            shown = shown_path(placed.path, root)
+            raise SpecError(message, path=shown, line=placed.line) from error
 
     def _prompt(self, loaded: LoadedSuite) -> Prompt | None:
         written = loaded.suite.prompt

@@ -1,0 +1,413 @@
+"""The main job over HTTP: model and judge on loopback, the cache, faults, interruptions, workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from servers import Answer, Handler, Received, Server, openai_completion, serving
+from workspaces import case, lay, suite
+
+KEY = "sk-planted-0123456789abcdef"
+RIGHT = '{"label": "billing"}'
+PASS = '{"evidence": [], "reasoning": "It agrees.", "agrees": "pass"}'
+JUDGE = """\
+judge: meaning
+model: judge
+criteria:
+  agrees: {ask: Does the label fit the message?}
+pass: agrees
+"""
+HEAD = """\
+suite: triage
+prompt: {user: "{{ message }}"}
+checks: [{json: strict}, {enum: {pointer: /label, values: [billing, bug]}}]
+judges: [meaning]
+"""
+GATE = {"semantic": {"min": 0.5, "on": "point"}}
+
+
+def models(url: str, **more: object) -> str:
+    shared = {"provider": "openai-compatible", "base_url": f"{url}/v1", "api_key_env": "PLANTED_KEY"}
+    entries = {
+        "candidate": {**shared, "model": "candidate-1", **more},
+        "judge": {**shared, "model": "judge-1"},
+    }
+    return json.dumps({"models": entries})
+
+
+def lay_live(root: Path, url: str, *, cases: int = 4, gate: object = GATE, **more: object) -> None:
+    lay(
+        root,
+        {
+            "cases/triage.yml": suite([case(f"case-{n}") for n in range(cases)], head=HEAD, gate=gate),
+            "judges/meaning.yml": JUDGE,
+            "config/models.yml": models(url, **more),
+            "pyproject.toml": "[tool.swapgate]\nretries = 1\n",
+        },
+    )
+
+
+def is_judge(request: Received) -> bool:
+    return bool(request.json["model"] == "judge-1")
+
+
+def well_behaved(request: Received) -> Answer:
+    return Answer(openai_completion(PASS if is_judge(request) else RIGHT))
+
+
+def slowly(delay_s: float) -> Handler:
+    return lambda request: Answer(well_behaved(request).body, delay_s=delay_s)
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLANTED_KEY", KEY)
+    monkeypatch.delenv("CI", raising=False)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving(well_behaved) as started:
+        yield started
+
+
+def written_files(root: Path) -> list[Path]:
+    return [path for path in root.rglob("*") if path.is_file()]
+
+
+def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start a pytest process of its own in a workspace."""
+    source = str(Path(__file__).parents[1] / "evals")
+    return subprocess.Popen(
+        [sys.executable, "-m", "pytest", "--model=candidate", *arguments],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": source},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for(condition: Callable[[], bool], *, limit_s: float = 30) -> None:
+    until = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.02)
+
+
+def stored_trials(root: Path) -> int:
+    path = root / ".swapgate" / "history.db"
+    if not path.is_file():
+        return 0
+    connection = sqlite3.connect(path)
+    try:
+        return int(connection.execute("SELECT count(*) FROM trials").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
+    finally:
+        connection.close()
+
+
+# The cache
+
+
+def test_rerun_pays_nothing_and_live_pays_again(pytester: pytest.Pytester, server: Server) -> None:
+    lay_live(pytester.path, server.url)
+    assert pytester.runpytest("--model=candidate").ret == 0
+    # The four answers are the same, but not the questions: the judge is asked four times.
+    assert len(server.requests) == 8
+    assert pytester.runpytest("--model=candidate").ret == 0
+    assert len(server.requests) == 8
+    assert pytester.runpytest("--model=candidate", "--live").ret == 0
+    assert len(server.requests) == 16
+
+
+def test_replay_never_calls_and_names_the_case_it_has_no_response_for(
+    pytester: pytest.Pytester, server: Server
+) -> None:
+    lay_live(pytester.path, server.url)
+    result = pytester.runpytest("--model=candidate", "--replay")
+    assert result.ret == 11
+    assert server.requests == []
+    result.stdout.fnmatch_lines(["*no recorded response of candidate for triage/case-0*"])
+
+
+def test_recordings_in_git_serve_a_machine_without_keys_or_network(
+    pytester: pytest.Pytester, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay_live(pytester.path, server.url)
+    pytester.runpytest("--model=candidate")
+    assert pytester.run(sys.executable, "-m", "swapgate", "cache", "export", "recordings/all.jsonl").ret == 0
+    server.requests.clear()
+    for path in (pytester.path / ".swapgate").iterdir():
+        path.unlink()
+    monkeypatch.delenv("PLANTED_KEY")
+    result = pytester.runpytest("--model=candidate", "--replay", "--recordings=recordings/all.jsonl")
+    result.assert_outcomes(passed=4)
+    assert result.ret == 0
+    assert server.requests == []
+
+
+def test_repeats_are_asked_apart_and_stay_apart(pytester: pytest.Pytester, server: Server) -> None:
+    lay_live(pytester.path, server.url, cases=2)
+    pytester.runpytest("--model=candidate", "--repeats=3")
+    assert sum(not is_judge(r) for r in server.requests) == 6
+    assert sum(is_judge(r) for r in server.requests) == 2  # one answer to one question is judged once
+
+
+# Faults
+
+
+def test_key_is_sent_and_stands_in_no_file_and_no_output(pytester: pytest.Pytester) -> None:
+    def gossip(request: Received) -> Answer:
+        told = request.headers["authorization"]
+        if b"case-0" in request.body and not is_judge(request):
+            return Answer({"error": {"message": f"Incorrect API key provided: {told}"}}, status=401)
+        return Answer(openai_completion(json.dumps({"label": "billing", "told": told})))
+
+    with serving(gossip) as server:
+        lay_live(pytester.path, server.url)
+        result = pytester.runpytest("--model=candidate", "-v", "--junitxml=junit.xml")
+        assert all(r.headers["authorization"] == f"Bearer {KEY}" for r in server.requests)
+    assert KEY not in result.stdout.str() + result.stderr.str()
+    files = written_files(pytester.path)
+    assert len(files) > 8
+    assert [p for p in files if KEY.encode() in p.read_bytes()] == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (Answer({"error": {"message": "boom"}}, status=500), "server"),
+        (Answer(b"\x00\xff\xfe garbage"), "bad_response"),
+        (Answer(b'{"choices": [{"message": {"content": "' + b"x" * 20_000_000 + b'"}}]}'), "bad_response"),
+        (Answer({"error": {"message": "Invalid key"}}, status=401), "auth"),
+        (Answer(b"", status=302, headers={"location": "http://example.invalid/"}), "bad_request"),
+    ],
+)
+def test_one_bad_answer_is_an_error_of_its_trial_and_the_others_go_on(
+    pytester: pytest.Pytester, answer: Answer, kind: str
+) -> None:
+    def handler(request: Received) -> Answer:
+        is_bad = b"case-1" in request.body and not is_judge(request)
+        return answer if is_bad else well_behaved(request)
+
+    with serving(handler) as server:
+        lay_live(pytester.path, server.url, gate={**GATE, "errors": 0.5})
+        result = pytester.runpytest("--model=candidate")
+    result.assert_outcomes(passed=3, errors=1)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*case-1 by candidate: errored*", f"*model: {kind}: *"])
+
+
+def test_model_that_answers_nothing_is_a_structural_miss(pytester: pytest.Pytester) -> None:
+    def handler(request: Received) -> Answer:
+        return Answer(openai_completion("")) if not is_judge(request) else well_behaved(request)
+
+    with serving(handler) as server:
+        lay_live(pytester.path, server.url, cases=1)
+        result = pytester.runpytest("--model=candidate")
+        assert [is_judge(r) for r in server.requests] == [False]
+    assert result.parseoutcomes() == {"missed": 1}
+    result.stdout.fnmatch_lines(["*json: *empty*", "*judge meaning (skipped)*"])
+
+
+def test_unreachable_host_is_named_and_ends_soon(pytester: pytest.Pytester) -> None:
+    lay_live(pytester.path, "http://127.0.0.1:9", cases=2)
+    started = time.monotonic()
+    result = pytester.runpytest("--model=candidate")
+    assert result.ret == 11
+    assert time.monotonic() - started < 10
+    result.stdout.fnmatch_lines(["*model: connection: *127.0.0.1*"])
+
+
+def test_judge_that_answers_prose_is_asked_once_more_and_then_an_error_never_a_zero(
+    pytester: pytest.Pytester,
+) -> None:
+    def handler(request: Received) -> Answer:
+        return Answer(openai_completion("Looks fine to me!")) if is_judge(request) else well_behaved(request)
+
+    with serving(handler) as server:
+        lay_live(pytester.path, server.url, cases=1)
+        result = pytester.runpytest("--model=candidate")
+        assert [is_judge(r) for r in server.requests] == [False, True, True]
+    assert result.ret == 11
+    result.stdout.fnmatch_lines(["*judge:meaning: judge: *"])
+    (report,) = pytester.path.glob("reports/*-*/report.json")
+    (trial,) = json.loads(report.read_text(encoding="utf-8"))["trials"]
+    (verdict,) = trial["verdicts"]
+    assert (verdict["passed"], verdict["scores"]) == (None, {})
+    assert [s["raw"] for s in verdict["samples"]] == ["Looks fine to me!"] * 2
+
+
+def test_rate_limit_is_waited_out_as_the_server_asks(pytester: pytest.Pytester) -> None:
+    limited: list[Received] = []
+
+    def handler(request: Received) -> Answer:
+        if not is_judge(request) and not limited:
+            limited.append(request)
+            return Answer({"error": {"message": "slow down"}}, status=429, headers={"retry-after": "1"})
+        return well_behaved(request)
+
+    with serving(handler) as server:
+        lay_live(pytester.path, server.url, cases=1)
+        started = time.monotonic()
+        pytester.runpytest("--model=candidate").assert_outcomes(passed=1)
+        assert time.monotonic() - started >= 1
+        assert len(server.requests) == 3
+
+
+def test_fallbacks_answer_is_recorded_as_such_and_does_not_count(pytester: pytest.Pytester) -> None:
+    def handler(request: Received) -> Answer:
+        if request.json["model"] == "candidate-1":
+            return Answer({"error": {"message": "overloaded"}}, status=400)
+        return well_behaved(request)
+
+    with serving(handler) as server:
+        lay_live(pytester.path, server.url, cases=1, fallback="judge")
+        result = pytester.runpytest("--model=candidate")
+    assert result.ret == 11
+    (report,) = pytester.path.glob("reports/*-*/report.json")
+    document = json.loads(report.read_text(encoding="utf-8"))
+    (trial,) = document["trials"]
+    assert (trial["answer"]["model"], trial["answer"]["is_fallback"]) == ("judge", True)
+    assert document["summaries"][0]["semantic"]["n"] == 0
+
+
+def test_exit_first_runs_ahead_by_one_round_only(pytester: pytest.Pytester) -> None:
+    def handler(request: Received) -> Answer:
+        return Answer(openai_completion("no json"), delay_s=0.05)
+
+    with serving(handler) as server:
+        lay_live(pytester.path, server.url, cases=60)
+        result = pytester.runpytest("--model=candidate", "-x", "--concurrency=4")
+        assert result.ret == 1
+        assert len(server.requests) <= 12
+
+
+# Interruptions
+
+
+def test_ctrl_c_keeps_what_was_paid_for(tmp_path: Path) -> None:
+    with serving(slowly(0.1)) as server:
+        lay_live(tmp_path, server.url, cases=40)
+        process = start(tmp_path, "--concurrency=4")
+        wait_for(lambda: len(server.requests) > 20)
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=30)[0]
+        assert process.returncode == 2, output
+        assert "Traceback" not in output
+        assert "interrupted" in output
+        answered = sum(not is_judge(r) for r in server.requests)
+        assert stored_trials(tmp_path) >= 3
+        server.requests.clear()
+        rest = start(tmp_path, "--concurrency=8")
+        assert rest.communicate(timeout=60)[0].count("40 passed") == 1
+        again = sum(not is_judge(r) for r in server.requests)
+        assert answered - 4 <= 40 - again <= answered
+
+
+def test_killed_run_continues_where_it_stopped(tmp_path: Path) -> None:
+    with serving(slowly(0.1)) as server:
+        lay_live(tmp_path, server.url, cases=40)
+        process = start(tmp_path, "--concurrency=4")
+        wait_for(lambda: len(server.requests) > 30)
+        process.kill()
+        process.communicate(timeout=30)
+        assert stored_trials(tmp_path) >= 3
+        answered = sum(not is_judge(r) for r in server.requests)
+        server.requests.clear()
+        rest = start(tmp_path, "--concurrency=8")
+        output = rest.communicate(timeout=60)[0]
+        assert "40 passed" in output
+        again = sum(not is_judge(r) for r in server.requests)
+        assert answered - 4 <= 40 - again <= answered  # four were in flight when it was killed
+
+
+# Several workers
+
+
+def test_workers_share_the_cases_keep_the_concurrency_and_one_gate_decides(tmp_path: Path) -> None:
+    with serving(slowly(0.25)) as server:
+        lay_live(tmp_path, server.url, cases=48)
+        process = start(tmp_path, "-n", "2", "--concurrency=16")
+        output = process.communicate(timeout=90)[0]
+        assert process.returncode == 0, output
+        assert "48 passed" in output
+        assert output.count("gate: PASS") == 1
+        assert 12 <= server.most_at_once <= 16
+        assert len(server.requests) == 96
+    assert stored_trials(tmp_path) == 48
+
+
+def test_workers_give_the_gates_exit_code_and_the_miss_letters(tmp_path: Path) -> None:
+    def handler(request: Received) -> Answer:
+        verdict = PASS.replace('"pass"', '"fail"')
+        return Answer(openai_completion(verdict if is_judge(request) else RIGHT))
+
+    with serving(handler) as server:
+        lay_live(tmp_path, server.url, cases=6)
+        process = start(tmp_path, "-n", "2", "-p", "no:cacheprovider")
+        output = process.communicate(timeout=60)[0]
+    assert process.returncode == 1, output
+    assert "6 missed" in output
+    assert "gate: FAIL" in output
+
+
+def test_partial_selection_is_seen_under_workers_too(tmp_path: Path) -> None:
+    with serving(well_behaved) as server:
+        lay_live(tmp_path, server.url, cases=6)
+        output = start(tmp_path, "-n", "2", "-k", "case-1 or case-2").communicate(timeout=60)[0]
+    assert "2 passed" in output
+    assert "partial selection" in output
+
+
+def test_missing_key_stops_before_the_workers_start(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PLANTED_KEY")
+    lay_live(tmp_path, server.url)
+    process = start(tmp_path, "-n", "2")
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 4
+    assert "PLANTED_KEY" in output
+    assert "Traceback" not in output
+    assert server.requests == []
+
+
+def test_crashed_worker_loses_one_trial_and_the_run_says_so(tmp_path: Path) -> None:
+    lay(
+        tmp_path,
+        {
+            "cases/crash.yml": suite(
+                [case(f"case-{n}") for n in range(30)],
+                head="suite: crash\nprompt: {user: '{{ message }}'}\njudges: []\n",
+                gate=GATE,
+            ),
+            "app.py": (
+                "import os, pathlib, time\n"
+                "def answer(message):\n"
+                "    time.sleep(0.02)\n"
+                "    marker = pathlib.Path('crashed')\n"
+                "    if message == 'about case-9' and not marker.exists():\n"
+                "        marker.touch()\n"
+                "        os._exit(1)\n"
+                "    return 'fine'\n"
+            ),
+            "config/models.yml": "models: {candidate: {provider: python, model: 'app:answer'}}\n",
+        },
+    )
+    process = start(tmp_path, "-n", "2", "--concurrency=2")
+    output = process.communicate(timeout=90)[0]
+    assert process.returncode == 1, output
+    assert "crashed while running" in output
+    assert stored_trials(tmp_path) == 29
