@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from swapgate.checks import Subject
 from swapgate.checks.build import CheckOptionsError, build_checks, run_checks
 from swapgate.records import CheckResult, Json, Response

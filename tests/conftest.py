@@ -9,8 +9,9 @@ import hypothesis.internal.observability  # noqa: F401
 import jsonschema  # noqa: F401
 import scipy.special  # noqa: F401
 import sqlalchemy.dialects.sqlite  # noqa: F401
-import swapgate
 import xdist.scheduler  # noqa: F401
+
+import swapgate
 
 # pytester forgets every module that a run in this process imported first: C extensions do not survive that,
 # and importing them again for every test would take most of the time.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from analysis_trials import answer, errored, many, trial
 from swapgate.analysis.compare import compare
 from swapgate.errors import ErrorKind

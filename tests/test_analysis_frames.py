@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+
 from analysis_trials import answer, errored, trial, verdict
 from swapgate.analysis.frames import COLUMNS, trials_frame
 

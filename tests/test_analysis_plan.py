@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from swapgate.analysis.plan import plan_warnings
 from swapgate.spec.suite import GateSpec
 

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 
 import pytest
+
 from analysis_trials import answer, errored, trial, verdict
 from swapgate.analysis.summary import CheckCount, summarise
 from swapgate.errors import ErrorKind

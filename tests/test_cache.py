@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from swapgate.cache import Recording, ResponseCache, read_recordings, request_key, write_recordings
 from swapgate.errors import SpecError, StoreError
 from swapgate.records import Json, Message, Request, Response, ToolCall, Usage

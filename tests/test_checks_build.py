@@ -10,6 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+
 from checks_running import mistake
 from swapgate.checks import Subject
 from swapgate.checks import build as building

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import pytest
 import yaml
+
 from checks_running import mistake
 from swapgate.checks import Subject
 from swapgate.checks.build import build_checks, check_schemas, finish_check, run_checks

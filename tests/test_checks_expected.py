@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from checks_running import messages, mistake, run_check
 from swapgate.checks.build import UserCheckFailed
 from swapgate.records import Json

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from checks_running import messages, mistake, run_check
 
 ANSWER = '{"label": "Bug", "issues": [{"severity": "low", "line": 3}], "summry": "Fine. Sorry!"}'

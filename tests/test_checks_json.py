@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from checks_running import messages, mistake, run_check
 
 BARE, FENCED, PROSE, SEVERAL = '{"a": 1}', '```json\n{"a": 1}\n```', 'Sure:\n{"a": 1}', '{"a": 1}\n{"a": 2}'

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from checks_running import messages, mistake, run_check
 from swapgate.checks.build import UserCheckFailed
 

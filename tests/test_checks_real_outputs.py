@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from swapgate.checks import Subject
 from swapgate.checks.build import build_checks, run_checks
 from swapgate.checks.json_reading import JsonReading, read_json

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from checks_running import messages, mistake, run_check
 from swapgate.checks import Subject
 from swapgate.checks.build import finish_check

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from checks_running import messages, mistake, run_check
 from swapgate.checks.build import UserCheckFailed, build_checks, decoding_schema
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from swapgate.cli import main
 from workspaces import RIGHT, lay, recorded_workspace
 

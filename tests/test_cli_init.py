@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
 from swapgate.cli import main
 from workspaces import lay
 

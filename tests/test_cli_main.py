@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 import swapgate
 from swapgate.cli import main
 from swapgate.cli.app import build_command

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from swapgate.cache import ResponseCache
 from swapgate.cli import main
 from swapgate.history import HistoryWriter

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from swapgate.errors import StoreError, UsageError
 from swapgate.history import SCHEMA_VERSION, History, HistoryWriter
 from swapgate.records import Answer, CheckResult, Finding, ModelIdentity, Response, Run, Trial

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from swapgate.checks.json_parsing import MAX_DEPTH
 from swapgate.checks.json_reading import read_json
 

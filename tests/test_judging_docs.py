@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from swapgate.judging.judge import Judge
 from swapgate.judging.subject import Judged
 from swapgate.records import Request

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from swapgate.errors import ErrorKind, ProviderError, RecordingMissing, SpecError, UsageError
 from swapgate.judging.judge import Judge, load_judges
 from swapgate.records import Answer, FinishReason, Json, Message, Request, Response, Verdict

@@ -8,6 +8,7 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from swapgate.checks.json_reading import JsonKind
 from swapgate.judging.parse import NOT_ONE_OBJECT, ReplyReader
 from swapgate.judging.shape import shapes

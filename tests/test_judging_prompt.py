@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from swapgate.judging.judge import Judge
 from swapgate.judging.markers import Markers
 from swapgate.judging.prompt import TemplateError

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from servers import Answer, Handler, Received, Server, openai_completion, serving
 from workspaces import case, lay, suite
 

@@ -7,6 +7,7 @@ from itertools import product
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from swapgate.errors import UsageError
 from swapgate.spec.passrule import PassRule
 

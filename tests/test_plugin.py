@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 
 import pytest
+
 from workspaces import BLIND, FENCED, RIGHT, case, lay, outputs, recorded_workspace, suite
 
 GATE = {"semantic": {"min": 0.5, "on": "point"}}

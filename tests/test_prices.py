@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from swapgate.prices import cost_usd
 from swapgate.records import Usage
 from swapgate.spec.models import ModelSpec, Price

@@ -11,6 +11,7 @@ from typing import Any
 import anthropic
 import openai
 import pytest
+
 from servers import Answer, Received, anthropic_message, gemini_content, openai_completion, serving
 from swapgate.errors import ErrorKind, ProviderError, UsageError
 from swapgate.providers.anthropic import decodable_schema

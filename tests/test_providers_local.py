@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from swapgate.errors import ErrorKind, ProviderError, UsageError
 from swapgate.providers import Provider
 from swapgate.providers.http_client import open_http

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from swapgate.errors import ErrorKind, ProviderError, SpecError, UsageError
 from swapgate.providers.http_client import open_http
 from swapgate.providers.open import file_sha256, open_provider

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from swapgate.errors import ErrorKind, ProviderError, UsageError
 from swapgate.providers.http_client import open_http
 from swapgate.providers.open import open_provider

@@ -10,6 +10,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+
 from reporting_outcome import HOSTILE, made_up_outcome
 from swapgate.reporting import write_reports
 from swapgate.reporting.text import visible

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from reporting_outcome import made_up_outcome
 from swapgate.errors import StoreError, UsageError
 from swapgate.reporting import write_reports

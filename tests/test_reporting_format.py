@@ -8,6 +8,7 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from swapgate.analysis.summary import Rate
 from swapgate.reporting import format as show
 from swapgate.reporting.terminal import safe_text

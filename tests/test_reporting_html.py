@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from reporting_outcome import CANDIDATE, HOSTILE, made_up_outcome
 from swapgate.analysis.gate import GateAnswer
 from swapgate.analysis.outcome import RunOutcome

@@ -12,6 +12,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+
 from reporting_outcome import CANDIDATE, HOSTILE, made_up_outcome
 from swapgate.errors import UsageError
 from swapgate.reporting import write_reports

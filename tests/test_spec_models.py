@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from swapgate.errors import SpecError, UsageError
 from swapgate.spec.judges import read_judge
 from swapgate.spec.models import Catalogue, read_catalogue

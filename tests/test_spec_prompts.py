@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from swapgate.errors import PromptError, SpecError, UsageError
 from swapgate.records import Json, Message
 from swapgate.spec.models import ModelSpec

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+
 from swapgate.checks.build import check_schemas
 from swapgate.spec.schemas import json_schemas
 from swapgate.spec.yaml_core import read_document

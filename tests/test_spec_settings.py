@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from swapgate.errors import UsageError
 from swapgate.spec.settings import Settings, resolve_settings
 from swapgate.spec.suite import GateSpec

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from swapgate.errors import SpecError
 from swapgate.spec.judges import JudgeSpec
 from swapgate.spec.read_suites import is_fragment, read_suite

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from swapgate.errors import SpecError, UsageError
 from swapgate.spec.source import Document, read_yaml
 from swapgate.spec.yaml_core import YamlError, read_document

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import confint_proportions_2indep
+
 from swapgate.stats.clusters import cluster_sums, robust_variance
 from swapgate.stats.paired import (
     design_effect,

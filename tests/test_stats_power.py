@@ -8,6 +8,7 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from swapgate.stats.paired import tango_interval
 from swapgate.stats.power import cases_for_margin, cases_for_rate, floor_cases, min_passing_cases
 from swapgate.stats.proportion import wilson_bounds

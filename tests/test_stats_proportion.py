@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
+
 from swapgate.stats.clusters import cluster_sums, robust_variance
 from swapgate.stats.interval import critical_value
 from swapgate.stats.proportion import clustered_rate, exact_interval, wilson_interval

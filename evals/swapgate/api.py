@@ -83,4 +83,7 @@ def _paths(cases: str | Path | Iterable[str | Path] | None, workspace: Workspace
     if cases is None:
         return list(workspace.settings.cases_dirs)
     given = [cases] if isinstance(cases, (str, Path)) else list(cases)
-    return [(workspace.settings.root / path).resolve() for path in given]
+    paths = [(workspace.settings.root / path).resolve() for path in given]
+    if absent := [str(name) for name, path in zip(given, paths, strict=True) if not path.exists()]:
+        raise UsageError(f"no such suite or folder in {workspace.settings.root}: {', '.join(absent)}")
+    return paths

@@ -70,11 +70,12 @@ def _judged(undecided: Decision, difference: Difference, summary: Summary, margi
     if difference.low is None or difference.high is None:
         return replace(undecided, reason=f"{subject} has no interval: {difference.note}")
     floor = floor_of(margin)
-    if difference.clusters < floor:
+    answer = _answer(difference.low, difference.high, margin)
+    # Too few cases can never show that a candidate is good enough; that it is worse they can.
+    if difference.clusters < floor and answer != "fail":
         cases = f"{difference.clusters} independent cases cannot settle a margin of {margin:g}"
         decision = replace(undecided, reason=f"{subject}: {cases}, which takes at least {floor}")
         return with_need(decision, _needed(difference, margin), have=difference.clusters, summary=summary)
-    answer = _answer(difference.low, difference.high, margin)
     decision = replace(undecided, answer=answer, reason=_reason(subject, difference, margin, answer))
     if answer != "inconclusive":
         return decision
