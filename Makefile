@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check clean
+.PHONY: demo test clean
 
 $(BIN)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -13,7 +13,7 @@ $(BIN)/.ready: pyproject.toml
 	touch $@
 
 demo: $(BIN)/.ready
-	$(BIN)/python -m benchmarks.demo
+	@demo/run
 
 test: $(BIN)/.ready
 	$(BIN)/ruff format --check .

@@ -70,7 +70,6 @@ def test_fail_counts_zero_and_cannot_assess_has_no_score() -> None:
         (reply().replace("4", "NaN"), "'/accuracy' is not a finite number"),
         (reply(accuracy="absent"), "'accuracy' is missing"),
         (reply(reasoning="absent"), "'reasoning' is missing"),
-        (reply(revised_accuracy=5), "'revised_accuracy' was not asked for"),
         (reply(accuracy="4"), "accuracy: input should be a valid integer, got '4'"),
         (reply(accuracy=4.5), "accuracy: input should be a valid integer"),
         (reply(accuracy=True), "accuracy: input should be a valid integer, got True"),
@@ -85,6 +84,11 @@ def test_anything_else_is_unparseable_with_the_problem_named(text: str, problem:
     assert (sample.status, sample.scores) == ("unparseable", {})
     assert problem in sample.problem
     assert sample.raw == text
+
+
+def test_a_key_that_was_not_asked_for_changes_nothing() -> None:
+    asked, more = read(reply()), read(reply(revised_accuracy=5))
+    assert (more.status, more.scores) == ("valid", asked.scores)
 
 
 def test_a_whole_number_written_with_a_point_counts() -> None:

@@ -119,7 +119,10 @@ def _fault(reading: JsonReading) -> str:
 
 
 def _reply_model(shape: Shape) -> type[BaseModel]:
-    """Return the model of the reply. Scores go by alias: a criterion may be named like a pydantic method."""
+    """Return the model of the reply. Scores go by alias: a criterion may be named like a pydantic method.
+
+    Keys that were not asked for change nothing in the verdict, so they are left alone.
+    """
     fields: dict[str, Any] = {}
     if shape.has_evidence:
         fields["evidence"] = (list[str], ...)
@@ -127,7 +130,7 @@ def _reply_model(shape: Shape) -> type[BaseModel]:
         fields["reasoning"] = (str, ...)
     for place, (key, name) in enumerate(shape.keys.items()):
         fields[f"score_{place}"] = (_score_type(shape.criteria[name]), Field(alias=key))
-    return create_model("JudgeReply", __config__=ConfigDict(extra="forbid", strict=True), **fields)
+    return create_model("JudgeReply", __config__=ConfigDict(extra="ignore", strict=True), **fields)
 
 
 def _score_type(criterion: Criterion) -> Any:
@@ -149,7 +152,5 @@ def _problem(loc: tuple[int | str, ...], kind: str, message: str, got: object) -
     where = ".".join(str(part) for part in loc) or "the reply"
     if kind == "missing":
         return f"{where!r} is missing"
-    if kind == "extra_forbidden":
-        return f"{where!r} was not asked for"
     shown = repr(got)
     return f"{where}: {message[:1].lower()}{message[1:]}, got {shown[:LONGEST_SHOWN]}"
