@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, TextIO
 
@@ -25,6 +26,9 @@ class LiveLine:
         self._file: TextIO | None = getattr(self._writer, "_file", None)
         is_wanted = reporter is not None and reporter.isatty and config.get_verbosity() > -2
         self._is_on = bool(is_wanted and self._writer is not None and self._writer.hasmarkup)
+        # While a test runs, pytest captures standard output, the terminal's file included.
+        capture = config.pluginmanager.get_plugin("capturemanager")
+        self._uncaptured = capture.global_and_fixture_disabled if capture else contextlib.nullcontext
         self._is_drawn = False
         self._drawn_at = 0.0
         self._started_at = time.monotonic()
@@ -38,14 +42,17 @@ class LiveLine:
         if room < _LEAST_ROOM:
             return
         text = progress_text(progress, elapsed_s=now - self._started_at)[:room]
-        self._file.write(f"{_SAVE} {_CLEAR}\x1b[2m{text}\x1b[22m{_RESTORE}")
-        self._file.flush()
+        with self._uncaptured():
+            self._file.write(f"{_SAVE} {_CLEAR}\x1b[2m{text}\x1b[22m{_RESTORE}")
+            self._file.flush()
         self._is_drawn, self._drawn_at = True, now
 
     def clear(self) -> None:
         """Take the line away before pytest writes."""
         if self._is_drawn and self._file is not None:
-            self._file.write(f"{_SAVE}{_CLEAR}{_RESTORE}")
+            with self._uncaptured():
+                self._file.write(f"{_SAVE}{_CLEAR}{_RESTORE}")
+                self._file.flush()
             self._is_drawn = False
 
 
