@@ -406,6 +406,17 @@ def test_unknown_provider_names_the_nearest_and_all() -> None:
     assert all(name in str(unknown.value) for name in PROVIDER_NAMES)
 
 
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "gemini", "openai-compatible"])
+def test_address_may_come_from_the_variable_that_the_services_own_clients_read(
+    provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bodies = {"anthropic": anthropic_message("hi"), "gemini": gemini_content("hi")}
+    with serving(Answer(bodies.get(provider, openai_completion("hi")))) as server:
+        monkeypatch.setenv(f"{provider.upper().replace('-', '_')}_BASE_URL", server.url)
+        assert ask(spec(provider), request()).text == "hi"
+        assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize("provider", ["azure", "openai-compatible", "http"])
 def test_a_missing_address_is_a_usage_error(provider: str) -> None:
     with pytest.raises(UsageError, match="needs `base_url`"):

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from swapgate.errors import UsageError, nearest
 from swapgate.providers import Provider
-from swapgate.providers.services import SERVICES, Service, key_variable, missing_key
+from swapgate.providers.services import SERVICES, Service, key_variable, missing_key, service_url
 from swapgate.records import Json
 from swapgate.spec.models import ModelSpec
 
@@ -133,7 +133,7 @@ def _base_url(spec: ModelSpec, service: Service) -> str:
     from swapgate.providers._wire import check_url
 
     where = f"model {spec.name!r}"
-    url = spec.base_url or service.base_url
+    url = spec.base_url or service_url(spec.provider)
     if not url:
         raise UsageError(f"{where}: provider {spec.provider} needs `base_url`")
     check_url(where, url)

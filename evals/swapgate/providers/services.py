@@ -58,6 +58,12 @@ SERVICES: Mapping[str, Service] = {
 }
 
 
+def service_url(name: str) -> str | None:
+    """Return a service's address: OPENAI_BASE_URL and the like, as its own clients do, else its default."""
+    variable = f"{name.upper().replace('-', '_')}_BASE_URL"
+    return os.environ.get(variable, "").strip() or SERVICES[name].base_url
+
+
 def key_variable(spec: ModelSpec) -> str | None:
     """Return the environment variable of a model's API key, or None when it needs none."""
     service = SERVICES.get(spec.provider)
