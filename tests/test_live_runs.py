@@ -412,3 +412,15 @@ def test_crashed_worker_loses_one_trial_and_the_run_says_so(tmp_path: Path) -> N
     assert process.returncode == 1, output
     assert "crashed while running" in output
     assert stored_trials(tmp_path) == 29
+
+
+def test_fallback_without_a_key_is_said_and_does_not_stop_the_run(
+    pytester: pytest.Pytester, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    lay_live(pytester.path, server.url, cases=1, fallback="anthropic:claude-opus-5")
+    result = pytester.runpytest("--model=candidate")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(
+        ["*the fallback anthropic:claude-opus-5 will not be tried*ANTHROPIC_API_KEY*"]
+    )

@@ -44,9 +44,10 @@ class Recorder:
         """Whether the run is being recorded."""
         return self._writer is not None
 
-    def start(self, *, planned: int) -> Run:
-        """Write the manifest."""
+    def start(self, *, planned: int, warnings: Sequence[str] = ()) -> Run:
+        """Write the manifest; `warnings` were said before the first call, and reports say them again."""
         run = _manifest(self._workspace, self._suites, self._specs, planned=planned)
+        run = replace(run, settings={**run.settings, "warnings": list(warnings)})
         if self._baseline:
             run = replace(run, baseline=self._baseline[0].model)
         self._writer = HistoryWriter(self._workspace.settings.state_dir / HISTORY_FILE, run)

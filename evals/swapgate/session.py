@@ -158,12 +158,13 @@ class SwapgateSession:
             case = job.case.placed.case
             clusters.setdefault(job.suite.name, set()).add(case.cluster or f"/{case.id}")
         suites = {job.suite.name: job.suite.loaded.suite.gate for job in jobs}
-        return plan_warnings(
+        too_few = plan_warnings(
             {name: len(found) for name, found in clusters.items()},
             overall=self.settings.gate,
             suites=suites,
             has_baseline=self.settings.baseline is not None,
         )
+        return too_few + self.workspace.unusable_fallbacks()
 
     # Running
 
@@ -219,7 +220,7 @@ class SwapgateSession:
         suites = list({item.job.suite.name: item.job.suite for item in items}.values())
         if not self.is_worker:
             self._require_ready(suites)
-            self._recorder_is_open.start(planned=len(items))
+            self._recorder_is_open.start(planned=len(items), warnings=self._warnings)
         specs = self.workspace.models_of(suites)
         with contextlib.closing(
             ResponseCache(self.settings.state_dir / CACHE_FILE, recordings=self.settings.recordings)
@@ -307,8 +308,9 @@ class SwapgateSession:
                 f"{suite.loaded.path.relative_to(self.config.rootpath).as_posix()}::" for suite in suites
             )
             planned = sum(node_id.startswith(names) for node_id in ids)
-            self._deselected = max(0, sum(len(self.workspace.jobs(suite)) for suite in suites) - planned)
-            self._recorder.start(planned=planned)
+            jobs = [job for suite in suites for job in self.workspace.jobs(suite)]
+            self._deselected = max(0, len(jobs) - planned)
+            self._recorder.start(planned=planned, warnings=self._plan_warnings(jobs))
 
     # The end
 

@@ -62,7 +62,19 @@ def conclude(run: Run, trials: Sequence[Trial], *, why_not_judged: str | None = 
         gate = replace(
             gate, answer="not_judged", reason=f"gate not judged: {why_not_judged}", exit_code=ExitCode.OK
         )
-    return RunOutcome(run=run, trials=trials, summaries=summaries, comparisons=comparisons, gate=gate)
+    return RunOutcome(
+        run=run,
+        trials=trials,
+        summaries=summaries,
+        comparisons=comparisons,
+        gate=gate,
+        warnings=_warnings(run.settings),
+    )
+
+
+def _warnings(settings: Mapping[str, Json]) -> tuple[str, ...]:
+    written = settings.get("warnings")
+    return tuple(str(text) for text in written) if isinstance(written, list) else ()
 
 
 def suite_gates(settings: Mapping[str, Json]) -> dict[str, GateEntry | None]:

@@ -122,7 +122,7 @@ async def _with_fallback(
     trial = replace(trial, error=TrialError(kind=error.kind, message=str(error)))
     name = models[job.model].fallback
     tried = {job.model}
-    while name is not None and name not in tried:
+    while name is not None and name in models and name not in tried:
         tried.add(name)
         try:
             rendered = _render(job, models[name])

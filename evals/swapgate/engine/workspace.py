@@ -144,24 +144,40 @@ class Workspace:
         ]
 
     def models_of(self, suites: Iterable[ReadySuite]) -> dict[str, ModelSpec]:
-        """Return every model that a run of these suites may ask: under test, baseline, judges, fallbacks."""
+        """Return every model that a run of these suites may ask: under test, baseline, judges, fallbacks.
+
+        A fallback that cannot be asked is left out: its answer would not count anyway.
+        """
         names = [name for name, _role in self.roles()]
         judges = {judge.spec.model for suite in suites for case in suite.cases for judge in case.judges}
         specs = {name: self.model(name) for name in (*names, *sorted(judges))}
         for name in names:
-            specs |= {fallback.name: fallback for fallback in self.catalogue.fallbacks(specs[name])}
+            usable = [f for f in self.catalogue.fallbacks(specs[name]) if not self._why_not_ready(f)]
+            specs |= {fallback.name: fallback for fallback in usable}
         return specs
+
+    def unusable_fallbacks(self) -> list[str]:
+        """Return one sentence for each fallback of a model under test that cannot be asked."""
+        fallbacks = [f for name, _role in self.roles() for f in self.catalogue.fallbacks(self.model(name))]
+        reasons = {f.name: self._why_not_ready(f) for f in fallbacks}
+        return [
+            f"the fallback {name} will not be tried: {reason}" for name, reason in reasons.items() if reason
+        ]
 
     def require_ready(self, specs: Mapping[str, ModelSpec]) -> None:
         """Refuse to start when a model that may be asked has no key or no weights; say all of them."""
-        missing: list[str] = []
-        for spec in specs.values() if self.settings.cache != "replay" else ():
-            try:
-                require_ready(spec, self.settings.root)
-            except UsageError as error:
-                missing.append(str(error))
-        if missing:
+        if missing := [reason for spec in specs.values() if (reason := self._why_not_ready(spec))]:
             raise UsageError("\n".join(missing))
+
+    def _why_not_ready(self, spec: ModelSpec) -> str:
+        """Return why a model cannot be asked, an empty string when it can; --replay asks none."""
+        if self.settings.cache == "replay":
+            return ""
+        try:
+            require_ready(spec, self.settings.root)
+        except UsageError as error:
+            return str(error)
+        return ""
 
     def _ready(self, path: Path) -> ReadySuite:
         loaded = read_suite(path, root=self.settings.root)
