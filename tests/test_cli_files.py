@@ -139,7 +139,7 @@ def test_check_reports_every_mistake_with_its_place(root: Path, capsys: pytest.C
         "prompts/broken.yml:2: ",
         "judges/j.yml:2: unknown model 'nobody'",
         "cases/other.yml:3: unknown check 'contian'",
-        "cases/twin.yml:1: the suite name 'triage' is already taken by triage.yml",
+        "cases/twin.yml:1: the suite 'triage' is already in cases/triage.yml",
         "cases/third.yml:4: case 'a': ",
     ):
         assert any(mistake.startswith(start) for mistake in mistakes), (start, mistakes)

@@ -1,4 +1,4 @@
-"""The documentation as a whole: every option, key, name and code is in it, its links lead somewhere, its YAML is right."""
+"""The documentation as a whole: every option, key, name and code is in it, links and YAML are right."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import swapgate.plugin
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
+
+import swapgate.plugin
 from swapgate.checks.build import check_schemas
 from swapgate.cli import main
 from swapgate.errors import ErrorKind, ExitCode
@@ -68,8 +69,8 @@ def keys(kind: type[Any]) -> list[str]:
 
 def rows(page: str, *, width: int) -> Iterator[list[str]]:
     """Yield the cells of every table row of a page that has this many of them."""
-    for line in re.findall(r"^\| ?(.*) \|$", prose(page), re.MULTILINE):
-        cells = [cell.strip() for cell in line.split(" | ")]
+    for line in re.findall(r"^\|(.*)\|$", prose(page), re.MULTILINE):
+        cells = [cell.strip() for cell in line.split("|")]
         if len(cells) == width:
             yield cells
 

@@ -86,7 +86,7 @@ def test_without_a_rule_nothing_is_judged_and_a_miss_fails_as_in_pytest(pytester
     lay_answers(pytester, {"one": BLIND}, gate=None)
     result = pytester.runpytest("--model=a")
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["*gate: NOT JUDGED*"])
+    result.stdout.fnmatch_lines(["gate not judged: no gate rule*"])
 
 
 def test_every_case_gate_fails_on_one_miss(pytester: Pytester) -> None:
@@ -135,15 +135,17 @@ def test_partial_selection_runs_it_and_judges_nothing(pytester: Pytester, select
     assert result.ret == 0
     assert result.parseoutcomes()["passed"] == 1
     assert "missed" not in result.parseoutcomes()
-    result.stdout.fnmatch_lines(["*gate: NOT JUDGED*partial selection*"])
+    result.stdout.fnmatch_lines(["gate not judged: partial selection"])
 
 
 def test_last_failed_runs_the_misses_again(pytester: Pytester) -> None:
     lay_answers(pytester, {"one": RIGHT, "two": BLIND, "three": BLIND})
     pytester.runpytest("--model=a")
-    result = pytester.runpytest("--model=a", "--lf")
-    assert result.parseoutcomes()["missed"] == 2
-    assert "passed" not in result.parseoutcomes()
+    for selection in (["--lf"], ["--lf", "cases"]):
+        result = pytester.runpytest("--model=a", *selection)
+        assert result.parseoutcomes()["missed"] == 2
+        assert "passed" not in result.parseoutcomes()
+        result.stdout.fnmatch_lines(["gate not judged: partial selection"])
 
 
 def test_exit_first_stops_at_the_first_miss_and_judges_nothing(pytester: Pytester) -> None:
@@ -151,7 +153,7 @@ def test_exit_first_stops_at_the_first_miss_and_judges_nothing(pytester: Pyteste
     result = pytester.runpytest("--model=a", "-x")
     assert result.ret == 1
     assert result.parseoutcomes() == {"passed": 1, "missed": 1}
-    result.stdout.fnmatch_lines(["*gate: NOT JUDGED*stopp*"])
+    result.stdout.fnmatch_lines(["gate not judged: the session stopped early*"])
 
 
 def test_collect_only_lists_and_calls_nothing(pytester: Pytester) -> None:
@@ -325,3 +327,54 @@ def test_plugin_costs_a_session_without_cases_nothing(pytester: Pytester) -> Non
         "-p", "no:hypothesispytest", "-p", "no:xdist", "-p", "no:anyio", "-p", "no:pytester"
     )
     result.assert_outcomes(passed=1)
+
+
+def test_two_suites_of_one_name_are_refused_with_both_places(pytester: Pytester) -> None:
+    lay_answers(pytester, {"one": RIGHT})
+    lay(pytester.path, {"cases/zweite.yml": suite([case("two")])})
+    result = pytester.runpytest("--model=a")
+    assert result.ret == 2
+    result.stdout.fnmatch_lines(["cases/zweite.yml:1: the suite 'triage' is already in cases/triage.yml*"])
+
+
+def test_unknown_report_format_is_refused_before_anything_runs(pytester: Pytester) -> None:
+    lay_answers(pytester, {"one": RIGHT})
+    result = pytester.runpytest("--model=a", "--report=htm")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*unknown format 'htm'. Did you mean 'html'?*"])
+    assert not (pytester.path / ".swapgate").exists()
+
+
+def test_broken_cache_is_named_with_its_remedy(pytester: Pytester) -> None:
+    lay_answers(pytester, {"one": RIGHT})
+    lay(pytester.path, {".swapgate/cache.db": "no database " * 100})
+    result = pytester.runpytest("--model=a")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*cache.db: the cache cannot be used*move the file away*"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_missing_recordings_stop_before_a_run_is_begun(pytester: Pytester) -> None:
+    lay_answers(pytester, {"one": RIGHT})
+    result = pytester.runpytest("--model=a", "--recordings=nonesuch.jsonl")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*nonesuch.jsonl: the recordings cannot be read*"])
+    assert not (pytester.path / "reports").exists()
+
+
+def test_rule_without_a_bound_is_refused(pytester: Pytester) -> None:
+    lay_answers(pytester, {"one": RIGHT}, gate={"semantic": {"on": "point"}})
+    result = pytester.runpytest("--model=a")
+    assert result.ret == 2
+    result.stdout.fnmatch_lines(["*gate.semantic*`min` or `max`*"])
+
+
+def test_task_is_called_by_its_own_name_everywhere(pytester: Pytester) -> None:
+    lay_answers(pytester, {"one": RIGHT})
+    models = {"a": {"provider": "recorded", "path": "outputs/a.jsonl"}}
+    config = json.dumps({"models": models, "tasks": {"booking": {"model": "a"}}})
+    lay(pytester.path, {"config/models.yml": config})
+    assert pytester.runpytest("--model=booking").ret == 0
+    written = report(pytester)
+    assert [m["name"] for m in written["run"]["models"]] == ["booking"]  # type: ignore[index]
+    assert [t["model"] for t in written["trials"]] == ["booking"]  # type: ignore[attr-defined]

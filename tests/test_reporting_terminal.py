@@ -76,15 +76,17 @@ def test_ten_regressed_cases_are_named_and_all_of_them_on_request() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "word", "markup"),
+    ("answer", "words", "markup"),
     [
-        ("pass", "PASS", {"green": True, "bold": True}),
-        ("fail", "FAIL", {"red": True, "bold": True}),
-        ("inconclusive", "INCONCLUSIVE", {"yellow": True, "bold": True}),
-        ("not_judged", "NOT JUDGED", {"bold": True}),
+        ("pass", "gate: PASS ", {"green": True, "bold": True}),
+        ("fail", "gate: FAIL ", {"red": True, "bold": True}),
+        ("inconclusive", "gate: INCONCLUSIVE ", {"yellow": True, "bold": True}),
+        ("not_judged", "gate not judged:", {"bold": True}),
     ],
 )
-def test_the_gate_has_its_word_and_its_colour(answer: GateAnswer, word: str, markup: dict[str, bool]) -> None:
+def test_the_gate_has_its_word_and_its_colour(
+    answer: GateAnswer, words: str, markup: dict[str, bool]
+) -> None:
     outcome = made_up_outcome()
     written: list[tuple[str, dict[str, bool]]] = []
 
@@ -92,8 +94,8 @@ def test_the_gate_has_its_word_and_its_colour(answer: GateAnswer, word: str, mar
         written.append((line, given))
 
     write_summary(replace(outcome, gate=replace(outcome.gate, answer=answer)), write_line)
-    ((line, given),) = [(line, given) for line, given in written if line.startswith("gate: ")]
-    assert line.startswith(f"gate: {word}  model-new is worse")
+    ((line, given),) = [(line, given) for line, given in written if line.startswith("gate")]
+    assert line.startswith(f"{words} model-new is worse")
     assert given == markup
 
 

@@ -44,6 +44,11 @@ class Recorder:
         """Whether the run is being recorded."""
         return self._writer is not None
 
+    @property
+    def planned(self) -> int:
+        """How many trials the run set out to make."""
+        return self._writer.run.planned if self._writer else 0
+
     def start(self, *, planned: int, warnings: Sequence[str] = ()) -> Run:
         """Write the manifest; `warnings` were said before the first call, and reports say them again."""
         run = _manifest(self._workspace, self._suites, self._specs, planned=planned)
@@ -82,9 +87,9 @@ def _manifest(
     return Run(
         id=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
         started_at=_now(),
-        models=tuple(_identity(specs[name], settings.root) for name in roles),
+        models=tuple(_identity(name, specs[name], settings.root) for name in roles),
         judges=tuple(
-            _identity(specs[name], settings.root)
+            _identity(name, specs[name], settings.root)
             for name in dict.fromkeys(j.spec.model for j in judges.values())
         ),
         judge_hashes={name: judge.definition_hash for name, judge in judges.items()},
@@ -115,9 +120,9 @@ def _gate(gate: GateEntry | None) -> Json:
     return gate.model_dump(exclude_none=True) if isinstance(gate, GateSpec) else gate
 
 
-def _identity(spec: ModelSpec, root: Path) -> ModelIdentity:
+def _identity(name: str, spec: ModelSpec, root: Path) -> ModelIdentity:
     return ModelIdentity(
-        name=spec.name,
+        name=name,
         provider=spec.provider,
         model=spec.model,
         base_url=spec.base_url,

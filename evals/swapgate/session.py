@@ -15,7 +15,9 @@ from swapgate.collect import TAGS, CaseItem, SuiteFile, TagRegistry
 from swapgate.engine.workspace import Job, ReadySuite, Workspace
 from swapgate.errors import ExitCode, StoreError, UsageError
 from swapgate.records import Trial
-from swapgate.spec.settings import resolve_settings
+from swapgate.reporting import check_formats, write_reports
+from swapgate.reporting.format import count
+from swapgate.spec.settings import Settings, resolve_settings
 from swapgate.trial_reports import take_trial
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ def open_session(config: pytest.Config) -> SwapgateSession:
         workspace = Workspace(settings)
         for name, _role in workspace.roles():
             workspace.model(name)
+        check_formats(_formats(settings))
     except UsageError as exc:
         raise pytest.UsageError(str(exc)) from exc
     if config.option.swapgate_model and config.args_source is not pytest.Config.ArgsSource.ARGS:
@@ -82,7 +85,6 @@ class SwapgateSession:
         self._cache: ResponseCache | None = None
         self._line: LiveLine | None = None
         self._recorder: Recorder | None = None
-        self._deselected = 0
         self._has_ordinary_failure = False
         self._reports: list[Path] = []
         self._problems: list[str] = []
@@ -115,11 +117,6 @@ class SwapgateSession:
         return file
 
     @pytest.hookimpl
-    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        """Count the trials that a selection leaves out."""
-        self._deselected += sum(isinstance(item, CaseItem) for item in items)
-
-    @pytest.hookimpl
     def pytest_report_header(self) -> list[str]:
         """Say what is under test."""
         roles = [self._under_test(name, role) for name, role in self.workspace.roles()]
@@ -144,10 +141,11 @@ class SwapgateSession:
             return []
         self._warnings = self._plan_warnings(jobs)
         cases = len({(job.suite.name, job.case.placed.case.id) for job in jobs})
+        size = f"{count(len(jobs), 'trial')} of {count(cases, 'case')}"
         judges = sorted({f"{j.spec.judge} ({j.spec.model})" for job in jobs for j in job.case.judges})
         judged = f"; judged by {', '.join(judges)}" if judges else "; no judge"
         at_once = f"{self.settings.concurrency} calls at once"
-        head = f"swapgate: {len(jobs)} trials of {cases} cases, {at_once}{judged}"
+        head = f"swapgate: {size}, {at_once}{judged}"
         return [head, *(f"swapgate: warning: {text}" for text in self._warnings)]
 
     def _plan_warnings(self, jobs: Sequence[Job]) -> list[str]:
@@ -199,7 +197,7 @@ class SwapgateSession:
         try:
             with self._running(session):
                 return (yield)
-        except UsageError as exc:
+        except (UsageError, StoreError) as exc:
             raise pytest.UsageError(str(exc)) from exc
 
     def _has_something_to_run(self, session: pytest.Session) -> bool:
@@ -218,13 +216,13 @@ class SwapgateSession:
 
         items = [item for item in session.items if isinstance(item, CaseItem)]
         suites = list({item.job.suite.name: item.job.suite for item in items}.values())
+        specs = self.workspace.models_of(suites)
         if not self.is_worker:
             self._require_ready(suites)
-            self._recorder_is_open.start(planned=len(items), warnings=self._warnings)
-        specs = self.workspace.models_of(suites)
-        with contextlib.closing(
-            ResponseCache(self.settings.state_dir / CACHE_FILE, recordings=self.settings.recordings)
-        ) as cache:
+        cache = ResponseCache(self.settings.state_dir / CACHE_FILE, recordings=self.settings.recordings)
+        with contextlib.closing(cache):
+            if not self.is_worker:
+                self._recorder_is_open.start(planned=len(items), warnings=self._warnings)
             share = int(self.config.workerinput["workercount"]) if self.is_worker else 1  # type: ignore[attr-defined]
             self._line = LiveLine(self.config)
             self._engine = Engine(self.settings, specs, cache, share=share, window=self._window())
@@ -309,7 +307,6 @@ class SwapgateSession:
             )
             planned = sum(node_id.startswith(names) for node_id in ids)
             jobs = [job for suite in suites for job in self.workspace.jobs(suite)]
-            self._deselected = max(0, len(jobs) - planned)
             self._recorder.start(planned=planned, warnings=self._plan_warnings(jobs))
 
     # The end
@@ -340,15 +337,11 @@ class SwapgateSession:
         stopped = session.shouldfail or session.shouldstop
         if stopped:
             return f"the session stopped early ({stopped})"
-        if self._deselected or any("::" in arg for arg in self.config.args):
-            return "partial selection"
-        return None
+        wanted = sum(len(self.workspace.jobs(suite)) for suite in self._discovered())
+        return "partial selection" if self._recorder_is_open.planned < wanted else None
 
     def _write_reports(self, outcome: RunOutcome) -> None:
-        from swapgate.reporting import write_reports
-
-        formats = [name for name in self.settings.reports if name != "none"]
-        if formats:
+        if formats := _formats(self.settings):
             self._reports = write_reports(outcome, self.settings.reports_dir / outcome.run.id, formats)
 
     @pytest.hookimpl
@@ -374,6 +367,10 @@ class SwapgateSession:
             width=terminalreporter._tw.fullwidth,
             reports=[_short(path, self.config.invocation_params.dir) for path in self._reports],
         )
+
+
+def _formats(settings: Settings) -> list[str]:
+    return [name for name in settings.reports if name != "none"]
 
 
 def _missed(outcome: RunOutcome) -> list[Trial]:

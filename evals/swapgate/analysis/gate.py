@@ -26,7 +26,7 @@ from swapgate.spec.suite import GateEntry, GateSpec
 
 __all__ = ["Decision", "GateAnswer", "GateResult", "judge_gate"]
 
-PARTIAL = "gate not judged: partial selection"
+PARTIAL = "partial selection"
 NO_RULE = "no gate rule: add `gate:` to the suite or [tool.swapgate.gate]"
 NO_TRIALS = "no trial of a candidate came back, so there is nothing to judge"
 _EXIT_CODES: dict[GateAnswer, ExitCode] = {"pass": ExitCode.OK, "fail": ExitCode.FAILED}

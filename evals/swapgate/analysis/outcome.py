@@ -59,9 +59,7 @@ def conclude(run: Run, trials: Sequence[Trial], *, why_not_judged: str | None = 
         partial=why_not_judged is not None or run.is_partial,
     )
     if why_not_judged is not None:
-        gate = replace(
-            gate, answer="not_judged", reason=f"gate not judged: {why_not_judged}", exit_code=ExitCode.OK
-        )
+        gate = replace(gate, answer="not_judged", reason=why_not_judged, exit_code=ExitCode.OK)
     return RunOutcome(
         run=run,
         trials=trials,

@@ -96,14 +96,6 @@ def _suites(workspace: Workspace, paths: Sequence[Path], found: Findings) -> lis
     for file in _suite_files(workspace, paths, found):
         with found.noting():
             suites.append(workspace.suite(file))
-    names: dict[str, Path] = {}
-    for suite in suites:
-        first = names.setdefault(suite.name, suite.loaded.path)
-        if first != suite.loaded.path:
-            message = (
-                f"the suite name {suite.name!r} is already taken by {first.name}: give each suite its own"
-            )
-            found.mistakes.setdefault(str(read_yaml(suite.loaded.path).error(message, "/suite")))
     return suites
 
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
-from swapgate.analysis.outcome import RunOutcome
 from swapgate.errors import UsageError, nearest
 from swapgate.reporting.files import mark_latest
 
+if TYPE_CHECKING:
+    from swapgate.analysis.outcome import RunOutcome
+
 GROUP = "swapgate.reporters"
+BUILT_IN: Mapping[str, tuple[str, str]] = {
+    "json": ("report_json", "JsonReporter"),
+    "md": ("markdown", "MarkdownReporter"),
+    "html": ("html", "HtmlReporter"),
+}
 
 
 class Reporter(Protocol):
@@ -43,27 +51,25 @@ def write_reports(outcome: RunOutcome, folder: Path, formats: Sequence[str]) -> 
     return paths
 
 
+def check_formats(names: Iterable[str]) -> None:
+    """Raise UsageError for the first name that is no format. Loads nothing: it is asked before a run."""
+    known = sorted({*BUILT_IN, *entry_points(group=GROUP).names})
+    for name in names:
+        if name not in known:
+            listed = ", ".join(known)
+            raise UsageError(
+                f"report: unknown format {name!r}.{nearest(name, known)} Known formats: {listed}"
+            )
+
+
 def find_reporter(name: str) -> Reporter:
     """Return the reporter of a format, built in or from an entry point; UsageError when there is none."""
-    built_in = _built_in()
-    if name in built_in:
-        return built_in[name]
-    found = entry_points(group=GROUP)
-    if name in found.names:
+    check_formats([name])
+    if name not in BUILT_IN:
         return _load(name)
-    known = sorted({*built_in, *found.names})
-    raise UsageError(
-        f"report formats: unknown format {name!r}.{nearest(name, known)} Known formats: {', '.join(known)}"
-    )
-
-
-def _built_in() -> dict[str, Reporter]:
-    from swapgate.reporting.html import HtmlReporter
-    from swapgate.reporting.markdown import MarkdownReporter
-    from swapgate.reporting.report_json import JsonReporter
-
-    reporters: list[Reporter] = [JsonReporter(), MarkdownReporter(), HtmlReporter()]
-    return {reporter.name: reporter for reporter in reporters}
+    module, reporter_class = BUILT_IN[name]
+    reporter: Reporter = getattr(import_module(f"swapgate.reporting.{module}"), reporter_class)()
+    return reporter
 
 
 def _load(name: str) -> Reporter:

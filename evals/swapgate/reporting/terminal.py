@@ -187,7 +187,8 @@ def _gate(outcome: RunOutcome, *, verbose: int) -> Iterator[_Line]:
     if verbose > 0:
         for decision in gate.decisions:
             yield _Line(text=_decision(decision), colour=_COLOURS[decision.answer])
-    text = f"gate: {GATE_WORDS[gate.answer]}  {safe_text(gate.reason, MESSAGE_CHARS)}"
+    head = "gate not judged:" if gate.answer == "not_judged" else f"gate: {GATE_WORDS[gate.answer]} "
+    text = f"{head} {safe_text(gate.reason, MESSAGE_CHARS)}"
     yield _Line(text=text, colour=_COLOURS[gate.answer], bold=True)
     for note in gate.notes:
         yield _Line(text=f"note: {safe_text(note, MESSAGE_CHARS)}")

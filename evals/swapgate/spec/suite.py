@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from swapgate.records import Json, Message
 
@@ -27,6 +27,12 @@ class RateRule(Written):
     min: Annotated[float, Field(ge=0, le=1)] | None = None
     max: Annotated[float, Field(ge=0, le=1)] | None = None
     on: Literal["interval", "point"] = "interval"
+
+    @model_validator(mode="after")
+    def _has_a_bound(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("needs `min` or `max`: without a bound nothing is judged")
+        return self
 
 
 class Ceiling(Written):
