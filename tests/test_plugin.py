@@ -251,9 +251,35 @@ def test_stored_run_and_report_serve_as_baseline(pytester: Pytester) -> None:
 def test_partial_run_never_becomes_a_baseline(pytester: Pytester) -> None:
     recorded_workspace(pytester.path, {"a": {"one": RIGHT, "two": RIGHT}})
     pytester.runpytest("--model=a", "-k", "one")
-    result = pytester.runpytest("--model=a", "--baseline=latest")
+    (folder,) = pytester.path.glob("reports/*-*")
+    result = pytester.runpytest("--model=a", f"--baseline={folder.name}")
     assert result.ret == 4
     result.stderr.fnmatch_lines(["*no baseline*part of its trials*"])
+
+
+def test_latest_is_the_newest_complete_run_of_another_model(pytester: Pytester) -> None:
+    answers = {f"case-{n}": RIGHT for n in range(60)}
+    recorded_workspace(pytester.path, {"old": answers, "new": answers})
+    result = pytester.runpytest("--model=new", "--baseline=latest")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*'latest' is neither*has no history*"])
+    pytester.runpytest("--model=old")
+    pytester.runpytest("--model=new")
+    pytester.runpytest("--model=old", "-k", "case-1")
+    result = pytester.runpytest("--model=new", "--baseline=latest")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*old@*", "*gate: PASS*60 pairs*"])
+
+
+def test_cases_changed_since_the_baseline_are_left_out_and_counted(pytester: Pytester) -> None:
+    answers = {f"case-{n}": RIGHT for n in range(70)}
+    recorded_workspace(pytester.path, {"old": answers, "new": answers}, gate=GATE)
+    pytester.runpytest("--model=old")
+    path = pytester.path / "cases" / "triage.yml"
+    path.write_text(path.read_text(encoding="utf-8").replace("about case-1", "quite another matter, case-1"))
+    result = pytester.runpytest("--model=new", "--baseline=latest")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*on 59 pairs*", "warning: 11 of the cases * were changed*"])
 
 
 def test_unknown_baseline_is_a_usage_error(pytester: Pytester) -> None:

@@ -54,19 +54,25 @@ def run(
     settings = resolve_settings(Path(root).resolve(), {**options, "model": names}, os.environ)
     workspace = Workspace(settings)
     suites = [workspace.suite(path) for path in workspace.suite_files(_paths(cases, workspace))]
+    if not suites or not names:
+        folders = ", ".join(folder.name for folder in settings.cases_dirs)
+        raise UsageError(f"nothing to run: name a model, and suites below the cases directories ({folders})")
     specs = workspace.models_of(suites)
     workspace.require_ready(specs)
     recorder = Recorder(workspace, suites, specs)
     jobs = [job for suite in suites for job in workspace.jobs(suite)]
-    recorder.start(planned=len(jobs))
     cache = ResponseCache(settings.state_dir / CACHE_FILE, recordings=settings.recordings)
     with contextlib.closing(cache), Engine(settings, specs, cache) as engine:
+        recorder.start(planned=len(jobs))
         engine.plan(jobs)
         for job in jobs:
             while (trial := engine.result(job, timeout_s=_SLICE_S)) is None:
                 pass
             recorder.add(trial)
-    return recorder.finish()
+    outcome = recorder.finish()
+    if recorder.problem is not None:
+        raise recorder.problem
+    return outcome
 
 
 def compare(candidate: RunOutcome, baseline: RunOutcome) -> Comparison:

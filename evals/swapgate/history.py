@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swapgate.errors import StoreError, UsageError, nearest
+from swapgate.errors import StoreError, SwapgateError, UsageError, nearest
 from swapgate.records import Run, Trial, adapter, to_json
 from swapgate.writer import BatchWriter
 
@@ -76,19 +76,31 @@ class HistoryWriter:
         """Store one trial; a second one of the same case, model and repeat replaces the first."""
         self._writer.put((self.run.id, trial))
 
+    def flush(self) -> None:
+        """Wait until everything added so far is written; StoreError when it cannot be."""
+        try:
+            self._writer.flush()
+        except SwapgateError:
+            raise
+        except Exception as exc:
+            raise self._lost(exc) from exc
+
     def finish(self, run: Run) -> None:
         """Store the run's final state and close; raises StoreError when something could not be written."""
         self.run = run
         self._writer.put(run)
         try:
             self._writer.close()
-        except StoreError:
+        except SwapgateError:
             raise
         except Exception as exc:
-            raise StoreError(
-                f"{self.path}: {self._writer.lost} records could not be stored: {_cause(exc)}. "
-                "The responses are in the cache: free the disk or move the file away, and run again"
-            ) from exc
+            raise self._lost(exc) from exc
+
+    def _lost(self, exc: Exception) -> StoreError:
+        return StoreError(
+            f"{self.path}: {self._writer.lost} records could not be stored: {_cause(exc)}. "
+            "Free the disk or move the file away, and run again"
+        )
 
     def _open(self) -> tuple[Callable[[Sequence[Run | tuple[str, Trial]]], None], Callable[[], None]]:
         tables = _tables()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import secrets
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 import swapgate
 from swapgate.analysis.outcome import RunOutcome, conclude
 from swapgate.engine.workspace import ReadySuite, Workspace
-from swapgate.errors import UsageError
+from swapgate.errors import StoreError, UsageError
 from swapgate.history import History, HistoryWriter
 from swapgate.providers.open import file_sha256
 from swapgate.records import Json, ModelIdentity, Run, Trial
@@ -36,7 +37,8 @@ class Recorder:
         self._suites = suites
         self._specs = specs
         self._trials: dict[tuple[str, str, str, int], Trial] = {}
-        self._baseline = _stored_baseline(workspace)
+        self._baseline = _stored_baseline(workspace, judge_hashes=_judge_hashes(suites))
+        self.problem: StoreError | None = None
         self._writer: HistoryWriter | None = None
 
     @property
@@ -56,6 +58,7 @@ class Recorder:
         if self._baseline:
             run = replace(run, baseline=self._baseline[0].model)
         self._writer = HistoryWriter(self._workspace.settings.state_dir / HISTORY_FILE, run)
+        self._writer.flush()
         return run
 
     def add(self, trial: Trial) -> None:
@@ -65,7 +68,7 @@ class Recorder:
         self._writer.add(trial)
 
     def finish(self, *, why_not_judged: str | None = None) -> RunOutcome:
-        """Store the run's end, whatever it was, then conclude."""
+        """Store the run's end, whatever it was, then conclude; `problem` says what could not be stored."""
         assert self._writer is not None
         run = replace(
             self._writer.run,
@@ -73,7 +76,10 @@ class Recorder:
             is_complete=len(self._trials) >= self._writer.run.planned,
             is_partial=why_not_judged is not None,
         )
-        self._writer.finish(run)
+        try:
+            self._writer.finish(run)
+        except StoreError as error:
+            self.problem = error
         return conclude(run, [*self._trials.values(), *self._baseline], why_not_judged=why_not_judged)
 
 
@@ -92,7 +98,7 @@ def _manifest(
             _identity(name, specs[name], settings.root)
             for name in dict.fromkeys(j.spec.model for j in judges.values())
         ),
-        judge_hashes={name: judge.definition_hash for name, judge in judges.items()},
+        judge_hashes=_judge_hashes(suites),
         baseline=workspace.baseline_model,
         repeats=settings.repeats,
         suites=tuple(suite.name for suite in suites),
@@ -116,6 +122,10 @@ def _manifest(
     )
 
 
+def _judge_hashes(suites: Iterable[ReadySuite]) -> dict[str, str]:
+    return {j.spec.judge: j.definition_hash for suite in suites for case in suite.cases for j in case.judges}
+
+
 def _gate(gate: GateEntry | None) -> Json:
     return gate.model_dump(exclude_none=True) if isinstance(gate, GateSpec) else gate
 
@@ -132,17 +142,40 @@ def _identity(name: str, spec: ModelSpec, root: Path) -> ModelIdentity:
     )
 
 
-def _stored_baseline(workspace: Workspace) -> tuple[Trial, ...]:
+def _stored_baseline(workspace: Workspace, *, judge_hashes: Mapping[str, str]) -> tuple[Trial, ...]:
     """Return the trials of the stored run that `--baseline` names; none when it names a model."""
     name = workspace.settings.baseline
     if name is None or workspace.baseline_model is not None:
         return ()
+    if name == "latest":
+        name = _latest_baseline(workspace)
     run, trials = load_run(name, workspace.settings)
     if run.is_partial or not run.is_complete:
         raise UsageError(
             f"run {run.id} is no baseline: only part of its trials was run. Choose a complete run"
         )
+    for judge, judge_hash in judge_hashes.items():
+        if run.judge_hashes.get(judge, judge_hash) != judge_hash:
+            raise UsageError(
+                f"run {run.id} is no baseline: the judge {judge!r} has changed since, and verdicts of two "
+                "judges are not compared. Name the baseline's model instead: it is run beside, and what is "
+                "cached of it costs nothing"
+            )
     return as_baseline(run, trials)
+
+
+def _latest_baseline(workspace: Workspace) -> str:
+    """Return the newest complete run of one other model."""
+    with contextlib.closing(_open_history("latest", workspace.settings)) as history:
+        for run in history.runs():
+            names = {model.name for model in run.models} - {run.baseline}
+            is_whole = run.is_complete and not run.is_partial
+            if is_whole and len(names) == 1 and not names & set(workspace.candidates):
+                return run.id
+    raise UsageError(
+        "--baseline=latest: the history has no complete run of one model other than "
+        f"{', '.join(workspace.candidates)}. Name a run, or a model to run beside"
+    )
 
 
 def as_baseline(run: Run, trials: Iterable[Trial]) -> tuple[Trial, ...]:
@@ -160,17 +193,19 @@ def load_run(name: str, settings: Settings) -> tuple[Run, list[Trial]]:
     path = settings.root / name
     if name.endswith(".json") or path.is_file():
         return load_report(path)
-    history_path = settings.state_dir / HISTORY_FILE
-    if not history_path.is_file():
-        raise UsageError(
-            f"{name!r} is neither a model of models.yml nor a report, and {settings.state_dir} has no history"
-        )
-    history = History(history_path)
-    try:
+    with contextlib.closing(_open_history(name, settings)) as history:
         run = history.find(name)
         return run, list(history.trials(run.id))
-    finally:
-        history.close()
+
+
+def _open_history(name: str, settings: Settings) -> History:
+    path = settings.state_dir / HISTORY_FILE
+    if not path.is_file():
+        raise UsageError(
+            f"{name!r} is neither a model of models.yml nor a report, "
+            f"and {settings.state_dir.name} has no history"
+        )
+    return History(path)
 
 
 def _git_state(root: Path) -> tuple[str | None, bool | None]:

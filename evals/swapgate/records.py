@@ -187,7 +187,11 @@ class TrialError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """One response of one model to one case, with everything that was said of it."""
+    """One response of one model to one case, with everything that was said of it.
+
+    `case_hash` is that of the case's input, expectation and checks: trials of the same name with another
+    hash are not of the same case.
+    """
 
     suite: str
     case: str
@@ -202,6 +206,7 @@ class Trial:
     prompt_hash: str | None = None
     messages: tuple[Message, ...] = ()
     expected: Json = None
+    case_hash: str | None = None
     answer: Answer | None = None
     checks: tuple[CheckResult, ...] = ()
     verdicts: tuple[Verdict, ...] = ()

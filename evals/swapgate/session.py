@@ -13,7 +13,7 @@ import pytest
 from swapgate import trial_reports
 from swapgate.collect import TAGS, CaseItem, SuiteFile, TagRegistry
 from swapgate.engine.workspace import Job, ReadySuite, Workspace
-from swapgate.errors import ExitCode, StoreError, UsageError
+from swapgate.errors import StoreError, UsageError
 from swapgate.records import Trial
 from swapgate.reporting import check_formats, write_reports
 from swapgate.reporting.format import count
@@ -85,6 +85,7 @@ class SwapgateSession:
         self._cache: ResponseCache | None = None
         self._line: LiveLine | None = None
         self._recorder: Recorder | None = None
+        self._wanted = 0
         self._has_ordinary_failure = False
         self._reports: list[Path] = []
         self._problems: list[str] = []
@@ -172,14 +173,23 @@ class SwapgateSession:
         if not self.is_controller or self.config.option.collectonly:
             return
         try:
-            self._require_ready(self._discovered())
+            suites = self._discovered()
+            self._wanted = sum(len(self.workspace.jobs(suite)) for suite in suites)
+            self._require_ready(suites)
         except UsageError as exc:
             raise pytest.UsageError(str(exc)) from exc
 
     def _discovered(self) -> list[ReadySuite]:
-        """Return the suites named on the command line, as the controller of xdist must find them itself."""
+        """Return the suites named on the command line."""
         paths = [Path(self.config.invocation_params.dir, arg.partition("::")[0]) for arg in self.config.args]
         return [self.workspace.suite(path) for path in self.workspace.suite_files(paths)]
+
+    def _count_wanted(self) -> int:
+        """Return how many trials the paths of the command line hold, selected or not."""
+        try:
+            return sum(len(self.workspace.jobs(suite)) for suite in self._discovered())
+        except UsageError:
+            return 0  # its collector has told of it, and an ordinary failure keeps pytest's code
 
     def _require_ready(self, suites: Sequence[ReadySuite]) -> None:
         """Check keys and the stored baseline, open the record of the run."""
@@ -221,13 +231,14 @@ class SwapgateSession:
             self._require_ready(suites)
         cache = ResponseCache(self.settings.state_dir / CACHE_FILE, recordings=self.settings.recordings)
         with contextlib.closing(cache):
-            if not self.is_worker:
-                self._recorder_is_open.start(planned=len(items), warnings=self._warnings)
             share = int(self.config.workerinput["workercount"]) if self.is_worker else 1  # type: ignore[attr-defined]
             self._line = LiveLine(self.config)
             self._engine = Engine(self.settings, specs, cache, share=share, window=self._window())
             try:
                 with self._engine:
+                    if not self.is_worker:
+                        self._wanted = self._count_wanted()
+                        self._recorder_is_open.start(planned=len(items), warnings=self._warnings)
                     self._engine.plan(item.job for item in self._own(session.items) if item.is_prefetched())
                     yield
             finally:
@@ -317,16 +328,15 @@ class SwapgateSession:
         if self.is_worker or self._recorder is None or not self._recorder.is_started:
             return
         is_regular = exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
+        self.outcome = self._recorder.finish(
+            why_not_judged=self._why_not_judged(session, is_regular=is_regular)
+        )
         try:
-            self.outcome = self._recorder.finish(
-                why_not_judged=self._why_not_judged(session, is_regular=is_regular)
-            )
             self._write_reports(self.outcome)
         except StoreError as exc:
             self._problems.append(str(exc))
-            if self.outcome is None:
-                session.exitstatus = ExitCode.INTERNAL_ERROR
-                return
+        if self._recorder.problem is not None:
+            self._problems.append(str(self._recorder.problem))
         if is_regular and not self._has_ordinary_failure and self.outcome.gate.answer != "not_judged":
             session.exitstatus = self.outcome.gate.exit_code
 
@@ -337,8 +347,7 @@ class SwapgateSession:
         stopped = session.shouldfail or session.shouldstop
         if stopped:
             return f"the session stopped early ({stopped})"
-        wanted = sum(len(self.workspace.jobs(suite)) for suite in self._discovered())
-        return "partial selection" if self._recorder_is_open.planned < wanted else None
+        return "partial selection" if self._recorder_is_open.planned < self._wanted else None
 
     def _write_reports(self, outcome: RunOutcome) -> None:
         if formats := _formats(self.settings):

@@ -65,6 +65,7 @@ class Comparison:
     regressed: tuple[Flip, ...]
     fixed: tuple[Flip, ...]
     unpaired: int
+    changed: int = 0
 
 
 def compare(trials: Sequence[Trial], *, candidate: str, baseline: str) -> Comparison:
@@ -74,8 +75,9 @@ def compare(trials: Sequence[Trial], *, candidate: str, baseline: str) -> Compar
     whose partner is absent or did not answer is in no pair: `unpaired` counts those of both models.
     """
     ours, theirs = _by_key(trials, candidate, "candidate"), _by_key(trials, baseline, "baseline")
-    pairs = [(theirs[key], trial) for key, trial in ours.items() if key in theirs]
-    pairs = [(b, c) for b, c in pairs if _is_known(b) and _is_known(c)]
+    found = [(theirs[key], trial) for key, trial in ours.items() if key in theirs]
+    known = [(b, c) for b, c in found if _is_known(b) and _is_known(c)]
+    pairs = [(b, c) for b, c in known if _is_same_question(b, c)]
     suites: dict[str | None, list[_Pair]] = {None: pairs}
     for pair in pairs:
         suites.setdefault(pair[1].suite, []).append(pair)
@@ -89,7 +91,8 @@ def compare(trials: Sequence[Trial], *, candidate: str, baseline: str) -> Compar
         ),
         regressed=tuple(_flip(c) for b, c in pairs if (b.outcome, c.outcome) == ("passed", "missed")),
         fixed=tuple(_flip(b) for b, c in pairs if (b.outcome, c.outcome) == ("missed", "passed")),
-        unpaired=len(ours) + len(theirs) - 2 * len(pairs),
+        unpaired=len(ours) + len(theirs) - 2 * len(known),
+        changed=len(known) - len(pairs),
     )
 
 
@@ -102,6 +105,14 @@ def _by_key(trials: Sequence[Trial], model: str, role: str) -> dict[tuple[str, s
 
 def _is_known(trial: Trial) -> bool:
     return structural_result(trial) is not None
+
+
+def _is_same_question(baseline: Trial, candidate: Trial) -> bool:
+    """Whether the case and every judge that scored both are the same for both; an old record may not say."""
+    if None not in {baseline.case_hash, candidate.case_hash} and baseline.case_hash != candidate.case_hash:
+        return False
+    judged = {v.judge: v.definition_hash for v in baseline.verdicts}
+    return all(judged.get(v.judge, v.definition_hash) == v.definition_hash for v in candidate.verdicts)
 
 
 def _difference(

@@ -66,13 +66,22 @@ def conclude(run: Run, trials: Sequence[Trial], *, why_not_judged: str | None = 
         summaries=summaries,
         comparisons=comparisons,
         gate=gate,
-        warnings=_warnings(run.settings),
+        warnings=(*_warnings(run.settings), *_left_out(comparisons)),
     )
 
 
 def _warnings(settings: Mapping[str, Json]) -> tuple[str, ...]:
     written = settings.get("warnings")
     return tuple(str(text) for text in written) if isinstance(written, list) else ()
+
+
+def _left_out(comparisons: Sequence[Comparison]) -> list[str]:
+    return [
+        f"{c.changed} of the cases that {c.candidate} and {c.baseline} have in common were changed "
+        "in between, or their judge was: they are not compared"
+        for c in comparisons
+        if c.changed
+    ]
 
 
 def suite_gates(settings: Mapping[str, Json]) -> dict[str, GateEntry | None]:

@@ -157,6 +157,7 @@ def blank_trial(job: Job, error: TrialError | None = None) -> Trial:
         cluster=placed.case.cluster,
         prompt=job.suite.prompt.prompt if job.suite.prompt else None,
         expected=placed.case.expected,
+        case_hash=job.case.content_hash,
         error=error,
     )
 

@@ -12,7 +12,7 @@ from swapgate.checks.build import CheckOptionsError, build_checks, decoding_sche
 from swapgate.errors import SpecError, UsageError
 from swapgate.judging.judge import Judge, load_judges
 from swapgate.providers.open import require_ready
-from swapgate.records import Json, TrialRole
+from swapgate.records import Json, TrialRole, content_hash, to_json
 from swapgate.spec.models import Catalogue, ModelSpec, read_catalogue
 from swapgate.spec.prompts import Prompt, PromptLibrary, inline_prompt
 from swapgate.spec.read_suites import is_fragment, read_suite
@@ -30,6 +30,7 @@ class ReadyCase:
     placed: PlacedCase
     checks: tuple[Check, ...]
     judges: tuple[Judge, ...]
+    content_hash: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +195,10 @@ class Workspace:
         own = self._case_checks(placed, taken=[check.name for check in checks])
         names = dict.fromkeys((*loaded.suite.judges, *placed.case.judges))
         return ReadyCase(
-            placed=placed, checks=(*checks, *own), judges=self._named_judges(tuple(names), loaded)
+            placed=placed,
+            checks=(*checks, *own),
+            judges=self._named_judges(tuple(names), loaded),
+            content_hash=_case_hash(loaded, placed),
         )
 
     def _suite_checks(self, loaded: LoadedSuite) -> tuple[Check, ...]:
@@ -232,13 +236,34 @@ class Workspace:
         if unknown:
             try:
                 self._judges.update(load_judges(unknown, judges_dir=self.settings.judges_dir))
-                for name in unknown:
-                    self.model(self._judges[name].spec.model)
             except UsageError as error:
                 raise self._place(error, loaded, "/judges") from error
+            for name in unknown:
+                self._require_model_of(self._judges[name])
         return tuple(self._judges[name] for name in names)
+
+    def _require_model_of(self, judge: Judge) -> None:
+        try:
+            self.model(judge.spec.model)
+        except UsageError as error:
+            files = (self.settings.judges_dir / f"{judge.spec.judge}{suffix}" for suffix in sorted(_SUFFIXES))
+            file = next(file for file in files if file.is_file())
+            raise read_yaml(file).error(str(error), "/model") from error
 
     @staticmethod
     def _place(error: UsageError, loaded: LoadedSuite, pointer: str) -> UsageError:
         """Say where the name was used, unless the error already names a place of its own."""
         return error if isinstance(error, SpecError) else read_yaml(loaded.path).error(str(error), pointer)
+
+
+def _case_hash(loaded: LoadedSuite, placed: PlacedCase) -> str:
+    """Return the hash of all that makes this the same case: what is asked, expected and checked."""
+    case, suite = placed.case, loaded.suite
+    content: dict[str, Json] = {
+        "input": case.input,
+        "messages": [to_json(message) for message in case.messages],
+        "expected": case.expected,
+        "tools": list(suite.tools),
+        "checks": [*suite.checks, *case.checks],
+    }
+    return content_hash(content)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -50,7 +49,7 @@ class _Line:
 
 
 class RecordedProvider:
-    """Looks up the output of a case. The file is read at the first request: SpecError for a broken line."""
+    """Looks up the output of a case. The file is read when it is opened: SpecError for a broken line."""
 
     is_recordable = False
     reads_cache = False
@@ -65,25 +64,20 @@ class RecordedProvider:
         self._file = root / spec.path
         if not self._file.is_file():
             raise UsageError(f"model {spec.name!r}: path {spec.path!r} is not a file in the workspace")
-        self._reading: asyncio.Task[dict[_Place, _Line]] | None = None
+        self._lines = self._read_lines()
         self.identity: Mapping[str, Json] = {"protocol": "recorded", "file": self._file.name}
 
     async def complete(self, request: Request) -> Response:
         """Return the output of the suite, case and repeat; a line without a suite serves any suite."""
-        if self._reading is None:
-            self._reading = asyncio.create_task(asyncio.to_thread(self._read_lines))
-        lines = await asyncio.shield(self._reading)
         for suite in (request.suite, None):
-            line = lines.get((suite, request.case, request.repeat))
+            line = self._lines.get((suite, request.case, request.repeat))
             if line is not None:
                 return _response(line.output)
-        message = f"{self._written}: {_missing(lines, request)}"
+        message = f"{self._written}: {_missing(self._lines, request)}"
         raise ProviderError(message, kind=ErrorKind.MISSING_RECORDING)
 
     async def close(self) -> None:
-        """Wait for a reading of the file that has begun."""
-        if self._reading is not None:
-            await asyncio.gather(self._reading, return_exceptions=True)
+        """Nothing is held."""
 
     def _read_lines(self) -> dict[_Place, _Line]:
         lines: dict[_Place, _Line] = {}
