@@ -218,6 +218,8 @@ def _summary(trials: Sequence[Trial], model: str, suite: str | None) -> Summary:
         json_kinds=dict(Counter(str(t.checks[0].facts["json_kind"]) for t in answered)),
         errors={"timeout": len(mine) - len(answered)} if len(mine) > len(answered) else {},
         checks=tuple(_check_count(name, answered) for name in ("json", "enum", "reviewer")),
+        counted=len(answered),
+        judge_counted=len(answered),
     )
 
 
@@ -253,7 +255,7 @@ def _comparison(trials: Sequence[Trial], candidate: str) -> Comparison:
             confidence=0.9,
             p_value=0.0312,
         )
-        for suite in (None, SUITES[0])
+        for suite in (None, *SUITES)
     )
     return Comparison(
         candidate=candidate,

@@ -122,6 +122,13 @@ def test_tokens_and_prices_are_summed_for_the_model_and_its_judges():
     assert summary.paid_usd == pytest.approx(0.024)
 
 
+def test_answers_with_counted_tokens_are_counted():
+    uncounted = answer(cost_usd=None, response=Response(text=""))
+    summary = overall([trial("a", semantic=True), trial("b", answer=uncounted)])
+    assert (summary.counted, summary.judge_counted) == (1, 1)
+    assert overall([trial("b", answer=uncounted)]).counted == 0
+
+
 def test_one_unknown_price_makes_the_sum_unknown_and_never_zero():
     summary = overall([trial("a"), trial("b", answer=answer(cost_usd=None))])
     assert summary.cost_usd is None

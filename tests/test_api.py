@@ -63,3 +63,7 @@ def test_mistakes_are_raised_before_anything_is_called(root: Path) -> None:
     with pytest.raises(UsageError, match="cases/nonesuch"):
         swapgate.run("cases/nonesuch.yml", model="new", root=root)
     assert not (root / ".swapgate").exists()
+
+
+def test_public_names_complete_before_they_are_used() -> None:
+    assert {"run", "compare", "__version__"} <= set(dir(swapgate))

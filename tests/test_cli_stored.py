@@ -89,6 +89,15 @@ def test_run_that_never_ended_is_listed_as_unfinished(root: Path, capsys: pytest
     assert capsys.readouterr().out.splitlines()[1].endswith("unfinished")
 
 
+def test_of_many_models_the_first_two_are_listed(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    models = tuple(ModelIdentity(name=f"m-{n}", provider="recorded", model="m") for n in range(17))
+    store(root, replace(RUN, id="20260102-100000-cccccc", models=models, suites=("a", "b", "c")), [])
+    assert main(["history", "list", "--limit", "1"]) == 0
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("20260102")]
+    assert "m-0, m-1, +15  " in row
+    assert "a, b, +1  " in row
+
+
 def test_no_history_is_said_and_none_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["history", "list", "--root", str(tmp_path)]) == 0
     assert capsys.readouterr().out == "no runs yet: `pytest --model=NAME` makes one\n"

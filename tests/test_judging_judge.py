@@ -379,6 +379,20 @@ pass: accuracy >= 4
     [
         ("accuracy >= 4", "acuracy >= 4", 9, "unknown criterion 'acuracy'.*Did you mean 'accuracy'"),
         ("accuracy >= 4", "accuracy", 9, "'accuracy' is a number, not a condition"),
+        (
+            "accuracy >= 4",
+            "accuracy >= 6",
+            9,
+            "no score can satisfy 'accuracy >= 6'; accuracy goes from 1 to 5",
+        ),
+        ("accuracy >= 4", "accuracy >= 1", 9, "every score satisfies 'accuracy >= 1'; accuracy goes from 1"),
+        (
+            "accuracy >= 4",
+            "agrees or accuracy > 0",
+            9,
+            r"every score satisfies .*; agrees is 1 \(pass\) or 0",
+        ),
+        ("accuracy >= 4", "accuracy > 4 and accuracy < 5", 9, "no score can satisfy"),
         ("scale: [1, 5]", "scale: [5, 1]", 4, "write the lower end first"),
         ("scale: [1, 5]", "scale: [1, 5]\n    anchors: {6: more}", 4, "anchor 6 of 'accuracy' is outside"),
         (
@@ -404,3 +418,20 @@ def test_what_is_wrong_in_a_judge_file_is_named_with_its_line(
     with pytest.raises(SpecError, match=problem) as caught:
         read_judge(path)
     assert caught.value.line == line
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("accuracy >= 4", "accuracy >= 5"),
+        ("accuracy >= 4", "accuracy > 1"),
+        # A mean of several samples lies between two scores.
+        ("pass: accuracy >= 4", "samples: 2\npass: accuracy > 4 and accuracy < 5"),
+        # Too many combinations to try out.
+        ("scale: [1, 5]", "scale: [1, 1000000000000]"),
+    ],
+)
+def test_a_rule_that_some_scores_satisfy_is_taken(tmp_path: Path, old: str, new: str) -> None:
+    path = tmp_path / "mine.yml"
+    path.write_text(WRITTEN.replace(old, new))
+    assert read_judge(path).pass_rule().names == ("accuracy",)

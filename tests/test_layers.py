@@ -11,9 +11,10 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "evals" / "swapgate"
 
 LAYER = {
-    "errors": 0, "records": 0,
+    "errors": 0, "records": 0, "storable": 0,
     "spec": 1, "stats": 1,
-    "writer": 2, "cache": 2, "history": 2, "prices": 2, "checks": 2, "judging": 2, "providers": 2,
+    "daemon": 2, "writer": 2, "cache": 2, "history": 2, "prices": 2,
+    "checks": 2, "judging": 2, "providers": 2,
     "engine": 3,
     "analysis": 4,
     "reporting": 5,

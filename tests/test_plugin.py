@@ -47,7 +47,7 @@ def test_blind_pass_is_shown_as_a_miss_with_its_place_and_reason(pytester: Pytes
     result.stdout.fnmatch_lines(
         [
             "cases?triage.yml .m*",
-            "cases/triage.yml:*: two by a: blind pass*",
+            "cases/triage.yml:*: triage::two by a: blind pass*",
             "*expected at /label: *bug*billing*",
         ]
     )
@@ -79,7 +79,14 @@ def test_errored_trials_are_no_misses_and_too_many_of_them_exit_11(pytester: Pyt
     result = pytester.runpytest("--model=a")
     assert result.ret == 11
     result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(["*two by a: errored*", "*missing_recording*two*"])
+    result.stdout.fnmatch_lines(["*triage::two by a: errored*", "*missing_recording*two*"])
+
+
+def test_short_summary_begins_with_the_reason(pytester: Pytester) -> None:
+    lay_answers(pytester, {"one": RIGHT, "two": RIGHT})
+    lay(pytester.path, {"outputs/a.jsonl": outputs({"one": RIGHT})})
+    result = pytester.runpytest("--model=a", "-ra")
+    result.stdout.fnmatch_lines(["ERROR *two?a? - missing_recording*"])
 
 
 def test_without_a_rule_nothing_is_judged_and_a_miss_fails_as_in_pytest(pytester: Pytester) -> None:
@@ -336,7 +343,7 @@ def test_fragment_files_are_part_of_their_suite_only(pytester: Pytester) -> None
     )
     result = pytester.runpytest("--model=a")
     assert result.parseoutcomes() == {"passed": 1, "missed": 1}
-    result.stdout.fnmatch_lines(["cases/more/x.yml:1: two by a*"])
+    result.stdout.fnmatch_lines(["cases/more/x.yml:1: triage::two by a*"])
 
 
 def test_plugin_costs_a_session_without_cases_nothing(pytester: Pytester) -> None:

@@ -46,7 +46,7 @@ def test_a_sum_with_an_unknown_part_is_a_lower_bound() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "shown"), [(950, "950"), (12_345, "12.3k"), (999_960, "1.0M"), (None, "unknown")]
+    ("count", "shown"), [(950, "950"), (12_345, "12.3k"), (999_960, "1.0M"), (None, "-")]
 )
 def test_tokens_are_shortened(count: int | None, shown: str) -> None:
     assert show.tokens(count) == shown

@@ -20,7 +20,7 @@ from swapgate.analysis.gate import GateAnswer
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.reporting import write_reports
 from swapgate.reporting.case_data import TEXT_CHARS
-from swapgate.reporting.html import case_link, filter_link
+from swapgate.reporting.html import case_link, filter_link, page
 
 
 class _Page(HTMLParser):
@@ -209,3 +209,16 @@ def _luminance(colour: str) -> float:
     parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_tokens_that_nobody_counted_are_not_zero() -> None:
+    outcome = made_up_outcome()
+    unknown = tuple(
+        replace(
+            s, tokens_in=0, tokens_out=0, judge_tokens_in=0, judge_tokens_out=0, counted=0, judge_counted=0
+        )
+        for s in outcome.summaries
+    )
+    rows = page(replace(outcome, summaries=unknown)).partition('id="costs"')[2]
+    assert rows.count("<td>-</td><td>-</td>") == len(unknown)
+    assert rows.count("<td>- / -</td>") == len(unknown)

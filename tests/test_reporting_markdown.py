@@ -121,5 +121,33 @@ def test_what_it_cost_and_what_came_from_the_cache_is_said() -> None:
     assert "22 of 48 responses came from the cache." in text
 
 
+def test_of_many_candidates_five_are_told_and_the_rest_counted() -> None:
+    outcome = made_up_outcome()
+    new = next(s for s in outcome.summaries if s.model == "model-new")
+    many = tuple(replace(new, model=f"m-{n}") for n in range(17))
+    head = render(replace(outcome, summaries=many)).partition("| Model")[0].splitlines()
+    bullets = [line for line in head if line.startswith("- ")]
+    assert len(bullets) == 6
+    assert bullets[-1] == "- and 12 more"
+
+
+def test_differences_on_no_pairs_and_those_of_a_single_suite_are_left_out() -> None:
+    outcome = made_up_outcome()
+    comparison = outcome.comparisons[0]
+    whole, suite, _ = comparison.differences
+    empty = replace(whole, measure="structural", pairs=0, estimate=None, low=None, high=None)
+    one = replace(comparison, differences=(whole, empty, suite))
+    text = render(replace(outcome, comparisons=(one,)))
+    assert "| semantic | all suites | 14 |" in text
+    assert "| semantic | code" not in text
+    assert "| structural | all suites |" not in text
+
+
+def test_tokens_that_nobody_counted_are_not_zero() -> None:
+    outcome = made_up_outcome()
+    unknown = tuple(replace(s, tokens_in=0, tokens_out=0, counted=0) for s in outcome.summaries)
+    assert "| - / - |" in render(replace(outcome, summaries=unknown))
+
+
 def test_an_uncalibrated_judge_is_named() -> None:
     assert "- judge uncalibrated: reviewer has no calibration file" in render(made_up_outcome())

@@ -10,14 +10,15 @@ import pytest
 from reporting_outcome import HOSTILE, made_up_outcome
 from swapgate.analysis.compare import Flip
 from swapgate.analysis.gate import GateAnswer
+from swapgate.analysis.summary import Rate
 from swapgate.reporting.terminal import summary_lines, write_summary
 
 
 def test_a_wide_terminal_shows_one_aligned_table() -> None:
-    lines = summary_lines(made_up_outcome(), width=140)
+    lines = summary_lines(made_up_outcome(), width=160)
     header, row = lines[0], next(line for line in lines if line.startswith("model-new"))
     for title, cell in (
-        ("structural", "85.7%"),
+        ("structural [95%]", "85.7% [77.7, 93.7]"),
         ("semantic [95%]", "57.1% [49.1, 65.1]"),
         ("blind pass", "28.6%"),
         ("errored", "2/16"),
@@ -36,6 +37,34 @@ def test_a_narrow_terminal_shows_two_tables_that_fit(width: int) -> None:
     table = lines[: lines.index("", lines.index("") + 1)]
     assert sum(line.startswith("model-new") for line in table) == 2
     assert max(map(len, table)) <= width
+
+
+def test_a_structural_interval_is_left_out_where_the_table_would_be_too_wide() -> None:
+    outcome = made_up_outcome()
+    assert "structural [95%]" in summary_lines(outcome, width=100)[0]
+    narrow = summary_lines(outcome, width=80)
+    assert "structural [" not in narrow[0]
+    assert next(line for line in narrow if line.startswith("model-new")).split()[1] == "85.7%"
+
+
+def test_structure_alone_is_shown_with_its_interval() -> None:
+    outcome = made_up_outcome()
+    unscored = Rate(passed=0, n=0, clusters=0, rate=None, low=None, high=None)
+    structural = tuple(replace(s, semantic=unscored, blind_pass=unscored) for s in outcome.summaries)
+    lines = summary_lines(replace(outcome, summaries=structural), width=80)
+    assert next(line for line in lines if line.startswith("model-new")).split()[1:4] == [
+        "85.7%",
+        "[77.7,",
+        "93.7]",
+    ]
+
+
+def test_tokens_that_nobody_counted_are_not_zero() -> None:
+    outcome = made_up_outcome()
+    unknown = tuple(replace(s, tokens_in=0, tokens_out=0, counted=0) for s in outcome.summaries)
+    text = "\n".join(summary_lines(replace(outcome, summaries=unknown), width=80))
+    assert "-/-" in text
+    assert "0/0" not in text
 
 
 def test_suites_stand_under_their_model_and_the_baseline_is_marked() -> None:
@@ -63,6 +92,24 @@ def test_the_difference_and_the_regressed_cases_are_named() -> None:
     assert "model-new against model-old" in text
     assert "semantic: -28.6 points [90%: -38.6, -18.6] on 14 pairs, p 0.031" in text
     assert "regressed 6: code_review/case-001, code_review/case-002" in text
+
+
+def test_a_difference_on_no_pairs_is_left_out() -> None:
+    outcome = made_up_outcome()
+    comparison = outcome.comparisons[0]
+    whole = comparison.differences[0]
+    none = replace(whole, measure="structural", pairs=0, estimate=None, low=None, high=None, p_value=None)
+    lines = summary_lines(replace(outcome, comparisons=(replace(comparison, differences=(whole, none)),)))
+    assert sum(" on 14 pairs" in line for line in lines) == 1
+    assert not [line for line in lines if "0 pairs" in line]
+
+
+def test_the_difference_of_a_single_suite_is_not_said_twice() -> None:
+    outcome = made_up_outcome()
+    comparison = outcome.comparisons[0]
+    assert any("semantic in code_review" in line for line in summary_lines(outcome))
+    one = replace(outcome, comparisons=(replace(comparison, differences=comparison.differences[:2]),))
+    assert not any("semantic in code_review" in line for line in summary_lines(one))
 
 
 def test_ten_regressed_cases_are_named_and_all_of_them_on_request() -> None:

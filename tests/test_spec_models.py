@@ -78,6 +78,21 @@ def test_a_bare_fallback_is_first_looked_for_among_the_catalogues_models() -> No
     assert found.notes == ("fallback 'claude-sonnet-4-6-2026-05-12': catalogue entry 'claude'",)
 
 
+def test_a_fallback_may_be_another_task() -> None:
+    text = (
+        "fast: {provider: openai, model: gpt-5.4-nano, fallback: careful}\n"
+        "careful: {provider: anthropic, model: claude-opus-5, temperature: 0}\n"
+    )
+    for found in (catalogue(text), catalogue("tasks:\n" + "".join(f"  {li}\n" for li in text.splitlines()))):
+        (fallback,) = found.fallbacks(found.resolve("fast"))
+        assert (fallback.name, fallback.provider, fallback.params) == (
+            "careful",
+            "anthropic",
+            {"temperature": 0},
+        )
+        assert found.notes == ()
+
+
 @pytest.mark.parametrize(
     ("model", "provider"),
     [
@@ -179,6 +194,19 @@ def test_an_unknown_model_is_said_with_what_there_is(name: str, message: str) ->
             "models:\n  a: {provider: openai, fallback: b}\n  b: {provider: x, fallback: c}\n"
             "  c: {provider: x, fallback: a}\n",
             "models.yml:2: fallbacks go in a circle: a -> b -> c -> a",
+        ),
+        (
+            "t: {provider: openai, model: m, fallback: u}\nu: {provider: x, model: n, fallback: t}\n",
+            "models.yml:1: fallbacks go in a circle: t -> u -> t",
+        ),
+        (
+            "t: {provider: openai, model: m, fallback: zz}\nu: {provider: x, model: n}\n",
+            "models.yml:1: unknown model 'zz'. Known: t, u; "
+            "or write provider:model, as in openai:gpt-5.5-2026-04-23",
+        ),
+        (
+            "models:\n  a: {provider: x, fallback: t}\ntasks:\n  t: {model: a}\n",
+            "models.yml:2: fallbacks go in a circle: a -> t -> t",
         ),
         (
             "models:\n  a: {provider: openai, model: m}\n  b:\n    provider: x\n    fallback: m\n"

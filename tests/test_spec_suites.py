@@ -191,6 +191,10 @@ def test_a_csv_column_expected_is_a_reference_text_and_an_empty_cell_is_none(cas
     [
         ("", "cases/r.csv:1: the file is empty"),
         ("name,q\na,b\n", "cases/r.csv:1: no column 'id' in the header; columns: name, q"),
+        (
+            "id;q;expected\na;b;c\n",
+            "cases/r.csv:1: no column 'id' in the header 'id;q;expected': columns are separated by commas",
+        ),
         ("id,q,input.q\n1,2,3\n", "cases/r.csv:1: the column 'q' is there twice"),
         ("id,,q\na,b,c\n", "cases/r.csv:1: column 2 has no name in the header"),
         ("id,q\na,b,c\n", "cases/r.csv:2: 3 cells, but the header has 2: quote cells that hold commas"),

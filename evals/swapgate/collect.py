@@ -12,9 +12,13 @@ from swapgate.engine.workspace import Job
 from swapgate.errors import UsageError
 from swapgate.records import Trial
 from swapgate.reporting.explain import explain_trial
+from swapgate.reporting.reasons import first_reason
+from swapgate.reporting.text import safe_text
 
 if TYPE_CHECKING:
     from swapgate.session import SwapgateSession
+
+REASON_CHARS = 200
 
 
 class Miss(Exception):
@@ -72,9 +76,12 @@ class CaseItem(pytest.Item):
             raise Miss
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """Explain a miss or an error in a few lines; anything else is a bug and shows its traceback."""
+        """Explain a miss or an error in a few lines; anything else is a bug and shows its traceback.
+
+        pytest's short summary shows the beginning of the first line alone.
+        """
         if self.trial is not None and isinstance(excinfo.value, (Miss, TrialErrored)):
-            return "\n".join(explain_trial(self.trial))
+            return "\n".join([safe_text(first_reason(self.trial), REASON_CHARS), *explain_trial(self.trial)])
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int, str]:

@@ -42,7 +42,7 @@ def errors_decision(
             tally.trials += summary.trials
             tally.kinds.update(summary.errors)
     everyone.trials = max(everyone.trials, planned)
-    if not everyone.trials:
+    if not models and not missing:
         return None
     worst = max([everyone, *models.values()], key=lambda tally: tally.share)
     return Decision(

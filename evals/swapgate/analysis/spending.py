@@ -30,6 +30,12 @@ def token_sums(answers: Iterable[Answer]) -> tuple[int, int]:
     return tokens_in, tokens_out
 
 
+def count_known(answers: Iterable[Answer]) -> int:
+    """Return the number of answers whose tokens the provider counted, in or out."""
+    usages = (answer.response.usage for answer in answers)
+    return sum(usage.tokens_in is not None or usage.tokens_out is not None for usage in usages)
+
+
 def judge_answers(trials: Iterable[Trial]) -> Iterator[Answer]:
     """Yield every answer that a judge gave."""
     for trial in trials:

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from swapgate.analysis.measures import cluster_of, own_answer, semantic_result, structural_result
-from swapgate.analysis.spending import judge_answers, list_price, nearest_rank, price_paid, token_sums
+from swapgate.analysis.spending import (
+    count_known,
+    judge_answers,
+    list_price,
+    nearest_rank,
+    price_paid,
+    token_sums,
+)
 from swapgate.records import Answer, CheckResult, Trial
 from swapgate.stats.proportion import clustered_rate, wilson_interval
 
@@ -52,8 +59,9 @@ class Summary:
     `paid_usd` counts only what was called this time (cache hits are free). `fallbacks` counts trials that
     another model answered: they are errored for the model under test, and their tokens, prices and latencies
     are no part of its own, only of `paid_usd`. `missed` counts trials that failed a check or a judge.
-    `timed` is the number of latencies behind the two percentiles. `recoverable_json` is the share of
-    strict-JSON failures that a permissive parser would have hidden (None without any).
+    `timed` is the number of latencies behind the two percentiles, `counted` and `judge_counted` those of the
+    answers whose tokens the provider counted: sums of none of them say nothing. `recoverable_json` is the
+    share of strict-JSON failures that a permissive parser would have hidden (None without any).
     """
 
     model: str
@@ -81,6 +89,8 @@ class Summary:
     checks: tuple[CheckCount, ...]
     missed: int = 0
     timed: int = 0
+    counted: int = 0
+    judge_counted: int = 0
 
 
 class _Scored(NamedTuple):
@@ -144,6 +154,8 @@ def _summary(suite: str | None, group: list[_Scored]) -> Summary:
         checks=_check_counts(trials),
         missed=sum(t.outcome == "missed" for t in trials),
         timed=len(latencies),
+        counted=count_known(own),
+        judge_counted=count_known(judges),
     )
 
 

@@ -15,6 +15,7 @@ from swapgate.checks import Subject
 from swapgate.checks.findings import result
 from swapgate.checks.imports import load_object
 from swapgate.checks.options import CheckOptions, CheckType, Folders, OptionError
+from swapgate.daemon import message_of
 from swapgate.errors import SwapgateError, nearest
 from swapgate.records import CheckKind, CheckResult, Finding, Json
 
@@ -41,21 +42,22 @@ class UserCheckFailed(SwapgateError):
         self.check = check
         self.exception = exception
         self.place = place
-        raised = f"{exception}: " if exception else ""
-        super().__init__(
-            f"the check {check!r} could not be decided: {raised}{message}{f' ({place})' if place else ''}"
-        )
+        told = ": ".join(part for part in (exception, message) if part)
+        super().__init__(f"the check {check!r} could not be decided: {told}{f' ({place})' if place else ''}")
 
 
 def guarded(check: str, call: Callable[[], Any]) -> Any:
-    """Return what the user's code returns; whatever it raises becomes UserCheckFailed."""
+    """Return what the user's code returns; whatever it raises becomes UserCheckFailed.
+
+    Also KeyboardInterrupt and the like: outside of the main thread no Ctrl-C arrives, so they are the code's.
+    """
     try:
         return call()
     except UserCheckFailed:
         raise
-    except (Exception, SystemExit) as exc:
+    except BaseException as exc:
         raise UserCheckFailed(
-            str(exc), check=check, exception=type(exc).__name__, place=_place_of(exc)
+            message_of(exc), check=check, exception=type(exc).__name__, place=_place_of(exc)
         ) from exc
 
 
@@ -97,9 +99,9 @@ class PythonCheck:
     def run(self, subject: Subject) -> CheckResult:
         """Return the function's answer as a result; raises UserCheckFailed when the function raises."""
         values = {parameter: _GIVEN[what](subject) for parameter, what in self.given.items()}
-        return self._result(
-            guarded(self.name, lambda: self.function(**values, **copy.deepcopy(dict(self.args))))
-        )
+        args = copy.deepcopy(dict(self.args))
+        found: CheckResult = guarded(self.name, lambda: self._result(self.function(**values, **args)))
+        return found
 
     def _result(self, said: Any) -> CheckResult:
         match said:

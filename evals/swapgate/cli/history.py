@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from swapgate.history import History
     from swapgate.spec.settings import Settings
 
+NAMES = 2
 history_app = typer.Typer(help="List and show stored runs.")
 
 
@@ -92,9 +93,15 @@ def _fields(run: Run) -> dict[str, Any]:
 
 
 def _row(run: Run) -> tuple[str, ...]:
-    models = ", ".join(model.name for model in run.models if model.name != run.baseline)
-    suites = ", ".join(run.suites)
+    models = _listed([model.name for model in run.models if model.name != run.baseline])
+    suites = _listed(run.suites)
     return run.id, run.started_at[:19], models, run.baseline or "", suites, str(run.planned), _state(run)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return the first names and how many more there are: a run may have dozens."""
+    more = len(names) - NAMES
+    return ", ".join([*names[:NAMES], *([f"+{more}"] if more > 0 else [])])
 
 
 def _state(run: Run) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from swapgate.cache import ResponseCache, request_key
 from swapgate.engine.limits import Pace, Slots
@@ -15,6 +15,7 @@ from swapgate.providers import Provider
 from swapgate.records import Answer, Json, Request, Response
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.settings import CacheMode
+from swapgate.storable import storable
 
 _FIRST_WAIT_S = 0.5
 _LONGEST_WAIT_S = 30.0
@@ -126,7 +127,7 @@ class Asker:
     async def _attempt(self, opened: OpenModel, request: Request, *, is_judge: bool) -> Response:
         async with opened.pace.hold(), self._slots.hold(is_judge=is_judge):
             self.spent.calls += 1
-            response = _whole(await opened.provider.complete(request))
+            response = storable(await opened.provider.complete(request))
         usage = response.usage
         opened.pace.spent((usage.tokens_in or 0) + (usage.tokens_out or 0))
         self.spent.cost_usd += cost_usd(opened.spec, usage) or 0.0
@@ -140,14 +141,6 @@ class Asker:
             return error.retry_after_s if error.retry_after_s <= _LONGEST_RETRY_AFTER_S else None
         wait_s = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2.0 ** (attempt - 1))
         return wait_s * self._jitter.uniform(0.5, 1.5)
-
-
-def _whole(response: Response) -> Response:
-    """Return the response with lone surrogates replaced: nothing that stores text can hold them."""
-    if response.text.isascii():
-        return response
-    text = response.text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return response if text == response.text else replace(response, text=text)
 
 
 def _answer(opened: OpenModel, response: Response, *, attempts: int = 1, from_cache: bool = False) -> Answer:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeVarTuple
 
 import httpx
 
 from swapgate.cache import ResponseCache
+from swapgate.daemon import message_of
 from swapgate.engine.ask import Asker, OpenModel
 from swapgate.engine.limits import Pace, Slots
-from swapgate.engine.trial import blank_trial, run_trial
+from swapgate.engine.trial import UserCode, blank_trial, run_trial
 from swapgate.engine.workspace import Job
 from swapgate.errors import ErrorKind, SwapgateError
 from swapgate.providers.http_client import open_http
@@ -25,8 +27,10 @@ from swapgate.providers.open import open_provider
 from swapgate.records import Trial, TrialError
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.settings import Settings
+from swapgate.storable import Unstorable, storable
 
 _CLOSE_TIMEOUT_S = 10.0
+Args = TypeVarTuple("Args")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,7 @@ class Engine:
         self._thread = threading.Thread(target=self._run_loop, name="swapgate-engine", daemon=True)
         self._is_ready = threading.Event()
         self._failure: BaseException | None = None
+        self._is_closing = False
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -79,7 +84,7 @@ class Engine:
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        self._loop.call_soon_threadsafe(self._stopped.set)
+        self._tell(self._stopped.set)
         self._thread.join(_CLOSE_TIMEOUT_S)
 
     def plan(self, jobs: Iterable[Job]) -> None:
@@ -88,16 +93,22 @@ class Engine:
         for job in new:
             self._results[id(job)] = Future()
         self._planned += len(new)
-        self._loop.call_soon_threadsafe(self._enqueue, new)
+        self._tell(self._enqueue, new)
 
     def result(self, job: Job, *, timeout_s: float) -> Trial | None:
-        """Return the trial of a planned job and forget it; None when it is not finished within the time."""
+        """Return the trial of a planned job and forget it; None when it is not finished within the time.
+
+        Raises SwapgateError when it never will be, because the engine has stopped.
+        """
+        future = self._results[id(job)]
+        if not self._thread.is_alive() and not future.done():
+            raise SwapgateError(f"the engine has stopped{_cause(self._failure)}") from self._failure
         try:
-            trial = self._results[id(job)].result(timeout_s)
+            trial = future.result(timeout_s)
         except FutureTimeoutError:
             return None
         del self._results[id(job)]
-        self._loop.call_soon_threadsafe(self._count_consumed)
+        self._tell(self._count_consumed)
         return trial
 
     def unconsumed(self) -> Iterator[Trial]:
@@ -117,12 +128,20 @@ class Engine:
             cost_usd=spent.cost_usd,
         )
 
+    def _tell(self, callback: Callable[[*Args], object], *args: *Args) -> None:
+        with contextlib.suppress(RuntimeError):  # a loop that has died is closed: `result` says so
+            self._loop.call_soon_threadsafe(callback, *args)
+
     def _run_loop(self) -> None:
         asyncio.set_event_loop(self._loop)
+        serving = self._loop.create_task(self._serve())
         try:
-            self._loop.run_until_complete(self._serve())
+            self._loop.run_until_complete(serving)
         except BaseException as exc:
             self._failure = exc
+            serving.cancel()
+            with contextlib.suppress(BaseException):
+                self._loop.run_until_complete(serving)
         finally:
             self._is_ready.set()
             self._loop.close()
@@ -131,6 +150,7 @@ class Engine:
         """Open everything, run until stopped, cancel what is left, close everything."""
         self._stopped = asyncio.Event()
         per_process = max(1, self._settings.concurrency // self._share)
+        self._user_code = UserCode(timeout_s=self._settings.timeout_s, threads=asyncio.Semaphore(per_process))
         self._slots = Slots(
             per_process, model_calls_left=lambda: len(self._pending) + self._slots.waiting_model_calls
         )
@@ -161,6 +181,7 @@ class Engine:
         }
 
     async def _close(self, opened: Mapping[str, OpenModel]) -> None:
+        self._is_closing = True
         self._pending.clear()
         for task in self._tasks:
             task.cancel()
@@ -194,14 +215,33 @@ class Engine:
     async def _run(self, job: Job) -> None:
         """Run one trial to its record: the task boundary, where a bug becomes a recorded error."""
         try:
-            trial = await run_trial(job, models=self._models, asker=self._asker)
-        except SwapgateError as exc:
-            trial = blank_trial(job, TrialError(kind=ErrorKind.INTERNAL, message=str(exc)))
-        except Exception as exc:
-            message = f"{type(exc).__name__}: {exc} (a bug in swapgate: please report it)"
-            trial = blank_trial(job, TrialError(kind=ErrorKind.INTERNAL, message=message))
+            trial = storable(
+                await run_trial(job, models=self._models, asker=self._asker, user_code=self._user_code)
+            )
+        except BaseException as exc:
+            if self._is_closing:
+                raise
+            trial = storable(blank_trial(job, _unexpected(exc)))
         self._finished += 1
         future = self._results.get(id(job))
         if future is not None and not future.done():
             future.set_result(trial)
         self._pump()
+
+
+def _unexpected(exc: BaseException) -> TrialError:
+    """Return what becomes of an exception that nobody below has turned into a record."""
+    if isinstance(exc, Unstorable):
+        message = f"what a check or the model's code returned cannot be stored: {exc}"
+        return TrialError(kind=ErrorKind.USER_CODE, message=message)
+    if isinstance(exc, SwapgateError):
+        return TrialError(kind=ErrorKind.INTERNAL, message=str(exc))
+    told = _cause(exc).removeprefix(": ")
+    if isinstance(exc, Exception):
+        return TrialError(kind=ErrorKind.INTERNAL, message=f"{told} (a bug in swapgate: please report it)")
+    return TrialError(kind=ErrorKind.USER_CODE, message=f"{told}, raised by a provider's own code")
+
+
+def _cause(exc: BaseException | None) -> str:
+    """Return `: type: message` of an exception, an empty string without one."""
+    return "".join(f": {part}" for part in (type(exc).__name__, message_of(exc)) if part) if exc else ""

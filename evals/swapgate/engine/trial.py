@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from swapgate.checks import Subject
+from swapgate.checks import Check, Subject
 from swapgate.checks.build import UserCheckFailed, run_checks
+from swapgate.checks.model_check import PythonModelCheck
+from swapgate.checks.python_check import PythonCheck
+from swapgate.daemon import in_daemon_thread
 from swapgate.engine.workspace import Job
 from swapgate.errors import ErrorKind, ProviderError, RecordingMissing
 from swapgate.judging.judge import Ask as AskJudge
@@ -27,7 +31,15 @@ class Ask(Protocol):
         ...
 
 
-async def run_trial(job: Job, *, models: Mapping[str, ModelSpec], asker: Ask) -> Trial:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserCode:
+    """What the user's own checks may take: seconds for those of one trial, and threads at once."""
+
+    timeout_s: float
+    threads: asyncio.Semaphore
+
+
+async def run_trial(job: Job, *, models: Mapping[str, ModelSpec], asker: Ask, user_code: UserCode) -> Trial:
     """Return the record of one trial. Never raises but for cancellation: errors are part of the record."""
     trial = blank_trial(job)
     try:
@@ -41,35 +53,58 @@ async def run_trial(job: Job, *, models: Mapping[str, ModelSpec], asker: Ask) ->
         return replace(trial, error=TrialError(kind=ErrorKind.MISSING_RECORDING, message=str(exc)))
     except ProviderError as exc:
         return await _with_fallback(trial, job, models=models, asker=asker, error=exc)
-    return await _scored(replace(trial, answer=answer), job, models=models, asker=asker)
+    return await _scored(replace(trial, answer=answer), job, _judge_ask(models, asker), user_code)
 
 
-async def _scored(trial: Trial, job: Job, *, models: Mapping[str, ModelSpec], asker: Ask) -> Trial:
+async def _scored(trial: Trial, job: Job, ask: AskJudge, user_code: UserCode) -> Trial:
     """Return the trial with its checks run and its judges asked."""
     try:
-        trial = replace(trial, checks=_checked(trial, job))
+        trial = replace(trial, checks=await _checked(trial, job, user_code))
     except UserCheckFailed as exc:
         return replace(
             trial, error=TrialError(kind=ErrorKind.USER_CODE, message=str(exc), source=f"check:{exc.check}")
         )
     for judge in job.case.judges:
-        trial = await _judged(trial, job, judge, _judge_ask(models, asker))
+        trial = await _judged(trial, job, judge, ask)
         if trial.error is not None:
             break
     return trial
 
 
-def _checked(trial: Trial, job: Job) -> tuple[CheckResult, ...]:
+async def _checked(trial: Trial, job: Job, user_code: UserCode) -> tuple[CheckResult, ...]:
+    """Return what the checks say; in a thread when the code of one of them is the user's and may block."""
     assert trial.answer is not None
-    return run_checks(
-        job.case.checks,
-        Subject(
-            response=trial.answer.response,
-            expected=trial.expected,
-            variables=job.case.placed.case.input,
-            cost_usd=trial.answer.cost_usd,
-        ),
+    subject = Subject(
+        response=trial.answer.response,
+        expected=trial.expected,
+        variables=job.case.placed.case.input,
+        cost_usd=trial.answer.cost_usd,
     )
+    if not any(map(_is_user_code, job.case.checks)):
+        return run_checks(job.case.checks, subject)
+    begun = [job.case.checks[0].name]
+    async with user_code.threads:
+        try:
+            return await in_daemon_thread(
+                _run_one_by_one, job.case.checks, subject, begun, timeout_s=user_code.timeout_s
+            )
+        except TimeoutError:
+            message = f"no result within {user_code.timeout_s:g} s"
+            raise UserCheckFailed(message, check=begun[-1]) from None
+
+
+def _is_user_code(check: Check) -> bool:
+    is_built_in = type(check).__module__.startswith("swapgate.")
+    return not is_built_in or isinstance(check, PythonCheck | PythonModelCheck)
+
+
+def _run_one_by_one(checks: Sequence[Check], subject: Subject, begun: list[str]) -> tuple[CheckResult, ...]:
+    """Run the checks; `begun` tells the loop's thread which one is running."""
+    results: list[CheckResult] = []
+    for check in checks:
+        begun.append(check.name)
+        results += run_checks([check], subject)
+    return tuple(results)
 
 
 async def _judged(trial: Trial, job: Job, judge: Judge, ask: AskJudge) -> Trial:

@@ -12,13 +12,13 @@ from typing import TypeVar
 import aiohttp
 import httpx
 from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json
 
 from swapgate.errors import ErrorKind, ProviderError, UsageError
 from swapgate.providers._failures import Target, connection_failure, excerpt, status_failure
 from swapgate.providers.credentials import Credentials, Sent, scrub
 from swapgate.records import Json
 from swapgate.spec.models import ModelSpec
+from swapgate.storable import parse_json
 
 LARGEST_ANSWER = 10 * 1024 * 1024
 _LONGEST_ID = 200
@@ -40,7 +40,7 @@ class Reply:
     def json(self) -> Json:
         """Return the body as JSON; ProviderError (bad_response) when it is none."""
         try:
-            value: Json = from_json(self.text)
+            value = parse_json(self.text)
         except ValueError as exc:
             raise self.bad(f"the answer is not JSON ({exc})") from None
         return _scrub_value(value, self.secrets) if "\\" in self.text else value

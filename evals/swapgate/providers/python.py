@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
+import contextlib
 import importlib
 import inspect
 import json
@@ -11,14 +11,15 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from swapgate.daemon import in_daemon_thread, message_of
 from swapgate.errors import ErrorKind, ProviderError, UsageError, nearest
 from swapgate.records import Json, Request, Response
 from swapgate.spec.models import ModelSpec
+from swapgate.storable import Unstorable, storable
 
 _THREADS = 64
 _BY_NAME = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
@@ -43,10 +44,7 @@ class PythonProvider:
         self._timeout_s = timeout_s
         self._function = _find(spec, root)
         self._parameters = _parameters(spec, self._function)
-        # Of its own: asyncio's threads are few, and closing a loop would wait for a call that was given up.
-        self._threads = ThreadPoolExecutor(
-            spec.limits.concurrency or _THREADS, thread_name_prefix="swapgate-python"
-        )
+        self._threads = asyncio.Semaphore(spec.limits.concurrency or _THREADS)
         self.identity: Mapping[str, Json] = {"protocol": "python", "function": spec.model}
 
     async def complete(self, request: Request) -> Response:
@@ -62,27 +60,34 @@ class PythonProvider:
         return _response(self._name, answer, time.perf_counter() - started)
 
     async def close(self) -> None:
-        """Give up the threads; a call that still runs is not waited for."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Nothing is held: a call that still runs is not waited for."""
 
     async def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if inspect.iscoroutinefunction(self._function):
             return await self._awaited(self._function(*args, **kwargs))
-        context = contextvars.copy_context()
+        await self._threads.acquire()
         loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(self._threads, context.run, self._called, args, kwargs)
+        answer = await in_daemon_thread(self._called, args, kwargs, loop, timeout_s=None)
         return await self._awaited(answer) if inspect.isawaitable(answer) else answer
 
-    def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any], loop: asyncio.AbstractEventLoop) -> Any:
+        """Call the function, in a thread; a call that was given up counts as a thread until it ends."""
         try:
             return self._function(*args, **kwargs)
-        except (Exception, SystemExit) as exc:
+        except BaseException as exc:
             raise self._failure(exc) from exc
+        finally:
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(self._threads.release)
 
     async def _awaited(self, answer: Any) -> Any:
         try:
             return await answer
-        except (Exception, SystemExit) as exc:
+        except GeneratorExit:
+            raise
+        except BaseException as exc:
+            if isinstance(exc, asyncio.CancelledError) and _is_being_cancelled():
+                raise
             raise self._failure(exc) from exc
 
     def _failure(self, exc: BaseException) -> ProviderError:
@@ -100,7 +105,7 @@ def _find(spec: ModelSpec, root: Path) -> Callable[..., Any]:
         sys.path.insert(0, str(root))
     try:
         module = importlib.import_module(module_name)
-    except Exception as exc:
+    except BaseException as exc:
         raise UsageError(
             f"{where}: cannot import {module_name!r} from the workspace: {_told(exc, root)}"
         ) from exc
@@ -156,24 +161,39 @@ def _is_nameless(parameter: inspect.Parameter) -> bool:
 
 def _response(name: str, answer: Any, latency_s: float) -> Response:
     if isinstance(answer, Response):
-        return answer if answer.latency_s is not None else replace(answer, latency_s=latency_s)
+        return _whole(name, answer if answer.latency_s is not None else replace(answer, latency_s=latency_s))
     if isinstance(answer, str):
-        return Response(text=answer, latency_s=latency_s)
+        return _whole(name, Response(text=answer, latency_s=latency_s))
     if isinstance(answer, dict | list):
         try:
-            return Response(text=json.dumps(answer, ensure_ascii=False, allow_nan=False), latency_s=latency_s)
-        except (TypeError, ValueError) as exc:
+            text = json.dumps(answer, ensure_ascii=False, allow_nan=False)
+            return _whole(name, Response(text=text, latency_s=latency_s))
+        except (TypeError, ValueError, RecursionError) as exc:
             message = f"{name}: the function's answer cannot be written as JSON: {exc}"
             raise ProviderError(message, kind=ErrorKind.USER_CODE) from exc
     message = f"{name}: the function must return str, dict or Response, got {type(answer).__name__}"
     raise ProviderError(message, kind=ErrorKind.USER_CODE)
 
 
+def _whole(name: str, response: Response) -> Response:
+    try:
+        return storable(response)
+    except Unstorable as exc:
+        message = f"{name}: the function's Response cannot be stored: {exc}"
+        raise ProviderError(message, kind=ErrorKind.USER_CODE) from exc
+
+
+def _is_being_cancelled() -> bool:
+    """Whether a cancellation comes from outside: a time-out or the end of the session."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 def _told(exc: BaseException, root: Path) -> str:
     """Return an exception's type and message with the last line of the user's own code."""
     frames = traceback.extract_tb(exc.__traceback__)
     own = [f for f in frames if Path(f.filename).is_relative_to(root) and "site-packages" not in f.filename]
-    told = f"{type(exc).__name__}: {exc}"
+    told = ": ".join(part for part in (type(exc).__name__, message_of(exc)) if part)
     if not own:
         return told
     return f"{told} ({Path(own[-1].filename).relative_to(root).as_posix()}:{own[-1].lineno})"

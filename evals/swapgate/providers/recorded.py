@@ -14,6 +14,7 @@ from swapgate.errors import ErrorKind, ProviderError, SpecError, UsageError, nea
 from swapgate.providers._tools import arguments_text
 from swapgate.records import FinishReason, Json, Request, Response, ToolCall, Usage
 from swapgate.spec.models import ModelSpec
+from swapgate.storable import parse_json
 
 _MOST_COMPARED = 1000
 _Place = tuple[str | None, str, int]
@@ -99,13 +100,24 @@ class RecordedProvider:
 
     def _parse(self, text: bytes, number: int) -> RecordedOutput:
         try:
-            return RecordedOutput.model_validate_json(text)
+            return _read_output(text)
         except ValidationError as exc:
             first = exc.errors(include_url=False, include_input=False)[0]
             place = ".".join(str(part) for part in first["loc"])
             message = f"not a recorded output: {place + ': ' if place else ''}{first['msg']}. "
             fix = 'A line looks like {"case": "sql-injection", "output": "..."}'
             raise SpecError(message + fix, path=self._written, line=number) from exc
+
+
+def _read_output(text: bytes) -> RecordedOutput:
+    try:
+        return RecordedOutput.model_validate_json(text)
+    except ValidationError as exc:
+        try:
+            value = parse_json(text.decode())
+        except ValueError:
+            raise exc from None
+        return RecordedOutput.model_validate(value)
 
 
 def _missing(lines: Mapping[_Place, _Line], request: Request) -> str:

@@ -26,7 +26,7 @@ def explain_trial(trial: Trial) -> list[str]:
 
 def _lines(trial: Trial) -> Iterator[str]:
     place = f"{trial.path}:{trial.line}" if trial.line else trial.path
-    yield f"{place}: {trial.case} by {trial.model}: {_TITLES[standing(trial)]}"
+    yield f"{place}: {trial.suite}::{trial.case} by {trial.model}: {_TITLES[standing(trial)]}"
     if trial.error is not None:
         error = trial.error
         yield f"  {error.source}: {error.kind.value}: {safe_text(error.message, _TEXT_CHARS)}"

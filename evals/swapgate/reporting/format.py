@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from swapgate.analysis.summary import Rate
+from swapgate.analysis.summary import Rate, Summary
 
 MISSING = "-"
 UNKNOWN = "unknown"
@@ -29,10 +29,10 @@ def interval(rate: Rate) -> str:
     return f"[{100 * rate.low:.1f}, {100 * rate.high:.1f}]"
 
 
-def rate_with_interval(rate: Rate) -> str:
-    """Return `71.0% [63.1, 77.8]`, `not scored` without trials, `(no interval)` where one was refused."""
+def rate_with_interval(rate: Rate, *, absent: str = "not scored") -> str:
+    """Return `71.0% [63.1, 77.8]`, `absent` without trials, `(no interval)` where one was refused."""
     if rate.n == 0 or rate.rate is None:
-        return "not scored"
+        return absent
     return f"{percent(rate.rate)} {interval(rate) or '(no interval)'}"
 
 
@@ -80,10 +80,29 @@ def seconds(duration_s: float | None) -> str:
 def tokens(count: int | None) -> str:
     """Return a number of tokens as `950`, `12.3k` or `1.2M`."""
     if count is None:
-        return UNKNOWN
+        return MISSING
     if count < 1000:
         return str(count)
     return f"{count / 1e3:.1f}k" if count < 999_950 else f"{count / 1e6:.1f}M"
+
+
+def tokens_used(summary: Summary) -> tuple[str, str]:
+    """Return a model's tokens in and out, `-` when no provider counted them."""
+    is_known = summary.counted > 0
+    return _tokens(summary.tokens_in, is_known=is_known), _tokens(summary.tokens_out, is_known=is_known)
+
+
+def judge_tokens_used(summary: Summary) -> tuple[str, str]:
+    """Return the tokens in and out of a model's judges, `-` when no provider counted them."""
+    is_known = summary.judge_counted > 0
+    return (
+        _tokens(summary.judge_tokens_in, is_known=is_known),
+        _tokens(summary.judge_tokens_out, is_known=is_known),
+    )
+
+
+def _tokens(count: int, *, is_known: bool) -> str:
+    return tokens(count if is_known else None)
 
 
 def p_value(p: float | None) -> str:

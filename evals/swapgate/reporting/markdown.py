@@ -22,8 +22,9 @@ from swapgate.reporting.reasons import (
     in_order,
     interval_notes,
     overall,
-    semantic_title,
+    rate_title,
     standing,
+    telling,
 )
 from swapgate.reporting.text import safe_text
 
@@ -33,6 +34,7 @@ MAX_CHARS = 60_000
 # The most lines of a list or a table; the next number is taken when the report is too long with this one.
 LIST_LINES = (50, 25, 12, 6, 3, 1)
 COMPARISONS = 3
+HEADLINES = 5
 NAME_CHARS = 80
 REASON_CHARS = 200
 SENTENCE_CHARS = 400
@@ -40,8 +42,8 @@ SENTENCE_CHARS = 400
 _SUMMARY_HEADER = (
     "Model",
     "Trials",
-    "Structural",
-    "{semantic}",
+    "structural",
+    "semantic",
     "Blind pass",
     "Errored",
     "Tokens in / out",
@@ -49,6 +51,8 @@ _SUMMARY_HEADER = (
     "Judge cost",
     "Latency p50 / p95",
 )
+# Columns with an interval: their titles name its confidence.
+_RATES = ("structural", "semantic")
 _TITLES: dict[GateAnswer, str] = {
     "pass": "gate passed",
     "fail": "gate failed",
@@ -98,7 +102,7 @@ def _text(outcome: RunOutcome, most: int) -> str:
         *_comparisons(outcome, most),
         _misses(outcome, most),
         _errors(outcome, most),
-        _section("Notes", [*outcome.gate.notes, *_judges(outcome), *interval_notes(outcome)], most),
+        _section("Notes", [*outcome.gate.notes, *interval_notes(outcome)], most),
         _section("Warnings", outcome.warnings, most),
         _cost(outcome),
         ["Everything in detail: [report.html](report.html)"],
@@ -115,7 +119,7 @@ def _verdict(outcome: RunOutcome) -> list[str]:
         "",
     ]
     heads = [s for s in overall(outcome) if s.role == "candidate"]
-    return [*lines, *(f"- {escaped(headline(s), SENTENCE_CHARS)}" for s in heads[:5])]
+    return [*lines, *_capped(heads, HEADLINES, lambda s: f"- {escaped(headline(s), SENTENCE_CHARS)}")]
 
 
 def _models(outcome: RunOutcome, most: int) -> list[str]:
@@ -124,8 +128,8 @@ def _models(outcome: RunOutcome, most: int) -> list[str]:
         role = " (baseline)" if summary.role == "baseline" else ""
         rows.append(_summary_row(f"**{escaped(summary.model, NAME_CHARS)}**{role}", summary))
         rows += [_summary_row(_suite_name(s), s) for s in by_suite(outcome, summary)]
-    semantic = escaped(semantic_title(outcome).capitalize(), NAME_CHARS)
-    header = [title.format(semantic=semantic) for title in _SUMMARY_HEADER]
+    rates = {name: escaped(rate_title(outcome, name.capitalize()), NAME_CHARS) for name in _RATES}
+    header = [rates.get(title, title) for title in _SUMMARY_HEADER]
     return _table(header, rows, left=1, most=most)
 
 
@@ -133,11 +137,11 @@ def _summary_row(name: str, summary: Summary) -> list[str]:
     return [
         name,
         f"{summary.trials:,}",
-        show.percent(summary.structural.rate),
+        show.rate_with_interval(summary.structural, absent=show.MISSING).replace("[", "\\["),
         show.rate_with_interval(summary.semantic).replace("[", "\\["),
         show.percent(summary.blind_pass.rate),
         f"{summary.errored:,}",
-        f"{show.tokens(summary.tokens_in)} / {show.tokens(summary.tokens_out)}",
+        " / ".join(show.tokens_used(summary)),
         _money(summary.cost_usd),
         _money(summary.judge_cost_usd),
         f"{show.seconds(summary.latency_p50_s)} / {show.seconds(summary.latency_p95_s)}",
@@ -158,7 +162,7 @@ def _comparison(comparison: Comparison, most: int) -> list[str]:
     names = [escaped(name, NAME_CHARS) for name in (comparison.candidate, comparison.baseline)]
     lines = [f"### {names[0]} against {names[1]}", ""]
     header = ["Measure", "Suite", "Pairs", "Difference in points", "Interval", "p"]
-    lines += _table(header, [_difference_row(d) for d in comparison.differences], left=2, most=most)
+    lines += _table(header, [_difference_row(d) for d in telling(comparison)], left=2, most=most)
     if comparison.unpaired:
         lines += ["", f"{show.count(comparison.unpaired, 'trial')} without a partner, left out."]
     lines += _flips("Regressed", comparison.regressed, most)
@@ -192,7 +196,7 @@ def _flip_line(flip: Flip) -> str:
 
 
 def _misses(outcome: RunOutcome, most: int) -> list[str]:
-    missed = [t for t in in_order(outcome.trials) if t.outcome == "missed"]
+    missed = [t for t in in_order(outcome.trials) if t.outcome == "missed" and t.role == "candidate"]
     if not missed:
         return []
     blind = sum(t.is_blind_pass for t in missed)
@@ -219,10 +223,6 @@ def _errors(outcome: RunOutcome, most: int) -> list[str]:
         for kind, number in sorted(s.errors.items())
     ]
     return ["### Errors", "", *_table(["Model", "Kind", "Trials"], rows, left=2, most=most)] if rows else []
-
-
-def _judges(outcome: RunOutcome) -> list[str]:
-    return [f"judge {judge.name} is {judge.model} from {judge.provider}" for judge in outcome.run.judges]
 
 
 def _cost(outcome: RunOutcome) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
+from swapgate.analysis.compare import Comparison, Difference
 from swapgate.analysis.gate import GateAnswer
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.analysis.summary import Summary
@@ -43,10 +44,10 @@ def overall(outcome: RunOutcome) -> list[Summary]:
     return [s for s in outcome.summaries if s.suite is None]
 
 
-def semantic_title(outcome: RunOutcome) -> str:
-    """Return the name of the column of semantic rates, with the confidence of its intervals."""
+def rate_title(outcome: RunOutcome, measure: str) -> str:
+    """Return the name of a column of rates, with the confidence of its intervals."""
     confidence = next((s.semantic.confidence for s in outcome.summaries), 0.95)
-    return f"semantic [{confidence:.0%}]"
+    return f"{measure} [{confidence:.0%}]"
 
 
 def by_suite(outcome: RunOutcome, whole: Summary) -> list[Summary]:
@@ -55,6 +56,13 @@ def by_suite(outcome: RunOutcome, whole: Summary) -> list[Summary]:
     side = (whole.model, whole.role)
     rows = [s for s in outcome.summaries if s.suite is not None and (s.model, s.role) == side]
     return rows if len(rows) > 1 else []
+
+
+def telling(comparison: Comparison) -> list[Difference]:
+    """Return the differences that say something: on pairs, and by suite where there are several."""
+    found = [d for d in comparison.differences if d.pairs]
+    several = len({d.suite for d in comparison.differences if d.suite is not None}) > 1
+    return [d for d in found if several or d.suite is None]
 
 
 def headline(summary: Summary) -> str:

@@ -12,7 +12,7 @@ from swapgate.analysis.gate import Decision, GateAnswer
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.analysis.summary import Summary
 from swapgate.reporting import format as show
-from swapgate.reporting.reasons import GATE_WORDS, by_suite, interval_notes, overall, semantic_title
+from swapgate.reporting.reasons import GATE_WORDS, by_suite, interval_notes, overall, rate_title, telling
 from swapgate.reporting.text import safe_text
 
 __all__ = ["WriteLine", "safe_text", "summary_lines", "write_summary"]
@@ -85,8 +85,7 @@ def _summaries(outcome: RunOutcome, *, width: int) -> Iterator[_Line]:
         role = " (baseline)" if summary.role == "baseline" else ""
         rows.append((_name(summary.model) + role, summary))
         rows += [(f"  {_name(s.suite or 'all suites')}", s) for s in by_suite(outcome, summary)]
-    header = ("", "structural", semantic_title(outcome), "blind pass", "errored")
-    rates = [header, *((name, *_rate_cells(s)) for name, s in rows)]
+    rates = _rates(outcome, rows, width=width)
     usage = [_USAGE, *(_usage_cells(s) for _, s in rows)]
     joined = _aligned([(*left, *right) for left, right in zip(rates, usage, strict=True)])
     if len(joined[0]) <= width:
@@ -97,6 +96,17 @@ def _summaries(outcome: RunOutcome, *, width: int) -> Iterator[_Line]:
     yield from map(_row_line, _aligned([(left[0], *right) for left, right in zip(rates, usage, strict=True)]))
 
 
+def _rates(outcome: RunOutcome, rows: Sequence[tuple[str, Summary]], *, width: int) -> list[tuple[str, ...]]:
+    """Return the cells of the rates; the structural interval is left out where it would be too wide."""
+    header = ("", rate_title(outcome, "structural"), rate_title(outcome, "semantic"), "blind pass", "errored")
+    rates = [header, *((name, *_rate_cells(s)) for name, s in rows)]
+    is_scored = any(s.semantic.n for _, s in rows)
+    if not is_scored or len(_aligned(rates)[0]) <= width:
+        return rates
+    structural = ["structural", *(show.percent(s.structural.rate) for _, s in rows)]
+    return [(row[0], short, *row[2:]) for row, short in zip(rates, structural, strict=True)]
+
+
 def _row_line(text: str) -> _Line:
     # A model's own row begins at the margin, those of its suites are indented.
     return _Line(text=text.rstrip(), bold=not text.startswith(" "))
@@ -104,7 +114,7 @@ def _row_line(text: str) -> _Line:
 
 def _rate_cells(summary: Summary) -> tuple[str, ...]:
     return (
-        show.percent(summary.structural.rate),
+        show.rate_with_interval(summary.structural, absent=show.MISSING),
         show.rate_with_interval(summary.semantic),
         show.percent(summary.blind_pass.rate),
         f"{summary.errored:,}/{summary.trials:,}",
@@ -114,7 +124,7 @@ def _rate_cells(summary: Summary) -> tuple[str, ...]:
 def _usage_cells(summary: Summary) -> tuple[str, ...]:
     p50, p95 = show.seconds(summary.latency_p50_s), show.seconds(summary.latency_p95_s)
     return (
-        f"{show.tokens(summary.tokens_in)}/{show.tokens(summary.tokens_out)}",
+        "/".join(show.tokens_used(summary)),
         show.money(summary.cost_usd),
         show.money(summary.judge_cost_usd),
         f"{p50.removesuffix(' s')}/{p95}",
@@ -145,7 +155,7 @@ def _checks(outcome: RunOutcome) -> Iterator[_Line]:
 def _comparison(comparison: Comparison, *, most: int | None) -> Iterator[_Line]:
     yield _Line(text="")
     yield _Line(text=f"{_name(comparison.candidate)} against {_name(comparison.baseline)}", bold=True)
-    for difference in comparison.differences:
+    for difference in telling(comparison):
         yield _Line(text=f"  {_difference(difference)}")
     if comparison.unpaired:
         yield _Line(text=f"  {show.count(comparison.unpaired, 'trial')} without a partner, left out")

@@ -109,6 +109,8 @@ def _check_header(header: list[str], shown: str) -> None:
         problem = f"column {header.index('') + 1} has no name in the header"
     elif twice:
         problem = f"the column {twice[0]!r} is there twice"
+    elif len(header) == 1 and ";" in header[0]:
+        problem = f"no column 'id' in the header {header[0]!r}: columns are separated by commas"
     elif "id" not in header:
         problem = f"no column 'id' in the header; columns: {', '.join(header)}"
     elif "expected" in header and any(name.startswith("expected.") for name in header):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from itertools import product
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 TEMPLATE_NAMES = ("input", "expected", "output", "criteria", "markers")
 # A criterion is a word of the pass rule and a key of the judge's reply.
 CRITERION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+# A rule over more combinations of scores than this is not tried out.
+MAX_COMBINATIONS = 5000
 TAKEN_NAMES = {"evidence", "reasoning", "and", "or", "not", "in", "is", "if", "else", "mean", "min", "max"}
 
 
@@ -68,9 +72,10 @@ def read_judge(path: Path) -> JudgeSpec:
     _check_samples(document, spec)
     _check_template(document, spec)
     try:
-        spec.pass_rule()
+        rule = spec.pass_rule()
     except UsageError as exc:
         raise document.error(str(exc), "/pass") from exc
+    _check_rule(document, spec, rule)
     return spec
 
 
@@ -107,6 +112,37 @@ def _check_samples(document: Document, spec: JudgeSpec) -> None:
             f"min_valid_samples is {wanted}, but only {spec.samples} are taken; raise `samples` or lower it"
         )
         raise document.error(message, "/min_valid_samples")
+
+
+def _check_rule(document: Document, spec: JudgeSpec, rule: PassRule) -> None:
+    """Refuse a rule that says the same of every combination of scores."""
+    scales = {name: spec.criteria[name].scale or (0, 1) for name in rule.names}
+    sizes = (sum((high - low) * n + 1 for n in range(1, spec.samples + 1)) for low, high in scales.values())
+    if prod(sizes) > MAX_COMBINATIONS:
+        return
+    values = [_means(scale, samples=spec.samples) for scale in scales.values()]
+    said: set[bool] = set()
+    for scores in product(*values):
+        said.add(rule.evaluate(dict(zip(scales, scores, strict=True))) is True)
+        if len(said) == 2:
+            return
+    problem = "every score satisfies" if True in said else "no score can satisfy"
+    raise document.error(f"{problem} {rule.text!r}; {_scales(spec, rule)}", "/pass")
+
+
+def _means(scale: tuple[int, int], *, samples: int) -> list[float]:
+    """Return every mean that up to `samples` scores on the scale can have."""
+    low, high = scale
+    counts = range(1, samples + 1)
+    return sorted({total / n for n in counts for total in range(low * n, high * n + 1)})
+
+
+def _scales(spec: JudgeSpec, rule: PassRule) -> str:
+    scales = {name: spec.criteria[name].scale for name in rule.names}
+    return ", ".join(
+        f"{name} goes from {scale[0]} to {scale[1]}" if scale else f"{name} is 1 (pass) or 0 (fail)"
+        for name, scale in scales.items()
+    )
 
 
 def _check_template(document: Document, spec: JudgeSpec) -> None:

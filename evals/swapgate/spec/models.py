@@ -107,29 +107,33 @@ class Catalogue:
             chain.append(self.resolve(name))
         return tuple(chain)
 
-    def find(self, written: str) -> tuple[str, str]:
-        """Return the name that `resolve` takes for what stands in the file, and how a bare id was found."""
-        if written in self.models or ":" in written:
+    def find(self, written: str, *, is_fallback: bool = False) -> tuple[str, str]:
+        """Return the name that `resolve` takes for what stands in the file, and how a bare id was found.
+
+        A fallback may also be a task.
+        """
+        known = self.names() if is_fallback else tuple(self.models)
+        if written in known or ":" in written:
             return written, ""
         for name, entry in self.models.items():
             if entry.model == written:
                 return name, f"{written!r}: catalogue entry {name!r}"
         provider = _provider_of(written)
         if provider is None:
-            raise UsageError(self._unknown(written, tuple(self.models)))
+            raise UsageError(self._unknown(written, known))
         return f"{provider}:{written}", f"{written!r}: provider {provider} (from the bundled list)"
 
     def _from_entry(self, name: str, entry: ModelEntry) -> ModelSpec:
         shared = ModelSpec.model_fields.keys() & ModelEntry.model_fields.keys()
         values: dict[str, Any] = {key: getattr(entry, key) for key in shared}
-        fallback = self.find(entry.fallback)[0] if entry.fallback else None
+        fallback = self.find(entry.fallback, is_fallback=True)[0] if entry.fallback else None
         return ModelSpec(**values | {"name": name, "model": entry.model or name, "fallback": fallback})
 
     def _from_task(self, name: str, task: TaskEntry) -> ModelSpec:
         own = {key: getattr(task, key) for key in ("base_url", "api_version", "api_key_env")}
         update: dict[str, Any] = {key: value for key, value in own.items() if value is not None}
         if task.fallback:
-            update["fallback"] = self.find(task.fallback)[0]
+            update["fallback"] = self.find(task.fallback, is_fallback=True)[0]
         params = _task_params(task)
         if task.provider is not None:
             base = _from_pair(f"{task.provider}:{task.model}")
@@ -190,15 +194,17 @@ def _check_names(catalogue: Catalogue, document: Document, *, has_parts: bool) -
             if isinstance(entry, TaskEntry) and entry.provider is None:
                 yield from _found(catalogue, document, f"{above}/model", entry.model)
             if entry.fallback:
-                yield from _found(catalogue, document, f"{above}/fallback", entry.fallback)
+                yield from _found(catalogue, document, f"{above}/fallback", entry.fallback, is_fallback=True)
                 fallbacks[f"{above}/fallback"] = name
     for pointer, name in fallbacks.items():
         _check_circle(catalogue, document, pointer, name)
 
 
-def _found(catalogue: Catalogue, document: Document, pointer: str, written: str) -> Iterator[str]:
+def _found(
+    catalogue: Catalogue, document: Document, pointer: str, written: str, *, is_fallback: bool = False
+) -> Iterator[str]:
     try:
-        how = catalogue.find(written)[1]
+        how = catalogue.find(written, is_fallback=is_fallback)[1]
     except UsageError as exc:
         raise document.error(str(exc), pointer) from exc
     if how:

@@ -1,0 +1,59 @@
+"""Runs the user's code where nothing has to wait for it: neither the loop nor the interpreter's exit."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import threading
+from collections.abc import Callable
+from typing import TypeVar, TypeVarTuple
+
+T = TypeVar("T")
+Args = TypeVarTuple("Args")
+_Ended = tuple[T | None, BaseException | None]
+
+
+async def in_daemon_thread(function: Callable[[*Args], T], *args: *Args, timeout_s: float | None) -> T:
+    """Return what the function returns in a daemon thread of its own, or raise what it raises.
+
+    Raises TimeoutError after `timeout_s` seconds (None: no limit). Python cannot end a thread: a call that
+    was given up runs on, and its result is dropped. KeyboardInterrupt and SystemExit would end the event
+    loop and arrive as RuntimeError, so the function should turn them into an error of its own.
+    """
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[_Ended[T]] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def settle(value: T | None, error: BaseException | None) -> None:
+        if not ended.done():
+            ended.set_result((value, error))
+
+    def call() -> None:
+        value, error = None, None
+        try:
+            value = context.run(function, *args)
+        except BaseException as exc:
+            error = exc
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
+            loop.call_soon_threadsafe(settle, value, error)
+
+    # Not of an executor: the interpreter joins an executor's threads when it exits.
+    threading.Thread(target=call, name=f"swapgate-{_name(function)}", daemon=True).start()
+    async with asyncio.timeout(timeout_s):
+        value, error = await ended
+    if error is not None:
+        raise error if isinstance(error, Exception) else RuntimeError(type(error).__name__) from error
+    return value  # type: ignore[return-value] # without an error it is the function's
+
+
+def message_of(exc: BaseException) -> str:
+    """Return an exception's message; also its `__str__` may be the user's and raise."""
+    try:
+        return str(exc)
+    except BaseException:
+        return "(its message cannot be read)"
+
+
+def _name(function: object) -> str:
+    return str(getattr(function, "__name__", "call"))
