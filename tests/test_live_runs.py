@@ -424,3 +424,59 @@ def test_fallback_without_a_key_is_said_and_does_not_stop_the_run(
     result.stdout.fnmatch_lines(
         ["*the fallback anthropic:claude-opus-5 will not be tried*ANTHROPIC_API_KEY*"]
     )
+
+
+def test_replay_and_last_failed_work_with_workers(tmp_path: Path) -> None:
+    def handler(request: Received) -> Answer:
+        if is_judge(request) and b"case-3" in request.body:
+            return Answer(openai_completion(PASS.replace('"pass"', '"fail"')))
+        return well_behaved(request)
+
+    with serving(handler) as server:
+        lay_live(tmp_path, server.url, cases=6)
+        first = start(tmp_path, "-n", "2").communicate(timeout=60)[0]
+        calls = len(server.requests)
+        replayed = start(tmp_path, "-n", "2", "--replay").communicate(timeout=60)[0]
+        again = start(tmp_path, "-n", "2", "--lf").communicate(timeout=60)[0]
+        assert len(server.requests) == calls
+    assert "5 passed, 1 missed" in first
+    assert "5 passed, 1 missed" in replayed
+    assert "1 missed" in again
+    assert "passed" not in again.splitlines()[-1]
+    assert "gate not judged: partial selection" in again
+
+
+def test_first_miss_stops_all_workers_and_nothing_is_judged(tmp_path: Path) -> None:
+    with serving(lambda _request: Answer(openai_completion("no json"), delay_s=0.05)) as server:
+        lay_live(tmp_path, server.url, cases=80)
+        process = start(tmp_path, "-n", "2", "-x", "--concurrency=4")
+        output = process.communicate(timeout=60)[0]
+        assert len(server.requests) < 60
+    assert process.returncode in {1, 2}
+    assert "gate not judged" in output
+
+
+def test_ctrl_c_with_workers_keeps_what_was_paid_for(tmp_path: Path) -> None:
+    with serving(slowly(0.1)) as server:
+        lay_live(tmp_path, server.url, cases=60)
+        process = start(tmp_path, "-n", "2", "--concurrency=4")
+        wait_for(lambda: len(server.requests) > 30)
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=60)[0]
+        assert process.returncode == 2, output
+        answered = sum(not is_judge(r) for r in server.requests)
+        server.requests.clear()
+        output = start(tmp_path, "--concurrency=8").communicate(timeout=60)[0]
+        assert "60 passed" in output
+        again = sum(not is_judge(r) for r in server.requests)
+        assert answered - 5 <= 60 - again <= answered
+
+
+def test_model_that_cannot_be_opened_leaves_no_run_behind(pytester: pytest.Pytester) -> None:
+    lay_live(pytester.path, "http://127.0.0.1:9")
+    lay(pytester.path, {"judges/meaning.yml": JUDGE.replace("model: judge", "model: candidate")})
+    result = pytester.runpytest("--model=python:nosuch:function")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*nosuch*"])
+    assert not (pytester.path / "reports").exists()
+    assert stored_trials(pytester.path) == 0
