@@ -480,3 +480,27 @@ def test_model_that_cannot_be_opened_leaves_no_run_behind(pytester: pytest.Pytes
     result.stderr.fnmatch_lines(["*nosuch*"])
     assert not (pytester.path / "reports").exists()
     assert stored_trials(pytester.path) == 0
+
+
+def test_full_disk_is_told_and_the_verdict_stands(tmp_path: Path) -> None:
+    lay(
+        tmp_path,
+        {
+            "cases/long.yml": suite(
+                [case(f"case-{n}") for n in range(150)],
+                head="suite: long\nprompt: {user: '{{ message }}'}\n",
+                gate={"structural": {"min": 0.5, "on": "point"}},
+            ),
+            "app.py": "def answer(message):\n    return message * 300\n",
+            "config/models.yml": "models: {candidate: {provider: python, model: 'app:answer'}}\n",
+            # No file may grow beyond 200 kB: that is what a full disk looks like to a database.
+            "conftest.py": "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n",
+        },
+    )
+    process = start(tmp_path, "--report=none", "-p", "no:cacheprovider")
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 0, output
+    assert "gate: PASS" in output
+    assert "responses could not be stored" in output
+    assert "Traceback" not in output

@@ -82,7 +82,6 @@ class SwapgateSession:
         self.settings = workspace.settings
         self.outcome: RunOutcome | None = None
         self._engine: Engine | None = None
-        self._cache: ResponseCache | None = None
         self._line: LiveLine | None = None
         self._recorder: Recorder | None = None
         self._wanted = 0
@@ -230,7 +229,7 @@ class SwapgateSession:
         if not self.is_worker:
             self._require_ready(suites)
         cache = ResponseCache(self.settings.state_dir / CACHE_FILE, recordings=self.settings.recordings)
-        with contextlib.closing(cache):
+        with self._closing(cache):
             share = int(self.config.workerinput["workercount"]) if self.is_worker else 1  # type: ignore[attr-defined]
             self._line = LiveLine(self.config)
             self._engine = Engine(self.settings, specs, cache, share=share, window=self._window())
@@ -244,6 +243,17 @@ class SwapgateSession:
             finally:
                 self._line.clear()
                 self._store_unconsumed()
+
+    @contextlib.contextmanager
+    def _closing(self, cache: ResponseCache) -> Iterator[None]:
+        """Close the cache at the end; what it could not store is told, and is not the end of the verdict."""
+        try:
+            yield
+        finally:
+            try:
+                cache.close()
+            except StoreError as exc:
+                self._problems.append(str(exc))
 
     @property
     def _recorder_is_open(self) -> Recorder:
