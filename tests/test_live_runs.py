@@ -504,3 +504,11 @@ def test_full_disk_is_told_and_the_verdict_stands(tmp_path: Path) -> None:
     assert "gate: PASS" in output
     assert "responses could not be stored" in output
     assert "Traceback" not in output
+
+
+def test_other_ways_to_distribute_never_pay_twice(tmp_path: Path) -> None:
+    with serving(slowly(0.02)) as server:
+        lay_live(tmp_path, server.url, cases=12)
+        output = start(tmp_path, "-n", "2", "--dist=worksteal").communicate(timeout=60)[0]
+        assert "12 passed" in output
+        assert len(server.requests) == 24

@@ -85,4 +85,4 @@ def test_nothing_is_drawn_where_output_is_no_terminal(tmp_path: Path) -> None:
 
 def test_text_names_what_is_done_running_spent_and_left() -> None:
     progress = Progress(planned=60, finished=12, in_flight=16, calls=30, cost_usd=0.0042)
-    assert progress_text(progress, elapsed_s=4) == "12/60 · 16 in flight · $0.0042 · 3.0/s · 0:16 left"
+    assert progress_text(progress, elapsed_s=4) == "12/60 | 16 in flight | $0.0042 | 3.0/s | 0:16 left"

@@ -57,7 +57,7 @@ class LiveLine:
 
 
 def progress_text(progress: Progress, *, elapsed_s: float) -> str:
-    """Return `12/60 · 16 in flight · 3.1/s · $0.0042 · 0:15 left`."""
+    """Return `12/60 | 16 in flight | $0.0042 | 3.1/s | 0:15 left`."""
     parts = [f"{progress.finished}/{progress.planned}", f"{progress.in_flight} in flight"]
     rate = progress.finished / elapsed_s if elapsed_s > 0 else 0.0
     if rate:
@@ -65,4 +65,4 @@ def progress_text(progress: Progress, *, elapsed_s: float) -> str:
         parts.append(f"{rate:.1f}/s")
         parts.append(f"{left_s // 60}:{left_s % 60:02d} left")
     parts.insert(2, money(progress.cost_usd))
-    return " · ".join(parts)
+    return " | ".join(parts)

@@ -269,7 +269,8 @@ class SwapgateSession:
         if self.is_worker:
             from swapgate.distribute import own_share
 
-            items = own_share(items, self.config)
+            has_shares = self.config.workerinput["swapgate_shares"]  # type: ignore[attr-defined]
+            items = own_share(items, self.config) if has_shares else ()
         return [item for item in items if isinstance(item, CaseItem)]
 
     def _store_unconsumed(self) -> None:
@@ -308,6 +309,18 @@ class SwapgateSession:
         self._has_ordinary_failure |= report.failed
 
     # xdist
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell each worker whether it has a share of its own: any other --dist hands out items one by one."""
+        node.workerinput["swapgate_shares"] = self.config.getvalue("dist") == "load"
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
+        """In a worker without a share, start the trial at hand and the one after it."""
+        if self.is_worker and self._engine is not None:
+            trials = [own for own in (item, nextitem) if isinstance(own, CaseItem)]
+            self._engine.plan(own.job for own in trials if own.is_prefetched())
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> StaticShares | None:

@@ -34,8 +34,7 @@ def report(
     """Write a stored run's reports again and say what the gate decides. Exits with 0 whatever that is."""
     from swapgate.cli.stored import open_run
     from swapgate.reporting import write_reports
-    from swapgate.reporting.reasons import GATE_WORDS
-    from swapgate.reporting.text import safe_text
+    from swapgate.reporting.reasons import gate_line
 
     settings = open_settings(root)
     outcome = open_run(run, settings)
@@ -51,4 +50,4 @@ def report(
         return
     for path in paths:
         typer.echo(f"report: {shown(path)}")
-    typer.echo(f"gate: {GATE_WORDS[outcome.gate.answer]}  {safe_text(outcome.gate.reason)}")
+    typer.echo(gate_line(outcome.gate))

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from swapgate.analysis.compare import Comparison, Difference
-from swapgate.analysis.gate import GateAnswer
+from swapgate.analysis.gate import GateAnswer, GateResult
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.analysis.summary import Summary
 from swapgate.records import CheckResult, Trial, Verdict
 from swapgate.reporting.format import interval, percent
+from swapgate.reporting.text import safe_text
 
 Standing = Literal["blind", "missed", "errored", "passed"]
 GATE_WORDS: dict[GateAnswer, str] = {
@@ -19,6 +20,12 @@ GATE_WORDS: dict[GateAnswer, str] = {
     "inconclusive": "INCONCLUSIVE",
     "not_judged": "NOT JUDGED",
 }
+
+
+def gate_line(gate: GateResult, limit: int | None = None) -> str:
+    """Return `gate: FAIL  <reason>`, or `gate not judged: <reason>`, fit for a terminal."""
+    head = "gate not judged:" if gate.answer == "not_judged" else f"gate: {GATE_WORDS[gate.answer]} "
+    return f"{head} {safe_text(gate.reason, limit)}"
 
 
 def in_order(trials: Iterable[Trial]) -> list[Trial]:

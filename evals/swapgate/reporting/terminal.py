@@ -12,7 +12,15 @@ from swapgate.analysis.gate import Decision, GateAnswer
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.analysis.summary import Summary
 from swapgate.reporting import format as show
-from swapgate.reporting.reasons import GATE_WORDS, by_suite, interval_notes, overall, rate_title, telling
+from swapgate.reporting.reasons import (
+    GATE_WORDS,
+    by_suite,
+    gate_line,
+    interval_notes,
+    overall,
+    rate_title,
+    telling,
+)
 from swapgate.reporting.text import safe_text
 
 __all__ = ["WriteLine", "safe_text", "summary_lines", "write_summary"]
@@ -197,9 +205,7 @@ def _gate(outcome: RunOutcome, *, verbose: int) -> Iterator[_Line]:
     if verbose > 0:
         for decision in gate.decisions:
             yield _Line(text=_decision(decision), colour=_COLOURS[decision.answer])
-    head = "gate not judged:" if gate.answer == "not_judged" else f"gate: {GATE_WORDS[gate.answer]} "
-    text = f"{head} {safe_text(gate.reason, MESSAGE_CHARS)}"
-    yield _Line(text=text, colour=_COLOURS[gate.answer], bold=True)
+    yield _Line(text=gate_line(gate, MESSAGE_CHARS), colour=_COLOURS[gate.answer], bold=True)
     for note in gate.notes:
         yield _Line(text=f"note: {safe_text(note, MESSAGE_CHARS)}")
 
