@@ -18,10 +18,10 @@ LAYER = {
     "engine": 3,
     "analysis": 4,
     "reporting": 5,
-    "recorder": 6, "progress": 6, "trial_reports": 6, "distribute": 6, "collect": 6, "session": 6,
-    "plugin": 6, "cli": 6, "api": 6, "__init__": 6, "__main__": 6,
+    "recorder": 6, "progress": 6, "trial_reports": 6, "distribute": 6, "workers": 6, "collect": 6,
+    "session": 6, "plugin": 6, "cli": 6, "api": 6, "__init__": 6, "__main__": 6,
 }  # fmt: skip
-FACES_PYTEST = {"plugin", "collect", "session", "trial_reports", "progress", "distribute"}
+FACES_PYTEST = {"plugin", "collect", "session", "trial_reports", "progress", "workers", "distribute"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,11 +19,11 @@ from swapgate.reporting import check_formats, write_reports
 from swapgate.reporting.format import count
 from swapgate.spec.settings import Settings, resolve_settings
 from swapgate.trial_reports import take_trial
+from swapgate.workers import WorkerHooks, is_controller, is_worker, own_trials, processes
 
 if TYPE_CHECKING:
     from swapgate.analysis.outcome import RunOutcome
     from swapgate.cache import ResponseCache
-    from swapgate.distribute import StaticShares
     from swapgate.engine.runner import Engine
     from swapgate.progress import LiveLine
     from swapgate.recorder import Recorder
@@ -62,7 +62,9 @@ def open_session(config: pytest.Config) -> SwapgateSession:
         config.args = _cases_only(settings.cases_dirs)
     config.stash[TAGS] = TagRegistry()
     config.pluginmanager.register(trial_reports, "swapgate-trial-reports")
-    return SwapgateSession(config, workspace)
+    session = SwapgateSession(config, workspace)
+    config.pluginmanager.register(WorkerHooks(session), "swapgate-workers")
+    return session
 
 
 def _cases_only(folders: Sequence[Path]) -> list[str]:
@@ -90,16 +92,6 @@ class SwapgateSession:
         self._problems: list[str] = []
         self._warnings: list[str] = []
         self._misses: list[Trial] = []
-
-    @property
-    def is_worker(self) -> bool:
-        """Whether this process is a worker of xdist."""
-        return hasattr(self.config, "workerinput")
-
-    @property
-    def is_controller(self) -> bool:
-        """Whether this process hands the tests to workers and runs none itself."""
-        return not self.is_worker and self.config.pluginmanager.hasplugin("dsession")
 
     # Collection
 
@@ -169,7 +161,7 @@ class SwapgateSession:
     @pytest.hookimpl
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """In xdist's controller, find every mistake before the workers start."""
-        if not self.is_controller or self.config.option.collectonly:
+        if not is_controller(self.config) or self.config.option.collectonly:
             return
         try:
             suites = self._discovered()
@@ -211,7 +203,7 @@ class SwapgateSession:
 
     def _has_something_to_run(self, session: pytest.Session) -> bool:
         option = self.config.option
-        if self.is_controller or option.collectonly:
+        if is_controller(self.config) or option.collectonly:
             return False
         if session.testsfailed and not option.continue_on_collection_errors:
             return False
@@ -226,19 +218,20 @@ class SwapgateSession:
         items = [item for item in session.items if isinstance(item, CaseItem)]
         suites = list({item.job.suite.name: item.job.suite for item in items}.values())
         specs = self.workspace.models_of(suites)
-        if not self.is_worker:
+        if not is_worker(self.config):
             self._require_ready(suites)
         cache = ResponseCache(self.settings.state_dir / CACHE_FILE, recordings=self.settings.recordings)
         with self._closing(cache):
-            share = int(self.config.workerinput["workercount"]) if self.is_worker else 1  # type: ignore[attr-defined]
             self._line = LiveLine(self.config)
-            self._engine = Engine(self.settings, specs, cache, share=share, window=self._window())
+            self._engine = Engine(
+                self.settings, specs, cache, share=processes(self.config), window=self._window()
+            )
             try:
                 with self._engine:
-                    if not self.is_worker:
+                    if not is_worker(self.config):
                         self._wanted = self._count_wanted()
                         self._recorder_is_open.start(planned=len(items), warnings=self._warnings)
-                    self._engine.plan(item.job for item in self._own(session.items) if item.is_prefetched())
+                    self.prefetch(own_trials(session.items, self.config))
                     yield
             finally:
                 self._line.clear()
@@ -264,14 +257,21 @@ class SwapgateSession:
         """Return how far to run ahead: little with -x or --maxfail, where the rest may never be wanted."""
         return self.settings.concurrency if self.config.getvalue("maxfail") else None
 
-    def _own(self, items: Sequence[pytest.Item]) -> list[CaseItem]:
-        """Return the trials that this process will run."""
-        if self.is_worker:
-            from swapgate.distribute import own_share
+    def prefetch(self, trials: Iterable[CaseItem]) -> None:
+        """Start trials ahead of their turn, but for those that pytest may skip."""
+        if self._engine is not None:
+            self._engine.plan(item.job for item in trials if item.is_prefetched())
 
-            has_shares = self.config.workerinput["swapgate_shares"]  # type: ignore[attr-defined]
-            items = own_share(items, self.config) if has_shares else ()
-        return [item for item in items if isinstance(item, CaseItem)]
+    def begin_record(self, ids: Sequence[str]) -> None:
+        """Begin the record of the controller's run, of which the workers have collected these node ids."""
+        if self._recorder is None or self._recorder.is_started:
+            return
+        suites = self.workspace.opened_suites()
+        root = self.config.rootpath
+        starts = tuple(f"{suite.loaded.path.relative_to(root).as_posix()}::" for suite in suites)
+        jobs = [job for suite in suites for job in self.workspace.jobs(suite)]
+        planned = sum(node_id.startswith(starts) for node_id in ids)
+        self._recorder.start(planned=planned, warnings=self._plan_warnings(jobs))
 
     def _store_unconsumed(self) -> None:
         """Keep the finished trials that an interrupted session never asked for."""
@@ -291,7 +291,7 @@ class SwapgateSession:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the trial off the report and store it; remember whether anything else failed."""
-        if self.is_worker:
+        if is_worker(self.config):
             return
         if self._line is not None:
             self._line.clear()
@@ -308,47 +308,12 @@ class SwapgateSession:
         """A file that cannot be collected is no miss."""
         self._has_ordinary_failure |= report.failed
 
-    # xdist
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self, node: Any) -> None:
-        """Tell each worker whether it has a share of its own: any other --dist hands out items one by one."""
-        node.workerinput["swapgate_shares"] = self.config.getvalue("dist") == "load"
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
-        """In a worker without a share, start the trial at hand and the one after it."""
-        if self.is_worker and self._engine is not None:
-            trials = [own for own in (item, nextitem) if isinstance(own, CaseItem)]
-            self._engine.plan(own.job for own in trials if own.is_prefetched())
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> StaticShares | None:
-        """Give every worker its whole share at once, so that it can run ahead."""
-        if config.getvalue("dist") != "load":
-            return None
-        from swapgate.distribute import StaticShares
-
-        return StaticShares(config, log)
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self, node: object, ids: Sequence[str]) -> None:
-        """Learn how many trials the workers found; the first one starts the record."""
-        if self._recorder is not None and not self._recorder.is_started:
-            suites = self.workspace.opened_suites()
-            names = tuple(
-                f"{suite.loaded.path.relative_to(self.config.rootpath).as_posix()}::" for suite in suites
-            )
-            planned = sum(node_id.startswith(names) for node_id in ids)
-            jobs = [job for suite in suites for job in self.workspace.jobs(suite)]
-            self._recorder.start(planned=planned, warnings=self._plan_warnings(jobs))
-
     # The end
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int | pytest.ExitCode) -> None:
         """Decide, write the reports, and let the gate's code take the place of pytest's where it may."""
-        if self.is_worker or self._recorder is None or not self._recorder.is_started:
+        if is_worker(self.config) or self._recorder is None or not self._recorder.is_started:
             return
         is_regular = exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
         self.outcome = self._recorder.finish(
