@@ -411,3 +411,66 @@ def test_task_is_called_by_its_own_name_everywhere(pytester: Pytester) -> None:
     written = report(pytester)
     assert [m["name"] for m in written["run"]["models"]] == ["booking"]  # type: ignore[index]
     assert [t["model"] for t in written["trials"]] == ["booking"]  # type: ignore[attr-defined]
+
+
+def test_live_and_replay_exclude_each_other(pytester: Pytester) -> None:
+    lay_answers(pytester, {"one": RIGHT})
+    result = pytester.runpytest("--model=a", "--replay", "--live")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*--live calls always and --replay never*"])
+
+
+def test_workspace_below_pytests_rootdir_is_refused_with_the_remedy(
+    pytester: Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay_answers(pytester, {"one": RIGHT})
+    inner = pytester.path / "inner"
+    recorded_workspace(inner, {"a": {"other": RIGHT}}, gate=GATE)
+    lay(pytester.path, {"pyproject.toml": "[tool.pytest.ini_options]\n"})
+    lay(inner, {"pyproject.toml": "[tool.swapgate]\n"})
+    monkeypatch.chdir(inner)
+    result = pytester.runpytest("--model=a")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*inner*pyproject.toml holds [[]tool.swapgate]*--rootdir=.*"])
+    lay(inner, {"pyproject.toml": "[tool.pytest.ini_options]\n[tool.swapgate]\n"})
+    result = pytester.runpytest("--model=a")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["swapgate: 1 trial of 1 case*"])
+
+
+def test_path_without_cases_is_said(pytester: Pytester) -> None:
+    lay_answers(pytester, {"one": RIGHT})
+    pytester.makepyfile(test_plain="def test_it():\n    pass\n")
+    result = pytester.runpytest("--model=a", "test_plain.py")
+    result.stdout.fnmatch_lines(["swapgate: warning: no case is selected; suites lie in cases"])
+
+
+def test_key_of_a_judge_that_no_selected_case_has_is_not_asked_for(
+    pytester: Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    lay_answers(pytester, {"one": RIGHT, "two": RIGHT})
+    judged = {**case("two"), "judges": ["j"]}
+    judge = "judge: j\nmodel: openai:gpt-5.5\ncriteria: {good: {ask: Is it?}}\npass: good\n"
+    lay(pytester.path, {"cases/triage.yml": suite([case("one"), judged], gate=GATE), "judges/j.yml": judge})
+    assert pytester.runpytest("--model=a", "-k", "one").ret == 0
+    assert pytester.runpytest("--model=a").ret == 4
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("tools: [{nam: x}]", "triage.yml:2: *tool with a name*"),
+        ("prompt: {user: x, output: schema}", "triage.yml:2: *`output: schema`*no check `schema`*"),
+    ],
+)
+def test_mistakes_that_would_cost_calls_are_found_before_the_run(
+    pytester: Pytester, line: str, words: str
+) -> None:
+    lay_answers(pytester, {"one": RIGHT})
+    lay(
+        pytester.path, {"cases/triage.yml": f"suite: triage\n{line}\ncases: [{{id: one, input: {{x: y}}}}]\n"}
+    )
+    result = pytester.runpytest("--model=a")
+    assert result.ret == 2
+    result.stdout.fnmatch_lines([f"*{words}"])

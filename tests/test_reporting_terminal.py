@@ -202,4 +202,4 @@ def test_why_an_interval_was_refused_is_said_once() -> None:
     lines = summary_lines(
         replace(outcome, summaries=(replace(first, semantic=refused), *outcome.summaries[1:]))
     )
-    assert lines.count("note: model-old, all suites, semantic: one cluster") == 1
+    assert lines.count("note: all suites: one cluster") == 1

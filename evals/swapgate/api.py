@@ -57,7 +57,7 @@ def run(
     if not suites or not names:
         folders = ", ".join(folder.name for folder in settings.cases_dirs)
         raise UsageError(f"nothing to run: name a model, and suites below the cases directories ({folders})")
-    specs = workspace.models_of(suites)
+    specs = workspace.models_of(case for suite in suites for case in suite.cases)
     workspace.require_ready(specs)
     recorder = Recorder(workspace, suites, specs)
     jobs = [job for suite in suites for job in workspace.jobs(suite)]

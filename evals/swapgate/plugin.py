@@ -45,14 +45,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add(
         "--live",
         dest="swapgate_cache",
-        action="store_const",
+        action="append_const",
         const="live",
         help="call always, never read a stored response",
     )
     add(
         "--replay",
         dest="swapgate_cache",
-        action="store_const",
+        action="append_const",
         const="replay",
         help="never call: use stored responses only, a missing one is an error",
     )
@@ -117,15 +117,21 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     return None if session is None else session.collect(file_path, parent)
 
 
+def holds_settings(folder: Path) -> bool:
+    """Whether a folder's pyproject.toml has a table [tool.swapgate]."""
+    pyproject = folder / "pyproject.toml"
+    return pyproject.is_file() and b"[tool.swapgate" in pyproject.read_bytes()
+
+
 def _names_a_model(config: pytest.Config) -> bool:
     if config.option.swapgate_model or os.environ.get("SWAPGATE_MODEL"):
         return True
-    pyproject = config.rootpath / "pyproject.toml"
-    if not pyproject.is_file() or b"[tool.swapgate" not in (text := pyproject.read_bytes()):
+    if not holds_settings(config.rootpath):
         return False
     import tomllib
 
     try:
-        return "model" in tomllib.loads(text.decode())["tool"]["swapgate"]
+        settings = tomllib.loads((config.rootpath / "pyproject.toml").read_text(encoding="utf-8"))
+        return "model" in settings["tool"]["swapgate"]
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError):
         return True

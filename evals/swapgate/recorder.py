@@ -37,7 +37,7 @@ class Recorder:
         self._suites = suites
         self._specs = specs
         self._trials: dict[tuple[str, str, str, int], Trial] = {}
-        self._baseline = _stored_baseline(workspace, judge_hashes=_judge_hashes(suites))
+        self._baseline = _stored_baseline(workspace, suites)
         self.problem: StoreError | None = None
         self._writer: HistoryWriter | None = None
 
@@ -87,17 +87,14 @@ def _manifest(
     workspace: Workspace, suites: Sequence[ReadySuite], specs: Mapping[str, ModelSpec], *, planned: int
 ) -> Run:
     settings = workspace.settings
-    judges = {j.spec.judge: j for suite in suites for case in suite.cases for j in case.judges}
+    judges = dict.fromkeys(j.spec.model for suite in suites for case in suite.cases for j in case.judges)
     roles = [name for name, _role in workspace.roles()]
     commit, is_dirty = _git_state(settings.root)
     return Run(
         id=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
         started_at=_now(),
         models=tuple(_identity(name, specs[name], settings.root) for name in roles),
-        judges=tuple(
-            _identity(name, specs[name], settings.root)
-            for name in dict.fromkeys(j.spec.model for j in judges.values())
-        ),
+        judges=tuple(_identity(name, specs[name], settings.root) for name in judges if name in specs),
         judge_hashes=_judge_hashes(suites),
         baseline=workspace.baseline_model,
         repeats=settings.repeats,
@@ -142,19 +139,19 @@ def _identity(name: str, spec: ModelSpec, root: Path) -> ModelIdentity:
     )
 
 
-def _stored_baseline(workspace: Workspace, *, judge_hashes: Mapping[str, str]) -> tuple[Trial, ...]:
+def _stored_baseline(workspace: Workspace, suites: Sequence[ReadySuite]) -> tuple[Trial, ...]:
     """Return the trials of the stored run that `--baseline` names; none when it names a model."""
     name = workspace.settings.baseline
     if name is None or workspace.baseline_model is not None:
         return ()
     if name == "latest":
-        name = _latest_baseline(workspace)
+        name = _latest_baseline(workspace, suites)
     run, trials = load_run(name, workspace.settings)
     if run.is_partial or not run.is_complete:
         raise UsageError(
             f"run {run.id} is no baseline: only part of its trials was run. Choose a complete run"
         )
-    for judge, judge_hash in judge_hashes.items():
+    for judge, judge_hash in _judge_hashes(suites).items():
         if run.judge_hashes.get(judge, judge_hash) != judge_hash:
             raise UsageError(
                 f"run {run.id} is no baseline: the judge {judge!r} has changed since, and verdicts of two "
@@ -164,17 +161,18 @@ def _stored_baseline(workspace: Workspace, *, judge_hashes: Mapping[str, str]) -
     return as_baseline(run, trials)
 
 
-def _latest_baseline(workspace: Workspace) -> str:
-    """Return the newest complete run of one other model."""
+def _latest_baseline(workspace: Workspace, suites: Sequence[ReadySuite]) -> str:
+    """Return the newest complete run of one other model that covers these suites."""
+    wanted = {suite.name for suite in suites}
     with contextlib.closing(_open_history("latest", workspace.settings)) as history:
         for run in history.runs():
             names = {model.name for model in run.models} - {run.baseline}
-            is_whole = run.is_complete and not run.is_partial
+            is_whole = run.is_complete and not run.is_partial and wanted <= set(run.suites)
             if is_whole and len(names) == 1 and not names & set(workspace.candidates):
                 return run.id
     raise UsageError(
-        "--baseline=latest: the history has no complete run of one model other than "
-        f"{', '.join(workspace.candidates)}. Name a run, or a model to run beside"
+        f"--baseline=latest: the history has no complete run of {', '.join(sorted(wanted))} by one model "
+        f"other than {', '.join(workspace.candidates)}. Name a run, or a model to run beside"
     )
 
 

@@ -12,8 +12,9 @@ import pytest
 
 from swapgate import trial_reports
 from swapgate.collect import TAGS, CaseItem, SuiteFile, TagRegistry
-from swapgate.engine.workspace import Job, ReadySuite, Workspace
+from swapgate.engine.workspace import Job, ReadyCase, ReadySuite, Workspace
 from swapgate.errors import StoreError, UsageError
+from swapgate.plugin import holds_settings
 from swapgate.records import Trial
 from swapgate.reporting import check_formats, write_reports
 from swapgate.reporting.format import count
@@ -48,6 +49,9 @@ _MISSES_EXPLAINED = 3
 def open_session(config: pytest.Config) -> SwapgateSession:
     """Resolve the settings and point pytest at the cases; mistakes are usage errors."""
     given = {name: getattr(config.option, f"swapgate_{name}") for name in _OPTIONS}
+    if given["cache"] is not None:
+        given["cache"] = _one_mode(given["cache"])
+    _refuse_nearer_workspace(config)
     try:
         settings = resolve_settings(
             config.rootpath, {k: v for k, v in given.items() if v is not None}, os.environ
@@ -65,6 +69,24 @@ def open_session(config: pytest.Config) -> SwapgateSession:
     session = SwapgateSession(config, workspace)
     config.pluginmanager.register(WorkerHooks(session), "swapgate-workers")
     return session
+
+
+def _one_mode(modes: Sequence[str]) -> str:
+    if len(set(modes)) > 1:
+        raise pytest.UsageError("--live calls always and --replay never: give one of them")
+    return modes[0]
+
+
+def _refuse_nearer_workspace(config: pytest.Config) -> None:
+    """Refuse to run another workspace than the one that the user stands in."""
+    folder, root = config.invocation_params.dir, config.rootpath
+    while folder != root and folder.is_relative_to(root):
+        if holds_settings(folder):
+            raise pytest.UsageError(
+                f"{folder / 'pyproject.toml'} holds [tool.swapgate], but pytest's rootdir is {root}. "
+                "Add a table [tool.pytest.ini_options] to that file, or say --rootdir=."
+            )
+        folder = folder.parent
 
 
 def _cases_only(folders: Sequence[Path]) -> list[str]:
@@ -130,7 +152,9 @@ class SwapgateSession:
         """Say what will be run, and what of it can hardly be decided, before the first call."""
         jobs = [item.job for item in items if isinstance(item, CaseItem)]
         if not jobs:
-            return []
+            folders = ", ".join(folder.name for folder in self.settings.cases_dirs)
+            is_asked = bool(self.config.option.swapgate_model)
+            return [f"swapgate: warning: no case is selected; suites lie in {folders}"] if is_asked else []
         self._warnings = self._plan_warnings(jobs)
         cases = len({(job.suite.name, job.case.placed.case.id) for job in jobs})
         size = f"{count(len(jobs), 'trial')} of {count(cases, 'case')}"
@@ -166,7 +190,7 @@ class SwapgateSession:
         try:
             suites = self._discovered()
             self._wanted = sum(len(self.workspace.jobs(suite)) for suite in suites)
-            self._require_ready(suites)
+            self._require_ready(suites, [case for suite in suites for case in suite.cases])
         except UsageError as exc:
             raise pytest.UsageError(str(exc)) from exc
 
@@ -182,11 +206,11 @@ class SwapgateSession:
         except UsageError:
             return 0  # its collector has told of it, and an ordinary failure keeps pytest's code
 
-    def _require_ready(self, suites: Sequence[ReadySuite]) -> None:
+    def _require_ready(self, suites: Sequence[ReadySuite], cases: Sequence[ReadyCase]) -> None:
         """Check keys and the stored baseline, open the record of the run."""
         from swapgate.recorder import Recorder
 
-        specs = self.workspace.models_of(suites)
+        specs = self.workspace.models_of(cases)
         self.workspace.require_ready(specs)
         self._recorder = Recorder(self.workspace, suites, specs)
 
@@ -217,9 +241,10 @@ class SwapgateSession:
 
         items = [item for item in session.items if isinstance(item, CaseItem)]
         suites = list({item.job.suite.name: item.job.suite for item in items}.values())
-        specs = self.workspace.models_of(suites)
+        cases = [item.job.case for item in items]
+        specs = self.workspace.models_of(cases)
         if not is_worker(self.config):
-            self._require_ready(suites)
+            self._require_ready(suites, cases)
         cache = ResponseCache(self.settings.state_dir / CACHE_FILE, recordings=self.settings.recordings)
         with self._closing(cache):
             self._line = LiveLine(self.config)
@@ -300,7 +325,9 @@ class SwapgateSession:
             self._has_ordinary_failure |= report.failed
             return
         self._recorder_is_open.add(trial)
-        if trial.role == "candidate" and trial.outcome == "missed" and len(self._misses) < _MISSES_EXPLAINED:
+        is_miss = trial.role == "candidate" and trial.outcome == "missed"
+        is_told = any((trial.suite, trial.case) == (told.suite, told.case) for told in self._misses)
+        if is_miss and not is_told and len(self._misses) < _MISSES_EXPLAINED:
             self._misses.append(trial)
 
     @pytest.hookimpl

@@ -121,7 +121,7 @@ async def _open(workspace: Workspace, suites: Sequence[ReadySuite], found: Findi
 
     specs: dict[str, ModelSpec] = {}
     with found.noting():
-        specs = workspace.models_of(suites)
+        specs = workspace.models_of(case for suite in suites for case in suite.cases)
     async with open_http(concurrency=1, timeout_s=workspace.settings.timeout_s) as http:
         for name, spec in specs.items():
             with found.noting():

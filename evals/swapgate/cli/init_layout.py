@@ -105,9 +105,15 @@ def _pyproject(folder: Path) -> Step:
     tool = _toml(old, path).get("tool")
     if isinstance(tool, dict) and "swapgate" in tool:
         return Step(done="kept", name=name)
-    new = _extended(old, f"\n{_TABLE}" if old.strip() else _TABLE)
+    new = _extended(old, f"\n{_TABLE}" if old.strip() else _rootdir_here(folder) + _TABLE)
     _toml(new, path)
     return Step(done="extended", name=name, content=new)
+
+
+def _rootdir_here(folder: Path) -> str:
+    """Return the table that makes pytest take this folder for its root, unless it has settings of pytest."""
+    others = ("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini", "setup.cfg")
+    return "" if any((folder / name).exists() for name in others) else "[tool.pytest.ini_options]\n\n"
 
 
 def _read(path: Path) -> bytes:

@@ -144,13 +144,13 @@ class Workspace:
             for model, role in self.roles()
         ]
 
-    def models_of(self, suites: Iterable[ReadySuite]) -> dict[str, ModelSpec]:
-        """Return every model that a run of these suites may ask: under test, baseline, judges, fallbacks.
+    def models_of(self, cases: Iterable[ReadyCase]) -> dict[str, ModelSpec]:
+        """Return every model that a run of these cases may ask: under test, baseline, judges, fallbacks.
 
         A fallback that cannot be asked is left out: its answer would not count anyway.
         """
         names = [name for name, _role in self.roles()]
-        judges = {judge.spec.model for suite in suites for case in suite.cases for judge in case.judges}
+        judges = {judge.spec.model for case in cases for judge in case.judges}
         specs = {name: self.model(name) for name in (*names, *sorted(judges))}
         for name in names:
             usable = [f for f in self.catalogue.fallbacks(specs[name]) if not self._why_not_ready(f)]
@@ -183,10 +183,16 @@ class Workspace:
     def _ready(self, path: Path) -> ReadySuite:
         loaded = read_suite(path, root=self.settings.root)
         checks = self._suite_checks(loaded)
+        prompt = self._prompt(loaded)
+        if prompt is not None and prompt.output == "schema" and decoding_schema(checks) is None:
+            message = (
+                f"the prompt {prompt.prompt!r} says `output: schema`, and no check `schema` here gives one"
+            )
+            raise read_yaml(loaded.path).error(f"{message}: add the check, or say `output: json`", "/prompt")
         return ReadySuite(
             root=self.settings.root,
             loaded=loaded,
-            prompt=self._prompt(loaded),
+            prompt=prompt,
             decoding_schema=decoding_schema(checks),
             cases=tuple(self._ready_case(loaded, placed, checks) for placed in loaded.cases),
         )

@@ -33,8 +33,9 @@ def _lines(trial: Trial) -> Iterator[str]:
     for check in trial.checks:
         if not check.passed:
             yield from _check(check)
+    told = trial.error.source if trial.error is not None else ""
     for verdict in trial.verdicts:
-        if verdict.passed is not True:
+        if verdict.passed is not True and told != f"judge:{verdict.judge}":
             yield _verdict(verdict)
     if trial.expected is not None:
         yield f"  expected: {safe_text(_as_text(trial.expected), _TEXT_CHARS)}"

@@ -86,13 +86,13 @@ def headline(summary: Summary) -> str:
 
 
 def interval_notes(outcome: RunOutcome) -> list[str]:
-    """Return why intervals are missing, one line each, without repeats."""
-    lines = []
+    """Return what is to be known about intervals, one line for each note with all that it is about."""
+    about: dict[str, dict[str, None]] = {}
     for summary in outcome.summaries:
-        for measure, rate in (("structural", summary.structural), ("semantic", summary.semantic)):
+        for rate in (summary.structural, summary.semantic):
             if rate.note and rate.n:
-                lines.append(f"{summary.model}, {summary.suite or 'all suites'}, {measure}: {rate.note}")
-    return list(dict.fromkeys(lines))
+                about.setdefault(rate.note, {})[summary.suite or "all suites"] = None
+    return [f"{', '.join(suites)}: {note}" for note, suites in about.items()]
 
 
 def _reasons(trial: Trial) -> Iterator[str]:

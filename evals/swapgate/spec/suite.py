@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from swapgate.records import Json, Message
 
@@ -19,6 +19,13 @@ class Written(BaseModel):
     """Base of everything read from a file: unknown keys are errors, instances are frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _named_tool(tool: Json) -> Json:
+    function = tool.get("function", tool) if isinstance(tool, dict) else None
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        raise ValueError("must be a tool with a name: {name, description, parameters}")
+    return tool
 
 
 class RateRule(Written):
@@ -100,7 +107,7 @@ class Suite(Written):
     description: str | None = None
     prompt: str | InlinePrompt | None = None
     defaults: Defaults = Field(default_factory=Defaults)
-    tools: tuple[Json, ...] = ()
+    tools: tuple[Annotated[Json, AfterValidator(_named_tool)], ...] = ()
     checks: tuple[CheckEntry, ...] = ()
     judges: tuple[str, ...] = ()
     judge_when: JudgeWhen = "structure_passes"
