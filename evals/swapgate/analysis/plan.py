@@ -40,7 +40,8 @@ def _margin_warnings(margin: float, suite: str | None, cases: int) -> Iterator[s
     if not margin:
         yield f"a margin of 0{where(suite)} passes only a better candidate: equal models stay inconclusive"
     elif cases < needed:
-        yield f"{cases} cases{where(suite)} cannot pass a margin of {margin:g}: at least {needed} are needed"
+        few = f"{_cases(cases)}{where(suite)}"
+        yield f"{few} cannot pass a margin of {margin:g}: at least {needed} are needed"
 
 
 def _rate_warnings(entry: GateSpec, suite: str | None, cases: int) -> Iterator[str]:
@@ -59,4 +60,8 @@ def _bound_warnings(subject: str, rule: RateRule, cases: int) -> Iterator[str]:
         if needed is None:
             yield f"no number of cases can show a {shown}: write `on: point` or `gate: every-case`"
         elif cases < needed:
-            yield f"{cases} cases cannot show a {shown}, however good: at least {needed} are needed"
+            yield f"{_cases(cases)} cannot show a {shown}, however good: at least {needed} are needed"
+
+
+def _cases(number: int) -> str:
+    return f"{number} case" if number == 1 else f"{number} cases"
