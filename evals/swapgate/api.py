@@ -69,7 +69,7 @@ def run(
             while (trial := engine.result(job, timeout_s=_SLICE_S)) is None:
                 pass
             recorder.add(trial)
-    outcome = recorder.finish()
+        outcome = recorder.finish()  # before the cache closes, which may fail on a full disk
     if recorder.problem is not None:
         raise recorder.problem
     return outcome

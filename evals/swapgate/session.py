@@ -189,7 +189,7 @@ class SwapgateSession:
             return
         try:
             suites = self._discovered()
-            self._wanted = sum(len(self.workspace.jobs(suite)) for suite in suites)
+            self._wanted = self._count_wanted()
             self._require_ready(suites, [case for suite in suites for case in suite.cases])
         except UsageError as exc:
             raise pytest.UsageError(str(exc)) from exc

@@ -121,6 +121,22 @@ class Wire:
         )
 
 
+class WireProvider:
+    """What the providers of one wire format share; each adds `complete`."""
+
+    is_recordable = True
+    reads_cache = True
+    needs_variables = False
+
+    def __init__(self, spec: ModelSpec, wire: Wire, *, identity: Mapping[str, Json]) -> None:
+        self._spec = spec
+        self._wire = wire
+        self.identity = identity
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
 def check_url(where: str, url: str) -> None:
     """Raise UsageError for a base URL that is none, or that carries a secret."""
     try:

@@ -10,9 +10,8 @@ from pydantic import BaseModel
 
 from swapgate.providers._params import kept_params, stop_list
 from swapgate.providers._tools import arguments_text, call_arguments, read_tools
-from swapgate.providers._wire import Reply, Wire
+from swapgate.providers._wire import Reply, WireProvider
 from swapgate.records import FinishReason, Json, Message, Request, Response, ToolCall, Usage
-from swapgate.spec.models import ModelSpec
 
 _DEFAULT_MAX_TOKENS = 4096
 _RENAMED = {"stop": "stop_sequences"}
@@ -51,17 +50,8 @@ _SCHEMA_FORMATS = {
 }
 
 
-class AnthropicProvider:
+class AnthropicProvider(WireProvider):
     """Asks one model over `POST {base_url}/v1/messages`."""
-
-    is_recordable = True
-    reads_cache = True
-    needs_variables = False
-
-    def __init__(self, spec: ModelSpec, wire: Wire, *, identity: Mapping[str, Json]) -> None:
-        self._spec = spec
-        self._wire = wire
-        self.identity = identity
 
     async def complete(self, request: Request) -> Response:
         """Return the response to one request; one attempt."""
@@ -75,9 +65,6 @@ class AnthropicProvider:
             body["output_config"] = _output_config(sent.get("output_config"), request.output_schema)
         written = {_RENAMED.get(name, name): name for name in params} | {"output_config": "output_config"}
         return read_message(await self._wire.send(body, written=written), dropped=dropped)
-
-    async def close(self) -> None:
-        """Nothing is held."""
 
 
 def read_message(reply: Reply, *, dropped: tuple[str, ...] = ()) -> Response:

@@ -12,9 +12,8 @@ from pydantic.alias_generators import to_camel
 
 from swapgate.providers._params import kept_params, stop_list
 from swapgate.providers._tools import call_arguments, read_tools
-from swapgate.providers._wire import Reply, Wire
+from swapgate.providers._wire import Reply, WireProvider
 from swapgate.records import FinishReason, Json, Message, Request, Response, ToolCall, Usage
-from swapgate.spec.models import ModelSpec
 
 _RENAMED = {"max_tokens": "maxOutputTokens", "stop": "stopSequences"}
 # These stand beside generationConfig in the body, every other parameter within it.
@@ -27,17 +26,8 @@ _FINISH: dict[str | None, FinishReason] = {
 }
 
 
-class GeminiProvider:
+class GeminiProvider(WireProvider):
     """Asks one model over `POST {base_url}/v1beta/models/{model}:generateContent`."""
-
-    is_recordable = True
-    reads_cache = True
-    needs_variables = False
-
-    def __init__(self, spec: ModelSpec, wire: Wire, *, identity: Mapping[str, Json]) -> None:
-        self._spec = spec
-        self._wire = wire
-        self.identity = identity
 
     async def complete(self, request: Request) -> Response:
         """Return the response to one request; one attempt."""
@@ -52,9 +42,6 @@ class GeminiProvider:
             body["tools"] = [{"functionDeclarations": _declarations(request)}]
         written = {_wire_name(name): name for name in params} | {name: name for name in _output(request)}
         return read_content(await self._wire.send(body, written=written), dropped=dropped)
-
-    async def close(self) -> None:
-        """Nothing is held."""
 
 
 def read_content(reply: Reply, *, dropped: tuple[str, ...] = ()) -> Response:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from jsonpointer import JsonPointer, JsonPointerException
 
 from swapgate.errors import ErrorKind, PromptError, ProviderError, UsageError
-from swapgate.providers._wire import Reply, Wire
+from swapgate.providers._wire import Reply, Wire, WireProvider
 from swapgate.records import Json, Request, Response
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.templates import check_syntax, render_template
@@ -18,18 +18,14 @@ _ONE_NAME = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}")
 _BODILESS = {"GET", "HEAD"}
 
 
-class HttpProvider:
+class HttpProvider(WireProvider):
     """Asks one endpoint, `base_url` as it is. Templates see the case's variables, `messages` and `prompt`."""
 
-    is_recordable = True
-    reads_cache = True
     needs_variables = True
 
     def __init__(self, spec: ModelSpec, wire: Wire, *, identity: Mapping[str, Json]) -> None:
-        self._spec = spec
-        self._wire = wire
+        super().__init__(spec, wire, identity=identity)
         self._pointer = _pointer(spec)
-        self.identity = identity
         if spec.request is None and wire.method not in _BODILESS:
             example = 'request: {question: "{{ prompt }}"}'
             raise UsageError(
@@ -47,9 +43,6 @@ class HttpProvider:
             request_id=reply.request_id,
             latency_s=reply.latency_s,
         )
-
-    async def close(self) -> None:
-        """Nothing is held."""
 
 
 def _check_templates(spec: ModelSpec, value: Json) -> None:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from swapgate.providers._params import kept_params
 from swapgate.providers._tools import arguments_text, read_tools
-from swapgate.providers._wire import Reply, Wire
+from swapgate.providers._wire import Reply, WireProvider
 from swapgate.records import FinishReason, Json, Message, Request, Response, ToolCall, Usage
 from swapgate.spec.models import ModelSpec
 
@@ -39,17 +39,8 @@ _STRICT_KEYWORDS = {
 }
 
 
-class OpenAIProvider:
+class OpenAIProvider(WireProvider):
     """Asks one model over `POST {base_url}/chat/completions`."""
-
-    is_recordable = True
-    reads_cache = True
-    needs_variables = False
-
-    def __init__(self, spec: ModelSpec, wire: Wire, *, identity: Mapping[str, Json]) -> None:
-        self._spec = spec
-        self._wire = wire
-        self.identity = identity
 
     async def complete(self, request: Request) -> Response:
         """Return the response to one request; one attempt."""
@@ -66,9 +57,6 @@ class OpenAIProvider:
             body |= _response_format(request)
         written = {name: _written(params, name) for name in (*wire_params, "response_format")}
         return read_completion(await self._wire.send(body, written=written), dropped=dropped)
-
-    async def close(self) -> None:
-        """Nothing is held."""
 
 
 def read_completion(reply: Reply, *, dropped: tuple[str, ...] = ()) -> Response:
