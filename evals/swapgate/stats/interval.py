@@ -1,9 +1,14 @@
-"""An interval with room for its refusal, and the quantile that every interval is built on."""
+"""An interval with room for its refusal, and the quantile and tail that intervals and tests are built on."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import erfc, sqrt
 from statistics import NormalDist
+from typing import Literal
+
+# "score" holds its level on average, "exact" in every case.
+Method = Literal["score", "exact"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,3 +59,57 @@ def critical_value(confidence: float, *, df: float | None = None) -> float:
     from scipy.special import stdtrit
 
     return float(stdtrit(df, upper))
+
+
+def upper_tail(z: float, *, df: float | None = None) -> float:
+    """Return the probability of a statistic of at least z, normal or Student's t.
+
+    Parameters
+    ----------
+    z : float
+        May be infinite.
+    df : float, optional
+        Degrees of freedom; None for the normal distribution.
+
+    Returns
+    -------
+    float
+        The one-sided p-value.
+
+    Examples
+    --------
+    >>> round(upper_tail(1.6449), 4), round(upper_tail(1.8331, df=9), 4)
+    (0.05, 0.05)
+    """
+    if df is None:
+        return erfc(z / sqrt(2)) / 2
+    from scipy.special import stdtr
+
+    return float(stdtr(df, -z))
+
+
+def as_method(method: str) -> Method:
+    """Return the method, or refuse a name that is none.
+
+    Parameters
+    ----------
+    method : str
+
+    Returns
+    -------
+    {"score", "exact"}
+
+    Raises
+    ------
+    ValueError
+        For any other name.
+
+    Examples
+    --------
+    >>> as_method("exact")
+    'exact'
+    """
+    known: dict[str, Method] = {"score": "score", "exact": "exact"}
+    if method in known:
+        return known[method]
+    raise ValueError(f"unknown method {method!r}: use 'score' or 'exact'")

@@ -1,11 +1,11 @@
-"""How many cases a decision needs. Imports no scipy: asked before a run's first call."""
+"""How many cases or repeats settle a decision. Imports neither numpy nor scipy: asked before a run."""
 
 from __future__ import annotations
 
 from math import ceil, log
 
 from swapgate.stats.interval import critical_value
-from swapgate.stats.paired import score_variance
+from swapgate.stats.tango import score_variance
 
 # Two rates nearer than this differ by the rounding of a division only.
 ROUNDING = 1e-12
@@ -153,9 +153,124 @@ def cases_for_margin(
     >>> cases_for_margin(0.0, 0.10, 0.05)
     126
     """
-    p10, p01 = (discordance - estimate) / 2, (discordance + estimate) / 2
-    variance = score_variance(max(p10, 0.0), max(p01, 0.0), -margin)
+    variance = _margin_variance(estimate, discordance, margin)
     return _cases(estimate + margin, variance, confidence=confidence, deff=deff)
+
+
+def repeats_for_margin(
+    estimate: float,
+    discordance: float,
+    margin: float,
+    *,
+    cases: int,
+    icc: float,
+    confidence: float = 0.90,
+) -> int | None:
+    """Return the fewest repeats of each case that would settle a margin if the observed proportions stay.
+
+    Parameters
+    ----------
+    estimate, discordance, margin : float
+        As for `cases_for_margin`.
+    cases : int
+        Cases at hand (clusters, where they form some).
+    icc : float
+        Share of the variance that lies between cases, 0 to 1: see `implied_icc`.
+    confidence : float
+        Two-sided coverage of Tango's interval.
+
+    Returns
+    -------
+    int or None
+        Repeats in all, not additional ones. None when no number of repeats can: the variance between the
+        cases alone is too large, or there are fewer cases than any pass takes.
+
+    Notes
+    -----
+    R repeats of G cases have the design effect ``1 + (R - 1) icc``. With n the independent pairs that the
+    margin takes by Student's t(G - 1), they suffice when ``G R >= n (1 + (R - 1) icc)``, so
+
+        R = n (1 - icc) / (G - n icc)
+
+    which no R solves once ``n icc >= G``.
+
+    References
+    ----------
+    .. [1] E. Miller, "Adding Error Bars to Evals", arXiv:2411.00640, 2024, section 3.
+
+    Examples
+    --------
+    >>> repeats_for_margin(0.0, 0.10, 0.05, cases=80, icc=0.3)
+    3
+    >>> repeats_for_margin(0.0, 0.10, 0.05, cases=80, icc=0.8) is None
+    True
+    """
+    if margin and estimate > -margin and cases < floor_cases(margin):
+        return None
+    variance = _margin_variance(estimate, discordance, margin)
+    return _repeats(estimate + margin, variance, cases=cases, icc=icc, confidence=confidence)
+
+
+def repeats_for_rate(
+    rate: float, limit: float, *, cases: int, icc: float, confidence: float = 0.90
+) -> int | None:
+    """Return the fewest repeats of each case that would settle a limit if the observed rate stays.
+
+    Parameters
+    ----------
+    rate, limit : float
+        As for `cases_for_rate`.
+    cases, icc, confidence
+        As for `repeats_for_margin`, icc that of the passes.
+
+    Returns
+    -------
+    int or None
+        Repeats in all; None when no number of repeats can.
+
+    References
+    ----------
+    .. [1] E. Miller, "Adding Error Bars to Evals", arXiv:2411.00640, 2024, section 3.
+
+    Examples
+    --------
+    >>> repeats_for_rate(0.92, 0.85, cases=60, icc=0.5)
+    2
+    """
+    return _repeats(rate - limit, limit * (1 - limit), cases=cases, icc=icc, confidence=confidence)
+
+
+def implied_icc(deff: float, repeats: float) -> float | None:
+    """Return the share of the variance that lies between cases, from the design effect of their repeats.
+
+    Parameters
+    ----------
+    deff : float
+        Trials worth one independent trial, at least 1.
+    repeats : float
+        Trials a case, on average.
+
+    Returns
+    -------
+    float or None
+        ``(deff - 1) / (repeats - 1)``, 0 to 1; None without repeats: only they tell the variances apart.
+
+    References
+    ----------
+    .. [1] L. Kish, "Survey Sampling", Wiley, 1965, section 5.4.
+
+    Examples
+    --------
+    >>> implied_icc(2.0, 5)
+    0.25
+    """
+    return min(max((deff - 1) / (repeats - 1), 0.0), 1.0) if repeats > 1 else None
+
+
+def _margin_variance(estimate: float, discordance: float, margin: float) -> float:
+    """Return the score variance at the margin for these proportions."""
+    p10, p01 = (discordance - estimate) / 2, (discordance + estimate) / 2
+    return score_variance(max(p10, 0.0), max(p01, 0.0), -margin)
 
 
 def _cases(distance: float, variance: float, *, confidence: float, deff: float) -> int | None:
@@ -164,6 +279,16 @@ def _cases(distance: float, variance: float, *, confidence: float, deff: float) 
         return None
     needed = deff * variance * critical_value(confidence) ** 2 / distance**2
     return max(1, ceil(needed))
+
+
+def _repeats(distance: float, variance: float, *, cases: int, icc: float, confidence: float) -> int | None:
+    if not 0 <= icc <= 1:
+        raise ValueError(f"icc must lie between 0 and 1, got {icc!r}")
+    if abs(distance) < ROUNDING or cases < 2:
+        return None
+    needed = variance * critical_value(confidence, df=cases - 1) ** 2 / distance**2
+    room = cases - needed * icc
+    return max(1, ceil(needed * (1 - icc) / room - ROUNDING)) if room > 0 else None
 
 
 def _require_margin(margin: float) -> None:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from math import sqrt
-from typing import Literal
+from typing import TYPE_CHECKING, Any
 
-from swapgate.stats.clusters import ONE_CLUSTER, cluster_sums, few_clusters_note, robust_variance
-from swapgate.stats.interval import Interval, critical_value
+from swapgate.stats.clusters import (
+    ONE_CLUSTER,
+    as_results,
+    cluster_sums,
+    few_clusters_note,
+    robust_variance,
+    tempered_design_effect,
+)
+from swapgate.stats.interval import Interval, Method, as_method, critical_value
 
-Method = Literal["wilson", "exact"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
 NO_TRIALS = "no trials"
 
 
@@ -84,7 +94,7 @@ def wilson_interval(passed: int, n: int, *, confidence: float = 0.95) -> Interva
     >>> round(interval.low, 4), round(interval.high, 4)
     (0.2553, 0.3662)
     """
-    return _interval(passed, n, confidence=confidence, method="wilson")
+    return _interval(passed, n, confidence=confidence, method="score")
 
 
 def exact_interval(passed: int, n: int, *, confidence: float = 0.95) -> Interval:
@@ -120,36 +130,45 @@ def exact_interval(passed: int, n: int, *, confidence: float = 0.95) -> Interval
 
 
 def clustered_rate(
-    passes: Sequence[bool],
-    clusters: Sequence[Hashable],
+    passes: ArrayLike,
+    clusters: Sequence[Hashable] | NDArray[Any] | None = None,
     *,
     confidence: float = 0.95,
-    method: Method = "wilson",
+    method: Method = "score",
 ) -> Interval:
-    """Return the interval of a pass rate whose trials come in clusters (repeats, cases of one document).
+    """Return the interval of a pass rate whose trials may come in clusters (repeats, cases of one document).
 
     Parameters
     ----------
-    passes : sequence of bool, length n
+    passes : array_like of bool or of 0 and 1, length n
         One result a trial.
-    clusters : sequence of hashable, length n
-        The outermost group of each trial.
+    clusters : sequence of hashable, or ndarray, length n, optional
+        The outermost group of each trial: texts, numbers or tuples; an array of integers is quickest. None
+        when all trials are independent.
     confidence : float
         Two-sided coverage.
-    method : {"wilson", "exact"}
-        The interval that the effective number of trials goes into.
+    method : {"score", "exact"}
+        Wilson's interval or Clopper and Pearson's. With clusters of several trials the second is no longer
+        exact, only wider.
 
     Returns
     -------
     Interval
-        Refused (bounds None) without trials and with a single cluster; with a warning below ten clusters.
+        Plain when no cluster has several trials. Refused (bounds None) without trials and with a single
+        cluster of several; with a warning below ten clusters.
+
+    Raises
+    ------
+    ValueError
+        When the lengths differ or a result is neither True nor False.
 
     Notes
     -----
     The effective number is ``n_eff = p (1 - p) / v`` with v the cluster-robust variance of the rate, and at
-    most n: clusters are never taken to be worth more than independent trials. Where v is 0 (at p = 0 and
-    p = 1 always) every cluster counts as one trial, n_eff = G. Wilson uses t(G - 1) for its quantile; the
-    exact interval takes the same allowance as ``n_eff (z / t) ** 2``.
+    most n: clusters are never taken to be worth more than independent trials. Few clusters that vary are
+    not believed outright, see `tempered_design_effect`; at p = 0 and p = 1 every cluster counts as one trial,
+    n_eff = G. Wilson uses t(G - 1) for its quantile; the exact interval takes the same allowance as
+    ``n_eff (z / t) ** 2``.
 
     References
     ----------
@@ -165,15 +184,26 @@ def clustered_rate(
     >>> interval.effective_n, round(interval.low, 3)
     (10.0, 0.661)
     """
-    sums, sizes = cluster_sums(passes, clusters)
-    if len(sizes) < 2:
-        rate = sum(sums) / sum(sizes) if sizes else None
-        note = ONE_CLUSTER if sizes else NO_TRIALS
-        return Interval(estimate=rate, low=None, high=None, confidence=confidence, note=note)
-    rate, n_eff = sum(sums) / sum(sizes), _effective_n(sums, sizes)
-    low, high = _clustered_bounds(rate, n_eff, df=len(sizes) - 1, confidence=confidence, method=method)
-    note = few_clusters_note(len(sizes))
-    return Interval(estimate=rate, low=low, high=high, confidence=confidence, effective_n=n_eff, note=note)
+    method, results = as_method(method), as_results(passes, name="passes")
+    passed, n = int(results.sum()), len(results)
+    if clusters is None:
+        return _interval(passed, n, confidence=confidence, method=method)
+    sums, sizes = cluster_sums(results, clusters)
+    groups = len(sizes)
+    if groups == n:
+        return _interval(passed, n, confidence=confidence, method=method)
+    if groups == 1:
+        return Interval(estimate=passed / n, low=None, high=None, confidence=confidence, note=ONE_CLUSTER)
+    n_eff = _effective_n(sums, sizes, rate=passed / n)
+    low, high = _clustered_bounds(passed / n, n_eff, df=groups - 1, confidence=confidence, method=method)
+    return Interval(
+        estimate=passed / n,
+        low=low,
+        high=high,
+        confidence=confidence,
+        effective_n=n_eff,
+        note=few_clusters_note(groups),
+    )
 
 
 def _interval(passed: int, n: int, *, confidence: float, method: Method) -> Interval:
@@ -181,25 +211,24 @@ def _interval(passed: int, n: int, *, confidence: float, method: Method) -> Inte
         raise ValueError(f"passed must lie between 0 and n, got passed={passed!r}, n={n!r}")
     if n == 0:
         return Interval(estimate=None, low=None, high=None, confidence=confidence, note=NO_TRIALS)
-    bounds = wilson_bounds if method == "wilson" else _exact_bounds
+    bounds = wilson_bounds if method == "score" else _exact_bounds
     low, high = bounds(passed / n, n, confidence=confidence)
     return Interval(estimate=passed / n, low=low, high=high, confidence=confidence, effective_n=n)
 
 
-def _effective_n(sums: Sequence[int], sizes: Sequence[int]) -> float:
+def _effective_n(sums: NDArray[np.int64], sizes: NDArray[np.int64], *, rate: float) -> float:
     """Return the number of independent trials that the clustered ones are worth."""
-    n = sum(sizes)
-    variance = robust_variance(sums, sizes)
-    if variance == 0:
-        return float(len(sizes))
-    rate = sum(sums) / n
-    return min(rate * (1 - rate) / variance, float(n))
+    n = float(sizes.sum())
+    varying = min(int((sums > 0).sum()), int((sums < sizes).sum()))
+    most = n / len(sizes)
+    seen = max(n * robust_variance(sums, sizes) / (rate * (1 - rate)), 1.0) if varying else most
+    return n / tempered_design_effect(seen, varying=varying, most=most)
 
 
 def _clustered_bounds(
     rate: float, n_eff: float, *, df: int, confidence: float, method: Method
 ) -> tuple[float, float]:
-    if method == "wilson":
+    if method == "score":
         return wilson_bounds(rate, n_eff, confidence=confidence, df=df)
     allowance = (critical_value(confidence) / critical_value(confidence, df=df)) ** 2
     return _exact_bounds(rate, n_eff * allowance, confidence=confidence)

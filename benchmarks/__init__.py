@@ -1,0 +1,1 @@
+"""Measurements that print tables: `python benchmarks/NAME.py [--quick] [--json FILE]`. They are no tests."""
