@@ -9,7 +9,7 @@ import pytest
 
 from swapgate.errors import UsageError
 from swapgate.spec.settings import Settings, resolve_settings
-from swapgate.spec.suite import GateSpec
+from swapgate.spec.suite import OverallGate
 
 
 def resolve(
@@ -76,7 +76,7 @@ def test_options_take_paths_and_one_name_for_a_list(tmp_path: Path) -> None:
 def test_a_gate_is_a_table_or_json_in_the_environment(
     tmp_path: Path, toml: str, environ: dict[str, str]
 ) -> None:
-    assert resolve(tmp_path, toml, environ=environ).gate == GateSpec(margin=0.05)
+    assert resolve(tmp_path, toml, environ=environ).gate == OverallGate(margin=0.05)
 
 
 @pytest.mark.parametrize(

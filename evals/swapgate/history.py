@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swapgate.errors import StoreError, SwapgateError, UsageError, nearest
+from swapgate.facts import Facts, facts_of, pack, unpack
 from swapgate.records import Run, Trial, adapter, to_json
 from swapgate.writer import BatchWriter
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, MetaData, Table
 
-SCHEMA_VERSION = 1
+HISTORY_FILE = "history.db"
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,7 @@ class _Tables:
     meta: Table
     runs: Table
     trials: Table
+    facts: Table
 
 
 def _tables() -> _Tables:
@@ -60,7 +63,20 @@ def _tables() -> _Tables:
         Column("record", Text, nullable=False, comment="JSON: records.Trial"),
         comment="one response to one case, with what was said of it",
     )
-    return _Tables(metadata=metadata, meta=meta, runs=runs, trials=trials)
+    facts = Table(
+        "facts",
+        metadata,
+        Column("run_id", String(128), primary_key=True),
+        Column("suite", String(255), primary_key=True),
+        Column("case_id", String(255), primary_key=True),
+        Column("model", String(255), primary_key=True),
+        Column("repeat", Integer, primary_key=True),
+        Column("record", Text, nullable=False, comment="JSON list: facts.Facts"),
+        # Rows of one run then lie side by side, and are read without touching a prompt.
+        sqlite_with_rowid=False,
+        comment="since version 2: what the statistics need of each trial",
+    )
+    return _Tables(metadata=metadata, meta=meta, runs=runs, trials=trials, facts=facts)
 
 
 class HistoryWriter:
@@ -110,11 +126,9 @@ class HistoryWriter:
             with engine.begin() as connection:
                 for run in (r for r in rows if isinstance(r, Run)):
                     _upsert_run(connection, tables, run)
-                stored = [_trial_row(*row) for row in rows if not isinstance(row, Run)]
-                if stored:
-                    connection.execute(
-                        tables.trials.insert().prefix_with("OR REPLACE", dialect="sqlite"), stored
-                    )
+                stored = [row for row in rows if not isinstance(row, Run)]
+                _put(connection, tables.trials, [_trial_row(*row) for row in stored])
+                _put(connection, tables.facts, [_facts_row(*row) for row in stored])
 
         return write, engine.dispose
 
@@ -161,21 +175,48 @@ class History:
             for row in connection.execute(query):
                 yield adapter(Trial).validate_json(row.record)
 
+    def facts(self, run_id: str) -> list[Facts]:
+        """Return the facts of a run's trials, in the order of `trials`; an old run's are made once."""
+        table = self._tables.facts
+        query = table.select().with_only_columns(table.c.record).where(table.c.run_id == run_id)
+        order = (table.c.suite, table.c.case_id, table.c.model, table.c.repeat)
+        with self._engine.connect() as connection:
+            found = [unpack(text) for text in connection.execute(query.order_by(*order)).scalars()]
+        return found or self._make_facts(run_id)
+
+    def _make_facts(self, run_id: str) -> list[Facts]:
+        """Make and store the facts of a run that an earlier version recorded."""
+        trials = list(self.trials(run_id))
+        with self._engine.begin() as connection:
+            _put(connection, self._tables.facts, [_facts_row(run_id, trial) for trial in trials])
+        return [facts_of(trial) for trial in trials]
+
     def close(self) -> None:
         """Release the database."""
         self._engine.dispose()
 
 
 def _trial_row(run_id: str, trial: Trial) -> dict[str, Any]:
+    return {**_key(run_id, trial), "outcome": trial.outcome, "record": _dump(trial)}
+
+
+def _facts_row(run_id: str, trial: Trial) -> dict[str, Any]:
+    return {**_key(run_id, trial), "record": pack(facts_of(trial))}
+
+
+def _key(run_id: str, trial: Trial) -> dict[str, Any]:
     return {
         "run_id": run_id,
         "suite": trial.suite,
         "case_id": trial.case,
         "model": trial.model,
         "repeat": trial.repeat,
-        "outcome": trial.outcome,
-        "record": _dump(trial),
     }
+
+
+def _put(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    if rows:
+        connection.execute(table.insert().prefix_with("OR REPLACE", dialect="sqlite"), rows)
 
 
 def _upsert_run(connection: Connection, tables: _Tables, run: Run) -> None:
@@ -226,9 +267,9 @@ def _prepare(engine: Engine, tables: _Tables) -> None:
         stored = connection.execute(
             tables.meta.select().where(tables.meta.c.name == "schema_version")
         ).first()
-        if stored is None:
-            new = tables.meta.insert().prefix_with("OR IGNORE", dialect="sqlite")
-            connection.execute(new, {"name": "schema_version", "value": str(SCHEMA_VERSION)})
+        version = {"name": "schema_version", "value": str(SCHEMA_VERSION)}
+        if stored is None or int(stored.value) < SCHEMA_VERSION:
+            _put(connection, tables.meta, [version])
         elif int(stored.value) > SCHEMA_VERSION:
             raise StoreError(
                 f"{engine.url.database}: written by a newer swapgate (schema {stored.value}, this one reads "

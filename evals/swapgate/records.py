@@ -26,6 +26,7 @@ SampleStatus = Literal[
 VerdictStatus = Literal["scored", "skipped", "error"]
 Outcome = Literal["passed", "missed", "errored"]
 TrialRole = Literal["candidate", "baseline"]
+LabelDesign = Literal["random", "by_verdict", "by_label"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +191,7 @@ class Trial:
     """One response of one model to one case, with everything that was said of it.
 
     `case_hash` is that of the case's input, expectation and checks: trials of the same name with another
-    hash are not of the same case.
+    hash are not of the same case. `covariates` are the case's numbers that failures are held against.
     """
 
     suite: str
@@ -207,6 +208,7 @@ class Trial:
     messages: tuple[Message, ...] = ()
     expected: Json = None
     case_hash: str | None = None
+    covariates: Mapping[str, float] = field(default_factory=dict)
     answer: Answer | None = None
     checks: tuple[CheckResult, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
@@ -264,11 +266,75 @@ class ModelIdentity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeLabel:
+    """What people say of a response that a judge has judged; `model` gave it, None where nobody noted."""
+
+    model: str | None
+    verdict: bool
+    truth: bool
+    cluster: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeCalibration:
+    """A judge's labelled verdicts as a run found them. `design` says how they were chosen.
+
+    `warning` says why they do not hold for the judge as it was in the run, empty when they do.
+    """
+
+    judge: str
+    design: LabelDesign
+    labels: tuple[JudgeLabel, ...]
+    warning: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoppedRule:
+    """What the looks of a run that may stop early say about one rule of the gate, for one candidate.
+
+    `suite`, `prompt` and `tag` name its scope. `low` and `high` hold the truth at all looks together, with
+    `confidence`; None where no look could say. `look` counts the looks, `trials` what it saw.
+    """
+
+    rule: str
+    measure: str
+    model: str
+    answer: str
+    look: int
+    trials: int
+    confidence: float
+    suite: str | None = None
+    prompt: str | None = None
+    tag: str | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopping:
+    """How a run that may stop early went: `looks` is their planned number, None for one after every case.
+
+    `stopped` names the candidates that were decided before the end, each with the reason. `saved_trials` were
+    not run for that; `saved_usd` is what they would have cost at the run's own mean, None when unknown.
+    """
+
+    looks: int | None
+    seed: int
+    planned_cases: int
+    cases: int
+    stopped: Mapping[str, str] = field(default_factory=dict)
+    rules: tuple[StoppedRule, ...] = ()
+    saved_trials: int = 0
+    saved_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One invocation: what was run, with what, when. Times are ISO 8601 in UTC.
 
     `is_complete` turns true once every planned trial has been stored; `is_partial` says that only a
-    selection of the workspace's cases was planned (such a run never becomes a baseline).
+    selection of the workspace's cases was planned (such a run never becomes a baseline). `seed` is that of
+    the order of cases and of permutation tests.
     """
 
     id: str
@@ -288,6 +354,9 @@ class Run:
     git_dirty: bool | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Json] = field(default_factory=dict)
+    seed: int = 0
+    calibrations: tuple[JudgeCalibration, ...] = ()
+    stopping: Stopping | None = None
 
 
 def total(parts: list[float | None]) -> float | None:

@@ -19,6 +19,7 @@ from swapgate.errors import ErrorKind, ProviderError, RecordingMissing
 from swapgate.judging.judge import Ask as AskJudge
 from swapgate.judging.judge import Judge
 from swapgate.records import Answer, CheckResult, Request, Trial, TrialError, Verdict
+from swapgate.spec.covariates import case_covariates
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.prompts import PromptError, Rendered, render
 
@@ -193,6 +194,7 @@ def blank_trial(job: Job, error: TrialError | None = None) -> Trial:
         prompt=job.suite.prompt.prompt if job.suite.prompt else None,
         expected=placed.case.expected,
         case_hash=job.case.content_hash,
+        covariates=case_covariates(placed.case),
         error=error,
     )
 

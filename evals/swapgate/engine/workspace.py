@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -73,6 +74,11 @@ class Workspace:
     def catalogue(self) -> Catalogue:
         """The models of `config/models.yml`."""
         return read_catalogue(self.settings.models_file)
+
+    @cached_property
+    def seed(self) -> int:
+        """The seed of this run: the one that was set, or a drawn one."""
+        return secrets.randbelow(2**32) if self.settings.seed is None else self.settings.seed
 
     @property
     def candidates(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from swapgate.judging.scoring import Asked, add_up
 from swapgate.judging.shape import shapes
 from swapgate.judging.subject import Judged, answer_text
 from swapgate.records import Answer, Json, Message, Request, Response, SampleStatus, Verdict, VerdictStatus
+from swapgate.spec.calibration import is_calibration
 from swapgate.spec.judges import JudgeSpec, read_judge
 
 # After these the judge is shown what was wrong. A refusal stands, and an empty reply cannot be shown.
@@ -161,9 +162,8 @@ def load_judges(names: Iterable[str], *, judges_dir: Path) -> dict[str, Judge]:
 
     Raises UsageError for a name without a file, SpecError for a file that is wrong.
     """
-    files = {
-        path.stem: path for path in sorted(judges_dir.glob("*.y*ml")) if path.suffix in {".yml", ".yaml"}
-    }
+    written = (path for path in sorted(judges_dir.glob("*.y*ml")) if path.suffix in {".yml", ".yaml"})
+    files = {path.stem: path for path in written if not is_calibration(path)}
     return {name: _load(name, files, judges_dir) for name in dict.fromkeys(names)}
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from swapgate.records import Json, Message, ToolCall
+from swapgate.spec.calibration import CalibrationSpec
 from swapgate.spec.judges import JudgeSpec
 from swapgate.spec.model_entries import CatalogueFile
 from swapgate.spec.prompt_entries import Prompt
@@ -26,7 +27,7 @@ class _Untitled(GenerateJsonSchema):
 
 
 def json_schemas(checks: Mapping[str, Json] | None = None) -> dict[str, Json]:
-    """Return the schemas of suite, cases, judge, prompt and models files by those names.
+    """Return the schemas of suite, cases, judge, calibration, prompt and models files by those names.
 
     `checks` holds the schema of each check's options by the check's name; without it any name is taken.
     A schema's `$id` is `NAME.schema.json`, so that the files can lie side by side.
@@ -35,6 +36,7 @@ def json_schemas(checks: Mapping[str, Json] | None = None) -> dict[str, Json]:
         "suite": _finished("suite", "A suite", _with_checks(_of(Suite), checks or {})),
         "cases": _finished("cases", "Cases for cases_from", _with_checks(_case_list(), checks or {})),
         "judge": _finished("judge", "A judge", _of(JudgeSpec)),
+        "calibration": _finished("calibration", "A judge's calibration", _of(CalibrationSpec)),
         "prompt": _finished("prompt", "A prompt", _of(Prompt)),
         "models": _finished("models", "Models and tasks", _article_form(_of(CatalogueFile))),
     }

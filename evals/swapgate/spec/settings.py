@@ -9,17 +9,20 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from swapgate.errors import SpecError, UsageError
 from swapgate.spec.problems import explain
 from swapgate.spec.source import Document, read_text, shown_path, validate
-from swapgate.spec.suite import GateEntry, Written
+from swapgate.spec.suite import OverallGateEntry, Written
 from swapgate.spec.yaml_core import Place
 
 CacheMode = Literal["auto", "live", "replay"]
+# How often a run that may stop early looks at its results.
+Looks: TypeAlias = int | Literal["every-case"]
+MOST_LOOKS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,22 @@ class Settings:
     cache: CacheMode = "auto"
     recordings: tuple[Path, ...] = ()
     reports: tuple[str, ...] = ("json", "md", "html")
-    gate: GateEntry | None = None
+    gate: OverallGateEntry | None = None
+    strict_plan: bool = False
+    stop_early: bool = False
+    looks: Looks = 10
+    seed: int | None = None
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The report formats to write; `none` is none."""
+        return tuple(name for name in self.reports if name != "none")
+
+
+def _countable(looks: Looks) -> Looks:
+    if isinstance(looks, int) and not 2 <= looks <= MOST_LOOKS:
+        raise ValueError(f"must be 2 to {MOST_LOOKS} planned looks, or 'every-case', got {looks}")
+    return looks
 
 
 class SettingsTable(Written):
@@ -63,7 +81,11 @@ class SettingsTable(Written):
     cache: CacheMode = "auto"
     recordings: str | tuple[str, ...] = ()
     report: str | tuple[str, ...] = ("json", "md", "html")
-    gate: GateEntry | None = None
+    gate: OverallGateEntry | None = None
+    strict_plan: bool = False
+    stop_early: bool = False
+    looks: Annotated[int | Literal["every-case"], AfterValidator(_countable)] = 10
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
 
 
 def resolve_settings(root: Path, options: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -96,6 +118,10 @@ def resolve_settings(root: Path, options: Mapping[str, Any], environ: Mapping[st
         recordings=_paths(root, table.recordings),
         reports=_listed(table.report),
         gate=table.gate,
+        strict_plan=table.strict_plan,
+        stop_early=table.stop_early,
+        looks=table.looks,
+        seed=table.seed,
     )
 
 

@@ -48,20 +48,47 @@ class Ceiling(Written):
     max: Annotated[float, Field(gt=0)]
 
 
-class GateSpec(Written):
-    """What must hold before a merge. An absent rule is not judged."""
+class BlindPassRule(RateRule):
+    """Bounds on the blind pass rate: `max` or `min` on the rate itself, `rise` on its change."""
+
+    rise: Annotated[float, Field(ge=0, lt=1)] | None = None
+
+    @model_validator(mode="after")
+    def _has_a_bound(self) -> Self:
+        if self.min is None and self.max is None and self.rise is None:
+            raise ValueError("needs `max`, `min` or `rise`: without a bound nothing is judged")
+        return self
+
+
+class SliceGate(Written):
+    """What must hold for the cases of one tag or one prompt. An absent rule is not judged."""
 
     semantic: RateRule | None = None
     structural: RateRule | None = None
-    blind_pass: RateRule | None = None
+    blind_pass: BlindPassRule | None = None
+    margin: Annotated[float, Field(ge=0, lt=1)] | None = None
+
+
+class GateSpec(SliceGate):
+    """What must hold before a merge. An absent rule is not judged."""
+
     cost_usd: Ceiling | None = None
     latency_p95_s: Ceiling | None = None
-    margin: Annotated[float, Field(ge=0, lt=1)] | None = None
+    tags: dict[str, SliceGate] = Field(default_factory=dict)
+    prompts: dict[str, SliceGate] = Field(default_factory=dict)
     errors: Annotated[float, Field(ge=0, le=1)] | None = None
     inconclusive: Literal["block", "warn"] | None = None
 
 
+class OverallGate(GateSpec):
+    """What must hold over all suites together, and how intervals are made."""
+
+    regressions: Literal["suite", "prompt", "tag"] | None = None
+    interval: Literal["score", "exact"] | None = None
+
+
 GateEntry: TypeAlias = Literal["every-case"] | GateSpec
+OverallGateEntry: TypeAlias = Literal["every-case"] | OverallGate
 
 
 class InlinePrompt(Written):
@@ -88,6 +115,7 @@ class Case(Written):
     `input` holds the prompt's variables, `messages` a conversation in the place of the prompt's user turn.
     `expected` is a reference answer (text) or a mapping of field values; the key `answer` or `summary` of
     such a mapping is the reference that judges read. `checks` and `judges` add to those of the suite.
+    `covariates` are numbers that failures are held against, beside those that the input itself has.
     """
 
     id: Annotated[str, Field(pattern=CASE_ID)]
@@ -96,6 +124,7 @@ class Case(Written):
     expected: Json = None
     tags: tuple[str, ...] = ()
     cluster: str | None = None
+    covariates: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = Field(default_factory=dict)
     checks: tuple[CheckEntry, ...] = ()
     judges: tuple[str, ...] = ()
 

@@ -1,0 +1,234 @@
+"""What the statistics need of one trial: its results, scores and amounts, without any of its texts.
+
+A run's facts are stored beside its trials, so that runs of any size are compared without reading a prompt.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from swapgate.records import Answer, CheckResult, Trial, Verdict
+
+REASON_CHARS = 200
+MISSING = "missing"
+
+
+class Facts(NamedTuple):
+    """One trial in numbers and names. What is unknown is None; amounts are US dollars at list price.
+
+    `cluster` is the outermost group of trials that count as one: the case's cluster, or the case, within its
+    suite. `is_code_wrong` says that code alone, without a judge, found the meaning wrong. `checks` are
+    (name, kind, passed), `verdicts` (judge, definition hash, status, passed), `scores` are by
+    `JUDGE.CRITERION`. A fallback's answer leaves only `paid_usd`: it is another model's. Tokens are those
+    of answers whose provider counted them. The paid amounts leave out what came from the cache.
+    `covariates` are the case's numbers that failures are held against.
+    """
+
+    suite: str
+    case: str
+    model: str
+    repeat: int
+    role: str
+    cluster: str
+    prompt: str | None
+    tags: tuple[str, ...]
+    case_hash: str | None
+    outcome: str
+    error_kind: str | None
+    structural: bool | None
+    semantic: bool | None
+    is_code_wrong: bool
+    checks: tuple[tuple[str, str, bool], ...]
+    verdicts: tuple[tuple[str, str, str, bool | None], ...]
+    scores: Mapping[str, float]
+    json_kind: str | None
+    is_recoverable: bool | None
+    is_answered: bool
+    is_fallback: bool
+    from_cache: bool
+    latency_s: float | None
+    tokens_in: int | None
+    tokens_out: int | None
+    cost_usd: float | None
+    paid_usd: float | None
+    judge_tokens_in: int
+    judge_tokens_out: int
+    judge_counted: int
+    judge_cost_usd: float | None
+    judge_paid_usd: float | None
+    covariates: Mapping[str, float]
+    reason: str
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the model under test answered itself."""
+        return self.is_answered and not self.is_fallback
+
+    @property
+    def is_blind_pass(self) -> bool | None:
+        """Whether the meaning is wrong, of an answer whose structure is right; None for any other."""
+        return not self.semantic if self.structural and self.semantic is not None else None
+
+
+def facts_of(trial: Trial) -> Facts:
+    """Return the facts of one trial."""
+    answer, is_own = trial.answer, own_answer(trial)
+    judge_answers = [s.answer for v in trial.verdicts for s in v.samples if s.answer is not None]
+    usage = answer.response.usage if answer is not None and is_own else None
+    json_check = next((c for c in trial.checks if c.check == "json"), None)
+    return Facts(
+        suite=trial.suite,
+        case=trial.case,
+        model=trial.model,
+        repeat=trial.repeat,
+        role=trial.role,
+        cluster=cluster_of(trial),
+        prompt=trial.prompt,
+        tags=trial.tags,
+        case_hash=trial.case_hash,
+        outcome=trial.outcome,
+        error_kind=_error_kind(trial),
+        structural=structural_result(trial),
+        semantic=semantic_result(trial),
+        is_code_wrong=is_own and _is_code_wrong(trial),
+        checks=tuple((c.check, c.kind, c.passed) for c in trial.checks) if is_own else (),
+        verdicts=tuple((v.judge, v.definition_hash, v.status, v.passed) for v in trial.verdicts),
+        scores={f"{v.judge}.{name}": score for v in trial.verdicts for name, score in v.scores.items()},
+        json_kind=_json_kind(json_check),
+        is_recoverable=_is_recoverable(json_check),
+        is_answered=answer is not None,
+        is_fallback=answer is not None and answer.is_fallback,
+        from_cache=answer is not None and answer.from_cache,
+        latency_s=answer.response.latency_s if answer is not None and is_own else None,
+        tokens_in=usage.tokens_in if usage else None,
+        tokens_out=usage.tokens_out if usage else None,
+        cost_usd=list_price([answer]) if answer is not None and is_own else None,
+        paid_usd=price_paid([answer] if answer is not None else []),
+        judge_tokens_in=sum(a.response.usage.tokens_in or 0 for a in judge_answers),
+        judge_tokens_out=sum(a.response.usage.tokens_out or 0 for a in judge_answers),
+        judge_counted=sum(_is_counted(a) for a in judge_answers),
+        judge_cost_usd=list_price(judge_answers),
+        judge_paid_usd=price_paid(judge_answers),
+        covariates=dict(trial.covariates),
+        reason="" if trial.outcome == "passed" else _shortened(first_reason(trial)),
+    )
+
+
+def pack(facts: Facts) -> str:
+    """Return the facts as one line of JSON."""
+    return json.dumps(facts, separators=(",", ":"))
+
+
+def unpack(text: str) -> Facts:
+    """Return the facts that `pack` wrote."""
+    facts = Facts._make(json.loads(text))
+    return facts._replace(
+        tags=tuple(facts.tags),
+        checks=tuple((c[0], c[1], c[2]) for c in facts.checks),
+        verdicts=tuple((v[0], v[1], v[2], v[3]) for v in facts.verdicts),
+    )
+
+
+def cluster_of(trial: Trial) -> str:
+    """Return the group of trials that count as one: the case's cluster, or the case, within its suite."""
+    return f"{trial.suite}/{trial.cluster or trial.case}"
+
+
+def own_answer(trial: Trial) -> bool:
+    """Return whether the model under test answered itself; a fallback's answer is another model's."""
+    return trial.answer is not None and not trial.answer.is_fallback
+
+
+def structural_result(trial: Trial) -> bool | None:
+    """Return whether the structure is right, None where it is unknown.
+
+    A judge's failure leaves the structure known; a check's own failure does not.
+    """
+    if not own_answer(trial):
+        return None
+    if trial.error is not None and not trial.error.source.startswith("judge:"):
+        return None
+    return trial.structural_passed
+
+
+def semantic_result(trial: Trial) -> bool | None:
+    """Return whether the meaning is right, None where nothing scored it."""
+    return trial.semantic_passed if own_answer(trial) else None
+
+
+def first_reason(trial: Trial) -> str:
+    """Return why the trial errored or missed: the error, else the first failed check or judge."""
+    if trial.error is not None:
+        return f"{trial.error.kind.value}: {trial.error.message}"
+    return next(_reasons(trial), "")
+
+
+def list_price(answers: Iterable[Answer]) -> float | None:
+    """Return the sum of the answers' list prices in US dollars; None when one is unknown."""
+    prices = [_price(answer) for answer in answers]
+    known = [price for price in prices if price is not None]
+    return sum(known) if len(known) == len(prices) else None
+
+
+def price_paid(answers: Sequence[Answer]) -> float | None:
+    """Return what was paid this time in US dollars: answers from the cache are free; None when unknown."""
+    return list_price(answer for answer in answers if not answer.from_cache)
+
+
+def _price(answer: Answer) -> float | None:
+    usage = answer.response.usage
+    is_free = answer.cost_usd is None and usage.tokens_in == 0 and usage.tokens_out == 0
+    return 0.0 if is_free else answer.cost_usd
+
+
+def _is_counted(answer: Answer) -> bool:
+    usage = answer.response.usage
+    return usage.tokens_in is not None or usage.tokens_out is not None
+
+
+def _is_code_wrong(trial: Trial) -> bool:
+    """Whether a semantic check failed, or a judge was not asked: nothing to read, or nothing there."""
+    if any(c.kind == "semantic" and not c.passed for c in trial.checks):
+        return True
+    return any(v.passed is not True and not v.samples and v.status != "error" for v in trial.verdicts)
+
+
+def _error_kind(trial: Trial) -> str | None:
+    if trial.outcome != "errored":
+        return None
+    return trial.error.kind.value if trial.error is not None else MISSING
+
+
+def _json_kind(check: CheckResult | None) -> str | None:
+    kind = check.facts.get("json_kind") if check else None
+    return None if kind is None else str(kind)
+
+
+def _is_recoverable(check: CheckResult | None) -> bool | None:
+    """Return whether a permissive parser would have hidden a failure of strict JSON; None without one."""
+    return None if check is None or check.passed else check.facts.get("recoverable") is True
+
+
+def _reasons(trial: Trial) -> Iterator[str]:
+    yield from (_check_reason(c) for c in trial.checks if not c.passed and c.kind == "structural")
+    yield from (_check_reason(c) for c in trial.checks if not c.passed and c.kind == "semantic")
+    yield from (_verdict_reason(v) for v in trial.verdicts if v.passed is not True)
+
+
+def _check_reason(check: CheckResult) -> str:
+    if not check.findings:
+        return check.check
+    finding = check.findings[0]
+    where = f" at {finding.pointer}" if finding.pointer else ""
+    return f"{check.check}{where}: {finding.message}"
+
+
+def _verdict_reason(verdict: Verdict) -> str:
+    return f"{verdict.judge}: {verdict.reason or verdict.status}"
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= REASON_CHARS else line[: REASON_CHARS - 1] + "…"

@@ -1,0 +1,30 @@
+"""The numbers of a case that failures are held against: those it states, and those its input has."""
+
+from __future__ import annotations
+
+from swapgate.records import Json
+from swapgate.spec.suite import Case
+
+
+def case_covariates(case: Case) -> dict[str, float]:
+    """Return the covariates of a case by name.
+
+    `input.NAME` is a number of the input, `input.NAME.count` the length of a list in it, `input.NAME.chars`
+    that of a text, `messages` the number of turns. What `covariates:` states goes under its own name.
+    """
+    found: dict[str, float] = {}
+    for name, value in case.input.items():
+        found |= _numbers(f"input.{name}", value)
+    if case.messages:
+        found["messages"] = len(case.messages)
+    return found | case.covariates
+
+
+def _numbers(name: str, value: Json) -> dict[str, float]:
+    if isinstance(value, bool) or value is None or isinstance(value, dict):
+        return {}
+    if isinstance(value, list):
+        return {f"{name}.count": len(value)}
+    if isinstance(value, str):
+        return {f"{name}.chars": len(value)}
+    return {name: value}
