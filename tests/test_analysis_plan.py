@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from swapgate.analysis.plan import plan_warnings
+from swapgate.analysis.scopes import OVERALL, Scope
 from swapgate.spec.suite import GateSpec
 
 
 def warnings(cases, overall=None, suites=None, *, has_baseline=False):
+    counts = {OVERALL: sum(cases.values())} | {Scope(suite): number for suite, number in cases.items()}
     return plan_warnings(
-        cases,
+        counts,
         overall=GateSpec.model_validate(overall) if overall else None,
         suites={
             k: GateSpec.model_validate(v) if isinstance(v, dict) else v for k, v in (suites or {}).items()

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
+
+from swapgate.history import History
+from swapgate.records import Run, Trial
 
 SUITE = """\
 suite: triage
@@ -24,13 +28,16 @@ def lay(root: Path, files: Mapping[str, str]) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def case(name: str, *, label: str = "billing", tags: Sequence[str] = ()) -> dict[str, object]:
-    return {
+def case(
+    name: str, *, label: str = "billing", tags: Sequence[str] = (), cluster: str | None = None
+) -> dict[str, object]:
+    written: dict[str, object] = {
         "id": name,
         "input": {"message": f"about {name}"},
         "expected": {"label": label},
         "tags": list(tags),
     }
+    return written if cluster is None else written | {"cluster": cluster}
 
 
 def suite(cases: Sequence[Mapping[str, object]], *, head: str = SUITE, gate: object = None) -> str:
@@ -59,6 +66,8 @@ def recorded_workspace(
     *,
     gate: object = None,
     tags: Mapping[str, Sequence[str]] = {},
+    clusters: Mapping[str, str] = {},
+    head: str = SUITE,
 ) -> None:
     """Lay a workspace whose models are recorded outputs: {model: {case: answer}}."""
     names = list(dict.fromkeys(name for by_case in answers.values() for name in by_case))
@@ -66,8 +75,57 @@ def recorded_workspace(
     lay(
         root,
         {
-            "cases/triage.yml": suite([case(n, tags=tags.get(n, ())) for n in names], gate=gate),
+            "cases/triage.yml": suite(
+                [case(n, tags=tags.get(n, ()), cluster=clusters.get(n)) for n in names],
+                head=head,
+                gate=gate,
+            ),
             "config/models.yml": json.dumps({"models": models}),
             **{f"outputs/{m}.jsonl": outputs(by_case) for m, by_case in answers.items()},
         },
     )
+
+
+def newest_run(root: Path) -> tuple[Run, list[Trial]]:
+    """Return the newest stored run of a workspace, and its trials."""
+    with closing(History(root / ".swapgate" / "history.db")) as history:
+        run = history.find("latest")
+        return run, list(history.trials(run.id))
+
+
+JUDGED_SUITE = """\
+suite: triage
+prompt: {user: "{{ message }}"}
+checks: [{json: strict}]
+judges: [meaning]
+"""
+JUDGE = """\
+judge: meaning
+model: judge
+criteria:
+  agrees: {ask: Does the label fit the message?}
+pass: agrees
+"""
+
+
+def judged_workspace(
+    root: Path,
+    answers: Mapping[str, Mapping[str, str]],
+    verdicts: Mapping[str, bool],
+    *,
+    gate: object = None,
+) -> None:
+    """Lay a workspace as `recorded_workspace` does, with a judge that has recorded verdicts, one a case."""
+    said = {
+        name: json.dumps({"evidence": [], "reasoning": "So it is.", "agrees": "pass" if passed else "fail"})
+        for name, passed in verdicts.items()
+    }
+    recorded_workspace(root, {**answers, "judge": said}, head=JUDGED_SUITE, gate=gate)
+    lay(root, {"judges/meaning.yml": JUDGE})
+
+
+def calibration(rows: Sequence[tuple[bool, bool]], **head: object) -> str:
+    """Return a calibration of the judge: (verdict, truth) of each label."""
+    words = {True: "pass", False: "fail"}
+    labels = [{"verdict": words[verdict], "truth": words[truth]} for verdict, truth in rows]
+    return json.dumps({"calibration": "meaning", "design": "random", **head, "labels": labels})

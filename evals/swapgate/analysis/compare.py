@@ -1,20 +1,32 @@
-"""A candidate against a baseline on the same cases."""
+"""A candidate against a baseline on the same cases: differences by scope, and who flipped."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
-from swapgate.analysis.measures import cluster_of, semantic_result, structural_result
-from swapgate.records import Trial
+import numpy as np
+
+from swapgate.analysis.columns import UNKNOWN, Codes, Columns, Results
+from swapgate.analysis.grouping import group
+from swapgate.analysis.pairs import Pairs
+from swapgate.analysis.rates import GATE_CONFIDENCE
+from swapgate.analysis.rule_scopes import DEFAULT_MARGIN
+from swapgate.analysis.scopes import OVERALL, Scope, Scoped
+from swapgate.analysis.shifts import (
+    AmountShift,
+    BlindPassChange,
+    ScoreShift,
+    amount_shifts,
+    blind_pass_change,
+    score_shifts,
+)
+from swapgate.facts import Facts
+from swapgate.stats.interval import Method
 from swapgate.stats.paired import paired_difference
 
-REASON_CHARS = 200
-_MEASURES: dict[str, Callable[[Trial], bool | None]] = {
-    "semantic": semantic_result,
-    "structural": structural_result,
-}
-_Pair = tuple[Trial, Trial]
+MEASURES = ("semantic", "structural")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,16 +40,19 @@ class Flip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class Difference(Scoped):
     """Candidate minus baseline of one rate on the pairs that both answered; None where it cannot be said.
 
-    `low` and `high` bound the difference at `confidence` (90%: the gate's one-sided 5% on either side);
-    `p_value` is McNemar's mid-p for "no difference", or its cluster-robust form when pairs come in clusters.
-    `deff` is how many pairs are worth one independent pair.
+    `low` and `high` bound the difference at `confidence` (90%: the gate's one-sided 5% on either side).
+    `p_value` is McNemar's mid-p for "no difference", or its cluster-robust form when pairs come in clusters;
+    `p_adjusted` allows for several candidates, and for tags (`ranking.adjust`); `p_noninferior` is the
+    one-sided p-value of "worse by `margin` or more". `deff` is how many pairs are worth one independent pair.
+    Where a calibration corrected the difference for the judge's errors, `raw_estimate` is that of the
+    verdicts and `correction` says by what. In a run that may stop early the bounds hold over all looks
+    together, and `look` counts them.
     """
 
     measure: str
-    suite: str | None
     candidate: str
     baseline: str
     pairs: int
@@ -51,8 +66,15 @@ class Difference:
     high: float | None
     confidence: float
     p_value: float | None
+    margin: float
+    p_noninferior: float | None
+    p_adjusted: float | None = None
     note: str = ""
     deff: float = 1.0
+    method: Method = "score"
+    raw_estimate: float | None = None
+    correction: str = ""
+    look: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,101 +88,116 @@ class Comparison:
     fixed: tuple[Flip, ...]
     unpaired: int
     changed: int = 0
+    blind_pass: tuple[BlindPassChange, ...] = ()
+    scores: tuple[ScoreShift, ...] = ()
+    amounts: tuple[AmountShift, ...] = ()
 
 
-def compare(trials: Sequence[Trial], *, candidate: str, baseline: str) -> Comparison:
-    """Compare two models on the trials that both have, paired by suite, case and repeat.
+def compare(
+    pairs: Pairs,
+    *,
+    listed: Iterable[Scope] = (),
+    margins: Mapping[Scope, float] = {},
+    confidence: float = GATE_CONFIDENCE,
+    method: Method = "score",
+) -> Comparison:
+    """Compare two models on the trials that both have.
 
-    Differences come overall first, then by suite, of the semantic and then of the structural rate. A trial
-    whose partner is absent or did not answer is in no pair: `unpaired` counts those of both models.
+    Results come overall first, then by suite, by tag and in the `listed` scopes; differences of the semantic
+    and then of the structural rate. `margins` are those of scopes; the overall one holds elsewhere.
     """
-    ours, theirs = _by_key(trials, candidate, "candidate"), _by_key(trials, baseline, "baseline")
-    found = [(theirs[key], trial) for key, trial in ours.items() if key in theirs]
-    known = [(b, c) for b, c in found if _is_known(b) and _is_known(c)]
-    pairs = [(b, c) for b, c in known if _is_same_question(b, c)]
-    suites: dict[str | None, list[_Pair]] = {None: pairs}
-    for pair in pairs:
-        suites.setdefault(pair[1].suite, []).append(pair)
+    parts = group(pairs.ours, listed=listed)
+    at = {"confidence": confidence}
     return Comparison(
-        candidate=candidate,
-        baseline=baseline,
-        differences=tuple(
-            _difference(measure, suite, part, candidate=candidate, baseline=baseline)
-            for suite, part in suites.items()
-            for measure in _MEASURES
+        candidate=pairs.candidate,
+        baseline=pairs.baseline,
+        differences=differences(pairs, parts, margins=margins, confidence=confidence, method=method),
+        regressed=_flips(pairs.ours, pairs.theirs),
+        fixed=_flips(pairs.theirs, pairs.ours),
+        unpaired=pairs.unpaired,
+        changed=pairs.changed,
+        blind_pass=tuple(blind_pass_change(pairs, scope, inside, **at) for scope, inside in parts.items()),
+        scores=tuple(s for scope, inside in parts.items() for s in score_shifts(pairs, scope, inside, **at)),
+        amounts=tuple(
+            a for scope, inside in parts.items() for a in amount_shifts(pairs, scope, inside, **at)
         ),
-        regressed=tuple(_flip(c) for b, c in pairs if (b.outcome, c.outcome) == ("passed", "missed")),
-        fixed=tuple(_flip(b) for b, c in pairs if (b.outcome, c.outcome) == ("missed", "passed")),
-        unpaired=len(ours) + len(theirs) - 2 * len(known),
-        changed=len(known) - len(pairs),
     )
 
 
-def _by_key(trials: Sequence[Trial], model: str, role: str) -> dict[tuple[str, str, int], Trial]:
-    """Return one model's trials by suite, case and repeat; its role decides when it is in both."""
-    own = [t for t in trials if t.model == model]
-    in_role = [t for t in own if t.role == role]
-    return {(t.suite, t.case, t.repeat): t for t in in_role or own}
+def differences(
+    pairs: Pairs,
+    parts: Mapping[Scope, Codes],
+    *,
+    margins: Mapping[Scope, float],
+    confidence: float = GATE_CONFIDENCE,
+    method: Method = "score",
+) -> tuple[Difference, ...]:
+    """Return the difference of each measure in each part of the pairs."""
+    return tuple(
+        _difference(
+            _cut(pairs, inside, measure),
+            scope,
+            measure,
+            margin=margins.get(scope, margins.get(OVERALL, DEFAULT_MARGIN)),
+            confidence=confidence,
+            method=method,
+        )
+        for scope, inside in parts.items()
+        for measure in MEASURES
+    )
 
 
-def _is_known(trial: Trial) -> bool:
-    return structural_result(trial) is not None
+def overall_difference(pairs: Pairs, measure: str) -> Difference:
+    """Return the difference of one measure over all pairs."""
+    everything = np.arange(len(pairs.ours), dtype=np.int64)
+    cut = _cut(pairs, everything, measure)
+    return _difference(
+        cut, OVERALL, measure, margin=DEFAULT_MARGIN, confidence=GATE_CONFIDENCE, method="score"
+    )
 
 
-def _is_same_question(baseline: Trial, candidate: Trial) -> bool:
-    """Whether the case and every judge that scored both are the same for both; an old record may not say."""
-    if None not in {baseline.case_hash, candidate.case_hash} and baseline.case_hash != candidate.case_hash:
-        return False
-    judged = {v.judge: v.definition_hash for v in baseline.verdicts}
-    return all(judged.get(v.judge, v.definition_hash) == v.definition_hash for v in candidate.verdicts)
+class _Cut(NamedTuple):
+    """The results of one measure on the pairs of one scope where both sides are known."""
+
+    candidate: str
+    baseline: str
+    ours: Results
+    theirs: Results
+    clusters: Codes
+
+
+def _cut(pairs: Pairs, inside: Codes, measure: str) -> _Cut:
+    ours = _of(pairs.our_columns, measure)[inside]
+    theirs = _of(pairs.their_columns, measure)[inside]
+    is_known = (ours != UNKNOWN) & (theirs != UNKNOWN)
+    clusters = pairs.clusters[inside]
+    return _Cut(pairs.candidate, pairs.baseline, ours[is_known], theirs[is_known], clusters[is_known])
 
 
 def _difference(
-    measure: str, suite: str | None, pairs: Sequence[_Pair], *, candidate: str, baseline: str
+    cut: _Cut, scope: Scope, measure: str, *, margin: float, confidence: float, method: Method
 ) -> Difference:
-    result = _MEASURES[measure]
-    known = [(rb, rc, cluster_of(c)) for b, c in pairs for rb, rc in [(result(b), result(c))]]
-    scored = [(rb, rc, cluster) for rb, rc, cluster in known if rb is not None and rc is not None]
-    paired = paired_difference(
-        [b for b, _, _ in scored], [c for _, c, _ in scored], [g for _, _, g in scored]
-    )
+    paired = paired_difference(cut.theirs, cut.ours, cut.clusters, confidence=confidence, method=method)
     return Difference(
         measure=measure,
-        suite=suite,
-        candidate=candidate,
-        baseline=baseline,
+        **asdict(scope),
+        candidate=cut.candidate,
+        baseline=cut.baseline,
         pairs=paired.pairs,
-        clusters=paired.clusters,
-        both=paired.both,
-        only_candidate=paired.only_candidate,
-        only_baseline=paired.only_baseline,
-        neither=paired.neither,
-        estimate=paired.estimate,
-        low=paired.low,
-        high=paired.high,
-        confidence=paired.confidence,
-        p_value=paired.p_value,
-        note=paired.note,
-        deff=paired.deff,
+        margin=margin,
+        p_noninferior=paired.p_noninferior(margin),
+        **asdict(paired),
     )
 
 
-def _flip(failing: Trial) -> Flip:
-    return Flip(suite=failing.suite, case=failing.case, repeat=failing.repeat, reason=_reason(failing))
+def _of(table: Columns, measure: str) -> Results:
+    return table.semantic if measure == "semantic" else table.structural
 
 
-def _reason(trial: Trial) -> str:
-    """Return what failed first: a check with its first finding, else a judge with its reason."""
-    for check in trial.checks:
-        if not check.passed:
-            said = check.findings[0].message if check.findings else ""
-            return _shortened(f"{check.check}: {said}" if said else check.check)
-    for verdict in trial.verdicts:
-        if verdict.passed is not True:
-            return _shortened(f"{verdict.judge}: {verdict.reason or verdict.status}")
-    return ""
-
-
-def _shortened(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= REASON_CHARS else line[: REASON_CHARS - 1] + "…"
+def _flips(missing: Sequence[Facts], passing: Sequence[Facts]) -> tuple[Flip, ...]:
+    """Return the pairs whose one side missed where the other passed, with what was wrong."""
+    return tuple(
+        Flip(suite=m.suite, case=m.case, repeat=m.repeat, reason=m.reason)
+        for m, p in zip(missing, passing, strict=True)
+        if m.outcome == "missed" and p.outcome == "passed"
+    )

@@ -5,21 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from swapgate.analysis.scopes import Scoped
 from swapgate.errors import ExitCode
 
 GateAnswer = Literal["pass", "fail", "inconclusive", "not_judged"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """One rule applied to one model on one suite (suite None: overall).
+class Decision(Scoped):
+    """One rule applied to one model on one scope: `suite`, `prompt` and `tag` name it, all None: overall.
 
     `needed_cases` is how many independent cases in all would settle it if the observed rates stay,
-    `needed_cost_usd` what the ones still missing would cost (candidate and judges).
+    `needed_cost_usd` what the ones still missing would cost (candidate and judges). `needed_repeats` is how
+    many repeats of today's cases would, None where no number of them can or it is not known. `is_futile`
+    says that a run stopped early because the rule could hardly be passed any more.
     """
 
     rule: str
-    suite: str | None
     model: str
     answer: GateAnswer
     reason: str
@@ -29,6 +31,8 @@ class Decision:
     limit: float | None = None
     needed_cases: int | None = None
     needed_cost_usd: float | None = None
+    needed_repeats: int | None = None
+    is_futile: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from swapgate.analysis.decision import Decision
-from swapgate.analysis.summary import MISSING, Summary
+from swapgate.analysis.scopes import Scope
+from swapgate.analysis.summary import Summary
 from swapgate.analysis.wording import limit_percent, percent, where
+from swapgate.facts import MISSING
 
 RULE = "errors"
 DEFAULT_ERRORS = 0.05
@@ -59,7 +61,7 @@ def errors_decision(
 def _reason(worst: _Tally, *, suite: str | None, limit: float) -> str:
     is_over = worst.share > limit
     of_model = f" of {worst.model}" if worst.model else ""
-    trials = f"{worst.kinds.total()} of {worst.trials} planned trials{of_model}{where(suite)}"
+    trials = f"{worst.kinds.total()} of {worst.trials} planned trials{of_model}{where(Scope(suite))}"
     reason = (
         f"{trials} errored or are missing ({percent(worst.share, against=limit)}), "
         f"{'above' if is_over else 'within'} the limit of {limit_percent(limit)}"

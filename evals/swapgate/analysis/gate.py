@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import TypeAlias
 
 from swapgate.analysis.compare import Comparison
+from swapgate.analysis.correction import RULE as JUDGE_RULE
 from swapgate.analysis.decision import Decision, GateAnswer, GateResult
 from swapgate.analysis.error_limit import DEFAULT_ERRORS, errors_decision
 from swapgate.analysis.error_limit import RULE as ERRORS_RULE
-from swapgate.analysis.margin import margin_decision, margins
-from swapgate.analysis.rules import (
-    EVERY_CASE,
-    MEASURES,
-    ceiling_decision,
-    every_case_decision,
-    rate_decisions,
-)
+from swapgate.analysis.margin import margin_decision, rise_decision
+from swapgate.analysis.regressions import regressions_decision
+from swapgate.analysis.rule_scopes import EVERY_CASE, MEASURES, Rules, has_rule, margins, rules_by_scope
+from swapgate.analysis.rules import ceiling_decision, every_case_decision, rate_decisions
+from swapgate.analysis.scopes import Scope
 from swapgate.analysis.summary import Summary
 from swapgate.analysis.wording import where
 from swapgate.errors import ExitCode
 from swapgate.records import Run
-from swapgate.spec.suite import GateEntry, GateSpec
+from swapgate.spec.suite import GateEntry, GateSpec, OverallGate, SliceGate
 
 __all__ = ["Decision", "GateAnswer", "GateResult", "judge_gate"]
 
@@ -31,7 +29,9 @@ NO_RULE = "no gate rule: add `gate:` to the suite or [tool.swapgate.gate]"
 NO_TRIALS = "no trial of a candidate came back, so there is nothing to judge"
 _EXIT_CODES: dict[GateAnswer, ExitCode] = {"pass": ExitCode.OK, "fail": ExitCode.FAILED}
 _ALSO: dict[GateAnswer, str] = {"pass": "passed", "fail": "failed", "inconclusive": "inconclusive"}
-_Scopes: TypeAlias = dict[str | None, Summary]
+_Scopes: TypeAlias = dict[Scope, Summary]
+# The rule of a decision, its scope and its model.
+RuleKey: TypeAlias = tuple[str, Scope, str]
 _SEVERITY: tuple[GateAnswer, ...] = ("fail", "inconclusive", "pass")
 
 
@@ -45,52 +45,54 @@ def judge_gate(
     planned: int,
     stored: int,
     partial: bool,
+    refusals: Sequence[Decision] = (),
+    notes: Sequence[str] = (),
+    futile: Collection[RuleKey] = (),
 ) -> GateResult:
     """Judge every candidate by itself; the worst answer is the run's.
 
     `overall` holds over all suites together, `suites` by suite; a suite without an entry adds no rule.
     `planned` counts the trials that the run set out to make, `stored` those that came back.
-    Too many errored or missing trials refuse every other answer.
+    Too many errored or missing trials refuse every other answer, and so do `refusals`: judges that cannot
+    gate. `notes` go with the answer. `futile` are rules that a run which stopped early gave up.
     """
-    notes = _judge_notes(summaries)
+    notes = tuple(notes)
     has_baseline = bool(comparisons) or run.baseline is not None
     if partial:
         return GateResult(answer="not_judged", reason=PARTIAL, exit_code=ExitCode.OK, notes=notes)
-    if not has_baseline and not any(_has_rule(entry) for entry in (overall, *suites.values())):
+    if not has_baseline and not any(map(has_rule, (overall, *suites.values()))):
         return GateResult(answer="not_judged", reason=NO_RULE, exit_code=ExitCode.OK, notes=notes)
     missing = max(planned - stored, 0)
     candidates = _candidates(summaries)
     decisions = _error_decisions(summaries, overall, suites, planned=planned, missing=missing)
+    decisions += refusals
     if not candidates:
         decisions.append(
             Decision(rule="trials", suite=None, model="", answer="inconclusive", reason=NO_TRIALS)
         )
     for scopes in candidates:
-        decisions += _rule_decisions(scopes, None, overall, missing=missing)
-        for suite, entry in suites.items():
-            decisions += _rule_decisions(scopes, suite, entry, missing=missing)
+        for scope, rules in rules_by_scope(overall, suites).items():
+            decisions += _rule_decisions(scopes, scope, rules, missing=missing)
         if has_baseline:
-            decisions += _margin_decisions(scopes, comparisons, overall, suites)
+            decisions += _baseline_decisions(scopes, comparisons, overall, suites)
+    decisions = [_given_up(d) if (d.rule, d.scope, d.model) in futile else d for d in decisions]
     return replace(_result(decisions, overall, suites), notes=notes)
 
 
-def _judge_notes(summaries: Sequence[Summary]) -> tuple[str, ...]:
-    names = {check.name for summary in summaries for check in summary.checks if check.kind == "judge"}
-    return tuple(f"judge uncalibrated: {name}" for name in sorted(names))
-
-
-def _has_rule(entry: GateEntry | None) -> bool:
-    if not isinstance(entry, GateSpec):
-        return entry is not None
-    return bool(entry.model_dump(exclude={"margin", "inconclusive"}, exclude_none=True))
+def _given_up(decision: Decision) -> Decision:
+    """Return an inconclusive decision with the reason why no more cases were run."""
+    if decision.answer != "inconclusive":
+        return decision
+    reason = f"{decision.reason}; more cases would hardly make it pass, so the run stopped"
+    return replace(decision, reason=reason, is_futile=True)
 
 
 def _candidates(summaries: Sequence[Summary]) -> list[_Scopes]:
-    """Return each candidate's summaries by suite, None standing for all."""
+    """Return each candidate's summaries by scope."""
     models: dict[str, _Scopes] = {}
     for summary in summaries:
         if summary.role == "candidate":
-            models.setdefault(summary.model, {})[summary.suite] = summary
+            models.setdefault(summary.model, {})[summary.scope] = summary
     return list(models.values())
 
 
@@ -107,7 +109,7 @@ def _error_decisions(
     stated = overall.errors if isinstance(overall, GateSpec) else None
     apart = {suite for suite, entry in suites.items() if entry == EVERY_CASE}
     apart |= set(own) if stated is None else set()
-    by_suite = [s for s in summaries if s.suite is not None]
+    by_suite = [s for s in summaries if s.suite is not None and s.scope == Scope(s.suite)]
     rest = [] if overall == EVERY_CASE else [s for s in by_suite if s.suite not in apart]
     limit = DEFAULT_ERRORS if stated is None else stated
     found = [errors_decision(rest, suite=None, limit=limit, planned=planned, missing=missing)]
@@ -118,45 +120,59 @@ def _error_decisions(
     return [decision for decision in found if decision is not None]
 
 
-def _rule_decisions(
-    scopes: _Scopes, suite: str | None, entry: GateEntry | None, *, missing: int
-) -> list[Decision]:
-    if entry is None or not _has_rule(entry):
+def _rule_decisions(scopes: _Scopes, scope: Scope, rules: Rules, *, missing: int) -> list[Decision]:
+    if rules is None or not has_rule(rules):
         return []
-    if suite not in scopes:
-        return [_absent(scopes, suite)]
-    summary = scopes[suite]
-    if not isinstance(entry, GateSpec):
+    if scope not in scopes:
+        return [_absent(scopes, scope)]
+    summary = scopes[scope]
+    if not isinstance(rules, SliceGate):
         return [every_case_decision(summary, missing=missing)]
-    rates = {"semantic": entry.semantic, "structural": entry.structural, "blind_pass": entry.blind_pass}
+    rates = {"semantic": rules.semantic, "structural": rules.structural, "blind_pass": rules.blind_pass}
     decisions = [d for m in MEASURES if (rule := rates[m]) for d in rate_decisions(summary, m, rule)]
-    if entry.cost_usd:
-        decisions.append(ceiling_decision(summary, "cost_usd", entry.cost_usd.max))
-    if entry.latency_p95_s:
-        decisions.append(ceiling_decision(summary, "latency_p95_s", entry.latency_p95_s.max))
+    if isinstance(rules, GateSpec) and rules.cost_usd:
+        decisions.append(ceiling_decision(summary, "cost_usd", rules.cost_usd.max))
+    if isinstance(rules, GateSpec) and rules.latency_p95_s:
+        decisions.append(ceiling_decision(summary, "latency_p95_s", rules.latency_p95_s.max))
     return decisions
 
 
-def _absent(scopes: _Scopes, suite: str | None) -> Decision:
+def _absent(scopes: _Scopes, scope: Scope) -> Decision:
     model = next(iter(scopes.values())).model
-    reason = f"no trial of {model}{where(suite)} came back"
-    return Decision(rule="trials", suite=suite, model=model, answer="inconclusive", reason=reason)
+    return Decision(
+        rule="trials",
+        **asdict(scope),
+        model=model,
+        answer="inconclusive",
+        reason=f"no trial of {model}{where(scope)} came back",
+    )
 
 
-def _margin_decisions(
+def _baseline_decisions(
     scopes: _Scopes,
     comparisons: Sequence[Comparison],
     overall: GateEntry | None,
     suites: Mapping[str, GateEntry | None],
 ) -> list[Decision]:
+    """Return the decisions of the rules that need a baseline, for one candidate."""
     model = next(iter(scopes.values())).model
-    own: list[Comparison | None] = [c for c in comparisons if c.candidate == model]
-    present = [suite for suite in scopes if suite is not None]
-    return [
-        margin_decision(scopes[suite], comparison, margin)
-        for suite, margin in margins(overall, suites, present).items()
-        for comparison in own or [None]
+    own = [c for c in comparisons if c.candidate == model]
+    present = [s.suite for s in scopes if s.suite is not None and s == Scope(s.suite)]
+    against: list[Comparison | None] = [*own] or [None]
+    found = [
+        margin_decision(scopes[scope], comparison, margin) if scope in scopes else _absent(scopes, scope)
+        for scope, margin in margins(overall, suites, present).items()
+        for comparison in against
     ]
+    for scope, rules in rules_by_scope(overall, suites).items():
+        rise = rules.blind_pass.rise if isinstance(rules, SliceGate) and rules.blind_pass else None
+        if rise is not None and scope not in scopes:
+            found.append(_absent(scopes, scope))
+        elif rise is not None:
+            changes = [change for c in own for change in c.blind_pass if change.scope == scope]
+            found += [rise_decision(scopes[scope], change, rise) for change in (*changes,) or (None,)]
+    part = overall.regressions if isinstance(overall, OverallGate) else None
+    return found + [regressions_decision(comparison, part) for comparison in own if part is not None]
 
 
 def _result(
@@ -165,13 +181,15 @@ def _result(
     """Return the worst answer with its first reason; too many errors come before everything else."""
     if refused := [d for d in decisions if d.rule == ERRORS_RULE and d.answer != "pass"]:
         return _said("inconclusive", refused, decisions, exit_code=ExitCode.TOO_MANY_ERRORS)
+    if refused := [d for d in decisions if d.rule == JUDGE_RULE]:
+        return _said("inconclusive", refused, decisions, exit_code=ExitCode.INCONCLUSIVE)
     said = {d.answer for d in decisions}
     answer = next(answer for answer in _SEVERITY if answer in said)
     worst = [d for d in decisions if d.answer == answer and d.rule != ERRORS_RULE]
     worst = worst or [d for d in decisions if d.answer == answer]
     if answer != "inconclusive":
         return _said(answer, worst, decisions, exit_code=_EXIT_CODES[answer])
-    blocking = [d for d in worst if not _only_warns(d.suite, overall, suites)]
+    blocking = [d for d in worst if d.is_futile or not _only_warns(d.suite, overall, suites)]
     if blocking:
         return _said(answer, blocking, decisions, exit_code=ExitCode.INCONCLUSIVE)
     warned = _said(answer, worst, decisions, exit_code=ExitCode.OK)

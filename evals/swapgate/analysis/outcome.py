@@ -9,65 +9,128 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from swapgate.analysis.compare import Comparison, compare
+from swapgate.analysis.correction import Corrections
+from swapgate.analysis.covariates import CovariateFinding, Progress, covariate_findings
+from swapgate.analysis.distributions import Spread, spreads
 from swapgate.analysis.frames import trials_frame
 from swapgate.analysis.gate import GateResult, judge_gate
+from swapgate.analysis.matrix import Cell, matrix, prompts_of
+from swapgate.analysis.pairs import Pairs, pair_up
+from swapgate.analysis.ranking import Rank, adjust, ranking
+from swapgate.analysis.repeatability import Repeatability, repeatability
+from swapgate.analysis.rule_scopes import margins, rules_by_scope
+from swapgate.analysis.scopes import in_order
+from swapgate.analysis.stopping import futile_rules, stopping_notes, with_looks
 from swapgate.analysis.summary import Summary, summarise
 from swapgate.errors import ExitCode
+from swapgate.facts import Facts, facts_of
 from swapgate.records import Json, Run, Trial
-from swapgate.spec.suite import GateEntry
+from swapgate.spec.suite import GateEntry, OverallGate, OverallGateEntry
+from swapgate.stats.interval import Method
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _GATE: TypeAdapter[GateEntry | None] = TypeAdapter(GateEntry | None)
+_OVERALL: TypeAdapter[OverallGateEntry | None] = TypeAdapter(OverallGateEntry | None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOutcome:
-    """A run, its trials, and what was decided about it. A model's summaries: overall first, then by suite."""
+    """A run, its trials, and what was decided about it. A model's summaries: overall first, then by suite.
+
+    `trials` is empty where runs were compared by their facts alone.
+    """
 
     run: Run
+    facts: Sequence[Facts]
     trials: Sequence[Trial]
     summaries: tuple[Summary, ...]
     comparisons: tuple[Comparison, ...]
     gate: GateResult
+    ranking: tuple[Rank, ...] = ()
+    matrix: tuple[Cell, ...] = ()
+    spreads: tuple[Spread, ...] = ()
+    covariates: tuple[CovariateFinding, ...] = ()
+    repeatability: tuple[Repeatability, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a trial; see `swapgate.analysis.frames.trials_frame`."""
-        return trials_frame(self.trials)
+        return trials_frame(self.facts)
 
 
-def conclude(run: Run, trials: Sequence[Trial], *, why_not_judged: str | None = None) -> RunOutcome:
+def conclude(
+    run: Run,
+    trials: Sequence[Trial],
+    *,
+    facts: Sequence[Facts] | None = None,
+    why_not_judged: str | None = None,
+    progress: Progress | None = None,
+) -> RunOutcome:
     """Summarise, compare and judge the trials of a run by the rules that its manifest holds.
 
-    `trials` include those of the baseline. `why_not_judged` says why they are no ground for a decision
-    (a partial selection, an interruption); by default the manifest says it.
+    `trials` include those of the baseline; `facts` are theirs, or stand for them where no trial is at hand.
+    `why_not_judged` says why they are no ground for a decision (a partial selection, an interruption); by
+    default the manifest says it. `progress` is called with the share of a long computation that is done.
     """
-    summaries = summarise(trials)
-    baselines = dict.fromkeys(s.model for s in summaries if s.role == "baseline")
-    candidates = dict.fromkeys(s.model for s in summaries if s.role == "candidate")
-    comparisons = tuple(compare(trials, candidate=c, baseline=b) for c in candidates for b in baselines)
+    facts = [facts_of(trial) for trial in trials] if facts is None else facts
+    overall = _OVERALL.validate_python(run.settings.get("gate"))
+    suites = suite_gates(run.settings)
+    listed = in_order({*rules_by_scope(overall, suites), *prompts_of(facts)})
+    method = _method(overall)
+    summaries = summarise(facts, listed=listed, method=method)
+    margin_of = margins(overall, suites, dict.fromkeys(s.suite for s in summaries if s.suite is not None))
+    pairs = _pairs(facts, summaries)
+    corrections = Corrections(run.calibrations)
+    summaries = corrections.summaries(summaries, facts)
+    compared = [compare(p, listed=listed, margins=margin_of, method=method) for p in pairs]
+    comparisons = adjust(corrections.comparisons(compared, pairs))
+    if run.stopping is not None:
+        summaries, comparisons = with_looks(summaries, comparisons, run.stopping)
     gate = judge_gate(
         summaries,
         comparisons,
-        overall=_GATE.validate_python(run.settings.get("gate")),
-        suites=suite_gates(run.settings),
+        overall=overall,
+        suites=suites,
         run=run,
-        planned=run.planned,
-        stored=sum(not _is_stored_baseline(t) for t in trials),
+        planned=run.planned - (run.stopping.saved_trials if run.stopping else 0),
+        stored=sum(not _is_stored_baseline(one) for one in facts),
         partial=why_not_judged is not None or run.is_partial,
+        refusals=corrections.decisions(facts),
+        notes=corrections.notes(facts),
+        futile=futile_rules(run.stopping) if run.stopping is not None else (),
     )
     if why_not_judged is not None:
         gate = replace(gate, answer="not_judged", reason=why_not_judged, exit_code=ExitCode.OK)
+    if run.stopping is not None:
+        gate = replace(gate, notes=(*stopping_notes(run.stopping), *gate.notes))
     return RunOutcome(
         run=run,
+        facts=facts,
         trials=trials,
         summaries=summaries,
         comparisons=comparisons,
         gate=gate,
+        ranking=ranking(facts, summaries, corrections),
+        matrix=matrix(summaries, comparisons),
+        spreads=tuple(spread for p in pairs for spread in spreads(p, seed=run.seed, progress=progress)),
+        covariates=covariate_findings(facts, pairs, seed=run.seed, progress=progress),
+        repeatability=repeatability(facts),
         warnings=(*_warnings(run.settings), *_left_out(comparisons)),
     )
+
+
+def _pairs(facts: Sequence[Facts], summaries: Sequence[Summary]) -> list[Pairs]:
+    """Return each candidate beside each baseline."""
+    baselines = dict.fromkeys(s.model for s in summaries if s.role == "baseline")
+    candidates = dict.fromkeys(s.model for s in summaries if s.role == "candidate")
+    return [pair_up(facts, candidate=c, baseline=b) for c in candidates for b in baselines]
+
+
+def _method(overall: OverallGateEntry | None) -> Method:
+    is_exact = isinstance(overall, OverallGate) and overall.interval == "exact"
+    return "exact" if is_exact else "score"
 
 
 def _warnings(settings: Mapping[str, Json]) -> tuple[str, ...]:
@@ -91,6 +154,6 @@ def suite_gates(settings: Mapping[str, Json]) -> dict[str, GateEntry | None]:
     return {suite: _GATE.validate_python(gate) for suite, gate in gates.items()}
 
 
-def _is_stored_baseline(trial: Trial) -> bool:
+def _is_stored_baseline(trial: Facts) -> bool:
     """Whether the trial was brought in from an older run, and so was not planned in this one."""
     return trial.role == "baseline" and "@" in trial.model

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
-from swapgate.analysis.margin import floor_of, margins
-from swapgate.analysis.rules import MEASURE_WORDS, MEASURES
+from swapgate.analysis.rule_scopes import (
+    MEASURE_WORDS,
+    MEASURES,
+    floor_of,
+    margins,
+    rules_by_scope,
+)
+from swapgate.analysis.scopes import OVERALL, Scope
 from swapgate.analysis.wording import limit_percent, where
-from swapgate.spec.suite import GateEntry, GateSpec, RateRule
+from swapgate.spec.suite import GateEntry, RateRule, SliceGate
 from swapgate.stats.power import cases_for_rate
 
 
 def plan_warnings(
-    cases_by_suite: Mapping[str, int],
+    cases: Mapping[Scope, int],
     *,
     overall: GateEntry | None,
     suites: Mapping[str, GateEntry | None],
@@ -20,36 +27,58 @@ def plan_warnings(
 ) -> list[str]:
     """Return one sentence for each rule that so few cases cannot satisfy, however good the candidate is.
 
-    `cases_by_suite` counts the independent cases to be run (clusters; repeats add none).
+    `cases` counts the independent cases to be run by scope (clusters; repeats add none).
     """
-    counts: dict[str | None, int] = {None: sum(cases_by_suite.values())} | dict(cases_by_suite)
-    gates: dict[str | None, GateEntry | None] = {None: overall} | dict(suites)
     found: list[str] = []
-    for suite, cases in counts.items():
-        entry = gates.get(suite)
-        if isinstance(entry, GateSpec):
-            found += _rate_warnings(entry, suite, cases)
+    for scope, rules in rules_by_scope(overall, suites).items():
+        if isinstance(rules, SliceGate) and scope in cases:
+            found += _rate_warnings(rules, scope, cases[scope])
     if has_baseline:
-        for suite, margin in margins(overall, suites, cases_by_suite).items():
-            found += _margin_warnings(margin, suite, counts[suite])
+        present = [scope.suite for scope in cases if scope.suite is not None and scope == Scope(scope.suite)]
+        for scope, margin in margins(overall, suites, present).items():
+            found += _margin_warnings(margin, scope, cases.get(scope, 0))
     return found
 
 
-def _margin_warnings(margin: float, suite: str | None, cases: int) -> Iterator[str]:
+def count_cases(placed: Iterable[PlannedCase]) -> dict[Scope, int]:
+    """Return the number of independent cases in every scope that a gate may name."""
+    clusters: dict[Scope, set[tuple[str, str]]] = {OVERALL: set()}
+    for case in placed:
+        names = {None, case.suite}
+        scopes = {Scope(suite) for suite in names}
+        scopes |= {Scope(suite, tag=tag) for suite in names for tag in case.tags}
+        if case.prompt is not None:
+            scopes |= {Scope(suite, prompt=case.prompt) for suite in names}
+        for scope in scopes:
+            clusters.setdefault(scope, set()).add((case.suite, case.cluster))
+    return {scope: len(found) for scope, found in clusters.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCase:
+    """One case to be run: what decides which scopes and which cluster it counts in."""
+
+    suite: str
+    cluster: str
+    prompt: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+def _margin_warnings(margin: float, scope: Scope, cases: int) -> Iterator[str]:
     needed = floor_of(margin)
     if not margin:
-        yield f"a margin of 0{where(suite)} passes only a better candidate: equal models stay inconclusive"
+        yield f"a margin of 0{where(scope)} passes only a better candidate: equal models stay inconclusive"
     elif cases < needed:
-        few = f"{_cases(cases)}{where(suite)}"
+        few = f"{_cases(cases)}{where(scope)}"
         yield f"{few} cannot pass a margin of {margin:g}: at least {needed} are needed"
 
 
-def _rate_warnings(entry: GateSpec, suite: str | None, cases: int) -> Iterator[str]:
+def _rate_warnings(entry: SliceGate, scope: Scope, cases: int) -> Iterator[str]:
     rules = {"semantic": entry.semantic, "structural": entry.structural, "blind_pass": entry.blind_pass}
     for measure in MEASURES:
         rule = rules[measure]
         if rule is not None and rule.on == "interval":
-            yield from _bound_warnings(f"{MEASURE_WORDS[measure]}{where(suite)}", rule, cases)
+            yield from _bound_warnings(f"{MEASURE_WORDS[measure]}{where(scope)}", rule, cases)
 
 
 def _bound_warnings(subject: str, rule: RateRule, cases: int) -> Iterator[str]:

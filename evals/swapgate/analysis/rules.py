@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Literal
 
 from swapgate.analysis.decision import Decision, GateAnswer
-from swapgate.analysis.summary import Rate, Summary
-from swapgate.analysis.wording import limit_percent, percent, settle, usd, where
+from swapgate.analysis.rates import Rate
+from swapgate.analysis.rule_scopes import EVERY_CASE, MEASURE_WORDS, Measure
+from swapgate.analysis.summary import Summary
+from swapgate.analysis.wording import (
+    confidence_percent,
+    limit_percent,
+    over_looks,
+    percent,
+    settle,
+    usd,
+    where,
+)
 from swapgate.spec.suite import RateRule
-from swapgate.stats.power import cases_for_rate
-from swapgate.stats.proportion import wilson_bounds
+from swapgate.stats.power import cases_for_rate, implied_icc, repeats_for_rate
 
-# Two-sided, so that each side is wrong at most 5% of the time.
-GATE_CONFIDENCE = 0.90
 # With fewer than ceil(ln 0.05 / ln 0.95) values even the largest may lie below the true 95th percentile.
 LATENCIES_FOR_P95 = 59
 
-Measure = Literal["semantic", "structural", "blind_pass"]
 Bound = Literal["min", "max"]
 CeilingName = Literal["cost_usd", "latency_p95_s"]
-EVERY_CASE = "every-case"
-MEASURES: tuple[Measure, ...] = ("semantic", "structural", "blind_pass")
-MEASURE_WORDS: dict[str, str] = {
-    "semantic": "semantic pass rate",
-    "structural": "structural pass rate",
-    "blind_pass": "blind pass rate",
-}
 _NOTHING_TO_RATE: dict[Measure, str] = {
     "semantic": "nothing scored the meaning",
     "structural": "no trial was answered",
@@ -66,7 +65,7 @@ def ceiling_decision(summary: Summary, rule: CeilingName, limit: float) -> Decis
     """Return whether the cost or the latency stays under its ceiling: two answers, unless it is unknown."""
     is_cost = rule == "cost_usd"
     value = summary.cost_usd if is_cost else summary.latency_p95_s
-    subject = f"{'cost' if is_cost else 'p95 latency'} of {summary.model}{where(summary.suite)}"
+    subject = f"{'cost' if is_cost else 'p95 latency'} of {summary.model}{where(summary.scope)}"
     unknown = "the price of an answer is not known" if is_cost else "no latency was recorded"
     undecided = undecided_of(summary, rule, f"{subject} is unknown: {unknown}", limit=limit)
     if value is None:
@@ -80,7 +79,7 @@ def ceiling_decision(summary: Summary, rule: CeilingName, limit: float) -> Decis
 
 def every_case_decision(summary: Summary, *, missing: int) -> Decision:
     """Return a fail for any missed or errored trial; `missing` planned trials keep a pass open."""
-    subject = f"every case{where(summary.suite)} must pass for {summary.model}"
+    subject = f"every case{where(summary.scope)} must pass for {summary.model}"
     share = 1 - (summary.missed + summary.errored) / summary.trials
     undecided = replace(undecided_of(summary, EVERY_CASE, subject, limit=1.0), value=share)
     if summary.missed or summary.errored:
@@ -94,7 +93,7 @@ def undecided_of(summary: Summary, rule: str, reason: str, *, limit: float | Non
     """Return an inconclusive decision about the summary's model and suite."""
     return Decision(
         rule=rule,
-        suite=summary.suite,
+        **asdict(summary.scope),
         model=summary.model,
         answer="inconclusive",
         reason=reason,
@@ -102,25 +101,36 @@ def undecided_of(summary: Summary, rule: str, reason: str, *, limit: float | Non
     )
 
 
-def with_need(decision: Decision, needed: int | None, *, have: int, summary: Summary) -> Decision:
-    """Return the inconclusive decision with the cases that would settle it and what the ones to add cost."""
+def with_need(
+    decision: Decision, needed: int | None, *, have: int, summary: Summary, repeats: int | None = None
+) -> Decision:
+    """Return the inconclusive decision with the cases that would settle it and what the ones to add cost.
+
+    `repeats` is how many repeats of each case in all would settle it with the cases at hand.
+    """
     if needed is not None:
         needed = max(needed, have + 1)
     each_usd = _cost_per_case(summary)
     cost_usd = (needed - have) * each_usd if needed is not None and each_usd is not None else None
     reason = f"{decision.reason}: {settle(needed, have=have, cost_usd=cost_usd)}"
-    return replace(decision, reason=reason, needed_cases=needed, needed_cost_usd=cost_usd)
+    if repeats is not None:
+        repeats = max(repeats, summary.repeats + 1)
+        reason += f", or {repeats} repeats of each case in the place of {summary.repeats}"
+    return replace(
+        decision, reason=reason, needed_cases=needed, needed_cost_usd=cost_usd, needed_repeats=repeats
+    )
 
 
 def _rate_decision(
     summary: Summary, measure: Measure, bound: Bound, limit: float, *, on: Literal["interval", "point"]
 ) -> Decision:
     rate = rate_of(summary, measure)
-    subject = f"{MEASURE_WORDS[measure]} of {summary.model}{where(summary.suite)}"
+    subject = f"{MEASURE_WORDS[measure]} of {summary.model}{where(summary.scope)}"
     undecided = undecided_of(summary, f"{measure}.{bound}", subject, limit=limit)
     if rate.rate is None:
         return replace(undecided, reason=f"{subject} is unknown: {_NOTHING_TO_RATE[measure]}")
-    shown = f"{subject} is {percent(rate.rate, against=limit)}"
+    corrected = ", corrected for the judge's errors," if rate.correction else ""
+    shown = f"{subject}{corrected} is {percent(rate.rate, against=limit)}"
     undecided = replace(undecided, value=rate.rate, reason=shown)
     if on == "point":
         answer = _side(rate.rate, rate.rate, bound, limit)
@@ -132,27 +142,31 @@ def _rate_decision(
 def _on_interval(
     undecided: Decision, summary: Summary, rate: Rate, *, bound: Bound, limit: float
 ) -> Decision:
-    n_eff = _effective_n(rate)
-    if rate.rate is None or n_eff is None:
+    low, high = rate.gate_low, rate.gate_high
+    if rate.rate is None or low is None or high is None:
         return replace(undecided, reason=f"{undecided.reason} without an interval: {rate.note}")
-    df = rate.clusters - 1 if rate.clusters < rate.n else None
-    low, high = wilson_bounds(rate.rate, n_eff, confidence=GATE_CONFIDENCE, df=df)
     answer = _side(low, high, bound, limit)
-    interval = (
-        f"{GATE_CONFIDENCE:.0%} interval {percent(low, against=limit)} to {percent(high, against=limit)}"
-    )
+    bounds = f"{percent(low, against=limit)} to {percent(high, against=limit)}"
+    looks = over_looks(rate.look)
+    interval = f"{confidence_percent(rate.gate_confidence)} interval{looks} {bounds}"
     reason = f"{undecided.reason} ({interval}), {_LIMIT_WORDS[bound, answer]} {limit_percent(limit)}"
     decision = replace(undecided, answer=answer, reason=reason, low=low, high=high)
-    if answer != "inconclusive":
+    if answer != "inconclusive" or rate.correction or rate.look is not None or not rate.effective_n:
         return decision
-    needed = cases_for_rate(rate.rate, limit, confidence=GATE_CONFIDENCE, deff=rate.clusters / n_eff)
-    return with_need(decision, needed, have=rate.clusters, summary=summary)
+    deff = rate.clusters / rate.effective_n
+    needed = cases_for_rate(rate.rate, limit, confidence=rate.gate_confidence, deff=deff)
+    repeats = _needed_repeats(rate, summary, limit)
+    return with_need(decision, needed, have=rate.clusters, summary=summary, repeats=repeats)
 
 
-def _effective_n(rate: Rate) -> float | None:
-    """Return the independent trials behind a rate, None where its interval was refused."""
-    is_clustered = rate.clusters < rate.n
-    return rate.effective_n if is_clustered else float(rate.n)
+def _needed_repeats(rate: Rate, summary: Summary, limit: float) -> int | None:
+    """Return the repeats of today's cases that would settle the limit; None when unknown or never."""
+    assert rate.rate is not None and rate.effective_n
+    icc = implied_icc(rate.n / rate.effective_n, rate.n / rate.clusters)
+    # Where a cluster holds several cases, how much of the variance lies between repeats is not told apart.
+    if icc is None or summary.repeats < 2 or rate.n > rate.clusters * summary.repeats:
+        return None
+    return repeats_for_rate(rate.rate, limit, cases=rate.clusters, icc=icc, confidence=rate.gate_confidence)
 
 
 def _cost_per_case(summary: Summary) -> float | None:

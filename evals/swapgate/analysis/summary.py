@@ -1,45 +1,22 @@
-"""What a run's trials add up to, per suite and model."""
+"""What a run's trials add up to, per model and scope."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from math import ceil, fsum, isnan
+from typing import Any
 
-from swapgate.analysis.measures import cluster_of, own_answer, semantic_result, structural_result
-from swapgate.analysis.spending import (
-    count_known,
-    judge_answers,
-    list_price,
-    nearest_rank,
-    price_paid,
-    token_sums,
-)
-from swapgate.records import Answer, CheckResult, Trial
-from swapgate.stats.proportion import clustered_rate, wilson_interval
+import numpy as np
+import numpy.typing as npt
 
-MISSING = "missing"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rate:
-    """A proportion of trials with its interval; `rate`, `low` and `high` are None when n is 0.
-
-    `clusters` is the number of independent groups (cases, or their source documents) behind the n trials;
-    `note` says why an interval was refused, or beside bounds why it is rough. `effective_n` is the number of
-    independent trials that the n are worth, None without an interval.
-    """
-
-    passed: int
-    n: int
-    clusters: int
-    rate: float | None
-    low: float | None
-    high: float | None
-    confidence: float = 0.95
-    note: str = ""
-    effective_n: float | None = None
+from swapgate.analysis.columns import UNKNOWN, Amounts, Codes, Ledger, Results, ledger, take
+from swapgate.analysis.grouping import group
+from swapgate.analysis.rates import GATE_CONFIDENCE, Rate, rate
+from swapgate.analysis.scopes import Scope, Scoped
+from swapgate.facts import Facts
+from swapgate.stats.interval import Method
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +30,10 @@ class CheckCount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
-    """One model on one suite (suite None: on all). Costs are list prices in US dollars, None when unknown.
+class Summary(Scoped):
+    """One model on one scope: `suite`, `prompt` and `tag` name it, all None means everything.
+
+    Costs are list prices in US dollars, None when unknown.
 
     `paid_usd` counts only what was called this time (cache hits are free). `fallbacks` counts trials that
     another model answered: they are errored for the model under test, and their tokens, prices and latencies
@@ -65,7 +44,6 @@ class Summary:
     """
 
     model: str
-    suite: str | None
     role: str
     trials: int
     errored: int
@@ -91,140 +69,107 @@ class Summary:
     timed: int = 0
     counted: int = 0
     judge_counted: int = 0
+    repeats: int = 1
 
 
-class _Scored(NamedTuple):
-    """A trial with its results, worked out once for all the sums that it enters."""
-
-    trial: Trial
-    cluster: str
-    structural: bool | None
-    semantic: bool | None
-
-
-def summarise(trials: Sequence[Trial]) -> tuple[Summary, ...]:
-    """Return one summary a model over all suites, then one for each of its suites, in order of appearance."""
-    models: dict[tuple[str, str], list[_Scored]] = {}
-    for trial in trials:
-        scored = _Scored(trial, cluster_of(trial), structural_result(trial), semantic_result(trial))
-        models.setdefault((trial.model, trial.role), []).append(scored)
-    return tuple(summary for group in models.values() for summary in _model_summaries(group))
-
-
-def _model_summaries(group: list[_Scored]) -> list[Summary]:
-    suites: dict[str, list[_Scored]] = {}
-    for scored in group:
-        suites.setdefault(scored.trial.suite, []).append(scored)
-    return [_summary(None, group), *(_summary(suite, part) for suite, part in suites.items())]
+def summarise(
+    facts: Sequence[Facts],
+    *,
+    listed: Iterable[Scope] = (),
+    gate_confidence: float = GATE_CONFIDENCE,
+    method: Method = "score",
+) -> tuple[Summary, ...]:
+    """Return each model's summaries, in order of appearance: overall, by suite, by tag, then those listed."""
+    models: dict[tuple[str, str], list[Facts]] = {}
+    for one in facts:
+        models.setdefault((one.model, one.role), []).append(one)
+    listed = tuple(listed)
+    return tuple(
+        _summary(model, role, scope, book, inside, gate_confidence=gate_confidence, method=method)
+        for (model, role), own in models.items()
+        for book in (ledger(own),)
+        for scope, inside in group(own, listed=listed).items()
+    )
 
 
-def _summary(suite: str | None, group: list[_Scored]) -> Summary:
-    trials = [s.trial for s in group]
-    answers = [t.answer for t in trials if t.answer is not None]
-    own, judges = [a for a in answers if not a.is_fallback], list(judge_answers(trials))
-    tokens_in, tokens_out = token_sums(own)
-    judge_tokens_in, judge_tokens_out = token_sums(judges)
-    latencies = _latencies(own)
-    checks = [c for t in trials if own_answer(t) for c in t.checks]
-    errors = _errors(trials)
-    errored = sum(errors.values())
+def _summary(
+    model: str,
+    role: str,
+    scope: Scope,
+    book: Ledger,
+    inside: Codes,
+    *,
+    gate_confidence: float,
+    method: Method,
+) -> Summary:
+    table = take(book.results, inside)
+    own = inside[book.is_own[inside]]
+    latencies = np.sort(book.latency_s[inside])
+    latencies = latencies[~np.isnan(latencies)].tolist()
+    errors = _count(book.error_kinds[inside])
+    structural, semantic, blind = (
+        rate(results, table.clusters, gate_confidence=gate_confidence, method=method)
+        for results in (table.structural, table.semantic, table.blind)
+    )
+    tokens_in, tokens_out = book.tokens_in[own], book.tokens_out[own]
     return Summary(
-        model=trials[0].model,
-        suite=suite,
-        role=trials[0].role,
-        trials=len(trials),
-        errored=errored,
-        structural=_rate([(s.structural, s.cluster) for s in group]),
-        semantic=_rate([(s.semantic, s.cluster) for s in group]),
-        blind_pass=_rate([_blind_pass(s) for s in group]),
-        tokens_in=tokens_in,
-        tokens_out=tokens_out,
-        cost_usd=list_price(own),
-        judge_tokens_in=judge_tokens_in,
-        judge_tokens_out=judge_tokens_out,
-        judge_cost_usd=list_price(judges),
-        paid_usd=price_paid([*answers, *judges]),
+        model=model,
+        **asdict(scope),
+        role=role,
+        trials=len(inside),
+        errored=sum(errors.values()),
+        structural=structural,
+        semantic=semantic,
+        blind_pass=blind,
+        tokens_in=int(np.nansum(tokens_in)),
+        tokens_out=int(np.nansum(tokens_out)),
+        cost_usd=_sum(book.cost_usd[own]),
+        judge_tokens_in=int(book.judge_tokens_in[inside].sum()),
+        judge_tokens_out=int(book.judge_tokens_out[inside].sum()),
+        judge_cost_usd=_sum(book.judge_cost_usd[inside]),
+        paid_usd=_sum(book.paid_usd[inside]),
         latency_p50_s=nearest_rank(latencies, 0.50),
         latency_p95_s=nearest_rank(latencies, 0.95),
-        from_cache=sum(a.from_cache for a in own),
-        fallbacks=len(answers) - len(own),
-        recoverable_json=_recoverable_json(checks),
-        json_kinds=_json_kinds(checks),
+        from_cache=int(book.from_cache[own].sum()),
+        fallbacks=int(book.is_fallback[inside].sum()),
+        recoverable_json=_share(book.recoverable[own]),
+        json_kinds=_count(book.json_kinds[own]),
         errors=errors,
-        checks=_check_counts(trials),
-        missed=sum(t.outcome == "missed" for t in trials),
+        checks=tuple(_check_counts(book, inside)),
+        missed=int(book.is_missed[inside].sum()),
         timed=len(latencies),
-        counted=count_known(own),
-        judge_counted=count_known(judges),
+        counted=int((~np.isnan(tokens_in) | ~np.isnan(tokens_out)).sum()),
+        judge_counted=int(book.judge_counted[inside].sum()),
+        repeats=int(book.repeats[inside].max()),
     )
 
 
-def _rate(results: Sequence[tuple[bool | None, Hashable]]) -> Rate:
-    """Return the rate of the known results; its interval is clustered when a cluster has several trials."""
-    known = [(passed, cluster) for passed, cluster in results if passed is not None]
-    passes, clusters = [passed for passed, _ in known], [cluster for _, cluster in known]
-    distinct = len(set(clusters))
-    is_clustered = distinct < len(known)
-    interval = clustered_rate(passes, clusters) if is_clustered else wilson_interval(sum(passes), len(passes))
-    return Rate(
-        passed=sum(passes),
-        n=len(passes),
-        clusters=distinct,
-        rate=interval.estimate,
-        low=interval.low,
-        high=interval.high,
-        confidence=interval.confidence,
-        note=interval.note,
-        effective_n=interval.effective_n,
-    )
+def nearest_rank(ordered: Sequence[float], quantile: float) -> float | None:
+    """Return the smallest value that at least a share `quantile` of the sorted values does not exceed."""
+    return ordered[max(ceil(quantile * len(ordered)), 1) - 1] if ordered else None
 
 
-def _blind_pass(scored: _Scored) -> tuple[bool | None, str]:
-    is_counted = scored.structural is True and scored.semantic is not None
-    return (not scored.semantic if is_counted else None), scored.cluster
+def _sum(amounts: Amounts) -> float | None:
+    """Return the sum; None when an amount is unknown."""
+    # A plain sum of a hundred cents is a little more than a dollar, and a ceiling of a dollar would fail.
+    total = fsum(amounts.tolist())
+    return None if isnan(total) else total
 
 
-def _latencies(answers: Sequence[Answer]) -> list[float]:
-    return sorted(a.response.latency_s for a in answers if a.response.latency_s is not None)
+def _share(results: Results) -> float | None:
+    known = results[results != UNKNOWN]
+    return float(known.mean()) if known.size else None
 
 
-def _errors(trials: Sequence[Trial]) -> dict[str, int]:
-    """Count the errored trials by kind, the most frequent first."""
-    kinds = Counter(
-        t.error.kind.value if t.error is not None else MISSING for t in trials if t.outcome == "errored"
-    )
-    return dict(kinds.most_common())
+def _count(kinds: npt.NDArray[Any]) -> dict[str, int]:
+    """Count what is not None, the most frequent first."""
+    return dict(Counter(kind for kind in kinds.tolist() if kind is not None).most_common())
 
 
-def _json_kinds(checks: Sequence[CheckResult]) -> dict[str, int]:
-    kinds = (c.facts.get("json_kind") for c in checks if c.check == "json")
-    return dict(Counter(str(kind) for kind in kinds if kind is not None).most_common())
-
-
-def _recoverable_json(checks: Sequence[CheckResult]) -> float | None:
-    failing = [c for c in checks if c.check == "json" and not c.passed]
-    return sum(c.facts.get("recoverable") is True for c in failing) / len(failing) if failing else None
-
-
-def _check_counts(trials: Sequence[Trial]) -> tuple[CheckCount, ...]:
-    """Count checks and judges in order of appearance; a judge that was skipped or failed saw nothing."""
-    counts: dict[tuple[str, str], list[int]] = {}
-    for trial in trials:
-        if not own_answer(trial):
-            continue
-        for check in trial.checks:
-            _count(counts, (check.check, check.kind), saw=True, passed=check.passed)
-        for verdict in trial.verdicts:
-            passed = verdict.passed is True
-            _count(counts, (verdict.judge, "judge"), saw=verdict.status == "scored", passed=passed)
-    return tuple(
-        CheckCount(name=name, kind=kind, passed=passed, n=n) for (name, kind), (passed, n) in counts.items()
-    )
-
-
-def _count(
-    counts: dict[tuple[str, str], list[int]], key: tuple[str, str], *, saw: bool, passed: bool
-) -> None:
-    passed_and_n = counts.setdefault(key, [0, 0])
-    passed_and_n[0] += saw and passed
-    passed_and_n[1] += saw
+def _check_counts(book: Ledger, inside: Codes) -> Iterator[CheckCount]:
+    """Yield the checks and judges of these trials; a judge that was skipped or failed saw nothing."""
+    for (name, kind), everything in book.checks.items():
+        results = everything[inside]
+        known = results[results != UNKNOWN]
+        if known.size:
+            yield CheckCount(name=name, kind=kind, passed=int(known.sum()), n=int(known.size))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from swapgate.analysis.scopes import OVERALL, Scope
 
-def where(suite: str | None) -> str:
-    """Return ` on SUITE`, or ` overall`."""
-    return f" on {suite}" if suite is not None else " overall"
+
+def where(scope: Scope) -> str:
+    """Return ` on SUITE`, ` on tag TAG`, or ` overall`."""
+    return " overall" if scope == OVERALL else f" on {scope.name}"
 
 
 def percent(share: float, *, against: float | None = None) -> str:
@@ -15,6 +17,16 @@ def percent(share: float, *, against: float | None = None) -> str:
             if f"{share:.{decimals}%}" != f"{against:.{decimals}%}":
                 return f"{share:.{decimals}%}"
     return f"{share:.1%}"
+
+
+def confidence_percent(confidence: float) -> str:
+    """Return a confidence as `90%` or `98.7%`."""
+    return f"{confidence * 100:.3g}%"
+
+
+def over_looks(look: int | None) -> str:
+    """Return what is to be said of an interval that holds over several looks, an empty string for one."""
+    return "" if look is None else f" over {look} {'look' if look == 1 else 'looks'}"
 
 
 def limit_percent(limit: float) -> str:
@@ -41,5 +53,5 @@ def settle(needed: int | None, *, have: int, cost_usd: float | None) -> str:
     """Return what would settle an open question: the cases, how many more and their cost."""
     if needed is None:
         return "the estimate equals the limit, so more cases alone do not settle it"
-    price = f", about {usd(cost_usd)}" if cost_usd is not None else ""
+    price = f", about {usd(cost_usd)}" if cost_usd else ""
     return f"about {needed:,} independent cases would ({needed - have:,} more{price})"
