@@ -1,33 +1,53 @@
-"""A run made up for the tests of reports: two candidates, a baseline, misses, errors, hostile texts."""
+"""A run made up for the tests of reports: two candidates, a baseline, misses, errors, hostile texts.
+
+Its numbers are made up one by one, and need not agree with each other.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from swapgate.analysis.compare import Comparison, Difference, Flip
-from swapgate.analysis.gate import Decision, GateResult
+from swapgate.analysis.covariates import CovariateFinding
+from swapgate.analysis.decision import Decision, GateResult
+from swapgate.analysis.distributions import Spread
+from swapgate.analysis.matrix import Cell, Standing
 from swapgate.analysis.outcome import RunOutcome
-from swapgate.analysis.summary import CheckCount, Rate, Summary
+from swapgate.analysis.ranking import Rank
+from swapgate.analysis.rates import Rate
+from swapgate.analysis.repeatability import AmongK, FlakyCase, Repeatability
+from swapgate.analysis.scopes import OVERALL, Scope
+from swapgate.analysis.shifts import AmountShift, BlindPassChange, ScoreShift
+from swapgate.analysis.summary import CheckCount, Summary
 from swapgate.errors import ErrorKind, ExitCode
+from swapgate.facts import facts_of
 from swapgate.records import (
     Answer,
     CheckResult,
     Evidence,
     Finding,
+    JudgeCalibration,
+    JudgeLabel,
     JudgeSample,
     Message,
     ModelIdentity,
     Response,
     Run,
+    StoppedRule,
+    Stopping,
     Trial,
     TrialError,
     Usage,
     Verdict,
 )
+from swapgate.stats.distribution import DistributionComparison, RateDistribution
+from swapgate.stats.interval import Interval
 
 BASELINE, CANDIDATE, OTHER = "model-old", "model-new", "vendor/model-mini"
 SUITES = ("code_review", "summaries")
+TAGS = ("security", "style")
 HOSTILE = (
     "</script><script>document.title='OWNED'</script><img src=x onerror=\"document.title='OWNED'\">"
     " | cell | `code` ```fence``` <b>bold</b> @octocat #1 https://evil.example/ [link](javascript:alert(1))"
@@ -49,14 +69,22 @@ def made_up_outcome(*, cases: int = 8, long_text: int = 0) -> RunOutcome:
         for model in (BASELINE, CANDIDATE, OTHER)
     ]
     summaries = tuple(
-        _summary(trials, model, suite) for model in (BASELINE, CANDIDATE, OTHER) for suite in (None, *SUITES)
+        _summary(trials, model, scope)
+        for model in (BASELINE, CANDIDATE, OTHER)
+        for scope in (OVERALL, *map(Scope, SUITES), *(Scope(tag=tag) for tag in (*TAGS, HOSTILE)))
     )
     return RunOutcome(
         run=_run(len(trials)),
+        facts=[facts_of(trial) for trial in trials],
         trials=trials[::-1],
         summaries=summaries,
         comparisons=(_comparison(trials, CANDIDATE), _comparison(trials, OTHER)),
         gate=_gate(),
+        ranking=_ranking(),
+        matrix=_matrix(),
+        spreads=_spreads(),
+        covariates=_covariates(),
+        repeatability=_repeatability(),
         warnings=("model-mini is a floating alias: pin a dated id",),
     )
 
@@ -80,7 +108,34 @@ def _run(planned: int) -> Run:
         git_commit="0123456789abcdef0123456789abcdef01234567",
         git_dirty=True,
         versions={"swapgate": "0.1.0", "python": "3.11.7"},
+        seed=7,
+        calibrations=(_calibration(),),
+        stopping=_stopping(),
     )
+
+
+def _calibration() -> JudgeCalibration:
+    told = [(True, True)] * 6 + [(False, False)] * 4 + [(True, False)] * 2 + [(False, True)]
+    labels = [
+        JudgeLabel(model=CANDIDATE, verdict=verdict, truth=truth, cluster=f"case-{number:03d}")
+        for number, (verdict, truth) in enumerate(told)
+    ]
+    return JudgeCalibration(judge="reviewer", design="random", labels=tuple(labels))
+
+
+def _stopping() -> Stopping:
+    rule = StoppedRule(
+        rule="margin",
+        measure="semantic",
+        model=CANDIDATE,
+        answer="fail",
+        look=2,
+        trials=14,
+        confidence=0.9,
+        low=-0.46,
+        high=-0.26,
+    )
+    return Stopping(looks=5, seed=7, planned_cases=16, cases=16, rules=(rule,))
 
 
 def _trial(suite: str, number: int, model: str, *, long_text: int) -> Trial:
@@ -107,7 +162,7 @@ def _trial(suite: str, number: int, model: str, *, long_text: int) -> Trial:
         role="baseline" if model == BASELINE else "candidate",
         path=f"cases/{suite}.yml",
         line=10 + 5 * number,
-        tags=("security",) if number % 2 else ("style", "python"),
+        tags=("security",) if number % 2 else ("style", "python", *([HOSTILE] if number == 0 else [])),
         prompt="code_review",
         messages=(
             Message(role="system", content="You review code. Answer with one JSON object."),
@@ -190,13 +245,14 @@ def _rate(passed: int, n: int) -> Rate:
     )
 
 
-def _summary(trials: Sequence[Trial], model: str, suite: str | None) -> Summary:
-    mine = [t for t in trials if t.model == model and suite in (None, t.suite)]
+def _summary(trials: Sequence[Trial], model: str, scope: Scope) -> Summary:
+    mine = [t for t in trials if t.model == model and scope.holds(facts_of(t))]
     answered = [t for t in mine if t.answer is not None]
     priced = model != OTHER
     return Summary(
         model=model,
-        suite=suite,
+        suite=scope.suite,
+        tag=scope.tag,
         role=mine[0].role,
         trials=len(mine),
         errored=len(mine) - len(answered),
@@ -237,33 +293,259 @@ def _comparison(trials: Sequence[Trial], candidate: str) -> Comparison:
     better = [p for p in pairs if passed[*p, candidate] and not passed[*p, BASELINE]]
     both = sum(passed[*p, BASELINE] and passed[*p, candidate] for p in pairs)
     estimate = (len(better) - len(worse)) / len(pairs)
-    differences = tuple(
-        Difference(
-            measure="semantic",
-            suite=suite,
-            candidate=candidate,
-            baseline=BASELINE,
-            pairs=len(pairs),
-            clusters=len(pairs),
-            both=both,
-            only_candidate=len(better),
-            only_baseline=len(worse),
-            neither=len(pairs) - both - len(better) - len(worse),
-            estimate=estimate,
-            low=estimate - 0.1,
-            high=estimate + 0.1,
-            confidence=0.9,
-            p_value=0.0312,
-        )
-        for suite in (None, *SUITES)
+    overall = Difference(
+        measure="semantic",
+        candidate=candidate,
+        baseline=BASELINE,
+        pairs=len(pairs),
+        clusters=len(pairs),
+        both=both,
+        only_candidate=len(better),
+        only_baseline=len(worse),
+        neither=len(pairs) - both - len(better) - len(worse),
+        estimate=estimate,
+        low=estimate - 0.1,
+        high=estimate + 0.1,
+        confidence=0.9,
+        p_value=0.0312,
+        margin=0.05,
+        p_noninferior=0.41,
+    )
+    tags = (
+        replace(
+            overall, tag="security", pairs=7, clusters=7, estimate=-0.43, low=-0.7, high=-0.1, p_value=0.02
+        ),
+        replace(overall, tag="style", pairs=7, clusters=7, estimate=0.0, low=-0.3, high=0.3, p_value=0.75),
+        replace(
+            overall, tag=HOSTILE, pairs=2, clusters=1, low=None, high=None, p_value=None, note="one cluster"
+        ),
     )
     return Comparison(
         candidate=candidate,
         baseline=BASELINE,
-        differences=differences,
+        differences=(overall, *(replace(overall, suite=suite) for suite in SUITES), *tags),
         regressed=tuple(Flip(suite=s, case=c, repeat=1, reason=f"reviewer: {HOSTILE}") for s, c in worse),
         fixed=tuple(Flip(suite=s, case=c, repeat=1, reason="passes now") for s, c in better),
         unpaired=2,
+        blind_pass=(_blind_pass(), replace(_blind_pass(), suite=SUITES[0])),
+        scores=_scores(),
+        amounts=_amounts(),
+    )
+
+
+def _blind_pass() -> BlindPassChange:
+    return BlindPassChange(
+        baseline_hits=2,
+        baseline_counted=16,
+        candidate_hits=4,
+        candidate_counted=12,
+        clusters=14,
+        baseline_rate=0.125,
+        candidate_rate=0.333,
+        estimate=0.208,
+        low=0.021,
+        high=0.402,
+        confidence=0.9,
+        p_value=0.041,
+    )
+
+
+def _scores() -> tuple[ScoreShift, ...]:
+    accuracy = ScoreShift(
+        criterion="reviewer.factual_accuracy",
+        levels=(1.0, 2.0, 3.0, 4.0, 5.0),
+        baseline_counts=(0, 2, 0, 3, 9),
+        candidate_counts=(1, 5, 2, 2, 4),
+        pairs=14,
+        baseline_mean=4.36,
+        candidate_mean=3.21,
+        difference=-1.14,
+        low=-1.9,
+        high=-0.39,
+        confidence=0.9,
+        p_value=0.012,
+    )
+    flat = replace(
+        accuracy,
+        criterion=f"reviewer.{HOSTILE}",
+        levels=(4.0,),
+        baseline_counts=(14,),
+        candidate_counts=(14,),
+        baseline_mean=4.0,
+        candidate_mean=4.0,
+        difference=0.0,
+        low=None,
+        high=None,
+        p_value=None,
+        note="no variation",
+    )
+    return (accuracy, flat, replace(accuracy, suite=SUITES[0]))
+
+
+def _amounts() -> tuple[AmountShift, ...]:
+    tokens = AmountShift(
+        amount="tokens_out",
+        pairs=14,
+        baseline_mean=96.0,
+        candidate_mean=131.0,
+        ratio=131 / 96,
+        difference=35.0,
+        low=20.0,
+        high=50.0,
+        confidence=0.9,
+        p_value=0.0004,
+    )
+    cost = replace(
+        tokens, amount="cost_usd", baseline_mean=0.0021, candidate_mean=0.0012, ratio=4 / 7,
+        difference=-0.0009, low=-0.0011, high=-0.0007, p_value=0.003,
+    )  # fmt: skip
+    latency = replace(
+        tokens, amount="latency_s", baseline_mean=1.1, candidate_mean=1.1, ratio=1.0, difference=0.0,
+        low=None, high=None, p_value=None, note="no variation",
+    )  # fmt: skip
+    return (tokens, cost, latency, replace(tokens, suite=SUITES[0]))
+
+
+def _ranking() -> tuple[Rank, ...]:
+    first = Rank(
+        place=1, model=BASELINE, role="baseline", measure="semantic", rate=0.875, to_next=0.286, low=0.18,
+        high=0.39, p_value=0.031, p_adjusted=0.047, is_separated=True,
+    )  # fmt: skip
+    second = Rank(
+        place=2, model=CANDIDATE, role="candidate", measure="semantic", rate=0.571, to_next=0.02, low=-0.1,
+        high=0.14, p_value=0.7, p_adjusted=0.7, is_separated=False,
+    )  # fmt: skip
+    return (first, second, Rank(place=3, model=OTHER, role="candidate", measure="semantic", rate=0.551))
+
+
+def _matrix() -> tuple[Cell, ...]:
+    return (
+        *_prompt("code_review", 16, "worse", -0.29, "better", 0.2),
+        *_prompt("summarise", 16, "not separated", -0.06, "not separated", 0.0),
+        *_prompt(HOSTILE, 4, "too few", -0.25, "too few", -0.5),
+    )
+
+
+def _prompt(
+    prompt: str, n: int, mine: Standing, estimate: float, others: Standing, other: float
+) -> tuple[Cell, ...]:
+    base = Cell(
+        prompt=prompt,
+        model=BASELINE,
+        structural=_rate(n, n),
+        semantic=_rate(3 * n // 4, n),
+        measure="semantic",
+        standing="baseline",
+    )
+    return (base, _cell(base, CANDIDATE, mine, estimate), _cell(base, OTHER, others, other))
+
+
+def _cell(base: Cell, model: str, standing: Standing, estimate: float) -> Cell:
+    n = base.semantic.n
+    return replace(
+        base,
+        model=model,
+        semantic=_rate(round((0.75 + estimate) * n), n),
+        standing=standing,
+        estimate=estimate,
+        low=estimate - 0.1,
+        high=estimate + 0.1,
+        p_value=0.01,
+        p_adjusted=0.02 if standing in {"worse", "better"} else 0.6,
+    )
+
+
+def _spreads() -> tuple[Spread, ...]:
+    prompts = DistributionComparison(
+        baseline=_distribution(0.85, 0.04, (0, 0, 0, 0, 0, 0, 1, 2, 12, 8)),
+        candidate=_distribution(0.62, 0.18, (1, 1, 2, 2, 3, 3, 2, 2, 4, 3)),
+        units=23,
+        clusters=230,
+        mean_difference=-0.23,
+        spread_difference=0.14,
+        p_value=0.012,
+        mean_p_value=0.004,
+        spread_p_value=0.03,
+        shape_p_value=0.2,
+        permutations=2000,
+    )
+    none = DistributionComparison(baseline=None, candidate=None, units=2, clusters=1, note="one cluster only")
+    over = {"candidate": CANDIDATE, "baseline": BASELINE, "measure": "semantic"}
+    return (
+        Spread(**over, unit="prompt", comparison=prompts),
+        Spread(**over, unit="tag", comparison=replace(prompts, p_value=0.44)),
+        Spread(**over, unit="case", comparison=none, suite=SUITES[0]),
+    )
+
+
+def _distribution(mean: float, spread: float, counts: tuple[int, ...]) -> RateDistribution:
+    quantiles = tuple(min(max(mean + step * spread, 0.0), 1.0) for step in (-2, -1, 0, 1, 2))
+    return RateDistribution(
+        rates=quantiles, quantiles=quantiles, mean=mean, sd=spread, between_sd=spread, counts=counts
+    )
+
+
+def _covariates() -> tuple[CovariateFinding, ...]:
+    threshold = CovariateFinding(
+        model=CANDIDATE,
+        baseline=None,
+        measure="structural",
+        covariate="tokens_in",
+        answer="threshold",
+        cases=16,
+        rate=0.09,
+        p_value=0.001,
+        p_adjusted=0.004,
+        slope=_interval(0.002, 0.001),
+        cut=815.0,
+        cut_low=813.0,
+        cut_high=817.0,
+        below=_interval(0.041, 0.02),
+        above=_interval(0.148, 0.05),
+    )
+    trend = replace(
+        threshold, answer="trend, no threshold", covariate=HOSTILE, cut=None, below=None, above=None
+    )
+    unknown = replace(trend, covariate="files", answer="not separated", p_value=0.3, p_adjusted=0.41)
+    few = replace(
+        unknown, measure="check json", answer="too few failures", p_value=None, p_adjusted=None,
+        note="2 failing cases: fewer than 5",
+    )  # fmt: skip
+    between = replace(threshold, baseline=BASELINE, below=_interval(0.0, 0.05), above=_interval(0.11, 0.06))
+    return (threshold, trend, unknown, few, between)
+
+
+def _interval(estimate: float, half: float) -> Interval:
+    return Interval(estimate=estimate, low=estimate - half, high=estimate + half, confidence=0.95)
+
+
+def _repeatability() -> tuple[Repeatability, ...]:
+    wavers = Repeatability(
+        model=CANDIDATE,
+        role="candidate",
+        measure="semantic",
+        repeats=5,
+        cases=16,
+        between=0.62,
+        among=(_among(2, 0.7, 0.4), _among(5, 0.92, 0.21)),
+        flaky=(
+            FlakyCase(suite=SUITES[0], case="case-003", passed=3, repeats=5),
+            FlakyCase(suite=SUITES[1], case=HOSTILE, passed=4, repeats=5),
+        ),
+    )
+    steady = replace(wavers, model=BASELINE, role="baseline", between=None, flaky=(), note="no variation")
+    return (wavers, steady)
+
+
+def _among(k: int, some: float, every: float) -> AmongK:
+    return AmongK(
+        k=k,
+        at_least_one=some,
+        at_least_one_low=some - 0.1,
+        at_least_one_high=some + 0.05,
+        all_of=every,
+        all_of_low=every - 0.1,
+        all_of_high=every + 0.1,
     )
 
 

@@ -17,7 +17,7 @@ from swapgate.cli import main
 from swapgate.errors import ErrorKind, ExitCode
 from swapgate.providers.open import PROVIDER_NAMES
 from swapgate.records import Message, ToolCall
-from swapgate.spec import judges, model_entries, prompt_entries, suite
+from swapgate.spec import calibration, judges, model_entries, prompt_entries, suite
 from swapgate.spec.schemas import json_schemas
 from swapgate.spec.settings import SettingsTable
 from swapgate.spec.yaml_core import read_document
@@ -28,7 +28,7 @@ ALL = {**PAGES, "README.md": (ROOT / "README.md").read_text(encoding="utf-8")}
 FENCE = re.compile(r"^(`{3,})(.*)\n((?:.*\n)*?)\1$", re.MULTILINE)
 WRITTEN: dict[str, tuple[type[Any], ...]] = {
     "suites.md": (suite.Suite, suite.Case, suite.Defaults, suite.InlinePrompt, Message, ToolCall),
-    "configuration.md": (suite.GateSpec, suite.RateRule, suite.Ceiling),
+    "configuration.md": (suite.OverallGate, suite.BlindPassRule, suite.Ceiling),
     "models.md": (
         model_entries.CatalogueFile,
         model_entries.ModelEntry,
@@ -38,12 +38,18 @@ WRITTEN: dict[str, tuple[type[Any], ...]] = {
         model_entries.AcceptUnpinned,
     ),
     "prompts.md": (prompt_entries.Prompt, prompt_entries.Override, prompt_entries.Turn),
-    "judges.md": (judges.JudgeSpec, judges.Criterion),
+    "judges.md": (
+        judges.JudgeSpec,
+        judges.Criterion,
+        calibration.CalibrationSpec,
+        calibration.LabelledVerdict,
+    ),
 }
 KEYS = [(page, kind) for page, kinds in WRITTEN.items() for kind in kinds]
 SCHEMA_OF = {
     "suite:": "suite",
     "judge:": "judge",
+    "calibration:": "calibration",
     "models:": "models",
     "tasks:": "models",
     "prompt:": "prompt",

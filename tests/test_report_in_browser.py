@@ -72,6 +72,15 @@ def test_the_page_shows_the_verdict_and_a_page_of_cases(browser: str, report: Pa
     assert "1 to 100" in dom
 
 
+def test_the_statistics_show_without_the_script_having_to_draw_them(
+    browser: str, report: Path, tmp_path: Path
+) -> None:
+    dom = _open(browser, report, tmp_path, "#prompts")
+    for part in ("Scores of the judges", "How pass rates are spread", "Prompts by model", "What repeats say"):
+        assert re.search(rf"<h[1-6][^>]*>{part}</h", dom), part
+    assert dom.count('<td class="heat" style="--heat: ') == 9
+
+
 def test_hostile_text_shows_as_text_and_runs_nothing(browser: str, report: Path, tmp_path: Path) -> None:
     dom = _open(browser, report, tmp_path, "#case=code_review/case-001/model-new/1")
     title = re.search(r"<title>(.*?)</title>", dom)

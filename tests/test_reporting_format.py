@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swapgate.analysis.summary import Rate
+from swapgate.analysis.rates import Rate
 from swapgate.reporting import format as show
 from swapgate.reporting.terminal import safe_text
 from swapgate.reporting.text import clipped, visible

@@ -149,7 +149,7 @@ def test_the_verdict_is_the_first_heading_and_a_word(tmp_path: Path, answer: Gat
 
 def test_the_chart_has_bars_whiskers_and_words(tmp_path: Path) -> None:
     text, page = _page(made_up_outcome(), tmp_path)
-    assert len([a for a in page.attributes("svg") if a.get("role") == "img"]) == 6
+    assert len([a for a in page.attributes("svg") if (a.get("class") or "").startswith("bar ")]) == 6
     assert "<title>Semantic: 57.1% [49.1, 65.1]</title>" in text
     assert 'class="fill" width="57.14%"' in text
     assert 'x1="49.14%" x2="65.14%"' in text
@@ -195,8 +195,15 @@ def test_colours_have_the_contrast_that_reading_needs(scheme: str) -> None:
         assert _contrast(colours["ink"], colours[f"{hue}-panel"]) >= 4.5, hue
     for shape in ("structural", "semantic", "control"):
         assert _contrast(colours[shape], colours["paper"]) >= 3, shape
+    assert _contrast(colours["ink"], _mixed(colours["semantic"], colours["paper"], HEAT)) >= 4.5
     for bar in ("structural", "semantic", "track"):
         assert _contrast(colours["ink"], colours[bar]) >= 2.5, bar
+
+
+def _mixed(one: str, other: str, share: float) -> str:
+    """Return what `color-mix(in srgb, ...)` makes of two colours."""
+    parts = [(int(one[i : i + 2], 16), int(other[i : i + 2], 16)) for i in (1, 3, 5)]
+    return "#" + "".join(f"{round(share * a + (1 - share) * b):02x}" for a, b in parts)
 
 
 def _contrast(one: str, other: str) -> float:
@@ -220,5 +227,97 @@ def test_tokens_that_nobody_counted_are_not_zero() -> None:
         for s in outcome.summaries
     )
     rows = page(replace(outcome, summaries=unknown)).partition('id="costs"')[2]
-    assert rows.count("<td>-</td><td>-</td>") == len(unknown)
-    assert rows.count("<td>- / -</td>") == len(unknown)
+    shown = sum(s.tag is None for s in unknown)
+    assert rows.count("<td>-</td><td>-</td>") == shown
+    assert rows.count("<td>- / -</td>") == shown
+
+
+# The strongest colour of a cell in the heat map.
+HEAT = 0.6
+EMPTY: dict[str, Any] = {"ranking": (), "matrix": (), "spreads": (), "covariates": (), "repeatability": ()}
+
+
+def test_the_comparison_says_what_moved_and_how_the_candidate_stands() -> None:
+    text = _static(page(made_up_outcome()))
+    assert '<span class="mark worse">worse</span>' in text
+    assert "12.5% (2 of 16) to <b>33.3%</b> (4 of 12)" in text
+    assert "By tag: 1 of 3 differences told apart" in text
+    assert "tag security" in text
+    assert "mean 4.36 to <b>3.21</b>, -1.14 [90%: -1.90, -0.39], p 0.012" in text
+    assert "<td>+36%</td><td>+35</td> <td>[90%: +20, +50]</td>" in text
+
+
+def test_scores_stand_side_by_side_level_by_level(tmp_path: Path) -> None:
+    text, page = _page(made_up_outcome(), tmp_path)
+    bars = [a for a in page.attributes("svg") if (a.get("class") or "").startswith("small ")]
+    assert len(bars) == 2 * 2 * (5 + 1)
+    assert '<rect class="fill" width="55.56%"' in text
+
+
+def test_pass_rates_are_drawn_only_where_they_were_compared(tmp_path: Path) -> None:
+    _, page = _page(made_up_outcome(), tmp_path)
+    assert len([a for a in page.attributes("svg") if a.get("class") == "bin"]) == 2 * 10
+    described = [a["aria-label"] or "" for a in page.attributes("div") if a.get("class") == "columns"]
+    assert "80 to 90%: 12 and 4;" in described[0]
+
+
+def test_the_prompts_are_a_heat_map_with_words(tmp_path: Path) -> None:
+    text, page = _page(made_up_outcome(), tmp_path)
+    cells = [a for a in page.attributes("td") if a.get("class") == "heat"]
+    assert len(cells) == 9
+    assert cells[0]["style"] == "--heat: 34%"
+    assert "1 of 3 prompts told apart from the baseline, 1 with too few cases to tell" in text
+    for mark in ("worse", "better", "not-separated", "too-few"):
+        assert f'<span class="mark {mark}">' in text
+
+
+def test_a_threshold_is_drawn_with_its_range(tmp_path: Path) -> None:
+    text, page = _page(made_up_outcome(), tmp_path)
+    assert len([a for a in page.attributes("svg") if a.get("class") == "plot"]) == 2
+    assert "Structural failures of model-new rise above tokens_in 815 (range 813 to 817)" in text
+    assert "2 other questions: not separated, or too few failures" in text
+
+
+def test_ranking_repeats_looks_and_calibrations_have_their_tables() -> None:
+    text = _static(page(made_up_outcome()))
+    assert '<span class="mark told-apart">told apart</span>' in text
+    assert "model-new: 2 of 16 cases waver over 5 repeats" in text
+    assert "<td>21.0% [11.0, 31.0]</td>" in text
+    assert "5 planned looks; 16 of 16 cases were run." in text
+    assert "<td>6 of 7</td><td>4 of 6</td>" in text
+
+
+def test_a_rate_that_was_corrected_is_marked_and_explained() -> None:
+    outcome = made_up_outcome()
+    corrected = tuple(
+        replace(s, semantic=replace(s.semantic, raw_rate=0.62, correction="200 labels of judge reviewer"))
+        if s.model == CANDIDATE
+        else s
+        for s in outcome.summaries
+    )
+    text = page(replace(outcome, summaries=corrected))
+    assert "57.1%* [49.1, 65.1]" in text
+    assert "200 labels of judge reviewer; semantic rates as judged: model-new 62.0%" in text.replace(
+        "&#39;", "'"
+    )
+
+
+def test_parts_without_anything_to_say_leave_no_trace() -> None:
+    outcome = made_up_outcome()
+    comparisons = tuple(
+        replace(c, blind_pass=(), scores=(), amounts=(), differences=c.differences[:3])
+        for c in outcome.comparisons
+    )
+    bare = replace(outcome.run, stopping=None, calibrations=())
+    text = page(replace(outcome, comparisons=comparisons, run=bare, **EMPTY))
+    text = text.partition("</style>")[2].partition("<script")[0]
+    for trace in (
+        "Blind passes:", "By tag", "Scores of the judges", "spread", "a trial", "Prompts", "Ranking",
+        "depend on", "Repeats</a>", "waver", "Looks", "were calibrated",
+    ):  # fmt: skip
+        assert trace not in text, trace
+
+
+def _static(text: str) -> str:
+    """Return the page's elements with each run of blanks as one."""
+    return re.sub(r"\s+", " ", text.partition("</style>")[2]).replace("&#34;", '"')

@@ -63,6 +63,11 @@ def test_keys_stand_in_a_fixed_order_and_trials_are_sorted(report: Path) -> None
         "gate",
         "summaries",
         "comparisons",
+        "ranking",
+        "matrix",
+        "spreads",
+        "covariates",
+        "repeatability",
         "warnings",
         "trials",
     ]
@@ -80,6 +85,38 @@ def test_a_trial_says_how_it_ended(report: Path) -> None:
     assert found["case-001"] == ("missed", True)
     assert found["case-002"] == ("missed", False)
     assert found["case-004"] == ("errored", False)
+
+
+def test_every_statistic_of_the_run_is_there(report: Path) -> None:
+    content = _read(report)
+    assert content["version"] == "1.1.0"
+    assert [rank["is_separated"] for rank in content["ranking"]] == [True, False, None]
+    assert {cell["standing"] for cell in content["matrix"]} >= {"worse", "better", "not separated", "too few"}
+    assert content["spreads"][0]["comparison"]["candidate"]["counts"][8] == 4
+    assert content["covariates"][0]["above"]["estimate"] == 0.148
+    assert content["repeatability"][0]["flaky"][0] == {
+        "suite": "code_review", "case": "case-003", "passed": 3, "repeats": 5,
+    }  # fmt: skip
+    comparison = content["comparisons"][0]
+    assert comparison["blind_pass"][0]["p_value"] == 0.041
+    assert comparison["scores"][0]["candidate_counts"] == [1, 5, 2, 2, 4]
+    assert comparison["amounts"][0]["amount"] == "tokens_out"
+    assert content["run"]["seed"] == 7
+    assert content["run"]["stopping"]["rules"][0]["answer"] == "fail"
+    assert len(content["run"]["calibrations"][0]["labels"]) == 13
+
+
+def test_a_report_of_the_first_version_is_read(report: Path, tmp_path: Path) -> None:
+    content = _read(report)
+    content["version"] = "1.0.0"
+    for added in ("ranking", "matrix", "spreads", "covariates", "repeatability"):
+        del content[added]
+    for added in ("seed", "calibrations", "stopping"):
+        del content["run"][added]
+    older = tmp_path / "older.json"
+    older.write_text(json.dumps(content))
+    run, trials = load_report(older)
+    assert (run.seed, run.calibrations, run.stopping, len(trials)) == (0, (), None, 48)
 
 
 def test_the_gates_answer_and_exit_code_are_machine_readable(report: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,7 +53,10 @@ def test_nothing_that_a_model_wrote_is_markup() -> None:
     text = render(made_up_outcome())
     tokens = _tokens(text)
     kinds = {token.type for token in tokens}
-    assert not kinds & {"html_block", "html_inline", "fence", "code_block", "code_inline", "image"}
+    assert not kinds & {"html_inline", "fence", "code_block", "code_inline", "image"}
+    folds = {line for t in tokens if t.type == "html_block" for line in t.content.split("\n") if line}
+    assert {line for line in folds if not line.startswith("<summary>")} == {"<details>", "</details>"}
+    assert not [line for line in folds if HOSTILE[:9] in line or "\\" in line]
     assert [t.attrs["href"] for t in tokens if t.type == "link_open"] == ["report.html"]
     assert "heading" not in [t.content for t in tokens if t.type == "inline"]
     for linked in ("@octocat", " #1 ", "https://"):
@@ -68,7 +72,7 @@ def test_tables_keep_their_columns() -> None:
             columns.append(0)
         elif token.type in {"td_open", "th_open"}:
             columns[-1] += 1
-    assert set(columns) == {10, 6, 3}
+    assert set(columns) == {10, 7, 6, 4, 3}
 
 
 @given(text=st.text(max_size=80) | st.text(alphabet="\\`*_[]()<>|@#$~!&\n:/w.x1-", max_size=60))
@@ -134,7 +138,7 @@ def test_of_many_candidates_five_are_told_and_the_rest_counted() -> None:
 def test_differences_on_no_pairs_and_those_of_a_single_suite_are_left_out() -> None:
     outcome = made_up_outcome()
     comparison = outcome.comparisons[0]
-    whole, suite, _ = comparison.differences
+    whole, suite, *_ = comparison.differences
     empty = replace(whole, measure="structural", pairs=0, estimate=None, low=None, high=None)
     one = replace(comparison, differences=(whole, empty, suite))
     text = render(replace(outcome, comparisons=(one,)))
@@ -147,6 +151,93 @@ def test_tokens_that_nobody_counted_are_not_zero() -> None:
     outcome = made_up_outcome()
     unknown = tuple(replace(s, tokens_in=0, tokens_out=0, counted=0) for s in outcome.summaries)
     assert "| - / - |" in render(replace(outcome, summaries=unknown))
+
+
+def test_the_comparison_says_what_moved_and_how_the_candidate_stands() -> None:
+    text = render(made_up_outcome())
+    assert "| semantic | all suites | 14 | -28.6 | \\[90%: -38.6, -18.6] | 0.031 | worse |" in text
+    assert "- Blind passes: 12.5% to 33.3%, +20.8 points \\[90%: +2.1, +40.2], p 0.041: worse." in text
+    assert (
+        "A trial: tokens out 96 to 131 (+36%, p &lt;0.001); cost $0.0021 to $0.0012 (-43%, p 0.003)" in text
+    )
+    assert (
+        "semantic pass rates over 23 prompts: mean 85.0% to 62.0%, spread 4.0 to 18.0 points, p 0.012 for"
+        in text
+    )
+    assert "over 23 tags" not in text
+
+
+def test_what_is_long_is_folded() -> None:
+    text = render(made_up_outcome())
+    titles = re.findall("<details>\n<summary>(.*)</summary>\n\n", text)
+    assert titles[0] == "By tag: 1 of 3 differences told apart, 1 on fewer than 6 cases left out"
+    assert "Scores of the judges" in titles
+    assert "2 other questions: not separated, or too few failures" in titles
+    assert "Cases that waver" in titles
+    assert text.count("<details>") == text.count("\n\n</details>")
+    assert "reviewer.factual\\_accuracy | 4.36 | 3.21 | -1.14 | \\[90%: -1.90, -0.39] | 0.012 |" in text
+
+
+def test_ranking_prompts_covariates_and_repeats_are_told() -> None:
+    text = render(made_up_outcome())
+    assert "| 2 | model-new | 57.1% | +2.0 | 0.700 | not separated |" in text
+    assert "| code\\_review | 75.0% | 43.8% **worse** | 93.8% **better** |" in text
+    assert (
+        "- Structural failures of model-new rise above tokens\\_in 815 (range 813 to 817): 4.1% below" in text
+    )
+    assert "- model-new: 2 of 16 cases waver over 5 repeats" in text
+    assert "cannot tell the two apart, not that they are equal" in text
+
+
+def test_parts_without_anything_to_say_leave_no_trace() -> None:
+    outcome = made_up_outcome()
+    comparisons = tuple(
+        replace(c, blind_pass=(), scores=(), amounts=(), differences=c.differences[:3])
+        for c in outcome.comparisons
+    )
+    text = render(
+        replace(
+            outcome, comparisons=comparisons, ranking=(), matrix=(), spreads=(), covariates=(),
+            repeatability=(),
+        )
+    )  # fmt: skip
+    for trace in ("details", "Blind passes:", "A trial", "Ranking", "Prompts", "depend", "Repeats", "spread"):
+        assert trace not in text, trace
+
+
+def test_a_rate_that_was_corrected_is_marked_and_explained() -> None:
+    outcome = made_up_outcome()
+    first = outcome.summaries[0]
+    semantic = replace(first.semantic, raw_rate=0.81, correction="90 labels of judge reviewer")
+    text = render(replace(outcome, summaries=(replace(first, semantic=semantic), *outcome.summaries[1:])))
+    assert "87.5%\\* \\[79.5, 95.5]" in text
+    assert "90 labels of judge reviewer; semantic rates as judged: model-old 81.0%" in text
+
+
+def test_thousands_of_prompts_findings_and_models_fit_into_a_comment() -> None:
+    outcome = made_up_outcome()
+    name = "|<>&`*_" * 40
+    cells = tuple(
+        replace(cell, prompt=f"{name} {n}", model=f"{name} {m}")
+        for n in range(300) for m in range(20) for cell in outcome.matrix[:1]
+    )  # fmt: skip
+    threshold = replace(outcome.covariates[0], model=name, covariate=name)
+    scores = tuple(replace(outcome.comparisons[0].scores[0], criterion=name) for _ in range(200))
+    tags = tuple(replace(outcome.comparisons[0].differences[3], tag=f"{name} {n}") for n in range(500))
+    text = render(
+        replace(
+            outcome,
+            matrix=cells,
+            covariates=(threshold,) * 500,
+            spreads=(outcome.spreads[0],) * 500,
+            repeatability=tuple(replace(outcome.repeatability[0], model=name) for _ in range(100)),
+            ranking=tuple(replace(outcome.ranking[0], model=name) for _ in range(200)),
+            comparisons=tuple(
+                replace(c, scores=scores, differences=(*c.differences, *tags)) for c in outcome.comparisons
+            ),
+        )
+    )
+    assert len(text) < MAX_CHARS
 
 
 def test_an_uncalibrated_judge_is_named() -> None:

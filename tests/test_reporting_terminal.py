@@ -10,7 +10,8 @@ import pytest
 from reporting_outcome import HOSTILE, made_up_outcome
 from swapgate.analysis.compare import Flip
 from swapgate.analysis.gate import GateAnswer
-from swapgate.analysis.summary import Rate
+from swapgate.analysis.outcome import RunOutcome
+from swapgate.analysis.rates import Rate
 from swapgate.reporting.terminal import summary_lines, write_summary
 
 
@@ -77,9 +78,8 @@ def test_suites_stand_under_their_model_and_the_baseline_is_marked() -> None:
 def test_a_single_suite_is_not_said_twice() -> None:
     outcome = made_up_outcome()
     one = tuple(s for s in outcome.summaries if s.suite != "summaries")
-    assert not [
-        line for line in summary_lines(replace(outcome, summaries=one)) if "  code_review" in line[:15]
-    ]
+    lines = summary_lines(replace(outcome, summaries=one, matrix=()))
+    assert not [line for line in lines if "  code_review" in line[:15]]
 
 
 def test_an_unknown_price_is_not_zero() -> None:
@@ -144,6 +144,156 @@ def test_the_gate_has_its_word_and_its_colour(
     ((line, given),) = [(line, given) for line, given in written if line.startswith("gate")]
     assert line.startswith(f"{words} model-new is worse")
     assert given == markup
+
+
+def _text(outcome: RunOutcome, *, verbose: int = 0) -> str:
+    return "\n".join(summary_lines(outcome, verbose=verbose))
+
+
+def test_the_comparison_says_how_the_candidate_stands() -> None:
+    text = _text(made_up_outcome())
+    assert "on 14 pairs, p 0.031: worse" in text
+    assert "blind passes: 12.5% -> 33.3%, +20.8 points [90%: +2.1, +40.2], p 0.041: worse" in text
+    assert "score reviewer.factual_accuracy: 4.36 -> 3.21, -1.14 [90%: -1.90, -0.39], p 0.012" in text
+    assert "a trial: tokens out 96 -> 131 (+36%, p <0.001), cost $0.0021 -> $0.0012 (-43%, p 0.003)" in text
+
+
+def test_tags_are_shown_where_they_are_told_apart_and_all_on_request() -> None:
+    short = _text(made_up_outcome())
+    assert "semantic in tag security: -43.0 points" in short
+    assert "1 of 3 differences by tag told apart, allowing for their number" in short
+    assert "tag style" not in short
+    assert "semantic in tag style: +0.0 points" in _text(made_up_outcome(), verbose=1)
+
+
+def test_levels_and_intervals_are_shown_on_request() -> None:
+    assert "1: 0 -> 1, 2: 2 -> 5" not in _text(made_up_outcome())
+    text = _text(made_up_outcome(), verbose=1)
+    assert "1: 0 -> 1, 2: 2 -> 5, 3: 0 -> 2, 4: 3 -> 2, 5: 9 -> 4" in text
+    assert "cost $0.0021 -> $0.0012 a trial (-43%, p 0.003) [90%: -$0.0011, -$0.0007]" in text
+
+
+def test_spreads_are_shown_where_they_differ_and_all_on_request() -> None:
+    told = "semantic pass rates over 23 prompts: mean 85.0% -> 62.0%, spread 4.0 -> 18.0 points, p 0.012"
+    told += " for the whole: told apart by mean and spread"
+    assert told in _text(made_up_outcome())
+    assert "over 23 tags" not in _text(made_up_outcome())
+    verbose = _text(made_up_outcome(), verbose=1)
+    assert "p 0.440 for the whole: not separated" in verbose
+    assert "semantic pass rates over 2 cases of code_review: one cluster only" in verbose
+
+
+def test_what_failures_depend_on_is_told_and_the_rest_on_request() -> None:
+    text = _text(made_up_outcome())
+    rise = "Structural failures of model-new rise above tokens_in 815 (range 813 to 817)"
+    assert f"{rise}: 4.1% below, 14.8% above, p 0.004" in text
+    assert "(trend, no threshold), p 0.004" in text
+    assert (
+        "The difference in structural failures, model-new minus model-old, rises above tokens_in 815" in text
+    )
+    assert "by files" not in text
+    verbose = _text(made_up_outcome(), verbose=1)
+    assert "Structural failures of model-new by files: not separated, p 0.410" in verbose
+    assert "by files: too few failures, 2 failing cases: fewer than 5" in verbose
+
+
+def test_prompts_stand_in_a_table_those_told_apart_first() -> None:
+    outcome = made_up_outcome()
+    lines = summary_lines(outcome)
+    start = next(n for n, line in enumerate(lines) if line.startswith("Prompts by model"))
+    assert "1 of 3 prompts told apart from the baseline, 1 with too few cases to tell" in lines[start]
+    assert lines[start + 1].split() == ["model-old", "(b)", "model-new", "vendor/model-mini"]
+    assert lines[start + 2].split() == ["code_review", "75.0%", "43.8%", "worse", "93.8%", "better"]
+    assert lines[start + 3].split() == ["summarise", "75.0%", "68.8%", "~", "75.0%", "~"]
+
+
+def test_of_many_prompts_those_told_apart_are_shown_and_all_of_them_on_request() -> None:
+    outcome = made_up_outcome()
+    worse, flat = outcome.matrix[:3], outcome.matrix[3:6]
+    many = tuple(replace(cell, prompt=f"p{n:02d}") for n in range(30) for cell in (worse if n > 15 else flat))
+    lines = summary_lines(replace(outcome, matrix=many))
+    assert sum(line.startswith("  p") for line in lines) == 12
+    assert "  and 18 prompts more" in lines
+    assert "14 of 30 prompts told apart from the baseline" in "\n".join(lines)
+    assert "p00" in _text(replace(outcome, matrix=many), verbose=1)
+
+
+def test_many_prompts_that_are_not_told_apart_are_only_counted() -> None:
+    outcome = made_up_outcome()
+    many = tuple(replace(cell, prompt=f"p{n:02d}") for n in range(30) for cell in outcome.matrix[3:6])
+    lines = summary_lines(replace(outcome, matrix=many))
+    assert "Prompts by model, semantic pass rate: 0 of 30 prompts told apart from the baseline" in lines
+    assert not [line for line in lines if line.startswith("  p")]
+
+
+def test_the_ranking_does_not_call_equal_what_is_not_separated() -> None:
+    (line,) = [line for line in summary_lines(made_up_outcome()) if line.startswith("ranking")]
+    assert line == (
+        "ranking (semantic): model-old 87.5% > model-new 57.1% ~ vendor/model-mini 55.1% (~ not separated)"
+    )
+
+
+def test_cases_that_waver_are_counted_and_named() -> None:
+    text = _text(made_up_outcome())
+    assert "model-new: 2 of 16 cases waver over 5 repeats: code_review/case-003 3/5, summaries/" in text
+    assert "all of 5 pass 21.0% [11.0, 31.0] (pass^5), at least one 92.0% [82.0, 97.0] (pass@5)" in text
+    assert "pass^2" not in text
+    assert "pass^2" in _text(made_up_outcome(), verbose=1)
+
+
+def test_a_rate_that_was_corrected_is_marked_and_explained() -> None:
+    outcome = made_up_outcome()
+    first = outcome.summaries[0]
+    semantic = replace(first.semantic, raw_rate=0.81, correction="90 labels of judge reviewer")
+    text = _text(replace(outcome, summaries=(replace(first, semantic=semantic), *outcome.summaries[1:])))
+    assert "87.5%* [79.5, 95.5]" in text
+    assert (
+        "note: * corrected for the judge's errors by 90 labels of judge reviewer; "
+        "semantic rates as judged: model-old 81.0%"
+    ) in text
+
+
+def test_a_difference_that_was_corrected_names_what_was_judged() -> None:
+    outcome = made_up_outcome()
+    comparison = outcome.comparisons[0]
+    whole = replace(comparison.differences[0], raw_estimate=-0.2, correction="labels of judge reviewer")
+    text = _text(replace(outcome, comparisons=(replace(comparison, differences=(whole,)),)))
+    assert "corrected for the judge's errors (-20.0 as judged), p 0.031: worse" in text
+
+
+def test_parts_without_anything_to_say_leave_no_trace() -> None:
+    outcome = made_up_outcome()
+    comparisons = tuple(
+        replace(c, blind_pass=(), scores=(), amounts=(), differences=c.differences[:3])
+        for c in outcome.comparisons
+    )
+    empty = replace(
+        outcome, comparisons=comparisons, ranking=(), matrix=(), spreads=(), covariates=(), repeatability=()
+    )
+    for verbose in (0, 1):
+        text = _text(empty, verbose=verbose)
+        for trace in (
+            "blind passes:",
+            "score ",
+            "a trial",
+            "by tag",
+            "ranking",
+            "Prompts",
+            "rates over",
+            "waver",
+        ):
+            assert trace not in text, trace
+        assert "\n\n\n" not in text
+
+
+def test_notes_of_slices_are_told_on_request() -> None:
+    outcome = made_up_outcome()
+    noted = tuple(
+        replace(s, semantic=replace(s.semantic, note="only 3 clusters")) if s.tag == "style" else s
+        for s in outcome.summaries
+    )
+    assert "only 3 clusters" not in _text(replace(outcome, summaries=noted))
+    assert "note: tag style: only 3 clusters" in _text(replace(outcome, summaries=noted), verbose=1)
 
 
 def test_notes_warnings_and_report_paths_close_the_section() -> None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from swapgate.analysis.compare import Comparison
-from swapgate.analysis.compare import compare as compare_trials
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.cache import CACHE_FILE, ResponseCache
+from swapgate.early_stop import EarlyStop, early_stop, shuffled
 from swapgate.engine.runner import Engine
-from swapgate.engine.workspace import Workspace
+from swapgate.engine.workspace import Job, Workspace
 from swapgate.errors import UsageError
-from swapgate.recorder import Recorder, as_baseline
+from swapgate.recorder import Recorder
+from swapgate.records import Trial
 from swapgate.spec.settings import resolve_settings
+from swapgate.stored import join, one_model
 
 _SLICE_S = 0.5
 
@@ -61,28 +63,44 @@ def run(
     workspace.require_ready(specs)
     recorder = Recorder(workspace, suites, specs)
     jobs = [job for suite in suites for job in workspace.jobs(suite)]
+    if settings.stop_early:
+        jobs = shuffled(jobs, lambda job: job, seed=workspace.seed)
     cache = ResponseCache(settings.state_dir / CACHE_FILE, recordings=settings.recordings)
     with contextlib.closing(cache), Engine(settings, specs, cache) as engine:
         recorder.start(planned=len(jobs))
-        engine.plan(jobs)
-        for job in jobs:
-            while (trial := engine.result(job, timeout_s=_SLICE_S)) is None:
-                pass
+        early = early_stop(workspace, jobs, recorder.baseline)
+        for trial in _results(engine, jobs, early):
             recorder.add(trial)
-        outcome = recorder.finish()  # before the cache closes, which may fail on a full disk
+        stopping = early.conclude() if early is not None else None
+        outcome = recorder.finish(stopping=stopping)  # before the cache closes, which may fail on a full disk
     if recorder.problem is not None:
         raise recorder.problem
     return outcome
 
 
+def _results(engine: Engine, jobs: Sequence[Job], early: EarlyStop | None) -> Iterator[Trial]:
+    """Yield the trials in order, without those that are not wanted any more."""
+    if early is None:
+        engine.plan(jobs)
+    for job in jobs:
+        if early is not None:
+            admitted = early.admit(job)
+            if admitted is None:
+                continue
+            engine.plan(admitted)
+        while (trial := engine.result(job, timeout_s=_SLICE_S)) is None:
+            pass
+        if early is not None:
+            early.add(trial)
+        yield trial
+
+
 def compare(candidate: RunOutcome, baseline: RunOutcome) -> Comparison:
     """Compare two runs of one model each on the cases that both answered."""
-    ours = [trial for trial in candidate.trials if trial.role == "candidate"]
-    theirs = as_baseline(baseline.run, baseline.trials)
-    names = list(dict.fromkeys(trial.model for trial in ours))
-    if len(names) != 1:
-        raise UsageError(f"run {candidate.run.id} holds {len(names)} models ({', '.join(names)}), not one")
-    return compare_trials([*ours, *theirs], candidate=names[0], baseline=theirs[0].model)
+    ours = one_model(candidate.run, candidate.facts)
+    theirs = one_model(baseline.run, baseline.facts)
+    (comparison,) = join(theirs, [ours]).comparisons
+    return comparison
 
 
 def _paths(cases: str | Path | Iterable[str | Path] | None, workspace: Workspace) -> list[Path]:

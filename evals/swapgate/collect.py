@@ -10,9 +10,9 @@ import pytest
 
 from swapgate.engine.workspace import Job
 from swapgate.errors import UsageError
+from swapgate.facts import first_reason
 from swapgate.records import Trial
 from swapgate.reporting.explain import explain_trial
-from swapgate.reporting.reasons import first_reason
 from swapgate.reporting.text import safe_text
 
 if TYPE_CHECKING:

@@ -36,6 +36,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     add("--repeats", dest="swapgate_repeats", type=int, metavar="K", help="trials of each case (default 1)")
     add(
+        "--strict-plan",
+        dest="swapgate_strict_plan",
+        action="store_const",
+        const=True,
+        help="refuse to run what can hardly be decided (too few cases) instead of warning",
+    )
+    add(
+        "--stop-early",
+        dest="swapgate_stop_early",
+        action="store_const",
+        const=True,
+        help="stop calling once the gate is decided; the cases come in random order",
+    )
+    add(
+        "--looks",
+        dest="swapgate_looks",
+        metavar="N",
+        help="with --stop-early: how many planned looks at the results (default 10), or every-case",
+    )
+    add(
         "--concurrency",
         dest="swapgate_concurrency",
         type=int,
@@ -85,6 +105,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="further attempts after a transient error (default 4)",
     )
     add(
+        "--swapgate-seed",
+        dest="swapgate_seed",
+        type=int,
+        metavar="N",
+        help="seed of the order of cases and of permutation tests (default: drawn, and stored with the run)",
+    )
+    add(
         "--swapgate-reports",
         dest="swapgate_reports",
         metavar="DIR",
@@ -102,7 +129,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Open swapgate's own session when a model is named; otherwise do nothing at all."""
     if not _names_a_model(config):
         return
-    from swapgate.session import open_session
+    from swapgate.opening import open_session
 
     session = open_session(config)
     config.stash[SESSION] = session

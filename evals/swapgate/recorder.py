@@ -16,15 +16,13 @@ import swapgate
 from swapgate.analysis.outcome import RunOutcome, conclude
 from swapgate.engine.workspace import ReadySuite, Workspace
 from swapgate.errors import StoreError, UsageError
-from swapgate.history import History, HistoryWriter
+from swapgate.history import HISTORY_FILE, HistoryWriter
 from swapgate.providers.open import file_sha256
-from swapgate.records import Json, ModelIdentity, Run, Trial
-from swapgate.reporting.report_json import load_report
+from swapgate.records import Json, JudgeCalibration, JudgeLabel, ModelIdentity, Run, Stopping, Trial
+from swapgate.spec.calibration import cluster_of, read_calibration
 from swapgate.spec.models import ModelSpec
-from swapgate.spec.settings import Settings
 from swapgate.spec.suite import GateEntry, GateSpec
-
-HISTORY_FILE = "history.db"
+from swapgate.stored import as_baseline, load_run, open_history, why_incomplete
 
 
 class Recorder:
@@ -38,6 +36,7 @@ class Recorder:
         self._specs = specs
         self._trials: dict[tuple[str, str, str, int], Trial] = {}
         self._baseline = _stored_baseline(workspace, suites)
+        self._calibrations = _calibrations(workspace, suites)
         self.problem: StoreError | None = None
         self._writer: HistoryWriter | None = None
 
@@ -54,7 +53,8 @@ class Recorder:
     def start(self, *, planned: int, warnings: Sequence[str] = ()) -> Run:
         """Write the manifest; `warnings` were said before the first call, and reports say them again."""
         run = _manifest(self._workspace, self._suites, self._specs, planned=planned)
-        run = replace(run, settings={**run.settings, "warnings": list(warnings)})
+        settings: dict[str, Json] = {**run.settings, "warnings": list(warnings)}
+        run = replace(run, settings=settings, calibrations=self._calibrations)
         if self._baseline:
             run = replace(run, baseline=self._baseline[0].model)
         self._writer = HistoryWriter(self._workspace.settings.state_dir / HISTORY_FILE, run)
@@ -67,7 +67,12 @@ class Recorder:
         self._trials[trial.suite, trial.case, trial.model, trial.repeat] = trial
         self._writer.add(trial)
 
-    def finish(self, *, why_not_judged: str | None = None) -> RunOutcome:
+    @property
+    def baseline(self) -> tuple[Trial, ...]:
+        """The trials of the stored run that is the baseline; empty when there is none."""
+        return self._baseline
+
+    def finish(self, *, why_not_judged: str | None = None, stopping: Stopping | None = None) -> RunOutcome:
         """Store the run's end, whatever it was, then conclude; `problem` says what could not be stored."""
         assert self._writer is not None
         run = replace(
@@ -75,6 +80,7 @@ class Recorder:
             finished_at=_now(),
             is_complete=len(self._trials) >= self._writer.run.planned,
             is_partial=why_not_judged is not None,
+            stopping=stopping,
         )
         try:
             self._writer.finish(run)
@@ -101,6 +107,7 @@ def _manifest(
         suites=tuple(suite.name for suite in suites),
         suite_hashes={suite.name: suite.loaded.content_hash for suite in suites},
         planned=planned,
+        seed=workspace.seed,
         git_commit=commit,
         git_dirty=is_dirty,
         versions={
@@ -117,6 +124,32 @@ def _manifest(
             "suite_gates": {suite.name: _gate(suite.loaded.suite.gate) for suite in suites},
         },
     )
+
+
+def _calibrations(workspace: Workspace, suites: Sequence[ReadySuite]) -> tuple[JudgeCalibration, ...]:
+    """Return the calibrations of the run's judges that have a file."""
+    settings = workspace.settings
+    found = []
+    for judge, judge_hash in _judge_hashes(suites).items():
+        calibration = read_calibration(settings.judges_dir, judge, root=settings.root)
+        if calibration is not None:
+            found.append(
+                JudgeCalibration(
+                    judge=judge,
+                    design=calibration.spec.design,
+                    labels=tuple(
+                        JudgeLabel(
+                            model=row.model,
+                            verdict=row.verdict == "pass",
+                            truth=row.truth == "pass",
+                            cluster=repr(cluster_of(row, place)),
+                        )
+                        for place, row in enumerate(calibration.rows)
+                    ),
+                    warning=calibration.warning(judge_hash),
+                )
+            )
+    return tuple(found)
 
 
 def _judge_hashes(suites: Iterable[ReadySuite]) -> dict[str, str]:
@@ -147,10 +180,8 @@ def _stored_baseline(workspace: Workspace, suites: Sequence[ReadySuite]) -> tupl
     if name == "latest":
         name = _latest_baseline(workspace, suites)
     run, trials = load_run(name, workspace.settings)
-    if run.is_partial or not run.is_complete:
-        raise UsageError(
-            f"run {run.id} is no baseline: only part of its trials was run. Choose a complete run"
-        )
+    if reason := why_incomplete(run):
+        raise UsageError(f"run {run.id} is no baseline: {reason}. Choose a complete run")
     for judge, judge_hash in _judge_hashes(suites).items():
         if run.judge_hashes.get(judge, judge_hash) != judge_hash:
             raise UsageError(
@@ -164,7 +195,7 @@ def _stored_baseline(workspace: Workspace, suites: Sequence[ReadySuite]) -> tupl
 def _latest_baseline(workspace: Workspace, suites: Sequence[ReadySuite]) -> str:
     """Return the newest complete run of one other model that covers these suites."""
     wanted = {suite.name for suite in suites}
-    with contextlib.closing(_open_history("latest", workspace.settings)) as history:
+    with contextlib.closing(open_history("latest", workspace.settings)) as history:
         for run in history.runs():
             names = {model.name for model in run.models} - {run.baseline}
             is_whole = run.is_complete and not run.is_partial and wanted <= set(run.suites)
@@ -174,36 +205,6 @@ def _latest_baseline(workspace: Workspace, suites: Sequence[ReadySuite]) -> str:
         f"--baseline=latest: the history has no complete run of {', '.join(sorted(wanted))} by one model "
         f"other than {', '.join(workspace.candidates)}. Name a run, or a model to run beside"
     )
-
-
-def as_baseline(run: Run, trials: Iterable[Trial]) -> tuple[Trial, ...]:
-    """Return a stored run's trials as those of a baseline, called `MODEL@RUN`; it must hold one model."""
-    own = [t for t in trials if t.role == "candidate"]
-    models = list(dict.fromkeys(t.model for t in own))
-    if len(models) != 1:
-        found = f"{len(models)} models ({', '.join(models)})"
-        raise UsageError(f"run {run.id} holds {found}: a baseline holds one")
-    return tuple(replace(t, model=f"{models[0]}@{run.id}", role="baseline") for t in own)
-
-
-def load_run(name: str, settings: Settings) -> tuple[Run, list[Trial]]:
-    """Return a stored run and its trials: by the path of a report.json, a run's id, or `latest`."""
-    path = settings.root / name
-    if name.endswith(".json") or path.is_file():
-        return load_report(path)
-    with contextlib.closing(_open_history(name, settings)) as history:
-        run = history.find(name)
-        return run, list(history.trials(run.id))
-
-
-def _open_history(name: str, settings: Settings) -> History:
-    path = settings.state_dir / HISTORY_FILE
-    if not path.is_file():
-        raise UsageError(
-            f"{name!r} is neither a model of models.yml nor a report, "
-            f"and {settings.state_dir.name} has no history"
-        )
-    return History(path)
 
 
 def _git_state(root: Path) -> tuple[str | None, bool | None]:

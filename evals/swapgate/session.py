@@ -3,98 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from swapgate import trial_reports
-from swapgate.collect import TAGS, CaseItem, SuiteFile, TagRegistry
+from swapgate.collect import CaseItem, SuiteFile
 from swapgate.engine.workspace import Job, ReadyCase, ReadySuite, Workspace
 from swapgate.errors import StoreError, UsageError
-from swapgate.plugin import holds_settings
 from swapgate.records import Trial
-from swapgate.reporting import check_formats, write_reports
+from swapgate.reporting import write_reports
 from swapgate.reporting.format import count
-from swapgate.spec.settings import Settings, resolve_settings
 from swapgate.trial_reports import take_trial
-from swapgate.workers import WorkerHooks, is_controller, is_worker, own_trials, processes
+from swapgate.workers import is_controller, is_worker, own_trials, processes, refusal
 
 if TYPE_CHECKING:
     from swapgate.analysis.outcome import RunOutcome
+    from swapgate.analysis.plan import PlannedCase
     from swapgate.cache import ResponseCache
+    from swapgate.early_stop import EarlyStop
     from swapgate.engine.runner import Engine
     from swapgate.progress import LiveLine
     from swapgate.recorder import Recorder
 
 _SLICE_S = 0.1
-_OPTIONS = (
-    "model",
-    "baseline",
-    "repeats",
-    "concurrency",
-    "cache",
-    "recordings",
-    "report",
-    "timeout_s",
-    "retries",
-    "reports",
-    "state",
-)
 _MISSES_EXPLAINED = 3
-
-
-def open_session(config: pytest.Config) -> SwapgateSession:
-    """Resolve the settings and point pytest at the cases; mistakes are usage errors."""
-    given = {name: getattr(config.option, f"swapgate_{name}") for name in _OPTIONS}
-    if given["cache"] is not None:
-        given["cache"] = _one_mode(given["cache"])
-    _refuse_nearer_workspace(config)
-    try:
-        settings = resolve_settings(
-            config.rootpath, {k: v for k, v in given.items() if v is not None}, os.environ
-        )
-        workspace = Workspace(settings)
-        for name, _role in workspace.roles():
-            workspace.model(name)
-        check_formats(_formats(settings))
-    except UsageError as exc:
-        raise pytest.UsageError(str(exc)) from exc
-    if config.option.swapgate_model and config.args_source is not pytest.Config.ArgsSource.ARGS:
-        config.args = _cases_only(settings.cases_dirs)
-    config.stash[TAGS] = TagRegistry()
-    config.pluginmanager.register(trial_reports, "swapgate-trial-reports")
-    session = SwapgateSession(config, workspace)
-    config.pluginmanager.register(WorkerHooks(session), "swapgate-workers")
-    return session
-
-
-def _one_mode(modes: Sequence[str]) -> str:
-    if len(set(modes)) > 1:
-        raise pytest.UsageError("--live calls always and --replay never: give one of them")
-    return modes[0]
-
-
-def _refuse_nearer_workspace(config: pytest.Config) -> None:
-    """Refuse to run another workspace than the one that the user stands in."""
-    folder, root = config.invocation_params.dir, config.rootpath
-    while folder != root and folder.is_relative_to(root):
-        if holds_settings(folder):
-            raise pytest.UsageError(
-                f"{folder / 'pyproject.toml'} holds [tool.swapgate], but pytest's rootdir is {root}. "
-                "Add a table [tool.pytest.ini_options] to that file, or say --rootdir=."
-            )
-        folder = folder.parent
-
-
-def _cases_only(folders: Sequence[Path]) -> list[str]:
-    present = [str(folder) for folder in folders if folder.is_dir()]
-    if not present:
-        looked = ", ".join(str(folder) for folder in folders)
-        raise pytest.UsageError(f"no cases: {looked} does not exist. `swapgate init` lays a workspace")
-    return present
 
 
 class SwapgateSession:
@@ -106,6 +40,8 @@ class SwapgateSession:
         self.settings = workspace.settings
         self.outcome: RunOutcome | None = None
         self._engine: Engine | None = None
+        self._early: EarlyStop | None = None
+        self._prefetched: set[int] = set()
         self._line: LiveLine | None = None
         self._recorder: Recorder | None = None
         self._wanted = 0
@@ -147,6 +83,25 @@ class SwapgateSession:
                 facts.append(f"sha256 {file_hash[:12]}")
         return f"{name} ({', '.join(facts)})" if facts else name
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Find what of the run can hardly be decided; --strict-plan then refuses to run it."""
+        jobs = [item.job for item in session.items if isinstance(item, CaseItem)]
+        if not jobs:
+            return
+        try:
+            self._warnings = self._plan_warnings(jobs)
+            if not session.testsfailed and not self.config.option.collectonly:
+                self._require_enough(jobs)
+        except UsageError as exc:
+            raise refusal(self.config, str(exc)) from exc
+
+    def _require_enough(self, jobs: Sequence[Job]) -> None:
+        """Refuse too few cases under --strict-plan; a selection of the cases is not judged anyway."""
+        is_whole = len(jobs) >= self._count_wanted()
+        if self.settings.strict_plan and is_whole and (too_few := self._too_few(jobs)):
+            raise UsageError(f"--strict-plan: {'; '.join(too_few)}")
+
     @pytest.hookimpl
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
         """Say what will be run, and what of it can hardly be decided, before the first call."""
@@ -155,7 +110,6 @@ class SwapgateSession:
             folders = ", ".join(folder.name for folder in self.settings.cases_dirs)
             is_asked = bool(self.config.option.swapgate_model)
             return [f"swapgate: warning: no case is selected; suites lie in {folders}"] if is_asked else []
-        self._warnings = self._plan_warnings(jobs)
         cases = len({(job.suite.name, job.case.placed.case.id) for job in jobs})
         size = f"{count(len(jobs), 'trial')} of {count(cases, 'case')}"
         judges = sorted({f"{j.spec.judge} ({j.spec.model})" for job in jobs for j in job.case.judges})
@@ -165,20 +119,34 @@ class SwapgateSession:
         return [head, *(f"swapgate: warning: {text}" for text in self._warnings)]
 
     def _plan_warnings(self, jobs: Sequence[Job]) -> list[str]:
-        from swapgate.analysis.plan import plan_warnings
+        return [*self._too_few(jobs), *self._why_no_looks(jobs), *self.workspace.unusable_fallbacks()]
 
-        clusters: dict[str, set[str]] = {}
-        for job in jobs:
-            case = job.case.placed.case
-            clusters.setdefault(job.suite.name, set()).add(case.cluster or f"/{case.id}")
-        suites = {job.suite.name: job.suite.loaded.suite.gate for job in jobs}
-        too_few = plan_warnings(
-            {name: len(found) for name, found in clusters.items()},
+    def _too_few(self, jobs: Sequence[Job]) -> list[str]:
+        from swapgate.analysis.plan import count_cases, plan_warnings
+
+        return plan_warnings(
+            count_cases({_planned(job) for job in jobs}),
             overall=self.settings.gate,
-            suites=suites,
+            suites={job.suite.name: job.suite.loaded.suite.gate for job in jobs},
             has_baseline=self.settings.baseline is not None,
         )
-        return too_few + self.workspace.unusable_fallbacks()
+
+    def _why_no_looks(self, jobs: Sequence[Job]) -> list[str]:
+        if not self.settings.stop_early:
+            return []
+        from swapgate.early_stop import why_not
+
+        return [reason] if (reason := why_not(self.workspace, jobs)) else []
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Put the trials of a run that may stop early into random order, before everything else."""
+        if self.settings.stop_early and not is_worker(self.config):
+            from swapgate.early_stop import shuffled
+
+            trials = [item for item in items if isinstance(item, CaseItem)]
+            others = [item for item in items if not isinstance(item, CaseItem)]
+            items[:] = [*shuffled(trials, lambda item: item.job, seed=self.workspace.seed), *others]
 
     # Running
 
@@ -187,6 +155,10 @@ class SwapgateSession:
         """In xdist's controller, find every mistake before the workers start."""
         if not is_controller(self.config) or self.config.option.collectonly:
             return
+        if self.settings.stop_early:
+            raise pytest.UsageError(
+                "--stop-early decides in one process, which keeps --concurrency calls in flight: leave out -n"
+            )
         try:
             suites = self._discovered()
             self._wanted = self._count_wanted()
@@ -256,11 +228,22 @@ class SwapgateSession:
                     if not is_worker(self.config):
                         self._wanted = self._count_wanted()
                         self._recorder_is_open.start(planned=len(items), warnings=self._warnings)
-                    self.prefetch(own_trials(session.items, self.config))
+                    self._prefetched = {id(item.job) for item in items if item.is_prefetched()}
+                    self._early = self._begin_looks([item.job for item in items])
+                    if self._early is None:
+                        self.prefetch(own_trials(session.items, self.config))
                     yield
             finally:
                 self._line.clear()
                 self._store_unconsumed()
+
+    def _begin_looks(self, jobs: Sequence[Job]) -> EarlyStop | None:
+        """Return who decides when to stop: nobody in a worker, nor where nothing will be judged."""
+        if is_worker(self.config) or len(jobs) < self._wanted:
+            return None
+        from swapgate.early_stop import early_stop
+
+        return early_stop(self.workspace, jobs, self._recorder_is_open.baseline)
 
     @contextlib.contextmanager
     def _closing(self, cache: ResponseCache) -> Iterator[None]:
@@ -307,10 +290,17 @@ class SwapgateSession:
     def wait(self, job: Job) -> Trial:
         """Return the trial of a job, waiting in short slices so that Ctrl-C is seen."""
         assert self._engine is not None
+        if self._early is not None:
+            admitted = self._early.admit(job)
+            if admitted is None:
+                pytest.skip(f"stopped early: {self._early.why_skipped(job)}")
+            self._engine.plan(one for one in admitted if id(one) in self._prefetched)
         self._engine.plan([job])
         while (trial := self._engine.result(job, timeout_s=_SLICE_S)) is None:
             if self._line is not None:
                 self._line.draw(self._engine.progress())
+        if self._early is not None:
+            self._early.add(trial)
         return trial
 
     @pytest.hookimpl(tryfirst=True)
@@ -344,7 +334,8 @@ class SwapgateSession:
             return
         is_regular = exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
         self.outcome = self._recorder.finish(
-            why_not_judged=self._why_not_judged(session, is_regular=is_regular)
+            why_not_judged=self._why_not_judged(session, is_regular=is_regular),
+            stopping=self._early.conclude() if self._early is not None else None,
         )
         try:
             self._write_reports(self.outcome)
@@ -365,7 +356,7 @@ class SwapgateSession:
         return "partial selection" if self._recorder_is_open.planned < self._wanted else None
 
     def _write_reports(self, outcome: RunOutcome) -> None:
-        if formats := _formats(self.settings):
+        if formats := self.settings.formats:
             self._reports = write_reports(outcome, self.settings.reports_dir / outcome.run.id, formats)
 
     @pytest.hookimpl
@@ -393,8 +384,12 @@ class SwapgateSession:
         )
 
 
-def _formats(settings: Settings) -> list[str]:
-    return [name for name in settings.reports if name != "none"]
+def _planned(job: Job) -> PlannedCase:
+    from swapgate.analysis.plan import PlannedCase
+
+    case = job.case.placed.case
+    prompt = job.suite.prompt.prompt if job.suite.prompt else None
+    return PlannedCase(job.suite.name, case.cluster or f"/{case.id}", prompt, case.tags)
 
 
 def _missed(outcome: RunOutcome) -> list[Trial]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from swapgate.distribute import StaticShares
     from swapgate.session import SwapgateSession
 
+_REFUSAL = "swapgate_refusal"
+
 
 def is_worker(config: pytest.Config) -> bool:
     """Whether this process is a worker."""
@@ -39,6 +41,13 @@ def own_trials(items: Sequence[pytest.Item], config: pytest.Config) -> list[Case
     return [item for item in items if isinstance(item, CaseItem)]
 
 
+def refusal(config: pytest.Config, message: str) -> pytest.UsageError:
+    """Return the error that refuses to run; a worker tells its controller, which is who shows it."""
+    if is_worker(config):
+        config.workeroutput[_REFUSAL] = message  # type: ignore[attr-defined]
+    return pytest.UsageError(message)
+
+
 class WorkerHooks:
     """The hooks that only matter under xdist."""
 
@@ -63,6 +72,12 @@ class WorkerHooks:
     def pytest_xdist_node_collection_finished(self, node: object, ids: Sequence[str]) -> None:
         """Learn how many trials the workers found; the first one starts the record."""
         self._session.begin_record(ids)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """Refuse to run when a worker has."""
+        if (message := getattr(node, "workeroutput", {}).get(_REFUSAL)) is not None:
+            raise pytest.UsageError(message)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:

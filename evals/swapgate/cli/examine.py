@@ -11,9 +11,10 @@ from pathlib import Path
 
 from swapgate.engine.trial import relative_path
 from swapgate.engine.workspace import ReadySuite, Workspace
-from swapgate.errors import PromptError, SpecError, UsageError
+from swapgate.errors import PromptError, SpecError, UsageError, nearest
 from swapgate.judging.judge import load_judges
 from swapgate.reporting.format import count
+from swapgate.spec.calibration import is_calibration, read_calibration
 from swapgate.spec.locate import pointer_of
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.prompts import render
@@ -76,10 +77,12 @@ def _models(workspace: Workspace, found: Findings) -> list[ModelSpec]:
 
 
 def _judges(workspace: Workspace, found: Findings) -> int:
-    """Read every judge; return how many there are."""
+    """Read every judge and its calibration; return how many judges there are."""
     folder = workspace.settings.judges_dir
-    files = sorted(file for file in folder.glob("*") if file.suffix in _YAML)
+    files = sorted(f for f in folder.glob("*") if f.suffix in _YAML and not is_calibration(f))
     for file in files:
+        with found.noting():
+            read_calibration(folder, file.stem, root=workspace.settings.root)
         with found.noting():
             judge = load_judges([file.stem], judges_dir=folder)[file.stem]
             try:
@@ -88,7 +91,18 @@ def _judges(workspace: Workspace, found: Findings) -> int:
                 raise
             except UsageError as exc:
                 raise read_yaml(file).error(str(exc), "/model") from exc
+    _refuse_strays(workspace, [file.stem for file in files], found)
     return len(files)
+
+
+def _refuse_strays(workspace: Workspace, judges: Sequence[str], found: Findings) -> None:
+    """Note every calibration of which there is no judge: nothing would ever read it."""
+    settings = workspace.settings
+    for file in sorted(filter(is_calibration, settings.judges_dir.glob("*"))):
+        judge = file.stem.removesuffix(".calibration")
+        if judge not in judges:
+            shown = relative_path(file, settings.root)
+            found.mistakes.setdefault(f"{shown}: there is no judge {judge!r}.{nearest(judge, judges)}")
 
 
 def _suites(workspace: Workspace, paths: Sequence[Path], found: Findings) -> list[ReadySuite]:

@@ -67,8 +67,7 @@ def show_run(
 @contextmanager
 def _history(settings: Settings) -> Iterator[History | None]:
     """Open the history, but never make one."""
-    from swapgate.history import History
-    from swapgate.recorder import HISTORY_FILE
+    from swapgate.history import HISTORY_FILE, History
 
     path = settings.state_dir / HISTORY_FILE
     if not path.is_file():
@@ -109,6 +108,8 @@ def _state(run: Run) -> str:
         return "unfinished"
     if run.is_partial:
         return "partial"
+    if run.stopping is not None and run.stopping.saved_trials:
+        return "stopped early"
     return "complete" if run.is_complete else "incomplete"
 
 

@@ -38,7 +38,7 @@ def report(
 
     settings = open_settings(root)
     outcome = open_run(run, settings)
-    wanted = formats or [name for name in settings.reports if name != "none"]
+    wanted = formats or settings.formats
     paths = write_reports(outcome, out or settings.reports_dir / outcome.run.id, wanted)
     if as_json:
         gate = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from swapgate.analysis.outcome import RunOutcome, conclude
 from swapgate.cli.output import warn
 from swapgate.errors import UsageError
-from swapgate.recorder import as_baseline, load_run
 from swapgate.records import Run, Trial
 from swapgate.spec.settings import Settings
+from swapgate.stored import as_baseline, load_run
 
 
 def open_run(name: str, settings: Settings) -> RunOutcome:
@@ -18,11 +18,10 @@ def open_run(name: str, settings: Settings) -> RunOutcome:
 
 def _baseline(run: Run, trials: list[Trial], settings: Settings) -> list[Trial]:
     """Return the baseline's trials when they belong to another stored run, named `MODEL@RUN`."""
-    _model, _at, baseline_run = (run.baseline or "").rpartition("@")
-    if not baseline_run or any(trial.role == "baseline" for trial in trials):
+    if "@" not in (run.baseline or "") or any(trial.role == "baseline" for trial in trials):
         return []
     try:
-        return list(as_baseline(*load_run(baseline_run, settings)))
+        return list(as_baseline(*load_run(run.baseline or "", settings)))
     except UsageError as exc:
         warn(f"without its baseline {run.baseline}: {exc}")
         return []

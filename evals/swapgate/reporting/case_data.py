@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from swapgate.facts import first_reason
 from swapgate.records import Answer, CheckResult, Json, JudgeSample, Message, ToolCall, Trial, Verdict
 from swapgate.reporting import format as show
-from swapgate.reporting.reasons import first_reason, in_order, standing
+from swapgate.reporting.reasons import in_order, standing
 from swapgate.reporting.text import clipped, safe_text, visible
 
 TEXT_CHARS = 20_000

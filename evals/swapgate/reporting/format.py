@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from swapgate.analysis.summary import Rate, Summary
+from swapgate.analysis.wording import confidence_percent
+
+if TYPE_CHECKING:
+    # numpy comes with these, and what is asked before a run needs to count and to price only.
+    from swapgate.analysis.rates import Rate
+    from swapgate.analysis.summary import Summary
 
 MISSING = "-"
 UNKNOWN = "unknown"
@@ -30,10 +36,18 @@ def interval(rate: Rate) -> str:
 
 
 def rate_with_interval(rate: Rate, *, absent: str = "not scored") -> str:
-    """Return `71.0% [63.1, 77.8]`, `absent` without trials, `(no interval)` where one was refused."""
+    """Return `71.0% [63.1, 77.8]`, `absent` without trials, `(no interval)` where one was refused.
+
+    `71.0%*` is a rate that was corrected for the judge's errors.
+    """
     if rate.n == 0 or rate.rate is None:
         return absent
-    return f"{percent(rate.rate)} {interval(rate) or '(no interval)'}"
+    return f"{marked_percent(rate)} {interval(rate) or '(no interval)'}"
+
+
+def marked_percent(rate: Rate) -> str:
+    """Return the rate in percent, with a star where it was corrected for the judge's errors."""
+    return percent(rate.rate) + ("*" if rate.correction else "")
 
 
 def points(difference: float | None) -> str:
@@ -42,6 +56,36 @@ def points(difference: float | None) -> str:
         return MISSING
     # Adding 0.0 turns -0.0 into 0.0.
     return f"{round(100 * difference, 1) + 0.0:+.1f}"
+
+
+def points_interval(low: float | None, high: float | None, confidence: float) -> str:
+    """Return an interval of a difference of shares as `[90%: -38.6, -18.6]`, empty when there is none."""
+    if low is None or high is None:
+        return ""
+    return f"[{confidence_percent(confidence)}: {points(low)}, {points(high)}]"
+
+
+def change(ratio: float | None) -> str:
+    """Return a ratio as a signed change, `+36%`, with a decimal where it is small; `-` when unknown."""
+    if ratio is None:
+        return MISSING
+    percents = 100 * (ratio - 1)
+    return f"{round(percents, 1) + 0.0:+.1f}%" if abs(percents) < 9.95 else f"{percents:+,.0f}%"
+
+
+def number(value: float) -> str:
+    """Return a number with at most six digits that count, `604` or `12,500`."""
+    return f"{value:,.6g}"
+
+
+def score(value: float | None) -> str:
+    """Return a mean score with two decimals."""
+    return MISSING if value is None else f"{value:.2f}"
+
+
+def score_change(difference: float | None) -> str:
+    """Return a difference of mean scores, signed."""
+    return MISSING if difference is None else f"{round(difference, 2) + 0.0:+.2f}"
 
 
 def money(usd: float | None) -> str:
@@ -103,6 +147,20 @@ def judge_tokens_used(summary: Summary) -> tuple[str, str]:
 
 def _tokens(count: int, *, is_known: bool) -> str:
     return tokens(count if is_known else None)
+
+
+def amount(name: str, value: float | None) -> str:
+    """Return tokens, dollars (`cost_usd`) or seconds (`latency_s`) a trial."""
+    if name == "cost_usd":
+        return money(value)
+    if name == "latency_s":
+        return seconds(value)
+    return MISSING if value is None else f"{value:,.0f}"
+
+
+def signed_amount(name: str, value: float) -> str:
+    """Return a difference of amounts, signed."""
+    return ("-" if value < 0 else "+") + amount(name, abs(value))
 
 
 def p_value(p: float | None) -> str:

@@ -12,13 +12,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from swapgate.analysis.compare import Comparison
+from swapgate.analysis.distributions import Spread
+from swapgate.analysis.matrix import Cell
 from swapgate.analysis.outcome import RunOutcome
+from swapgate.analysis.scopes import Scope
 from swapgate.analysis.summary import CheckCount, Summary
-from swapgate.records import Trial
+from swapgate.records import JudgeCalibration, StoppedRule, Trial
+from swapgate.reporting import charts, comparing, findings
 from swapgate.reporting import format as show
 from swapgate.reporting.case_data import case_chunks
 from swapgate.reporting.files import atomic_file, whole
-from swapgate.reporting.reasons import GATE_WORDS, by_suite, headline, interval_notes, overall
+from swapgate.reporting.reasons import (
+    GATE_WORDS,
+    by_suite,
+    correction_notes,
+    headline,
+    interval_notes,
+    overall,
+    slices,
+    telling,
+    telling_slices,
+)
 from swapgate.reporting.text import visible
 
 if TYPE_CHECKING:
@@ -26,6 +41,8 @@ if TYPE_CHECKING:
 
 # Where the cases go: autoescape turns the `<` of any data into an entity, so data cannot hold this.
 _DATA_MARK = "<!--CASES-->"
+# The longest table or list; what is longer is in report.json.
+_MOST = 200
 
 
 class HtmlReporter:
@@ -50,12 +67,19 @@ def page(outcome: RunOutcome) -> str:
     """Return the page without its cases."""
     script = _part("report.js")
     models = overall(outcome)
+    notes = interval_notes(outcome)
+    all_notes = interval_notes(outcome, with_slices=True)
     context: dict[str, Any] = {
         "outcome": outcome,
         "models": models,
         "headlines": [headline(s) for s in models if s.role == "candidate"],
         "word": GATE_WORDS[outcome.gate.answer],
-        "interval_notes": interval_notes(outcome),
+        "notes": [*correction_notes(outcome), *notes],
+        "slices": [s for model in models for s in slices(outcome, model)][:_MOST],
+        "slice_notes": [note for note in all_notes if note not in notes],
+        "has_matrix": findings.has_matrix(outcome),
+        "calibrations": [_calibration(one) for one in outcome.run.calibrations],
+        "most": _MOST,
         "misses": _misses(outcome.trials),
         "failing": _failing(models),
         "errors": [(s.model, kind, n) for s in models for kind, n in sorted(s.errors.items())],
@@ -107,6 +131,47 @@ def _failing(models: Iterable[Summary]) -> list[tuple[str, CheckCount]]:
     ]
 
 
+def _calibration(found: JudgeCalibration) -> dict[str, str | int]:
+    """Return how a judge's verdicts stand to the labels, as counts."""
+    right = [label.verdict for label in found.labels if label.truth]
+    wrong = [label.verdict for label in found.labels if not label.truth]
+    return {
+        "judge": found.judge,
+        "design": found.design.replace("_", " "),
+        "labels": len(found.labels),
+        "right": len(right),
+        "passed": right.count(True),
+        "wrong": len(wrong),
+        "failed": wrong.count(False),
+        "warning": found.warning,
+    }
+
+
+def _spreads(outcome: RunOutcome, comparison: Comparison) -> list[Spread]:
+    """Return a comparison's distributions: those over all suites, and those of suites that differ."""
+    sides = (comparison.candidate, comparison.baseline)
+    own = [s for s in outcome.spreads if (s.candidate, s.baseline) == sides]
+    known = [s for s in own if s.comparison.baseline is not None and s.comparison.candidate is not None]
+    return [s for s in known if s.suite is None or comparing.is_spread_told_apart(s)]
+
+
+def _cells(row: Iterable[Cell]) -> dict[tuple[str, bool], Cell]:
+    return {findings.column_of(cell): cell for cell in row}
+
+
+def _scope_name(rule: StoppedRule) -> str:
+    return Scope(rule.suite, rule.prompt, rule.tag).name
+
+
+def _look_bounds(rule: StoppedRule) -> str:
+    """Return the bounds over all looks: of a rate, or in points of a difference."""
+    if rule.low is None or rule.high is None:
+        return show.MISSING
+    if rule.rule == "margin":
+        return show.points_interval(rule.low, rule.high, rule.confidence)
+    return f"[{rule.confidence:.0%}: {100 * rule.low:.1f}, {100 * rule.high:.1f}]"
+
+
 @cache
 def _part(name: str) -> str:
     return (files("swapgate.reporting") / name).read_text(encoding="utf-8")
@@ -114,9 +179,10 @@ def _part(name: str) -> str:
 
 @cache
 def _template() -> Template:
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     environment = Environment(
+        loader=FunctionLoader(_part),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -126,12 +192,21 @@ def _template() -> Template:
     environment.globals.update(
         by_suite=by_suite,
         case_link=case_link,
+        cells_of=_cells,
+        charts=charts,
+        comparing=comparing,
         count=show.count,
         filter_link=filter_link,
+        findings=findings,
         gate_words=GATE_WORDS,
+        look_bounds=_look_bounds,
+        scope_name=_scope_name,
         show=show,
+        spreads_of=_spreads,
+        telling=telling,
+        telling_slices=telling_slices,
     )
-    return environment.from_string(_part("report.html.j2"))
+    return environment.get_template("report.html.j2")
 
 
 def _shown(value: object) -> object:

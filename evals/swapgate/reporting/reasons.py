@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Literal
 
 from swapgate.analysis.compare import Comparison, Difference
 from swapgate.analysis.gate import GateAnswer, GateResult
 from swapgate.analysis.outcome import RunOutcome
+from swapgate.analysis.scopes import OVERALL, Scope
 from swapgate.analysis.summary import Summary
-from swapgate.records import CheckResult, Trial, Verdict
+from swapgate.records import Trial
 from swapgate.reporting.format import interval, percent
 from swapgate.reporting.text import safe_text
 
@@ -39,16 +40,9 @@ def standing(trial: Trial) -> Standing:
     return "blind" if outcome == "missed" and trial.is_blind_pass else outcome
 
 
-def first_reason(trial: Trial) -> str:
-    """Return why the trial errored or missed: the error, else the first failed check or judge."""
-    if trial.error is not None:
-        return f"{trial.error.kind.value}: {trial.error.message}"
-    return next(_reasons(trial), "")
-
-
 def overall(outcome: RunOutcome) -> list[Summary]:
     """Return the summaries over all suites, one a model."""
-    return [s for s in outcome.summaries if s.suite is None]
+    return [s for s in outcome.summaries if s.scope == OVERALL]
 
 
 def rate_title(outcome: RunOutcome, measure: str) -> str:
@@ -61,15 +55,32 @@ def by_suite(outcome: RunOutcome, whole: Summary) -> list[Summary]:
     """Return an overall summary's parts by suite; none for a single suite, which says the same again."""
     # One model may be both sides: a candidate against its own earlier run.
     side = (whole.model, whole.role)
-    rows = [s for s in outcome.summaries if s.suite is not None and (s.model, s.role) == side]
+    own = [s for s in outcome.summaries if (s.model, s.role) == side]
+    rows = [s for s in own if s.suite is not None and s.scope == Scope(s.suite)]
     return rows if len(rows) > 1 else []
+
+
+def slices(outcome: RunOutcome, whole: Summary) -> list[Summary]:
+    """Return an overall summary's parts by tag, and those that cut a suite."""
+    side = (whole.model, whole.role)
+    return [s for s in outcome.summaries if (s.model, s.role) == side and is_slice(s.scope)]
+
+
+def is_slice(scope: Scope) -> bool:
+    """Whether a scope is one of tags, or cuts a suite. Whole prompts stand in the matrix instead."""
+    return scope.tag is not None or (scope.prompt is not None and scope.suite is not None)
 
 
 def telling(comparison: Comparison) -> list[Difference]:
     """Return the differences that say something: on pairs, and by suite where there are several."""
-    found = [d for d in comparison.differences if d.pairs]
-    several = len({d.suite for d in comparison.differences if d.suite is not None}) > 1
+    found = [d for d in comparison.differences if d.pairs and not (d.tag or d.prompt)]
+    several = len({d.suite for d in found if d.suite is not None}) > 1
     return [d for d in found if several or d.suite is None]
+
+
+def telling_slices(comparison: Comparison) -> list[Difference]:
+    """Return the differences by tag, and in parts of suites, on pairs."""
+    return [d for d in comparison.differences if d.pairs and is_slice(d.scope)]
 
 
 def headline(summary: Summary) -> str:
@@ -79,35 +90,34 @@ def headline(summary: Summary) -> str:
         return f"{summary.model}: {looks}; nothing scored their meaning."
     bounds = interval(summary.semantic)
     sure = f" ({summary.semantic.confidence:.0%} interval {bounds})" if bounds else ""
+    sure += ", corrected for the judge's errors" if summary.semantic.correction else ""
     return (
         f"{summary.model}: {looks}, {percent(summary.semantic.rate)} in meaning{sure}; "
         f"{percent(summary.blind_pass.rate)} are blind passes."
     )
 
 
-def interval_notes(outcome: RunOutcome) -> list[str]:
-    """Return what is to be known about intervals, one line for each note with all that it is about."""
+def interval_notes(outcome: RunOutcome, *, with_slices: bool = False) -> list[str]:
+    """Return what is to be known about intervals, one line for each note with all that it is about.
+
+    By default that is what all suites and each suite are about, else also tags and prompts.
+    """
     about: dict[str, dict[str, None]] = {}
     for summary in outcome.summaries:
         for rate in (summary.structural, summary.semantic):
-            if rate.note and rate.n:
-                about.setdefault(rate.note, {})[summary.suite or "all suites"] = None
-    return [f"{', '.join(suites)}: {note}" for note, suites in about.items()]
+            if rate.note and rate.n and (with_slices or not (summary.tag or summary.prompt)):
+                about.setdefault(rate.note, {})[summary.scope.name] = None
+    return [f"{', '.join(scopes)}: {note}" for note, scopes in about.items()]
 
 
-def _reasons(trial: Trial) -> Iterator[str]:
-    yield from (_check_reason(c) for c in trial.checks if not c.passed and c.kind == "structural")
-    yield from (_check_reason(c) for c in trial.checks if not c.passed and c.kind == "semantic")
-    yield from (_verdict_reason(v) for v in trial.verdicts if v.passed is not True)
-
-
-def _check_reason(check: CheckResult) -> str:
-    if not check.findings:
-        return check.check
-    finding = check.findings[0]
-    where = f" at {finding.pointer}" if finding.pointer else ""
-    return f"{check.check}{where}: {finding.message}"
-
-
-def _verdict_reason(verdict: Verdict) -> str:
-    return f"{verdict.judge}: {verdict.reason or verdict.status}"
+def correction_notes(outcome: RunOutcome) -> list[str]:
+    """Return what the star at a rate means, one line for each correction, with the rates as judged."""
+    raw: dict[str, list[str]] = {}
+    for summary in overall(outcome):
+        if summary.semantic.correction:
+            judged = f"{summary.model} {percent(summary.semantic.raw_rate)}"
+            raw.setdefault(summary.semantic.correction, []).append(judged)
+    return [
+        f"* corrected for the judge's errors by {correction}; semantic rates as judged: {', '.join(judged)}"
+        for correction, judged in raw.items()
+    ]

@@ -11,8 +11,13 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
 from swapgate.analysis.compare import Comparison
-from swapgate.analysis.gate import GateResult
+from swapgate.analysis.covariates import CovariateFinding
+from swapgate.analysis.decision import GateResult
+from swapgate.analysis.distributions import Spread
+from swapgate.analysis.matrix import Cell
 from swapgate.analysis.outcome import RunOutcome
+from swapgate.analysis.ranking import Rank
+from swapgate.analysis.repeatability import Repeatability
 from swapgate.analysis.summary import Summary
 from swapgate.errors import UsageError
 from swapgate.records import Json, Run, Trial, adapter
@@ -25,7 +30,7 @@ if TYPE_CHECKING:
 _Shape = TypeVar("_Shape")
 FORMAT = "swapgate.report"
 # Semantic versioning: a new field is a minor version, a removed or changed one a major version.
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 SCHEMA_ID = "urn:swapgate:report:1"
 # Facts that follow from a trial's other fields, written for readers of the file and ignored on reading.
 DERIVED: dict[str, Json] = {
@@ -44,6 +49,11 @@ class Report:
     gate: GateResult
     summaries: tuple[Summary, ...]
     comparisons: tuple[Comparison, ...]
+    ranking: tuple[Rank, ...]
+    matrix: tuple[Cell, ...]
+    spreads: tuple[Spread, ...]
+    covariates: tuple[CovariateFinding, ...]
+    repeatability: tuple[Repeatability, ...]
     warnings: tuple[str, ...]
     trials: tuple[Trial, ...]
 
@@ -133,6 +143,11 @@ def _write_head(stream: BinaryIO, outcome: RunOutcome) -> None:
         "gate": outcome.gate,
         "summaries": outcome.summaries,
         "comparisons": outcome.comparisons,
+        "ranking": outcome.ranking,
+        "matrix": outcome.matrix,
+        "spreads": outcome.spreads,
+        "covariates": outcome.covariates,
+        "repeatability": outcome.repeatability,
         "warnings": outcome.warnings,
     }
     for key, part in parts.items():
