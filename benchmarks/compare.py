@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # see statistics.py
@@ -33,11 +34,11 @@ REPLY = (
     '{"recommendation": "request_changes", "summary": "' + "The query is built from user input. " * 6 + '"}'
 )
 SECONDS = {10_000: 2.0, 100_000: 10.0}
-RUNS = 3
+RUNS = 5
 
 
 def measure(*, quick: bool) -> Iterator[Row]:
-    """Yield the seconds of a comparison at each size, the median of three runs."""
+    """Yield the seconds of a comparison at each size, the median of five runs."""
     for cases in (10_000,) if quick else (10_000, 100_000):
         with tempfile.TemporaryDirectory() as folder:
             lay(Path(folder), cases)
@@ -67,11 +68,7 @@ def lay(root: Path, cases: int) -> None:
         writer = HistoryWriter(root / ".swapgate" / HISTORY_FILE, manifest)
         for one in trials:
             writer.add(one)
-        writer.finish(Run(**{**_fields(manifest), "is_complete": True}))
-
-
-def _fields(manifest: Run) -> dict[str, object]:
-    return {name: getattr(manifest, name) for name in Run.__dataclass_fields__}
+        writer.finish(replace(manifest, is_complete=True, finished_at="2026-01-01T01:00:00.000+00:00"))
 
 
 def trial(number: int, model: str, is_right: bool, random_: random.Random) -> Trial:

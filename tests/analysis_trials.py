@@ -8,6 +8,7 @@ from typing import Any
 
 from swapgate.analysis.outcome import RunOutcome, conclude
 from swapgate.analysis.pairs import Pairs, pair_up
+from swapgate.analysis.table import ModelTrials, by_model
 from swapgate.errors import ErrorKind
 from swapgate.facts import Facts, facts_of
 from swapgate.records import (
@@ -87,6 +88,10 @@ def facts(trials: Iterable[Trial]) -> list[Facts]:
     return [facts_of(t) for t in trials]
 
 
+def models(trials: Iterable[Trial]) -> list[ModelTrials]:
+    return by_model(facts(trials))
+
+
 def results(
     passes: Iterable[bool], *, model: str = "new", role: str = "candidate", clusters: Sequence[str] = ()
 ) -> list[Facts]:
@@ -122,7 +127,7 @@ def paired(table: tuple[int, int, int, int], *, prefix: str = "c", **fields: Any
 
 
 def pairs_of(trials: Iterable[Trial], *, candidate: str = "new", baseline: str = "old") -> Pairs:
-    return pair_up(facts(trials), candidate=candidate, baseline=baseline)
+    return pair_up(by_model(facts(trials)), candidate=candidate, baseline=baseline)
 
 
 def concluded(trials: Iterable[Trial], *, gate: object = None, **fields: Any) -> RunOutcome:

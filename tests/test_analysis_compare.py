@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analysis_trials import answer, errored, facts, many, trial
+from analysis_trials import answer, errored, many, models, trial
 from swapgate.analysis.compare import compare
 from swapgate.analysis.pairs import pair_up
 from swapgate.errors import ErrorKind
@@ -17,7 +17,7 @@ def old(case="c1", **fields):
 
 
 def against(trials):
-    return compare(pair_up(facts(trials), candidate="new", baseline="old"))
+    return compare(pair_up(models(trials), candidate="new", baseline="old"))
 
 
 def difference(comparison, measure, suite=None):
@@ -129,7 +129,7 @@ def test_a_long_reason_is_one_short_line():
 
 def test_one_model_against_itself_is_told_apart_by_role():
     trials = [trial("a", structural=False), trial("a", role="baseline")]
-    comparison = compare(pair_up(facts(trials), candidate="new", baseline="new"))
+    comparison = compare(pair_up(models(trials), candidate="new", baseline="new"))
     assert difference(comparison, "structural").only_baseline == 1
 
 

@@ -9,6 +9,7 @@ from analysis_trials import facts, many
 from swapgate.analysis import compare_frames, trials_frame
 from swapgate.analysis.compare import compare
 from swapgate.analysis.pairs import pair_up
+from swapgate.analysis.table import by_model
 
 
 def two_models():
@@ -16,7 +17,7 @@ def two_models():
 
 
 def test_a_frame_says_what_the_runs_own_comparison_says():
-    own = compare(pair_up(two_models(), candidate="new", baseline="old")).differences[0]
+    own = compare(pair_up(by_model(two_models()), candidate="new", baseline="old")).differences[0]
     frame = compare_frames(trials_frame(two_models()), candidate="new", baseline="old")
     first = frame.iloc[0]
     assert (first["measure"], first["by"], first["pairs"]) == ("semantic", "", own.pairs)

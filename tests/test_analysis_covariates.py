@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import false_discovery_control
 
-from analysis_trials import answer, concluded, facts, old, pairs_of, trial, verdict
+from analysis_trials import answer, concluded, models, old, pairs_of, trial, verdict
 from swapgate.analysis.covariates import covariate_findings
 from swapgate.records import CheckResult, Response, Usage
 from swapgate.stats import covariate_effect, paired_covariate_effect
@@ -25,7 +25,7 @@ def asked(case, tokens, **fields):
 
 def found(trials, *, seed=SEED, with_baseline=False, **fields):
     pairs = [pairs_of(trials)] if with_baseline else []
-    return covariate_findings(facts(trials), pairs, seed=seed, **fields)
+    return covariate_findings(models(trials), pairs, seed=seed, **fields)
 
 
 def one(findings, *, measure="semantic", covariate=TOKENS, model="new", baseline=None):

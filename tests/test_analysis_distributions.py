@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis_trials import both, concluded, errored, old, pairs_of, trial
-from swapgate.analysis.distributions import spreads
+from swapgate.analysis.distributions import PERMUTATIONS, spreads
 from swapgate.stats import rate_distributions
 
 SEED = 20
@@ -73,6 +73,7 @@ def test_a_spread_is_that_of_the_results_on_both_sides():
         [t.prompt for t in ours],
         [t.case for t in ours],
         seed=SEED,
+        permutations=PERMUTATIONS,
     )
     assert comparison == expected
     assert (comparison.units, comparison.clusters) == (6, 60)

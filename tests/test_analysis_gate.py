@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analysis_trials import answer, errored, facts, many, run, trial
+from analysis_trials import answer, errored, facts, many, models, run, trial
 from swapgate.analysis.compare import compare
 from swapgate.analysis.correction import Corrections
 from swapgate.analysis.gate import judge_gate
@@ -18,9 +18,9 @@ from swapgate.stats.tango import tango_interval
 
 def gate(trials, overall=None, suites=None, *, baseline=None, planned=None, stored=None, partial=False):
     candidates = dict.fromkeys(t.model for t in trials if t.role == "candidate")
-    pairs = [pair_up(facts(trials), candidate=c, baseline=baseline) for c in candidates if baseline]
+    pairs = [pair_up(models(trials), candidate=c, baseline=baseline) for c in candidates if baseline]
     return judge_gate(
-        summarise(facts(trials)),
+        summarise(models(trials)),
         [compare(pair) for pair in pairs],
         overall=spec(overall),
         suites={name: spec(entry) for name, entry in (suites or {}).items()},
@@ -260,7 +260,7 @@ def test_the_structure_is_compared_only_where_nothing_scored_the_meaning():
 
 
 def test_a_baseline_without_a_comparison_is_never_passed_in_silence():
-    summaries = summarise(facts(many(100, 0)))
+    summaries = summarise(models(many(100, 0)))
     result = judge_gate(
         summaries,
         [],

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from statsmodels.stats.multitest import multipletests
 
-from analysis_trials import calibration, concluded, errored, facts, labels, paired, trial
+from analysis_trials import calibration, concluded, errored, labels, paired, trial
 from swapgate.analysis.correction import Corrections
 from swapgate.analysis.ranking import adjust, ranking
 from swapgate.analysis.scopes import OVERALL
@@ -131,7 +131,7 @@ def test_model_that_never_answered_has_no_place():
 
 
 def test_ranking_of_no_trials_is_empty():
-    assert ranking(facts([]), (), Corrections(())) == ()
+    assert ranking([], (), Corrections(())) == ()
 
 
 def test_neighbours_are_told_apart_by_the_rates_that_order_them():

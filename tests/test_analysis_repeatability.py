@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis_trials import concluded, errored, facts, old, trial
+from analysis_trials import concluded, errored, models, old, trial
 from swapgate.analysis.repeatability import repeatability
 from swapgate.stats import pass_at_k, pass_hat_k
 
@@ -24,7 +24,7 @@ def repeated(results, **fields):
 
 
 def only(trials):
-    (found,) = repeatability(facts(trials))
+    (found,) = repeatability(models(trials))
     return found
 
 
@@ -78,14 +78,14 @@ def test_variance_lies_between_cases_that_never_waver_and_within_those_that_do()
 
 
 def test_without_repeats_nothing_is_said():
-    assert repeatability(facts(repeated({"a": "P", "b": "-"}))) == ()
+    assert repeatability(models(repeated({"a": "P", "b": "-"}))) == ()
     assert repeatability([]) == ()
     assert concluded(repeated({"a": "P", "b": "-"})).repeatability == ()
 
 
 def test_each_model_is_by_itself():
     trials = [*repeated(WAVERING), *(old("steady", semantic=r == 1, repeat=r) for r in (1, 2, 3, 4))]
-    ours, theirs = repeatability(facts(trials))
+    ours, theirs = repeatability(models(trials))
     assert (ours.model, ours.role, theirs.model, theirs.role) == ("new", "candidate", "old", "baseline")
     assert [f.case for f in theirs.flaky] == ["steady"]
 
@@ -94,7 +94,7 @@ def test_errored_repeats_are_missing_and_make_no_case_waver():
     trials = [*repeated({"a": "PP", "b": "PP"}), *(errored(case, repeat=3) for case in "ab")]
     found = only(trials)
     assert (found.flaky, found.repeats) == ((), 2)
-    assert repeatability(facts([trial("a"), errored("a", repeat=2)])) == ()
+    assert repeatability(models([trial("a"), errored("a", repeat=2)])) == ()
 
 
 def test_structure_is_repeated_where_nothing_scored_the_meaning():
@@ -112,7 +112,7 @@ def test_cases_of_the_same_name_in_two_suites_are_two():
 
 @given(st.dictionaries(st.sampled_from("abcdef"), st.text("P-", min_size=1, max_size=5), min_size=1))
 def test_any_repeats_get_chances_and_never_nan(results):
-    for found in repeatability(facts(repeated(results))):
+    for found in repeatability(models(repeated(results))):
         assert {f.case for f in found.flaky} == {c for c, marks in results.items() if len(set(marks)) == 2}
         for among in found.among:
             if among.all_of is not None:

@@ -13,6 +13,7 @@ from swapgate.analysis.compare import compare
 from swapgate.analysis.grouping import group
 from swapgate.analysis.scopes import OVERALL, Scope, in_order
 from swapgate.analysis.summary import summarise
+from swapgate.analysis.table import by_model
 
 TRIALS = [
     trial("a", suite="two", prompt="p1", tags=("x",), semantic=True),
@@ -126,8 +127,8 @@ SLICES = [Scope("one"), Scope(tag="y"), Scope(prompt="p1"), Scope("two", tag="x"
 @pytest.mark.parametrize("scope", SLICES, ids=lambda s: s.name)
 def test_summary_of_a_slice_is_that_of_its_trials_alone(scope):
     found = facts(mixed())
-    (of_slice,) = [s for s in summarise(found, listed=SLICES) if s.scope == scope]
-    alone = summarise([f for f in found if scope.holds(f)])[0]
+    (of_slice,) = [s for s in summarise(by_model(found), listed=SLICES) if s.scope == scope]
+    alone = summarise(by_model([f for f in found if scope.holds(f)]))[0]
     assert 0 < of_slice.trials < len(found)
     assert of_slice == replace(alone, suite=scope.suite, prompt=scope.prompt, tag=scope.tag)
 

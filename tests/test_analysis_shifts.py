@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_rel, wilcoxon
 
 from analysis_trials import answer, both, errored, old, paired, pairs_of, trial, verdict
-from swapgate.analysis.columns import UNKNOWN
 from swapgate.analysis.compare import compare
 from swapgate.analysis.scopes import OVERALL
+from swapgate.analysis.table import UNKNOWN
 from swapgate.records import Response, Usage
 from swapgate.stats import conditional_change, paired_mean_difference, paired_scores
 
@@ -55,10 +55,10 @@ def test_columns_are_the_results_with_the_unknown_apart():
     pairs = pairs_of(
         [*both("a", True, None), *both("b", False, True), trial("c", structural=False), old("c")]
     )
-    assert pairs.our_columns.semantic.tolist() == [1, 0, UNKNOWN]
-    assert pairs.their_columns.semantic.tolist() == [UNKNOWN, 1, UNKNOWN]
-    assert pairs.our_columns.structural.tolist() == [1, 1, 0]
-    assert pairs.our_columns.blind.tolist() == [0, 1, UNKNOWN]
+    assert pairs.our_table.semantic.tolist() == [1, 0, UNKNOWN]
+    assert pairs.their_table.semantic.tolist() == [UNKNOWN, 1, UNKNOWN]
+    assert pairs.our_table.structural.tolist() == [1, 1, 0]
+    assert pairs.our_table.blind.tolist() == [0, 1, UNKNOWN]
 
 
 def test_changed_case_is_left_out_and_counted():

@@ -15,6 +15,7 @@ from swapgate.analysis.outcome import RunOutcome, conclude
 from swapgate.analysis.pairs import pair_up
 from swapgate.analysis.scopes import OVERALL
 from swapgate.analysis.stopping import Monitor, Rules, futile_rules, stopping_notes
+from swapgate.analysis.table import by_model
 from swapgate.analysis.watches import (
     ALPHA,
     FUTILE_ALPHA,
@@ -52,7 +53,7 @@ def duel(pairs: Sequence[tuple[bool, bool]], clusters: Sequence[str] = ()) -> li
 
 
 def margin_sight(found: Sequence[Facts], rule: WatchedRule = MARGIN) -> Sight:
-    seen = sight(rule, [], pair_up(found, candidate="new", baseline="old"))
+    seen = sight(rule, [], pair_up(by_model(found), candidate="new", baseline="old"))
     assert seen is not None
     return seen
 
@@ -133,7 +134,7 @@ def test_margin_sees_the_structure_where_nothing_scored_the_meaning() -> None:
 def test_nothing_is_seen_without_a_pair_or_a_trial_in_scope() -> None:
     alone = results([True, False])
     assert sight(MARGIN, alone, None) is None
-    assert sight(MARGIN, alone, pair_up(alone, candidate="new", baseline="old")) is None
+    assert sight(MARGIN, alone, pair_up(by_model(alone), candidate="new", baseline="old")) is None
     assert sight(replace(LEAST, tag="hard"), alone, None) is None
     missing = facts([errored("c1"), errored("c2")])
     assert rate_sight(missing).trials == 0

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from analysis_trials import answer, errored, facts, trial, verdict
+from analysis_trials import answer, errored, models, trial, verdict
 from swapgate.analysis.summary import CheckCount, summarise
 from swapgate.errors import ErrorKind
 from swapgate.records import CheckResult, Response, TrialError, Usage
@@ -15,7 +15,7 @@ from swapgate.stats.proportion import clustered_rate, wilson_interval
 
 
 def overall(trials):
-    return summarise(facts(trials))[0]
+    return summarise(models(trials))[0]
 
 
 def test_each_model_comes_overall_first_then_by_suite_in_order_of_appearance():
@@ -24,7 +24,7 @@ def test_each_model_comes_overall_first_then_by_suite_in_order_of_appearance():
         trial("b", suite="one", model="old", role="baseline"),
         trial("c", suite="one", model="new"),
     ]
-    found = [(s.model, s.role, s.suite, s.trials) for s in summarise(facts(trials))]
+    found = [(s.model, s.role, s.suite, s.trials) for s in summarise(models(trials))]
     assert found == [
         ("new", "candidate", None, 2),
         ("new", "candidate", "two", 1),
@@ -200,7 +200,7 @@ def test_ten_thousand_trials_take_less_than_half_a_second():
     took = []
     for _ in range(2):
         started = time.process_time()
-        summaries = summarise(facts(trials))
+        summaries = summarise(models(trials))
         took.append(time.process_time() - started)
     assert min(took) < 0.5
     assert summaries[0].semantic.n == 10_000

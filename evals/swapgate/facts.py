@@ -9,6 +9,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from pydantic_core import from_json
+
 from swapgate.records import Answer, CheckResult, Trial, Verdict
 
 REASON_CHARS = 200
@@ -72,6 +74,12 @@ class Facts(NamedTuple):
         return not self.semantic if self.structural and self.semantic is not None else None
 
 
+_MODEL, _ROLE, _TAGS, _CHECKS, _VERDICTS = map(
+    Facts._fields.index, ("model", "role", "tags", "checks", "verdicts")
+)
+_AT_ONCE = 2000
+
+
 def facts_of(trial: Trial) -> Facts:
     """Return the facts of one trial."""
     answer, is_own = trial.answer, own_answer(trial)
@@ -121,14 +129,24 @@ def pack(facts: Facts) -> str:
     return json.dumps(facts, separators=(",", ":"))
 
 
-def unpack(text: str) -> Facts:
-    """Return the facts that `pack` wrote."""
-    facts = Facts._make(json.loads(text))
-    return facts._replace(
-        tags=tuple(facts.tags),
-        checks=tuple((c[0], c[1], c[2]) for c in facts.checks),
-        verdicts=tuple((v[0], v[1], v[2], v[3]) for v in facts.verdicts),
-    )
+def unpack(texts: Sequence[str]) -> list[Facts]:
+    """Return the facts that `pack` wrote, one text a trial."""
+    found = []
+    for start in range(0, len(texts), _AT_ONCE):
+        # One text of many is read in two thirds of the time that many texts take.
+        for row in from_json(f"[{','.join(texts[start : start + _AT_ONCE])}]"):
+            row[_TAGS] = tuple(row[_TAGS])
+            row[_CHECKS], row[_VERDICTS] = tuple(map(tuple, row[_CHECKS])), tuple(map(tuple, row[_VERDICTS]))
+            found.append(Facts._make(row))
+    return found
+
+
+def renamed(facts: Iterable[Facts], *, model: str, role: str) -> list[Facts]:
+    """Return facts as those of a model of another name, in another role."""
+    rows = [list(one) for one in facts]
+    for row in rows:
+        row[_MODEL], row[_ROLE] = model, role
+    return [Facts._make(row) for row in rows]
 
 
 def cluster_of(trial: Trial) -> str:

@@ -181,7 +181,7 @@ class History:
         query = table.select().with_only_columns(table.c.record).where(table.c.run_id == run_id)
         order = (table.c.suite, table.c.case_id, table.c.model, table.c.repeat)
         with self._engine.connect() as connection:
-            found = [unpack(text) for text in connection.execute(query.order_by(*order)).scalars()]
+            found = unpack(list(connection.execute(query.order_by(*order)).scalars()))
         return found or self._make_facts(run_id)
 
     def _make_facts(self, run_id: str) -> list[Facts]:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from swapgate.analysis.covariates import Progress
 from swapgate.analysis.outcome import RunOutcome, conclude
 from swapgate.errors import UsageError, nearest
-from swapgate.facts import Facts, facts_of
+from swapgate.facts import Facts, facts_of, renamed
 from swapgate.history import HISTORY_FILE, History
 from swapgate.records import Json, ModelIdentity, Run, Trial
 from swapgate.reporting.report_json import load_report
@@ -74,7 +75,13 @@ def one_model(run: Run, facts: Iterable[Facts], *, model: str | None = None) -> 
     return StoredRun(run=run, model=model, facts=_of_model(model, run, found))
 
 
-def join(baseline: StoredRun, candidates: Sequence[StoredRun], *, margin: float | None = None) -> RunOutcome:
+def join(
+    baseline: StoredRun,
+    candidates: Sequence[StoredRun],
+    *,
+    margin: float | None = None,
+    progress: Progress | None = None,
+) -> RunOutcome:
     """Return what a stored run says against an older one, by the rules of the first candidate's manifest.
 
     `margin` takes the place of the margin over all suites. Raises UsageError when two runs are the same.
@@ -83,8 +90,9 @@ def join(baseline: StoredRun, candidates: Sequence[StoredRun], *, margin: float 
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UsageError(f"{twice} is named twice: a run is compared with other runs, or other models' parts")
     first = candidates[0].run
-    facts = [f._replace(model=baseline.name, role="baseline") for f in baseline.facts]
-    facts += [f._replace(model=run.name, role="candidate") for run in candidates for f in run.facts]
+    facts = renamed(baseline.facts, model=baseline.name, role="baseline")
+    for candidate in candidates:
+        facts += renamed(candidate.facts, model=candidate.name, role="candidate")
     run = replace(
         first,
         id="-against-".join([first.id, baseline.run.id]),
@@ -94,7 +102,8 @@ def join(baseline: StoredRun, candidates: Sequence[StoredRun], *, margin: float 
         planned=sum(len(run.facts) for run in candidates),
         settings={**first.settings, "gate": _with_margin(first.settings.get("gate"), margin)},
     )
-    return conclude(run, (), facts=facts, why_not_judged=_why_not_judged((baseline, *candidates)))
+    why = _why_not_judged((baseline, *candidates))
+    return conclude(run, (), facts=facts, why_not_judged=why, progress=progress)
 
 
 def why_incomplete(run: Run) -> str:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from swapgate.analysis.columns import UNKNOWN, Codes, Columns, Results
 from swapgate.analysis.grouping import group
 from swapgate.analysis.pairs import Pairs
 from swapgate.analysis.rates import GATE_CONFIDENCE
@@ -22,6 +21,7 @@ from swapgate.analysis.shifts import (
     blind_pass_change,
     score_shifts,
 )
+from swapgate.analysis.table import UNKNOWN, Codes, Results, Table
 from swapgate.facts import Facts
 from swapgate.stats.interval import Method
 from swapgate.stats.paired import paired_difference
@@ -167,8 +167,8 @@ class _Cut(NamedTuple):
 
 
 def _cut(pairs: Pairs, inside: Codes, measure: str) -> _Cut:
-    ours = _of(pairs.our_columns, measure)[inside]
-    theirs = _of(pairs.their_columns, measure)[inside]
+    ours = _of(pairs.our_table, measure)[inside]
+    theirs = _of(pairs.their_table, measure)[inside]
     is_known = (ours != UNKNOWN) & (theirs != UNKNOWN)
     clusters = pairs.clusters[inside]
     return _Cut(pairs.candidate, pairs.baseline, ours[is_known], theirs[is_known], clusters[is_known])
@@ -190,7 +190,7 @@ def _difference(
     )
 
 
-def _of(table: Columns, measure: str) -> Results:
+def _of(table: Table, measure: str) -> Results:
     return table.semantic if measure == "semantic" else table.structural
 
 

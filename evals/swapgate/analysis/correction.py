@@ -18,6 +18,7 @@ from swapgate.analysis.grouping import group
 from swapgate.analysis.pairs import Pairs
 from swapgate.analysis.rates import REPORT_CONFIDENCE, Rate
 from swapgate.analysis.summary import Summary
+from swapgate.analysis.table import by_model
 from swapgate.analysis.wording import percent
 from swapgate.facts import Facts
 from swapgate.records import JudgeCalibration
@@ -45,9 +46,7 @@ class Corrections:
         if not self._judges:
             return tuple(summaries)
         scopes = {s.scope for s in summaries}
-        models: dict[tuple[str, str], list[Facts]] = {}
-        for one in facts:
-            models.setdefault((one.model, one.role), []).append(one)
+        models = {(one.model, one.role): one.facts for one in by_model(facts)}
         parts = {key: group(own, listed=scopes) for key, own in models.items()}
         return tuple(
             self._summary(s, [models[key][i] for i in parts[key][s.scope].tolist()])

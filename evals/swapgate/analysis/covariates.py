@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from swapgate.analysis.columns import UNKNOWN, Amounts, Codes, Ledger, Results, ledger
 from swapgate.analysis.pairs import Pairs
+from swapgate.analysis.table import UNKNOWN, Amounts, Codes, ModelTrials, Results, Table
 from swapgate.facts import Facts
 from swapgate.stats.covariate import CovariateEffect
 from swapgate.stats.interval import Interval
@@ -18,6 +18,9 @@ from swapgate.stats.threshold import covariate_effect, paired_covariate_effect
 Progress = Callable[[float], None]
 TOKENS = "tokens_in"
 LEVEL = 0.05
+# Permutations times cases: p-values down to 0.0005 at 1,500 cases, to 0.0033 from 10,000 on.
+WORK = 3_000_000
+FEWEST_PERMUTATIONS, MOST_PERMUTATIONS = 300, 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +71,13 @@ class _Question:
 
     def answer(self, *, seed: int) -> CovariateFinding:
         """Return the finding."""
-        rows = self.values.tolist(), self.clusters.tolist()
+        rows = self.values, self.clusters
+        drawn = min(max(WORK // max(len(self.values), 1), FEWEST_PERMUTATIONS), MOST_PERMUTATIONS)
         if self.baseline_failed is None:
-            effect = covariate_effect(self.failed.tolist(), *rows, seed=seed)
+            effect = covariate_effect(self.failed, *rows, seed=seed, permutations=drawn)
         else:
-            theirs, ours = ((side == 1).tolist() for side in (self.baseline_failed, self.failed))
-            effect = paired_covariate_effect(theirs, ours, *rows, seed=seed)
+            theirs, ours = self.baseline_failed == 1, self.failed == 1
+            effect = paired_covariate_effect(theirs, ours, *rows, seed=seed, permutations=drawn)
         return self._finding(effect)
 
     def _finding(self, effect: CovariateEffect) -> CovariateFinding:
@@ -97,17 +101,13 @@ class _Question:
 
 
 def covariate_findings(
-    facts: Sequence[Facts], pairs: Sequence[Pairs], *, seed: int, progress: Progress | None = None
+    models: Sequence[ModelTrials], pairs: Sequence[Pairs], *, seed: int, progress: Progress | None = None
 ) -> tuple[CovariateFinding, ...]:
     """Return a finding for each model, measure and covariate, then for each difference to a baseline.
 
     `progress` is called with the share that is done.
     """
-    models: dict[str, list[Facts]] = {}
-    for one in sorted(facts, key=_place):
-        if one.is_own:
-            models.setdefault(one.model, []).append(one)
-    questions = [q for model, own in models.items() for q in _of_model(model, own)]
+    questions = [q for one in models for q in _of_model(one)]
     questions += [q for pair in pairs for q in _of_pairs(pair)]
     found = []
     for done, question in enumerate(questions, start=1):
@@ -123,19 +123,20 @@ def _adjusted(finding: CovariateFinding, p: float | None) -> CovariateFinding:
     return replace(finding, p_adjusted=p, answer="not separated" if is_chance else finding.answer)
 
 
-def _of_model(model: str, own: Sequence[Facts]) -> Iterator[_Question]:
+def _of_model(trials: ModelTrials) -> Iterator[_Question]:
     """Yield the questions about one model: of each case the share of its repeats that failed."""
-    book = ledger(own)
+    order = _in_order(trials.facts, np.flatnonzero(trials.table.is_own).tolist())
+    table, own = trials.table.take(order), [trials.facts[i] for i in order.tolist()]
     numbers: dict[tuple[str, str], int] = {}
-    cases = np.array([numbers.setdefault((f.suite, f.case), len(numbers)) for f in own])
-    clusters = book.results.clusters[np.unique(cases, return_index=True)[1]]
-    for covariate, of_trials in _covariates(own, book):
+    cases = np.array([numbers.setdefault((f.suite, f.case), len(numbers)) for f in own], dtype=np.int64)
+    clusters = _renumbered(table.clusters[np.unique(cases, return_index=True)[1]])
+    for covariate, of_trials in _covariates(table):
         values = _means(of_trials, cases)
-        for measure, failed in _measures(book):
+        for measure, failed in _measures(table):
             shares = _means(failed, cases)
             known = ~np.isnan(values) & ~np.isnan(shares)
             yield _Question(
-                model=model,
+                model=trials.model,
                 baseline=None,
                 measure=measure,
                 covariate=covariate,
@@ -147,13 +148,13 @@ def _of_model(model: str, own: Sequence[Facts]) -> Iterator[_Question]:
 
 def _of_pairs(pairs: Pairs) -> Iterator[_Question]:
     """Yield the questions about a difference; the covariate is the candidate's."""
-    order = sorted(range(len(pairs.ours)), key=lambda i: _place(pairs.ours[i]))
-    ours, answered = [pairs.ours[i] for i in order], [pairs.theirs[i] for i in order]
-    book = ledger(ours)
-    before = dict(_measures(ledger(answered), is_whole=True))
+    order = _in_order(pairs.ours, range(len(pairs.ours)))
+    table, answered = pairs.our_table.take(order), pairs.their_table.take(order)
+    clusters = _renumbered(table.clusters)
+    before = dict(_measures(answered, is_whole=True))
     failed_before = {name for name, failed in before.items() if (failed == 1).any()}
-    for covariate, values in _covariates(ours, book):
-        for measure, failed in _measures(book, besides=failed_before):
+    for covariate, values in _covariates(table):
+        for measure, failed in _measures(table, besides=failed_before):
             theirs = before.get(measure)
             if theirs is None:
                 continue
@@ -163,39 +164,46 @@ def _of_pairs(pairs: Pairs) -> Iterator[_Question]:
                 baseline=pairs.baseline,
                 measure=measure,
                 covariate=covariate,
-                clusters=book.results.clusters[known],
+                clusters=clusters[known],
                 values=values[known],
                 failed=failed[known],
                 baseline_failed=theirs[known],
             )
 
 
-def _place(facts: Facts) -> tuple[str, str, int]:
-    """Return where a trial stands: permutations must not depend on which answer came first."""
-    return facts.suite, facts.case, facts.repeat
+def _in_order(facts: Sequence[Facts], places: Iterable[int]) -> Codes:
+    """Return the places by suite, case and repeat: what came first must not matter to permutations."""
+    keys = [(facts[i].suite, facts[i].case, facts[i].repeat, i) for i in places]
+    return np.array([i for *_, i in sorted(keys)], dtype=np.int64)
 
 
-def _covariates(facts: Sequence[Facts], book: Ledger) -> list[tuple[str, Amounts]]:
+def _renumbered(clusters: Codes) -> Codes:
+    """Return cluster numbers by order of appearance here: those of the table are by who came first."""
+    _, first, inverse = np.unique(clusters, return_index=True, return_inverse=True)
+    ranks: Codes = np.argsort(np.argsort(first))[inverse]
+    return ranks
+
+
+def _covariates(table: Table) -> list[tuple[str, Amounts]]:
     """Return the covariates that some trial has: tokens first; lengths in characters only without tokens."""
-    has_tokens = bool((~np.isnan(book.tokens_in)).any())
-    found = [(TOKENS, book.tokens_in)] if has_tokens else []
-    for name in dict.fromkeys(name for one in facts for name in one.covariates):
-        if not (has_tokens and name.endswith(".chars")):
-            found.append((name, np.array([one.covariates.get(name, np.nan) for one in facts])))
-    return found
+    has_tokens = bool((~np.isnan(table.tokens_in)).any())
+    named = {
+        name: of for name, of in table.covariates.items() if not (has_tokens and name.endswith(".chars"))
+    }
+    return [*([(TOKENS, table.tokens_in)] if has_tokens else []), *named.items()]
 
 
 def _measures(
-    book: Ledger, *, besides: Collection[str] = (), is_whole: bool = False
+    table: Table, *, besides: Collection[str] = (), is_whole: bool = False
 ) -> list[tuple[str, Amounts]]:
     """Return where each measure failed (1, 0, nan): structure and meaning, then what failed otherwise.
 
     What never failed is left out, and so is a check that says what another measure says, unless `is_whole`.
     `besides` names measures that failed on the other side.
     """
-    named = {"structural": book.results.structural, "semantic": book.results.semantic}
+    named = {"structural": table.structural, "semantic": table.semantic}
     named |= {
-        f"{'judge' if kind == 'judge' else 'check'} {name}": r for (name, kind), r in book.checks.items()
+        f"{'judge' if kind == 'judge' else 'check'} {name}": r for (name, kind), r in table.checks.items()
     }
     found: dict[str, Results] = {}
     for name, results in named.items():

@@ -7,13 +7,15 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from swapgate.analysis.columns import UNKNOWN
 from swapgate.analysis.grouping import group
 from swapgate.analysis.pairs import Pairs
 from swapgate.analysis.scopes import OVERALL, Scope, Scoped
+from swapgate.analysis.table import UNKNOWN, Codes
+from swapgate.stats.clusters import count_codes
 from swapgate.stats.distribution import DistributionComparison, rate_distributions
 
 Progress = Callable[[float], None]
+PERMUTATIONS = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,37 +39,42 @@ def spreads(pairs: Pairs, *, seed: int, progress: Progress | None = None) -> Ite
     """
     parts = group(pairs.ours)
     suites = [scope for scope in parts if scope.suite is not None]
+    units_of = {unit: _units(pairs, unit) for unit in ("prompt", "tag", "case")}
     for scope in [OVERALL, *(suites if len(suites) > 1 else [])]:
-        for unit in ("prompt", "tag", "case"):
-            spread = _spread(pairs, scope, parts[scope].tolist(), unit, seed=seed, progress=progress)
+        for unit, (places, units) in units_of.items():
+            inside = np.isin(places, parts[scope], assume_unique=False)
+            spread = _spread(pairs, scope, unit, places[inside], units[inside], seed=seed, progress=progress)
             if spread is not None:
                 yield spread
 
 
 def _spread(
-    pairs: Pairs, scope: Scope, inside: list[int], unit: str, *, seed: int, progress: Progress | None
+    pairs: Pairs,
+    scope: Scope,
+    unit: str,
+    places: Codes,
+    units: Codes,
+    *,
+    seed: int,
+    progress: Progress | None,
 ) -> Spread | None:
     """Return the distributions over one kind of unit; None without two units of several trials each."""
-    ours, theirs = pairs.our_columns.semantic, pairs.their_columns.semantic
+    ours, theirs = pairs.our_table.semantic, pairs.their_table.semantic
     measure = "semantic"
     if not ((ours != UNKNOWN) & (theirs != UNKNOWN)).any():
-        ours, theirs, measure = pairs.our_columns.structural, pairs.their_columns.structural, "structural"
-    rows = [
-        (i, name)
-        for i in inside
-        if ours[i] != UNKNOWN and theirs[i] != UNKNOWN
-        for name in _units(pairs, i, unit)
-    ]
-    names = [name for _, name in rows]
-    if len(set(names)) < 2 or len(names) == len(set(names)):
+        ours, theirs, measure = pairs.our_table.structural, pairs.their_table.structural, "structural"
+    known = (ours[places] != UNKNOWN) & (theirs[places] != UNKNOWN)
+    places, units = places[known], units[known]
+    distinct = count_codes(units)
+    if distinct < 2 or distinct == len(units):
         return None
-    at = np.array([i for i, _ in rows])
     found = rate_distributions(
-        (theirs[at] == 1).tolist(),
-        (ours[at] == 1).tolist(),
-        names,
-        pairs.clusters[at].tolist(),
+        theirs[places] == 1,
+        ours[places] == 1,
+        units,
+        pairs.clusters[places],
         seed=seed,
+        permutations=PERMUTATIONS,
         progress=progress,
     )
     return Spread(
@@ -80,10 +87,18 @@ def _spread(
     )
 
 
-def _units(pairs: Pairs, position: int, unit: str) -> tuple[str, ...]:
-    one = pairs.ours[position]
+def _units(pairs: Pairs, unit: str) -> tuple[Codes, Codes]:
+    """Return the units that pairs belong to, as positions of pairs and numbers of units; several by tag."""
+    names: list[tuple[str, ...]]
     if unit == "tag":
-        return one.tags
-    if unit == "prompt":
-        return (one.prompt,) if one.prompt is not None else ()
-    return (f"{one.suite}/{one.case}",)
+        names = [one.tags for one in pairs.ours]
+    elif unit == "prompt":
+        names = [(one.prompt,) if one.prompt is not None else () for one in pairs.ours]
+    else:
+        names = [(f"{one.suite}/{one.case}",) for one in pairs.ours]
+    numbers: dict[str, int] = {}
+    rows = [
+        (place, numbers.setdefault(name, len(numbers))) for place, own in enumerate(names) for name in own
+    ]
+    both = np.array(rows, dtype=np.int64).reshape(-1, 2)
+    return both[:, 0], both[:, 1]

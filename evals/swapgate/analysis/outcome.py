@@ -22,6 +22,7 @@ from swapgate.analysis.rule_scopes import margins, rules_by_scope
 from swapgate.analysis.scopes import in_order
 from swapgate.analysis.stopping import futile_rules, stopping_notes, with_looks
 from swapgate.analysis.summary import Summary, summarise
+from swapgate.analysis.table import ModelTrials, by_model
 from swapgate.errors import ExitCode
 from swapgate.facts import Facts, facts_of
 from swapgate.records import Json, Run, Trial
@@ -75,13 +76,14 @@ def conclude(
     default the manifest says it. `progress` is called with the share of a long computation that is done.
     """
     facts = [facts_of(trial) for trial in trials] if facts is None else facts
+    models = by_model(facts)
     overall = _OVERALL.validate_python(run.settings.get("gate"))
     suites = suite_gates(run.settings)
     listed = in_order({*rules_by_scope(overall, suites), *prompts_of(facts)})
     method = _method(overall)
-    summaries = summarise(facts, listed=listed, method=method)
+    summaries = summarise(models, listed=listed, method=method)
     margin_of = margins(overall, suites, dict.fromkeys(s.suite for s in summaries if s.suite is not None))
-    pairs = _pairs(facts, summaries)
+    pairs = _pairs(models)
     corrections = Corrections(run.calibrations)
     summaries = corrections.summaries(summaries, facts)
     compared = [compare(p, listed=listed, margins=margin_of, method=method) for p in pairs]
@@ -112,20 +114,20 @@ def conclude(
         summaries=summaries,
         comparisons=comparisons,
         gate=gate,
-        ranking=ranking(facts, summaries, corrections),
+        ranking=ranking(models, summaries, corrections),
         matrix=matrix(summaries, comparisons),
         spreads=tuple(spread for p in pairs for spread in spreads(p, seed=run.seed, progress=progress)),
-        covariates=covariate_findings(facts, pairs, seed=run.seed, progress=progress),
-        repeatability=repeatability(facts),
+        covariates=covariate_findings(models, pairs, seed=run.seed, progress=progress),
+        repeatability=repeatability(models),
         warnings=(*_warnings(run.settings), *_left_out(comparisons)),
     )
 
 
-def _pairs(facts: Sequence[Facts], summaries: Sequence[Summary]) -> list[Pairs]:
+def _pairs(models: Sequence[ModelTrials]) -> list[Pairs]:
     """Return each candidate beside each baseline."""
-    baselines = dict.fromkeys(s.model for s in summaries if s.role == "baseline")
-    candidates = dict.fromkeys(s.model for s in summaries if s.role == "candidate")
-    return [pair_up(facts, candidate=c, baseline=b) for c in candidates for b in baselines]
+    baselines = dict.fromkeys(one.model for one in models if one.role == "baseline")
+    candidates = dict.fromkeys(one.model for one in models if one.role == "candidate")
+    return [pair_up(models, candidate=c, baseline=b) for c in candidates for b in baselines]
 
 
 def _method(overall: OverallGateEntry | None) -> Method:

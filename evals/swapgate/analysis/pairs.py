@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from swapgate.analysis.columns import Codes, Columns, columns
+import numpy as np
+
+from swapgate.analysis.table import Codes, ModelTrials, Table
 from swapgate.facts import Facts
 
 Key = tuple[str, str, int]
@@ -23,49 +25,57 @@ class Pairs:
     baseline: str
     ours: Sequence[Facts]
     theirs: Sequence[Facts]
-    our_columns: Columns
-    their_columns: Columns
+    our_table: Table
+    their_table: Table
     unpaired: int
     changed: int
 
     @property
     def clusters(self) -> Codes:
         """The cluster of each pair as a number."""
-        return self.our_columns.clusters
+        return self.our_table.clusters
 
 
-def pair_up(facts: Iterable[Facts], *, candidate: str, baseline: str) -> Pairs:
+def pair_up(models: Sequence[ModelTrials], *, candidate: str, baseline: str) -> Pairs:
     """Return the pairs of two models; a trial whose partner is absent or did not answer is in none."""
-    facts = list(facts)
-    ours, theirs = _by_key(facts, candidate, "candidate"), _by_key(facts, baseline, "baseline")
-    found = [(theirs[key], one) for key, one in ours.items() if key in theirs]
-    known = [(b, c) for b, c in found if b.structural is not None and c.structural is not None]
-    pairs = [(b, c) for b, c in known if _is_same_question(b, c)]
-    our_facts, their_facts = [c for _, c in pairs], [b for b, _ in pairs]
+    ours, theirs = _trials_of(models, candidate, "candidate"), _trials_of(models, baseline, "baseline")
+    our_places, their_places = _places(ours), _places(theirs)
+    found = [(their_places[key], place) for key, place in our_places.items() if key in their_places]
+    known = [
+        (b, c)
+        for b, c in found
+        if theirs.facts[b].structural is not None and ours.facts[c].structural is not None
+    ]
+    pairs = [(b, c) for b, c in known if _is_same_question(theirs.facts[b], ours.facts[c])]
     return Pairs(
         candidate=candidate,
         baseline=baseline,
-        ours=our_facts,
-        theirs=their_facts,
-        our_columns=columns(our_facts),
-        their_columns=columns(their_facts),
-        unpaired=len(ours) + len(theirs) - 2 * len(known),
+        ours=[ours.facts[c] for _, c in pairs],
+        theirs=[theirs.facts[b] for b, _ in pairs],
+        our_table=ours.table.take(np.array([c for _, c in pairs], dtype=np.int64)),
+        their_table=theirs.table.take(np.array([b for b, _ in pairs], dtype=np.int64)),
+        unpaired=len(our_places) + len(their_places) - 2 * len(known),
         changed=len(known) - len(pairs),
     )
 
 
-def _by_key(facts: Sequence[Facts], model: str, role: str) -> dict[Key, Facts]:
-    """Return one model's trials by suite, case and repeat; its role decides when it is in both."""
-    own = [f for f in facts if f.model == model]
-    in_role = [f for f in own if f.role == role]
-    return {(f.suite, f.case, f.repeat): f for f in in_role or own}
+def _trials_of(models: Sequence[ModelTrials], model: str, role: str) -> ModelTrials:
+    """Return one model's trials; its role decides when it is in both."""
+    own = [one for one in models if one.model == model]
+    in_role = [one for one in own if one.role == role]
+    return next(iter(in_role or own), ModelTrials(model=model, role=role, facts=()))
+
+
+def _places(trials: ModelTrials) -> dict[Key, int]:
+    """Return where each trial stands, by suite, case and repeat."""
+    return {(f.suite, f.case, f.repeat): place for place, f in enumerate(trials.facts)}
 
 
 def _is_same_question(baseline: Facts, candidate: Facts) -> bool:
     """Whether the case and every judge that scored both are the same for both; an old record may not say."""
     if None not in {baseline.case_hash, candidate.case_hash} and baseline.case_hash != candidate.case_hash:
         return False
-    if baseline.verdicts == candidate.verdicts:
+    if not baseline.verdicts or not candidate.verdicts:
         return True
     judged = {judge: definition for judge, definition, *_ in baseline.verdicts}
     return all(judged.get(judge, definition) == definition for judge, definition, *_ in candidate.verdicts)

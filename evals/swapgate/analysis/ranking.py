@@ -10,7 +10,7 @@ from swapgate.analysis.correction import Corrections
 from swapgate.analysis.pairs import pair_up
 from swapgate.analysis.scopes import OVERALL, Scope
 from swapgate.analysis.summary import Summary
-from swapgate.facts import Facts
+from swapgate.analysis.table import ModelTrials
 from swapgate.stats.multiple import benjamini_hochberg, holm
 
 # Two models are told apart when Holm's p-value is at most this.
@@ -39,7 +39,7 @@ class Rank:
 
 
 def ranking(
-    facts: Sequence[Facts], summaries: Sequence[Summary], corrections: Corrections
+    models: Sequence[ModelTrials], summaries: Sequence[Summary], corrections: Corrections
 ) -> tuple[Rank, ...]:
     """Return the models by their overall rate (of meaning; of structure where nothing scored it)."""
     overall = [s for s in summaries if s.scope == OVERALL]
@@ -55,7 +55,7 @@ def ranking(
         for place, (rate, s) in enumerate(known, start=1)
     ]
     to_next = [
-        _to_next(rank, _between(facts, one, other, measure, corrections))
+        _to_next(rank, _between(models, one, other, measure, corrections))
         for rank, (_, one), (_, other) in zip(ranks, known, known[1:], strict=False)
     ]
     adjusted = holm([rank.p_value for rank in to_next])
@@ -90,10 +90,10 @@ def adjust(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
 
 
 def _between(
-    facts: Sequence[Facts], one: Summary, other: Summary, measure: str, corrections: Corrections
+    models: Sequence[ModelTrials], one: Summary, other: Summary, measure: str, corrections: Corrections
 ) -> Difference:
     """Return one model minus another, overall."""
-    pairs = pair_up(facts, candidate=one.model, baseline=other.model)
+    pairs = pair_up(models, candidate=one.model, baseline=other.model)
     return corrections.difference(overall_difference(pairs, measure), pairs.theirs, pairs.ours)
 
 

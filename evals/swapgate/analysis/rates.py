@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from swapgate.analysis.columns import UNKNOWN, Codes, Results
+from swapgate.analysis.table import UNKNOWN, Codes, Results
+from swapgate.stats.clusters import count_codes
 from swapgate.stats.interval import Method
 from swapgate.stats.proportion import clustered_rate
 
@@ -52,7 +51,7 @@ def rate(results: Results, clusters: Codes, *, gate_confidence: float, method: M
     found = Rate(
         passed=int(passes.sum()),
         n=len(passes),
-        clusters=len(np.unique(groups)),
+        clusters=count_codes(groups),
         rate=shown.estimate,
         low=shown.low,
         high=shown.high,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from swapgate.analysis.table import ModelTrials
 from swapgate.facts import Facts
 from swapgate.stats.pass_k import pass_at_k, pass_hat_k
 from swapgate.stats.repeats import flaky_cases, intraclass_correlation
@@ -52,12 +53,9 @@ class Repeatability:
     note: str = ""
 
 
-def repeatability(facts: Sequence[Facts]) -> tuple[Repeatability, ...]:
+def repeatability(models: Sequence[ModelTrials]) -> tuple[Repeatability, ...]:
     """Return one entry a model that answered some case several times."""
-    models: dict[tuple[str, str], list[Facts]] = {}
-    for one in facts:
-        models.setdefault((one.model, one.role), []).append(one)
-    found = [_of(model, role, own) for (model, role), own in models.items()]
+    found = [_of(one.model, one.role, one.facts) for one in models if (one.table.repeats > 1).any()]
     return tuple(one for one in found if one is not None)
 
 

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
 
 import numpy as np
 
-from swapgate.analysis.columns import UNKNOWN, Codes
 from swapgate.analysis.pairs import Pairs
 from swapgate.analysis.scopes import Scope, Scoped
-from swapgate.facts import Facts
+from swapgate.analysis.table import UNKNOWN, Amounts, Codes
 from swapgate.stats.change import conditional_change
+from swapgate.stats.clusters import count_codes
 from swapgate.stats.means import paired_mean_difference
 from swapgate.stats.scores import paired_scores
 
-AMOUNTS: Mapping[str, Callable[[Facts], float | None]] = {
-    "tokens_in": lambda facts: facts.tokens_in,
-    "tokens_out": lambda facts: facts.tokens_out,
-    "cost_usd": lambda facts: facts.cost_usd,
-    "latency_s": lambda facts: facts.latency_s,
-}
+AMOUNTS = ("tokens_in", "tokens_out", "cost_usd", "latency_s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +81,7 @@ class AmountShift(Scoped):
 
 def blind_pass_change(pairs: Pairs, scope: Scope, inside: Codes, *, confidence: float) -> BlindPassChange:
     """Return the change of the blind pass rate in one scope."""
-    theirs, ours = pairs.their_columns.blind[inside], pairs.our_columns.blind[inside]
+    theirs, ours = pairs.their_table.blind[inside], pairs.our_table.blind[inside]
     change = conditional_change(
         theirs != UNKNOWN,
         theirs == 1,
@@ -103,8 +97,9 @@ def blind_pass_change(pairs: Pairs, scope: Scope, inside: Codes, *, confidence: 
 
 def score_shifts(pairs: Pairs, scope: Scope, inside: Codes, *, confidence: float) -> Iterator[ScoreShift]:
     """Yield one shift for every criterion that both sides were scored by."""
-    for criterion in dict.fromkeys(name for i in inside.tolist() for name in pairs.ours[i].scores):
-        values = _both(pairs, inside, partial(_score, criterion))
+    for criterion, ours in pairs.our_table.scores.items():
+        theirs = pairs.their_table.scores.get(criterion)
+        values = None if theirs is None else _both(theirs[inside], ours[inside], pairs.clusters[inside])
         if values is not None:
             shift = paired_scores(*values, confidence=confidence)
             yield ScoreShift(
@@ -125,14 +120,11 @@ def score_shifts(pairs: Pairs, scope: Scope, inside: Codes, *, confidence: float
             )
 
 
-def _score(criterion: str, facts: Facts) -> float | None:
-    return facts.scores.get(criterion)
-
-
 def amount_shifts(pairs: Pairs, scope: Scope, inside: Codes, *, confidence: float) -> Iterator[AmountShift]:
     """Yield one shift for every amount that is known on both sides of at least one pair."""
-    for amount, of in AMOUNTS.items():
-        values = _both(pairs, inside, of)
+    for amount in AMOUNTS:
+        theirs, ours = (getattr(side, amount)[inside] for side in (pairs.their_table, pairs.our_table))
+        values = _both(theirs, ours, pairs.clusters[inside])
         if values is not None:
             means = paired_mean_difference(*values, confidence=confidence)
             yield AmountShift(
@@ -151,14 +143,11 @@ def amount_shifts(pairs: Pairs, scope: Scope, inside: Codes, *, confidence: floa
             )
 
 
-def _both(
-    pairs: Pairs, inside: Codes, of: Callable[[Facts], float | None]
-) -> tuple[list[float], list[float], Codes | None] | None:
-    """Return a value on both sides, and the clusters where one has several pairs; None without a pair."""
-    found = [(i, of(pairs.theirs[i]), of(pairs.ours[i])) for i in inside.tolist()]
-    known = [(i, theirs, ours) for i, theirs, ours in found if theirs is not None and ours is not None]
-    if not known:
+def _both(theirs: Amounts, ours: Amounts, clusters: Codes) -> tuple[Amounts, Amounts, Codes | None] | None:
+    """Return what is known on both sides, and the clusters where one has several pairs; None without any."""
+    known = ~np.isnan(theirs) & ~np.isnan(ours)
+    if not known.any():
         return None
-    clusters = pairs.clusters[[i for i, _, _ in known]]
-    is_clustered = len(np.unique(clusters)) < len(clusters)
-    return [b for _, b, _ in known], [c for _, _, c in known], clusters if is_clustered else None
+    groups = clusters[known]
+    is_clustered = count_codes(groups) < len(groups)
+    return theirs[known], ours[known], groups if is_clustered else None

@@ -15,6 +15,7 @@ from swapgate.analysis.rates import Rate
 from swapgate.analysis.rule_scopes import EVERY_CASE, rules_by_scope
 from swapgate.analysis.scopes import Scope
 from swapgate.analysis.summary import Summary
+from swapgate.analysis.table import by_model
 from swapgate.analysis.watches import (
     AnytimeWatch,
     PlannedWatch,
@@ -101,7 +102,7 @@ class Monitor:
         is_last: bool,
     ) -> list[StoppedRule]:
         baseline = self._rules.baseline
-        pairs = None if baseline is None else pair_up(facts, candidate=model, baseline=baseline)
+        pairs = None if baseline is None else pair_up(by_model(facts), candidate=model, baseline=baseline)
         return [watch.look(sight(watch.rule, own, pairs), is_last=is_last) for watch in watches]
 
     def _broken(self, own: Sequence[Facts]) -> str:

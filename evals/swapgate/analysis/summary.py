@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from swapgate.analysis.columns import UNKNOWN, Amounts, Codes, Ledger, Results, ledger, take
 from swapgate.analysis.grouping import group
 from swapgate.analysis.rates import GATE_CONFIDENCE, Rate, rate
 from swapgate.analysis.scopes import Scope, Scoped
-from swapgate.facts import Facts
+from swapgate.analysis.table import UNKNOWN, Amounts, Codes, ModelTrials, Results, Table
 from swapgate.stats.interval import Method
 
 
@@ -73,49 +72,38 @@ class Summary(Scoped):
 
 
 def summarise(
-    facts: Sequence[Facts],
+    models: Sequence[ModelTrials],
     *,
     listed: Iterable[Scope] = (),
     gate_confidence: float = GATE_CONFIDENCE,
     method: Method = "score",
 ) -> tuple[Summary, ...]:
     """Return each model's summaries, in order of appearance: overall, by suite, by tag, then those listed."""
-    models: dict[tuple[str, str], list[Facts]] = {}
-    for one in facts:
-        models.setdefault((one.model, one.role), []).append(one)
     listed = tuple(listed)
     return tuple(
-        _summary(model, role, scope, book, inside, gate_confidence=gate_confidence, method=method)
-        for (model, role), own in models.items()
-        for book in (ledger(own),)
-        for scope, inside in group(own, listed=listed).items()
+        _summary(one, scope, inside, gate_confidence=gate_confidence, method=method)
+        for one in models
+        for scope, inside in group(one.facts, listed=listed).items()
     )
 
 
 def _summary(
-    model: str,
-    role: str,
-    scope: Scope,
-    book: Ledger,
-    inside: Codes,
-    *,
-    gate_confidence: float,
-    method: Method,
+    trials: ModelTrials, scope: Scope, inside: Codes, *, gate_confidence: float, method: Method
 ) -> Summary:
-    table = take(book.results, inside)
+    book = trials.table
     own = inside[book.is_own[inside]]
     latencies = np.sort(book.latency_s[inside])
     latencies = latencies[~np.isnan(latencies)].tolist()
     errors = _count(book.error_kinds[inside])
     structural, semantic, blind = (
-        rate(results, table.clusters, gate_confidence=gate_confidence, method=method)
-        for results in (table.structural, table.semantic, table.blind)
+        rate(results[inside], book.clusters[inside], gate_confidence=gate_confidence, method=method)
+        for results in (book.structural, book.semantic, book.blind)
     )
     tokens_in, tokens_out = book.tokens_in[own], book.tokens_out[own]
     return Summary(
-        model=model,
+        model=trials.model,
         **asdict(scope),
-        role=role,
+        role=trials.role,
         trials=len(inside),
         errored=sum(errors.values()),
         structural=structural,
@@ -166,7 +154,7 @@ def _count(kinds: npt.NDArray[Any]) -> dict[str, int]:
     return dict(Counter(kind for kind in kinds.tolist() if kind is not None).most_common())
 
 
-def _check_counts(book: Ledger, inside: Codes) -> Iterator[CheckCount]:
+def _check_counts(book: Table, inside: Codes) -> Iterator[CheckCount]:
     """Yield the checks and judges of these trials; a judge that was skipped or failed saw nothing."""
     for (name, kind), everything in book.checks.items():
         results = everything[inside]

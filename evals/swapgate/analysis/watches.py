@@ -9,13 +9,13 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from swapgate.analysis.columns import UNKNOWN, Codes, Columns, Results, columns
 from swapgate.analysis.compare import differences
 from swapgate.analysis.grouping import group
 from swapgate.analysis.pairs import Pairs
 from swapgate.analysis.rates import GATE_CONFIDENCE, rate
 from swapgate.analysis.rule_scopes import MEASURES, margins, rules_by_scope
 from swapgate.analysis.scopes import OVERALL, Scope, Scoped
+from swapgate.analysis.table import UNKNOWN, Codes, Results, Table, table_of
 from swapgate.facts import Facts
 from swapgate.records import StoppedRule
 from swapgate.spec.suite import GateEntry, SliceGate
@@ -108,7 +108,7 @@ def sight(rule: WatchedRule, facts: Sequence[Facts], pairs: Pairs | None) -> Sig
     inside = group(facts, listed=[rule.scope]).get(rule.scope)
     if inside is None or not inside.size:
         return None
-    part = columns([facts[i] for i in inside.tolist()])
+    part = table_of([facts[i] for i in inside.tolist()])
     results = _of(part, rule.measure)
     is_known = results != UNKNOWN
     x, clusters = results[is_known], part.clusters[is_known]
@@ -138,9 +138,7 @@ def _margin_sight(rule: WatchedRule, pairs: Pairs) -> Sight | None:
     difference = found.get("semantic") or found.get("structural")
     if difference is None:
         return None
-    ours, theirs = (
-        _of(side, difference.measure)[inside] for side in (pairs.our_columns, pairs.their_columns)
-    )
+    ours, theirs = (_of(side, difference.measure)[inside] for side in (pairs.our_table, pairs.their_table))
     is_known = (ours != UNKNOWN) & (theirs != UNKNOWN)
     return Sight(
         measure=difference.measure,
@@ -269,7 +267,7 @@ def _minimum(rule: WatchedRule) -> float:
     return 1 - rule.limit if rule.is_ceiling else rule.limit
 
 
-def _of(part: Columns, measure: str) -> Results:
+def _of(part: Table, measure: str) -> Results:
     return {"semantic": part.semantic, "structural": part.structural, "blind_pass": part.blind}[measure]
 
 

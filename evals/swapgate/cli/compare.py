@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from swapgate.cli.options import JsonOption, RootOption, open_settings
-from swapgate.cli.output import print_json, shown
+from swapgate.cli.output import print_json, progress_bar, shown
 from swapgate.errors import ExitCode, UsageError
 from swapgate.records import to_json
 
@@ -62,7 +62,8 @@ def compare(
             raise UsageError(f"--report {name!r}: a comparison is written as {' or '.join(REPORTS)}")
     settings = open_settings(root)
     baseline, *candidates = (load_facts(name, settings) for name in runs)
-    outcome = join(baseline, candidates, margin=margin)
+    with progress_bar("comparing") as progress:
+        outcome = join(baseline, candidates, margin=margin, progress=progress)
     paths = write_reports(outcome, out or settings.reports_dir / outcome.run.id, formats or [])
     if as_json:
         print_json(
@@ -70,6 +71,12 @@ def compare(
                 "gate": to_json(outcome.gate),
                 "summaries": [to_json(one) for one in outcome.summaries],
                 "comparisons": [to_json(one) for one in outcome.comparisons],
+                "ranking": [to_json(one) for one in outcome.ranking],
+                "matrix": [to_json(one) for one in outcome.matrix],
+                "spreads": [to_json(one) for one in outcome.spreads],
+                "covariates": [to_json(one) for one in outcome.covariates],
+                "repeatability": [to_json(one) for one in outcome.repeatability],
+                "warnings": list(outcome.warnings),
                 "reports": [str(path) for path in paths],
             }
         )

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from swapgate.reporting.text import safe_text
+
+PATIENCE_S = 2.0
 
 
 def print_json(value: Mapping[str, Any] | Sequence[Any]) -> None:
@@ -29,6 +34,32 @@ def shown(path: Path, start: Path | None = None) -> str:
     """Return the path as seen from the working directory (or `start`) when it lies below it."""
     start = start or Path.cwd()
     return path.relative_to(start).as_posix() if path.is_relative_to(start) else str(path)
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Callable[[float], None]]:
+    """Yield what takes the share that is done; on a terminal it is drawn once that takes over two seconds."""
+    started = time.monotonic()
+    with ExitStack() as stack:
+        drawn: list[Callable[[float], None]] = []
+
+        def draw(share: float) -> None:
+            if not drawn and sys.stderr.isatty() and time.monotonic() - started > PATIENCE_S:
+                drawn.append(stack.enter_context(_bar(label)))
+            for one in drawn:
+                one(share)
+
+        yield draw
+
+
+@contextmanager
+def _bar(label: str) -> Iterator[Callable[[float], None]]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(label, total=1.0)
+        yield lambda share: progress.update(task, completed=share)
 
 
 def warn(message: str) -> None:

@@ -18,7 +18,8 @@ JudgeWhen = Literal["structure_passes", "always"]
 class Written(BaseModel):
     """Base of everything read from a file: unknown keys are errors, instances are frozen."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Validators are built when first used: a command reads few of the kinds of files that there are.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 def _named_tool(tool: Json) -> Json:

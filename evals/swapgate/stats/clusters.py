@@ -114,6 +114,52 @@ def cluster_codes(clusters: Sequence[Hashable] | NDArray[Any]) -> NDArray[np.int
     return np.array(codes, dtype=np.int64)
 
 
+def count_codes(codes: NDArray[np.int64]) -> int:
+    """Return how many different codes there are: several times quicker than sorting them.
+
+    Parameters
+    ----------
+    codes : ndarray of int, shape (n,)
+        Small and not negative, as from `cluster_codes`.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> count_codes(cluster_codes(["b", "a", "b"]))
+    2
+    """
+    import numpy as np
+
+    return int(np.count_nonzero(np.bincount(codes)))
+
+
+def compact_codes(codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return codes from 0 on without a gap, in the same order.
+
+    Parameters
+    ----------
+    codes : ndarray of int, shape (n,)
+        Small and not negative, as from `cluster_codes`.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> compact_codes(np.array([5, 2, 5, 9])).tolist()
+    [1, 0, 1, 2]
+    """
+    import numpy as np
+
+    compact: NDArray[np.int64] = (np.cumsum(np.bincount(codes) > 0) - 1)[codes]
+    return compact
+
+
 def cluster_sums(
     values: ArrayLike, clusters: Sequence[Hashable] | NDArray[Any]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

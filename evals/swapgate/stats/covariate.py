@@ -9,7 +9,7 @@ from typing import Literal, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from swapgate.stats.clusters import FEW_CLUSTERS
+from swapgate.stats.clusters import FEW_CLUSTERS, count_codes
 from swapgate.stats.cuts import cut_range
 from swapgate.stats.exchange import SMALLEST_SIDE, Arrangement, Blocks, arrange
 from swapgate.stats.interval import Interval
@@ -205,7 +205,7 @@ def refused(outcome: FloatArray, codes: IntArray | None, note: str) -> Covariate
 def _counts(outcome: FloatArray, codes: IntArray | None) -> _Counts:
     return {
         "cases": len(outcome),
-        "clusters": len(outcome) if codes is None else len(np.unique(codes)),
+        "clusters": len(outcome) if codes is None else count_codes(codes),
         "rate": float(outcome.mean()) if len(outcome) else None,
     }
 

@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from swapgate.stats.clusters import FEW_CLUSTERS, ONE_CLUSTER, as_results, cluster_codes
+from swapgate.stats.clusters import (
+    FEW_CLUSTERS,
+    ONE_CLUSTER,
+    as_results,
+    cluster_codes,
+    compact_codes,
+    count_codes,
+)
 from swapgate.stats.permutation import (
     ROUNDING,
     FloatArray,
@@ -157,7 +164,7 @@ def rate_distributions(
     if not before.shape == after.shape == unit.shape == cluster.shape:
         raise ValueError("outcomes, units and clusters must have one value a trial each")
     kept = np.bincount(unit, minlength=1)[unit] > 1
-    counts = {"units": len(np.unique(unit[kept])), "clusters": len(np.unique(cluster[kept]))}
+    counts = {"units": count_codes(unit[kept]), "clusters": count_codes(cluster[kept])}
     left_out = len(unit) - int(kept.sum())
     if refusal := _refusal(**counts, left_out=left_out):
         return DistributionComparison(baseline=None, candidate=None, note=refusal, **counts)
@@ -238,7 +245,7 @@ class _Swaps:
     @classmethod
     def of(cls, before: IntArray, after: IntArray, unit: IntArray, cluster: IntArray) -> _Swaps:
         """Collect the pieces of trials, none of whose units has a single one."""
-        unit, cluster = (np.unique(codes, return_inverse=True)[1] for codes in (unit, cluster))
+        unit, cluster = (compact_codes(codes) for codes in (unit, cluster))
         piece = np.unique(unit * (cluster.max() + 1) + cluster, return_inverse=True)[1]
         first = np.unique(piece, return_index=True)[1]
         is_alone = (np.bincount(unit[first]) == 1)[unit]

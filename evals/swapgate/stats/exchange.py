@@ -76,8 +76,10 @@ class Deal:
 class Blocks:
     """A cluster's outcomes change places together with those of another cluster of the same size.
 
-    `blocks` has, for each size that several clusters have, their outcomes, shape (clusters, size), and the
-    group of each place; `still` are the groups' sums of the other clusters.
+    Most clusters are alike, so they stay where they are and the others are dealt places among them. `blocks`
+    has, for each size that several clusters have, how the unlike ones differ from the usual one, shape (k,
+    size), and the groups of all places, shape (clusters, size); `still` are the groups' sums of all that
+    stays.
     """
 
     blocks: tuple[tuple[FloatArray, IntArray], ...]
@@ -87,15 +89,15 @@ class Blocks:
     @property
     def movable(self) -> int:
         """Number of clusters that have another one of their size."""
-        return sum(len(outcomes) for outcomes, _ in self.blocks)
+        return sum(len(places) for _, places in self.blocks)
 
     def draw(self, rng: np.random.Generator, rows: int) -> tuple[FloatArray, FloatArray]:
         """Return the groups' sums of outcomes, shape (rows, groups), and sizes, shape (1, groups)."""
         sums = np.tile(self.still, (rows, 1))
         for row in range(rows):
-            for outcomes, group in self.blocks:
-                moved = outcomes[rng.permutation(len(outcomes))]
-                sums[row] += np.bincount(group, moved.ravel(), minlength=len(self.still))
+            for unlike, places in self.blocks:
+                taken = places[rng.choice(len(places), len(unlike), replace=False)]
+                sums[row] += np.bincount(taken.ravel(), unlike.ravel(), minlength=len(self.still))
         return sums, self.sizes[None]
 
 
@@ -241,12 +243,15 @@ def _blocks(residuals: FloatArray, sizes: FloatArray, start: IntArray, clusters:
     places, size = np.argsort(clusters, kind="stable"), np.bincount(clusters)
     first = np.cumsum(size) - size
     alike = [np.flatnonzero(size == s) for s in np.unique(size)]
-    blocks = [places[first[c][:, None] + np.arange(size[c[0]])] for c in alike if len(c) > 1]
-    stays = np.ones(len(residuals))
-    for block in blocks:
-        stays[block.ravel()] = 0.0
+    stays, blocks = np.array(residuals), []
+    for block in (places[first[c][:, None] + np.arange(size[c[0]])] for c in alike if len(c) > 1):
+        outcomes = residuals[block]
+        kinds, counts = np.unique(outcomes, axis=0, return_counts=True)
+        usual = kinds[counts.argmax()]
+        blocks.append((outcomes[(outcomes != usual).any(axis=1)] - usual, group[block]))
+        stays[block] = usual
     return Blocks(
-        blocks=tuple((residuals[block], group[block.ravel()]) for block in blocks),
-        still=np.add.reduceat(residuals * stays, start),
+        blocks=tuple(blocks),
+        still=np.add.reduceat(stays, start),
         sizes=np.add.reduceat(sizes, start),
     )

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from swapgate.stats.clusters import ONE_CLUSTER, cluster_codes, few_clusters_note
+from swapgate.stats.clusters import ONE_CLUSTER, cluster_codes, count_codes, few_clusters_note
 from swapgate.stats.interval import critical_value
 
 NO_VALUES = "no values"
@@ -111,7 +111,7 @@ def mean_interval(
     codes = np.arange(array.size) if clusters is None else cluster_codes(clusters)
     if codes.size != array.size:
         raise ValueError(f"each trial needs one cluster, got {array.size} trials and {codes.size} clusters")
-    groups = int(np.unique(codes).size)
+    groups = count_codes(codes)
     estimate = float(array.mean()) if array.size else None
     error = None if estimate is None or groups < 2 else _standard_error(array - estimate, codes, groups)
     refusal = _refusal(array, error, groups)

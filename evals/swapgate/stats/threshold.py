@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from swapgate.stats.clusters import ONE_CLUSTER, as_results, cluster_codes
+from swapgate.stats.clusters import ONE_CLUSTER, as_results, cluster_codes, compact_codes, count_codes
 from swapgate.stats.covariate import FEWEST, CovariateEffect, Mask, Outcomes, Plan, assess, refused
 from swapgate.stats.interval import Interval
 from swapgate.stats.paired import paired_difference
@@ -194,19 +194,19 @@ def _arrays(
 ) -> tuple[FloatArray, FloatArray, IntArray | None]:
     """Return outcome, covariate and cluster numbers; None for clusters of one case each."""
     y, x = np.asarray(outcome, dtype=np.float64), np.asarray(covariate, dtype=np.float64)
-    codes = None if clusters is None else np.unique(cluster_codes(clusters), return_inverse=True)[1]
+    codes = None if clusters is None else compact_codes(cluster_codes(clusters))
     if y.ndim != 1 or y.shape != x.shape or (codes is not None and codes.shape != y.shape):
         raise ValueError("outcomes, covariate and clusters must have one value a case each")
     if not (np.isfinite(y).all() and np.isfinite(x).all()):
         raise ValueError("outcomes and covariate must be finite numbers")
-    return y, x, None if codes is None or len(np.unique(codes)) == len(y) else codes
+    return y, x, None if codes is None or count_codes(codes) == len(y) else codes
 
 
 def _refusal(kinds: dict[str, Mask], outcome: FloatArray, x: FloatArray, codes: IntArray | None) -> str:
     """Return why nothing can be said, or an empty string."""
     unit = "case" if codes is None else "cluster"
     for kind, is_of_kind in kinds.items():
-        count = int(is_of_kind.sum()) if codes is None else len(np.unique(codes[is_of_kind]))
+        count = int(is_of_kind.sum()) if codes is None else count_codes(codes[is_of_kind])
         if count < FEWEST:
             return f"{count} {kind} {unit}{'' if count == 1 else 's'}: fewer than {FEWEST}"
     if outcome.min() == outcome.max():
