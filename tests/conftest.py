@@ -1,7 +1,8 @@
-"""What pytester needs to know about this package."""
+"""What pytester needs to know about this package, and what the shell may have left to its children."""
 
 import importlib
 import pkgutil
+import signal
 
 import genai_prices  # noqa: F401
 import httpx_aiohttp  # noqa: F401
@@ -18,3 +19,8 @@ import swapgate
 for module in pkgutil.walk_packages(swapgate.__path__, "swapgate."):
     if not module.name.endswith(("__main__", "local_server")):
         importlib.import_module(module.name)
+
+# A shell without job control ignores SIGINT for what it runs in the background, and children inherit that:
+# tests that press Ctrl-C would press it in vain.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -6,7 +6,8 @@ import pytest
 
 from swapgate.analysis.plan import plan_warnings
 from swapgate.analysis.scopes import OVERALL, Scope
-from swapgate.spec.suite import GateSpec
+from swapgate.spec.suite import GateSpec, OverallGate
+from swapgate.stats.proportion import exact_interval
 
 
 def warnings(cases, overall=None, suites=None, *, has_baseline=False):
@@ -55,6 +56,19 @@ def test_a_margin_of_zero_is_said_to_need_a_better_candidate():
 )  # fmt: skip
 def test_an_interval_rule_that_a_perfect_score_cannot_satisfy_is_said(rule, cases, expected):
     assert warnings({"s": cases}, suites={"s": {"semantic": rule}}) == expected
+
+
+@pytest.mark.parametrize(("rule", "fewest"), [({"min": 0.95}, 59), ({"max": 0.10}, 29), ({"min": 0.85}, 19)])
+def test_exact_intervals_take_more_perfect_cases(rule, fewest):
+    gate = OverallGate.model_validate({"interval": "exact", "semantic": rule})
+
+    def said(cases):
+        return plan_warnings({OVERALL: cases}, overall=gate, suites={}, has_baseline=False)
+
+    assert said(fewest - 1)[0].endswith(f"at least {fewest} are needed")
+    assert said(fewest) == []
+    bound = exact_interval(*((fewest, fewest) if "min" in rule else (0, fewest)), confidence=0.90)
+    assert bound.low >= 0.95 if rule == {"min": 0.95} else bound.low >= 0.85 or bound.high <= 0.10
 
 
 def test_every_case_needs_no_number_of_cases():

@@ -65,5 +65,14 @@ def test_mistakes_are_raised_before_anything_is_called(root: Path) -> None:
     assert not (root / ".swapgate").exists()
 
 
+def test_strict_plan_refuses_a_suite_that_cannot_pass_and_warnings_are_kept(root: Path) -> None:
+    gate = {"semantic": {"min": 0.99}}
+    recorded_workspace(root, {"old": {f"case-{n}": RIGHT for n in range(40)}}, gate=gate)
+    with pytest.raises(UsageError, match=r"--strict-plan: 40 cases .*at least \d+"):
+        swapgate.run(model="old", root=root, strict_plan=True)
+    warned = swapgate.run(model="old", root=root)
+    assert any("40 cases" in text for text in warned.warnings)
+
+
 def test_public_names_complete_before_they_are_used() -> None:
     assert {"run", "compare", "__version__"} <= set(dir(swapgate))

@@ -124,11 +124,11 @@ def refused(capsys: Said, *arguments: str) -> str:
 @pytest.mark.usefixtures("root")
 def test_two_runs_are_compared_and_the_first_is_the_baseline(capsys: Said) -> None:
     said = compared(capsys, OLD, WORSE)
-    assert f"a@{OLD} (baseline)" in said
-    assert f"b@{WORSE} against a@{OLD}" in said
+    assert said.splitlines()[:2] == [f"baseline: a, run {OLD}", f"candidate: b, run {WORSE}"]
+    assert "a (baseline)" in said and "b against a" in said
     assert "-25.0 points" in said and "on 80 pairs" in said
     assert "regressed 20: triage/c0, triage/c12, triage/c16" in said
-    assert re.search(rf"^gate: FAIL .*b@{WORSE} minus that of a@{OLD}", said, re.MULTILINE)
+    assert re.search(r"^gate: FAIL .*b minus that of a ", said, re.MULTILINE)
 
 
 @pytest.mark.usefixtures("root")
@@ -143,24 +143,31 @@ def test_exchanged_runs_give_the_opposite_difference(capsys: Said) -> None:
 @pytest.mark.usefixtures("root")
 def test_three_runs_are_held_against_the_first_with_holm_and_ranked(capsys: Said) -> None:
     said = compared(capsys, OLD, WORSE, SAME)
-    assert f"b@{WORSE} against a@{OLD}" in said and f"c@{SAME} against a@{OLD}" in said
-    assert f"c@{SAME} against b@{WORSE}" not in said
+    assert "b against a" in said and "c against a" in said
+    assert "c against b" not in said
     assert "adjusted" in said
     (ranks,) = [line for line in said.splitlines() if line.startswith("ranking")]
-    assert ranks.index(f"a@{OLD}") < ranks.index(f"c@{SAME}") < ranks.index(f"b@{WORSE}")
+    assert ranks.index(" a") < ranks.index(" c") < ranks.index(" b")
 
 
 @pytest.mark.usefixtures("root")
 def test_one_model_of_a_run_is_named_with_the_run(capsys: Said) -> None:
     said = compared(capsys, f"a@{BOTH}", f"b@{BOTH}")
-    assert f"b@{BOTH} against a@{BOTH}" in said and "-12.5 points" in said
-    assert f"b@{BOTH} against a@{OLD}" in compared(capsys, OLD, f"b@{BOTH}")
+    assert said.splitlines()[:2] == [f"baseline: a, run {BOTH}", f"candidate: b, run {BOTH}"]
+    assert "b against a" in said and "-12.5 points" in said
+    assert f"candidate: b, run {BOTH}" in compared(capsys, OLD, f"b@{BOTH}")
+
+
+@pytest.mark.usefixtures("root")
+def test_one_model_in_two_runs_is_told_apart_by_the_runs(capsys: Said) -> None:
+    said = compared(capsys, OLD, f"a@{BOTH}")
+    assert f"a@{BOTH} against a@{OLD}" in said
 
 
 @pytest.mark.usefixtures("root")
 def test_beginning_of_an_id_and_latest_name_runs(capsys: Said) -> None:
     assert compared(capsys, OLD[:8], WORSE[:8]) == compared(capsys, OLD, WORSE)
-    assert f"b@{BOTH} against" in compared(capsys, OLD[:8], "b@latest")
+    assert f"candidate: b, run {BOTH}" in compared(capsys, OLD[:8], "b@latest")
 
 
 def test_path_of_a_report_names_its_run(root: Path, capsys: Said) -> None:
@@ -217,7 +224,13 @@ def test_margin_takes_the_place_of_the_runs_own(capsys: Said) -> None:
     said = compared(capsys, OLD, SAME, "--margin", "0.2")
     assert "not worse by more than 20 points" in said
     # The other rules stay.
-    assert "semantic pass rate of c@" in said
+    assert "semantic pass rate of c " in said
+
+
+def test_margin_is_refused_where_every_case_decides(root: Path, capsys: Said) -> None:
+    all_of_them = manifest("20260105-100000-6", ["d"], settings={"gate": "every-case"})
+    store(root, all_of_them, trials_of("d", passes()))
+    assert "every-case, which takes no margin" in refused(capsys, OLD, all_of_them.id, "--margin", "0.1")
 
 
 @pytest.mark.usefixtures("root")
@@ -244,7 +257,7 @@ def test_rules_are_those_of_the_first_candidates_run(root: Path, capsys: Said) -
     )
     store(root, strict, trials_of("d", passes(lambda n: n == 7)))
     said = compared(capsys, OLD, strict.id, "--gate", code=1)
-    assert f"d@{strict.id} overall is 98.8%, below the required 99%" in said
+    assert "d overall is 98.8%, below the required 99%" in said
     assert main(["compare", OLD, SAME, strict.id, "--gate", "--margin", "0.2"]) == 0
 
 
@@ -347,7 +360,7 @@ def test_reports_are_written_into_a_folder_of_both_names(root: Path, capsys: Sai
     folder = root / "reports" / f"{WORSE}-against-{OLD}"
     assert {path.name for path in folder.iterdir()} == {"report.json", "report.md"}
     assert f"report: reports/{WORSE}-against-{OLD}/report.md" in said
-    assert "**FAIL**: semantic pass rate of b@" in (folder / "report.md").read_text()
+    assert "**FAIL**: semantic pass rate of b " in (folder / "report.md").read_text()
     report = json.loads((folder / "report.json").read_text())
     assert [error.message for error in Draft202012Validator(dict(report_schema())).iter_errors(report)] == []
     assert report["gate"] == document(capsys, OLD, WORSE)["gate"]

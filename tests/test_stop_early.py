@@ -297,6 +297,15 @@ def test_calibrated_judge_makes_the_run_go_to_its_end_with_a_warning(
         assert stopping(pytester.path).saved_trials == 90 - len(trials) > 0
 
 
+def test_exact_intervals_make_the_run_go_to_its_end_with_a_warning(pytester: Pytester) -> None:
+    lay_models(pytester, gate={"semantic": {"min": 0.5}}, new=ALL_RIGHT)
+    lay(pytester.path, {"pyproject.toml": '[tool.swapgate.gate]\ninterval = "exact"\n'})
+    result = pytester.runpytest("--model=new", *RUN)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["swapgate: warning: --stop-early knows no exact intervals*"])
+    assert newest_run(pytester.path)[0].stopping is None
+
+
 # What is kept, and said again
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from swapgate.analysis.compare import Comparison
 from swapgate.analysis.outcome import RunOutcome
+from swapgate.before_run import require_enough, warnings_before
 from swapgate.cache import CACHE_FILE, ResponseCache
 from swapgate.early_stop import EarlyStop, early_stop, shuffled
 from swapgate.engine.runner import Engine
@@ -65,9 +66,10 @@ def run(
     jobs = [job for suite in suites for job in workspace.jobs(suite)]
     if settings.stop_early:
         jobs = shuffled(jobs, lambda job: job, seed=workspace.seed)
+    require_enough(workspace, jobs)
     cache = ResponseCache(settings.state_dir / CACHE_FILE, recordings=settings.recordings)
     with contextlib.closing(cache), Engine(settings, specs, cache) as engine:
-        recorder.start(planned=len(jobs))
+        recorder.start(planned=len(jobs), warnings=warnings_before(workspace, jobs))
         early = early_stop(workspace, jobs, recorder.baseline)
         for trial in _results(engine, jobs, early):
             recorder.add(trial)

@@ -20,7 +20,6 @@ from swapgate.workers import is_controller, is_worker, own_trials, processes, re
 
 if TYPE_CHECKING:
     from swapgate.analysis.outcome import RunOutcome
-    from swapgate.analysis.plan import PlannedCase
     from swapgate.cache import ResponseCache
     from swapgate.early_stop import EarlyStop
     from swapgate.engine.runner import Engine
@@ -89,18 +88,15 @@ class SwapgateSession:
         jobs = [item.job for item in session.items if isinstance(item, CaseItem)]
         if not jobs:
             return
+        from swapgate.before_run import require_enough, warnings_before
+
         try:
-            self._warnings = self._plan_warnings(jobs)
-            if not session.testsfailed and not self.config.option.collectonly:
-                self._require_enough(jobs)
+            self._warnings = warnings_before(self.workspace, jobs)
+            is_judged = len(jobs) >= self._count_wanted() and not self.config.option.collectonly
+            if is_judged and not session.testsfailed:
+                require_enough(self.workspace, jobs)
         except UsageError as exc:
             raise refusal(self.config, str(exc)) from exc
-
-    def _require_enough(self, jobs: Sequence[Job]) -> None:
-        """Refuse too few cases under --strict-plan; a selection of the cases is not judged anyway."""
-        is_whole = len(jobs) >= self._count_wanted()
-        if self.settings.strict_plan and is_whole and (too_few := self._too_few(jobs)):
-            raise UsageError(f"--strict-plan: {'; '.join(too_few)}")
 
     @pytest.hookimpl
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
@@ -117,26 +113,6 @@ class SwapgateSession:
         at_once = f"{self.settings.concurrency} calls at once"
         head = f"swapgate: {size}, {at_once}{judged}"
         return [head, *(f"swapgate: warning: {text}" for text in self._warnings)]
-
-    def _plan_warnings(self, jobs: Sequence[Job]) -> list[str]:
-        return [*self._too_few(jobs), *self._why_no_looks(jobs), *self.workspace.unusable_fallbacks()]
-
-    def _too_few(self, jobs: Sequence[Job]) -> list[str]:
-        from swapgate.analysis.plan import count_cases, plan_warnings
-
-        return plan_warnings(
-            count_cases({_planned(job) for job in jobs}),
-            overall=self.settings.gate,
-            suites={job.suite.name: job.suite.loaded.suite.gate for job in jobs},
-            has_baseline=self.settings.baseline is not None,
-        )
-
-    def _why_no_looks(self, jobs: Sequence[Job]) -> list[str]:
-        if not self.settings.stop_early:
-            return []
-        from swapgate.early_stop import why_not
-
-        return [reason] if (reason := why_not(self.workspace, jobs)) else []
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -272,6 +248,8 @@ class SwapgateSession:
 
     def begin_record(self, ids: Sequence[str]) -> None:
         """Begin the record of the controller's run, of which the workers have collected these node ids."""
+        from swapgate.before_run import warnings_before
+
         if self._recorder is None or self._recorder.is_started:
             return
         suites = self.workspace.opened_suites()
@@ -279,7 +257,7 @@ class SwapgateSession:
         starts = tuple(f"{suite.loaded.path.relative_to(root).as_posix()}::" for suite in suites)
         jobs = [job for suite in suites for job in self.workspace.jobs(suite)]
         planned = sum(node_id.startswith(starts) for node_id in ids)
-        self._recorder.start(planned=planned, warnings=self._plan_warnings(jobs))
+        self._recorder.start(planned=planned, warnings=warnings_before(self.workspace, jobs))
 
     def _store_unconsumed(self) -> None:
         """Keep the finished trials that an interrupted session never asked for."""
@@ -382,14 +360,6 @@ class SwapgateSession:
             width=terminalreporter._tw.fullwidth,
             reports=[_short(path, self.config.invocation_params.dir) for path in self._reports],
         )
-
-
-def _planned(job: Job) -> PlannedCase:
-    from swapgate.analysis.plan import PlannedCase
-
-    case = job.case.placed.case
-    prompt = job.suite.prompt.prompt if job.suite.prompt else None
-    return PlannedCase(job.suite.name, case.cluster or f"/{case.id}", prompt, case.tags)
 
 
 def _missed(outcome: RunOutcome) -> list[Trial]:

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from swapgate.analysis.covariates import Progress
 from swapgate.analysis.outcome import RunOutcome, conclude
+from swapgate.analysis.rule_scopes import EVERY_CASE
 from swapgate.errors import UsageError, nearest
 from swapgate.facts import Facts, facts_of, renamed
 from swapgate.history import HISTORY_FILE, History
@@ -27,7 +28,7 @@ class StoredRun:
 
     @property
     def name(self) -> str:
-        """How reports call it: `MODEL@RUN`."""
+        """What it is called on the command line: `MODEL@RUN`."""
         return f"{self.model}@{self.run.id}"
 
 
@@ -89,17 +90,18 @@ def join(
     names = [run.name for run in (baseline, *candidates)]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UsageError(f"{twice} is named twice: a run is compared with other runs, or other models' parts")
-    first = candidates[0].run
-    facts = renamed(baseline.facts, model=baseline.name, role="baseline")
+    shown = _shown_names((baseline, *candidates))
+    facts = renamed(baseline.facts, model=shown[baseline.name], role="baseline")
     for candidate in candidates:
-        facts += renamed(candidate.facts, model=candidate.name, role="candidate")
+        facts += renamed(candidate.facts, model=shown[candidate.name], role="candidate")
+    first = candidates[0].run
     run = replace(
         first,
         id="-against-".join([first.id, baseline.run.id]),
-        models=tuple(_identity(run) for run in (baseline, *candidates)),
-        baseline=baseline.name,
+        models=tuple(_identity(stored, shown[stored.name]) for stored in (baseline, *candidates)),
+        baseline=shown[baseline.name],
         stopping=None,
-        planned=sum(len(run.facts) for run in candidates),
+        planned=sum(len(stored.facts) for stored in candidates),
         settings={**first.settings, "gate": _with_margin(first.settings.get("gate"), margin)},
     )
     why = _why_not_judged((baseline, *candidates))
@@ -160,18 +162,23 @@ def _only_model(run: Run, models: Iterable[str]) -> str:
     raise UsageError(f"run {run.id} holds {len(names)} models, and one is wanted: name it, as {listed}")
 
 
-def _identity(stored: StoredRun) -> ModelIdentity:
-    known = next((m for m in stored.run.models if m.name == stored.model), None)
-    return (
-        replace(known, name=stored.name)
-        if known
-        else ModelIdentity(name=stored.name, provider="unknown", model=stored.model)
-    )
+def _shown_names(runs: Sequence[StoredRun]) -> dict[str, str]:
+    """Return what reports call each run: its model, or `MODEL@RUN` where several are of one model."""
+    models = [stored.model for stored in runs]
+    return {s.name: s.model if models.count(s.model) == 1 else s.name for s in runs}
+
+
+def _identity(stored: StoredRun, shown: str) -> ModelIdentity:
+    unknown = ModelIdentity(name=shown, provider="unknown", model=stored.model)
+    known = next((m for m in stored.run.models if m.name == stored.model), unknown)
+    return replace(known, name=shown)
 
 
 def _with_margin(gate: Json, margin: float | None) -> Json:
     if margin is None:
         return gate
+    if gate == EVERY_CASE:
+        raise UsageError("--margin: the run's gate over all suites is every-case, which takes no margin")
     return {**gate, "margin": margin} if isinstance(gate, dict) else {"margin": margin}
 
 

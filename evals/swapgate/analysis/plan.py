@@ -14,8 +14,8 @@ from swapgate.analysis.rule_scopes import (
 )
 from swapgate.analysis.scopes import OVERALL, Scope
 from swapgate.analysis.wording import limit_percent, where
-from swapgate.spec.suite import GateEntry, RateRule, SliceGate
-from swapgate.stats.power import cases_for_rate
+from swapgate.spec.suite import GateEntry, OverallGate, RateRule, SliceGate
+from swapgate.stats.power import cases_for_rate, floor_cases
 
 
 def plan_warnings(
@@ -30,9 +30,10 @@ def plan_warnings(
     `cases` counts the independent cases to be run by scope (clusters; repeats add none).
     """
     found: list[str] = []
+    is_exact = isinstance(overall, OverallGate) and overall.interval == "exact"
     for scope, rules in rules_by_scope(overall, suites).items():
         if isinstance(rules, SliceGate) and scope in cases:
-            found += _rate_warnings(rules, scope, cases[scope])
+            found += _rate_warnings(rules, scope, cases[scope], is_exact=is_exact)
     if has_baseline:
         present = [scope.suite for scope in cases if scope.suite is not None and scope == Scope(scope.suite)]
         for scope, margin in margins(overall, suites, present).items():
@@ -73,19 +74,24 @@ def _margin_warnings(margin: float, scope: Scope, cases: int) -> Iterator[str]:
         yield f"{few} cannot pass a margin of {margin:g}: at least {needed} are needed"
 
 
-def _rate_warnings(entry: SliceGate, scope: Scope, cases: int) -> Iterator[str]:
+def _rate_warnings(entry: SliceGate, scope: Scope, cases: int, *, is_exact: bool) -> Iterator[str]:
     rules = {"semantic": entry.semantic, "structural": entry.structural, "blind_pass": entry.blind_pass}
     for measure in MEASURES:
         rule = rules[measure]
         if rule is not None and rule.on == "interval":
-            yield from _bound_warnings(f"{MEASURE_WORDS[measure]}{where(scope)}", rule, cases)
+            yield from _bound_warnings(
+                f"{MEASURE_WORDS[measure]}{where(scope)}", rule, cases, is_exact=is_exact
+            )
 
 
-def _bound_warnings(subject: str, rule: RateRule, cases: int) -> Iterator[str]:
+def _bound_warnings(subject: str, rule: RateRule, cases: int, *, is_exact: bool) -> Iterator[str]:
     for bound, limit, best in (("min", rule.min, 1.0), ("max", rule.max, 0.0)):
         if limit is None or limit == 1 - best:
             continue
         needed, shown = cases_for_rate(best, limit), f"{bound} {limit_percent(limit)} for the {subject}"
+        if needed is not None and is_exact and 0 < limit < 1:
+            # The fewest of which all can be right, or none, with a chance of 5% at the limit.
+            needed = floor_cases(abs(best - limit))
         if needed is None:
             yield f"no number of cases can show a {shown}: write `on: point` or `gate: every-case`"
         elif cases < needed:

@@ -12,6 +12,7 @@ from swapgate.cli.options import JsonOption, RootOption, open_settings
 from swapgate.cli.output import print_json, progress_bar, shown
 from swapgate.errors import ExitCode, UsageError
 from swapgate.records import to_json
+from swapgate.reporting.text import safe_text
 
 REPORTS = ("json", "md")
 
@@ -81,6 +82,9 @@ def compare(
             }
         )
     else:
+        for role, stored in [("baseline", baseline), *(("candidate", one) for one in candidates)]:
+            typer.echo(f"{role}: {safe_text(stored.model)}, run {safe_text(stored.run.id)}")
+        typer.echo("")
         width = shutil.get_terminal_size().columns
         for line in summary_lines(
             outcome, verbose=verbose, width=width, reports=[Path(shown(p)) for p in paths]

@@ -102,7 +102,8 @@ def _text(outcome: RunOutcome, most: int) -> str:
         _section("Notes", notes, most),
         _section("Warnings", outcome.warnings, most),
         _cost(outcome),
-        ["Everything in detail: [report.html](report.html)"],
+        # A comparison of stored runs has no trials at hand, and so no page of them.
+        ["Everything in detail: [report.html](report.html)"] if outcome.trials else [],
     )
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
