@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from processes import start_pytest, wait_for
 from servers import Answer, Handler, Received, Server, openai_completion, serving
 from workspaces import case, lay, suite
 
@@ -86,23 +86,7 @@ def written_files(root: Path) -> list[Path]:
 
 
 def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start a pytest process of its own in a workspace."""
-    source = str(Path(__file__).parents[1] / "evals")
-    return subprocess.Popen(
-        [sys.executable, "-m", "pytest", "--model=candidate", *arguments],
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": source},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def wait_for(condition: Callable[[], bool], *, limit_s: float = 30) -> None:
-    until = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.02)
+    return start_pytest(root, "--model=candidate", *arguments)
 
 
 def stored_trials(root: Path) -> int:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
 
 import pytest
 
+from processes import start_pytest, wait_for
 from servers import Answer, Handler, Received, Server, openai_completion, serving
 from swapgate.facts import facts_of
 from workspaces import BLIND, RIGHT, SUITE, case, lay, newest_run, suite
@@ -130,7 +126,7 @@ def test_same_seed_asks_nothing_again(pytester: pytest.Pytester) -> None:
 def test_ctrl_c_keeps_what_was_answered_and_judges_nothing(tmp_path: Path) -> None:
     with serving(answering(delay_s=0.1)) as server:
         lay_live(tmp_path, server.url)
-        process = start(tmp_path, "--model=new", "--baseline=old", *RUN)
+        process = start_pytest(tmp_path, "--model=new", "--baseline=old", *RUN)
         wait_for(lambda: len(server.requests) > 16)
         process.send_signal(signal.SIGINT)
         output = process.communicate(timeout=30)[0]
@@ -140,21 +136,3 @@ def test_ctrl_c_keeps_what_was_answered_and_judges_nothing(tmp_path: Path) -> No
         run, trials = newest_run(tmp_path)
         assert run.is_partial and not run.is_complete
         assert len(server.requests) - 4 <= len(trials) <= len(server.requests)
-
-
-def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "pytest", *arguments],
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "evals")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def wait_for(condition: Callable[[], bool], *, limit_s: float = 30) -> None:
-    until = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.02)

@@ -1,0 +1,30 @@
+"""pytest as a process of its own, for what only a whole process shows: signals, its death, its exit code."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+def start_pytest(root: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start pytest in a workspace, its output on one pipe."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "pytest", *arguments],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "evals")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_for(condition: Callable[[], bool], *, limit_s: float = 30) -> None:
+    """Return once the condition holds."""
+    until = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.02)
