@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from swapgate.errors import SpecError, StoreError
 from swapgate.records import Json, Request, Response, adapter, content_hash, to_json
+from swapgate.wal import BUSY_S, use_wal
 from swapgate.writer import BatchWriter
 
 if TYPE_CHECKING:
@@ -201,9 +202,8 @@ def _order(recording: Recording) -> tuple[str, ...]:
 def _connect(path: Path) -> sqlite3.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=30, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
+        connection = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False)
+        use_wal(connection)
         connection.executescript(_SCHEMA)
     except (sqlite3.Error, OSError) as exc:
         raise _broken(path, exc) from exc

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from swapgate.errors import StoreError, SwapgateError, UsageError, nearest
 from swapgate.facts import Facts, facts_of, pack, unpack
 from swapgate.records import Run, Trial, adapter, to_json
+from swapgate.wal import BUSY_S, use_wal
 from swapgate.writer import BatchWriter
 
 if TYPE_CHECKING:
@@ -243,12 +244,11 @@ def _connect(path: Path, tables: _Tables) -> Engine:
     from sqlalchemy.exc import SQLAlchemyError
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30, "check_same_thread": False})
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_S, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
-    def _set_pragmas(connection: Any, _record: object) -> None:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
+    def _on_connect(connection: Any, _record: object) -> None:
+        use_wal(connection)
 
     try:
         _prepare(engine, tables)
@@ -263,6 +263,8 @@ def _connect(path: Path, tables: _Tables) -> Engine:
 def _prepare(engine: Engine, tables: _Tables) -> None:
     """Create what is missing and refuse a newer schema."""
     with engine.begin() as connection:
+        # Of the processes that open a new file at the same instant one makes the tables, the others wait.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
         tables.metadata.create_all(connection)
         stored = connection.execute(
             tables.meta.select().where(tables.meta.c.name == "schema_version")
