@@ -198,6 +198,13 @@ def test_a_correlation_that_cannot_be_estimated_is_refused_by_name(values, clust
     assert (result.between, result.within, result.note) == (None, None, note)
 
 
+@pytest.mark.parametrize("unit", [1.0, 1e-160, 1e-308, 1e140])
+def test_a_correlation_does_not_depend_on_the_unit(unit):
+    values = np.array([0.0, 1.0, 3.0, 5.0, 8.0, 9.0])
+    expected = intraclass_correlation(values, [0, 0, 1, 1, 2, 2]).between
+    assert intraclass_correlation(values * unit, [0, 0, 1, 1, 2, 2]).between == pytest.approx(expected)
+
+
 @given(st.lists(st.tuples(st.floats(-100, 100), st.integers(0, 5)), max_size=40))
 def test_a_correlation_is_a_share_or_a_named_refusal(data):
     values, clusters = ([row[i] for row in data] for i in range(2))

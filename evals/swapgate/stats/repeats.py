@@ -194,6 +194,7 @@ def intraclass_correlation(values: ArrayLike, clusters: Labels) -> IntraclassCor
     if refusal:
         return IntraclassCorrelation(between=None, within=None, clusters=groups, mean_size=size, note=refusal)
     deviations = array - array.mean()
+    deviations /= np.abs(deviations).max()  # the unit does not matter, and squares of tiny ones would vanish
     means = np.bincount(codes, weights=deviations) / sizes
     between = float(sizes @ means**2) / (groups - 1)
     within = float(((deviations - means[codes]) ** 2).sum()) / (n - groups)
