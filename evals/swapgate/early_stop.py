@@ -16,7 +16,7 @@ from swapgate.facts import Facts, facts_of
 from swapgate.records import Stopping, Trial
 from swapgate.spec.calibration import calibration_path
 from swapgate.spec.settings import Settings
-from swapgate.spec.suite import OverallGate
+from swapgate.spec.suite import interval_of
 from swapgate.stats.looks import planned_looks, random_order
 
 Item = TypeVar("Item")
@@ -53,7 +53,7 @@ def why_not(workspace: Workspace, jobs: Sequence[Job]) -> str:
             f"--stop-early goes by verdicts as they are, and {', '.join(calibrated)} is calibrated: "
             "the run goes to its end"
         )
-    if isinstance(settings.gate, OverallGate) and settings.gate.interval == "exact":
+    if interval_of(settings.gate) == "exact":
         return "--stop-early knows no exact intervals, which the gate asks for: the run goes to its end"
     suites = {job.suite.name: job.suite.loaded.suite.gate for job in jobs}
     rules = Rules(overall=settings.gate, suites=suites, baseline=settings.baseline)

@@ -92,7 +92,8 @@ class SwapgateSession:
 
         try:
             self._warnings = warnings_before(self.workspace, jobs)
-            is_judged = len(jobs) >= self._count_wanted() and not self.config.option.collectonly
+            self._wanted = self._count_wanted()
+            is_judged = len(jobs) >= self._wanted and not self.config.option.collectonly
             if is_judged and not session.testsfailed:
                 require_enough(self.workspace, jobs)
         except UsageError as exc:
@@ -202,7 +203,6 @@ class SwapgateSession:
             try:
                 with self._engine:
                     if not is_worker(self.config):
-                        self._wanted = self._count_wanted()
                         self._recorder_is_open.start(planned=len(items), warnings=self._warnings)
                     self._prefetched = {id(item.job) for item in items if item.is_prefetched()}
                     self._early = self._begin_looks([item.job for item in items])

@@ -26,8 +26,7 @@ from swapgate.analysis.table import ModelTrials, by_model
 from swapgate.errors import ExitCode
 from swapgate.facts import Facts, facts_of
 from swapgate.records import Json, Run, Trial
-from swapgate.spec.suite import GateEntry, OverallGate, OverallGateEntry
-from swapgate.stats.interval import Method
+from swapgate.spec.suite import GateEntry, OverallGateEntry, interval_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,7 +79,7 @@ def conclude(
     overall = _OVERALL.validate_python(run.settings.get("gate"))
     suites = suite_gates(run.settings)
     listed = in_order({*rules_by_scope(overall, suites), *prompts_of(facts)})
-    method = _method(overall)
+    method = interval_of(overall)
     summaries = summarise(models, listed=listed, method=method)
     margin_of = margins(overall, suites, dict.fromkeys(s.suite for s in summaries if s.suite is not None))
     pairs = _pairs(models)
@@ -128,11 +127,6 @@ def _pairs(models: Sequence[ModelTrials]) -> list[Pairs]:
     baselines = dict.fromkeys(one.model for one in models if one.role == "baseline")
     candidates = dict.fromkeys(one.model for one in models if one.role == "candidate")
     return [pair_up(models, candidate=c, baseline=b) for c in candidates for b in baselines]
-
-
-def _method(overall: OverallGateEntry | None) -> Method:
-    is_exact = isinstance(overall, OverallGate) and overall.interval == "exact"
-    return "exact" if is_exact else "score"
 
 
 def _warnings(settings: Mapping[str, Json]) -> tuple[str, ...]:

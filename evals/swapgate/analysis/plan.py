@@ -14,7 +14,7 @@ from swapgate.analysis.rule_scopes import (
 )
 from swapgate.analysis.scopes import OVERALL, Scope
 from swapgate.analysis.wording import limit_percent, where
-from swapgate.spec.suite import GateEntry, OverallGate, RateRule, SliceGate
+from swapgate.spec.suite import GateEntry, RateRule, SliceGate, interval_of
 from swapgate.stats.power import cases_for_rate, floor_cases
 
 
@@ -30,7 +30,7 @@ def plan_warnings(
     `cases` counts the independent cases to be run by scope (clusters; repeats add none).
     """
     found: list[str] = []
-    is_exact = isinstance(overall, OverallGate) and overall.interval == "exact"
+    is_exact = interval_of(overall) == "exact"
     for scope, rules in rules_by_scope(overall, suites).items():
         if isinstance(rules, SliceGate) and scope in cases:
             found += _rate_warnings(rules, scope, cases[scope], is_exact=is_exact)

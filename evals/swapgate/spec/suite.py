@@ -92,6 +92,11 @@ GateEntry: TypeAlias = Literal["every-case"] | GateSpec
 OverallGateEntry: TypeAlias = Literal["every-case"] | OverallGate
 
 
+def interval_of(overall: GateEntry | None) -> Literal["score", "exact"]:
+    """Return which intervals the gate over all suites asks for."""
+    return overall.interval if isinstance(overall, OverallGate) and overall.interval else "score"
+
+
 class InlinePrompt(Written):
     """A prompt written into the suite itself."""
 

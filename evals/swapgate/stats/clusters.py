@@ -242,6 +242,36 @@ def robust_variance(sums: ArrayLike, sizes: ArrayLike) -> float:
     return groups * squares / ((groups - 1) * n**4)
 
 
+def variance_of_mean(deviations: ArrayLike, n: int) -> float:
+    """Return the cluster-robust variance of a mean of any numbers; `robust_variance` is for whole ones.
+
+    Parameters
+    ----------
+    deviations : array_like of float, length G >= 2
+        Each cluster's sum of its values' deviations from the mean.
+    n : int
+        Number of values.
+
+    Returns
+    -------
+    float
+        ``G / (G - 1) * sum(d_g ** 2) / n ** 2``.
+
+    References
+    ----------
+    .. [1] E. Miller, "Adding Error Bars to Evals", arXiv:2411.00640, 2024, section 2.2.
+
+    Examples
+    --------
+    >>> variance_of_mean([1.0, -1.0], 4)
+    0.25
+    """
+    import numpy as np
+
+    d = np.asarray(deviations, dtype=np.float64)
+    return len(d) / (len(d) - 1) * float(d @ d) / n**2
+
+
 def _integer_codes(labels: NDArray[Any]) -> NDArray[np.int64]:
     import numpy as np
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from swapgate.stats.clusters import ONE_CLUSTER, cluster_sums, few_clusters_note
+from swapgate.stats.clusters import ONE_CLUSTER, cluster_sums, few_clusters_note, variance_of_mean
 from swapgate.stats.interval import Interval, critical_value
 from swapgate.stats.judge_labels import NOT_SHOWN, Clusters, Labels, beats_chance, refusal
 from swapgate.stats.judge_readings import FAILED, KNOWN_WRONG, PASSED, Floats, Reading, reading
@@ -264,7 +264,7 @@ class _Table:
             self.values[cell] * cluster_sums(self.cells == cell, clusters)[0]
             for cell in np.unique(self.cells)
         )
-        between = groups / (groups - 1) * ((totals - sizes * each.mean()) ** 2).sum() / n**2
+        between = variance_of_mean(totals - sizes * each.mean(), n)
         return n / float(np.clip(between * n / each.var(), 1.0, sizes.max())), groups
 
 

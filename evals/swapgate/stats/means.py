@@ -13,7 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from swapgate.stats.clusters import ONE_CLUSTER, cluster_codes, count_codes, few_clusters_note
+from swapgate.stats.clusters import (
+    ONE_CLUSTER,
+    cluster_codes,
+    compact_codes,
+    count_codes,
+    few_clusters_note,
+    variance_of_mean,
+)
 from swapgate.stats.interval import critical_value
 
 NO_VALUES = "no values"
@@ -113,7 +120,7 @@ def mean_interval(
         raise ValueError(f"each trial needs one cluster, got {array.size} trials and {codes.size} clusters")
     groups = count_codes(codes)
     estimate = float(array.mean()) if array.size else None
-    error = None if estimate is None or groups < 2 else _standard_error(array - estimate, codes, groups)
+    error = None if estimate is None or groups < 2 else _standard_error(array - estimate, codes)
     refusal = _refusal(array, error, groups)
     if refusal or estimate is None or error is None:
         half, note = None, refusal
@@ -223,9 +230,9 @@ def as_values(values: ArrayLike, *, name: str) -> NDArray[np.float64]:
     return array
 
 
-def _standard_error(deviations: NDArray[np.float64], codes: NDArray[np.int64], groups: int) -> float:
-    sums = np.bincount(codes, weights=deviations)
-    return sqrt(groups / (groups - 1) * float(sums @ sums)) / deviations.size
+def _standard_error(deviations: NDArray[np.float64], codes: NDArray[np.int64]) -> float:
+    sums = np.bincount(compact_codes(codes), weights=deviations)
+    return sqrt(variance_of_mean(sums, deviations.size))
 
 
 def _refusal(values: NDArray[np.float64], error: float | None, groups: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from swapgate.stats.clusters import ONE_CLUSTER, as_results, cluster_sums, few_clusters_note
+from swapgate.stats.clusters import ONE_CLUSTER, as_results, cluster_sums, few_clusters_note, variance_of_mean
 from swapgate.stats.interval import critical_value
 from swapgate.stats.judge_errors import CorrectedInterval
 from swapgate.stats.judge_labels import Clusters, Labels, refusal
@@ -229,7 +229,7 @@ def _independent(parts: list[tuple[Ints, float]], clusters: Clusters | None) -> 
     spread = float(np.var(values))
     if spread == 0:
         return n / largest, groups
-    between = groups / (groups - 1) * float(((totals - sizes * np.mean(values)) ** 2).sum()) / n**2
+    between = variance_of_mean(totals - sizes * np.mean(values), n)
     return n / min(max(between * n / spread, 1.0), largest), groups
 
 

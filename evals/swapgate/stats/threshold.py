@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from swapgate.stats.clusters import ONE_CLUSTER, as_results, cluster_codes, compact_codes, count_codes
+from swapgate.stats.clusters import (
+    ONE_CLUSTER,
+    as_results,
+    cluster_codes,
+    compact_codes,
+    count_codes,
+    variance_of_mean,
+)
 from swapgate.stats.covariate import FEWEST, CovariateEffect, Mask, Outcomes, Plan, assess, refused
 from swapgate.stats.interval import Interval
 from swapgate.stats.paired import paired_difference
@@ -229,7 +236,7 @@ def _rate_interval(
     g = len(deviations)
     if g < 2:
         return Interval(estimate=rate, low=None, high=None, confidence=confidence, note=ONE_CLUSTER)
-    variance = g / (g - 1) * float(deviations @ deviations) / n**2
+    variance = variance_of_mean(deviations, n)
     worth = min(rate * (1 - rate) / variance, float(n)) if variance > ROUNDING**2 else float(g)
     low, high = wilson_bounds(rate, worth, confidence=confidence, df=g - 1)
     return Interval(estimate=rate, low=low, high=high, confidence=confidence, effective_n=worth)
