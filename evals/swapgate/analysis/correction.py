@@ -223,14 +223,17 @@ def _corrected(rate: Rate, facts: Sequence[Facts], judge: str, labels: Labels) -
         for confidence in (REPORT_CONFIDENCE, rate.gate_confidence)
     )
     # What is no contradiction at one confidence may be one at the other.
+    bounds = []
     for one in (shown, decided):
-        if one.low is None:
+        if one.low is None or one.high is None:
             return replace(_as_judged(rate, one.note), gate_low=None, gate_high=None)
+        bounds += [one.low, one.high]
     return replace(
         rate,
         rate=shown.estimate,
-        low=shown.low,
-        high=shown.high,
+        # With a handful of trials the wider of the two approximations may end a hair inside the other.
+        low=min(bounds),
+        high=max(bounds),
         gate_low=decided.low,
         gate_high=decided.high,
         effective_n=shown.effective_n,
