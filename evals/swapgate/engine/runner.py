@@ -17,7 +17,8 @@ import httpx
 
 from swapgate.cache import ResponseCache
 from swapgate.daemon import message_of
-from swapgate.engine.ask import Asker, OpenModel
+from swapgate.engine.ask import Asker
+from swapgate.engine.call import Caller, OpenModel
 from swapgate.engine.limits import Pace, Slots
 from swapgate.engine.trial import UserCode, blank_trial, run_trial
 from swapgate.engine.workspace import Job
@@ -119,7 +120,7 @@ class Engine:
 
     def progress(self) -> Progress:
         """Return how far the engine is."""
-        spent = self._asker.spent
+        spent = self._caller.spent
         return Progress(
             planned=self._planned,
             finished=self._finished,
@@ -156,14 +157,12 @@ class Engine:
         )
         async with open_http(concurrency=per_process, timeout_s=self._settings.timeout_s) as http:
             opened = self._open_models(http)
-            self._asker = Asker(
-                opened,
-                cache=self._cache,
-                mode=self._settings.cache,
+            self._caller = Caller(
                 slots=self._slots,
                 retries=self._settings.retries,
                 jitter=random.Random(),  # noqa: S311 - spreads retries, decides nothing
             )
+            self._asker = Asker(opened, cache=self._cache, mode=self._settings.cache, caller=self._caller)
             try:
                 self._is_ready.set()
                 await self._stopped.wait()
