@@ -46,13 +46,13 @@ WORDS = [
 ]
 
 
-def lay(root: Path, cases: int, *, url: str) -> None:
+def lay(root: Path, cases: int, *, url: str, chars: int = 3000) -> None:
     """Write a workspace of this many cases, in suite files of 1,000, whose models are served at `url`."""
     for folder in ("cases", "judges", "config"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     for start in range(0, cases, 1000):
         numbers = range(start, min(start + 1000, cases))
-        (root / "cases" / f"reviews_{start // 1000:03d}.yml").write_text(suite(start // 1000, numbers))
+        (root / "cases" / f"reviews_{start // 1000:03d}.yml").write_text(suite(start // 1000, numbers, chars))
     (root / "judges" / "review.yml").write_text(JUDGE)
     shared = {
         "provider": "openai-compatible",
@@ -65,7 +65,7 @@ def lay(root: Path, cases: int, *, url: str) -> None:
     (root / "pyproject.toml").write_text("[tool.pytest.ini_options]\n[tool.swapgate]\n")
 
 
-def suite(number: int, cases: range) -> str:
+def suite(number: int, cases: range, chars: int) -> str:
     """Return a suite as YAML."""
     head = {
         "suite": f"reviews-{number:03d}",
@@ -75,12 +75,15 @@ def suite(number: int, cases: range) -> str:
         "gate": {"semantic": {"min": 0.85, "on": "point"}},
     }
     lines = [f"{key}: {json.dumps(value)}" for key, value in head.items()]
-    return "\n".join([*lines, "cases:", *(written for case in cases for written in case_lines(case))]) + "\n"
+    return (
+        "\n".join([*lines, "cases:", *(written for case in cases for written in case_lines(case, chars))])
+        + "\n"
+    )
 
 
-def case_lines(number: int) -> list[str]:
+def case_lines(number: int, chars: int) -> list[str]:
     """Return one case as people write it: the diff as a block of text."""
-    text = diff(number)
+    text = diff(number, chars)
     return [
         f"  - id: case-{number:06d}",
         f"    expected: {{recommendation: {RECOMMENDATIONS['ACM'[number % 3]]}}}",

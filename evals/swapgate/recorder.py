@@ -61,13 +61,17 @@ class Recorder:
         if self._baseline:
             run = replace(run, baseline=self._baseline[0].model)
         self._writer = HistoryWriter(self._workspace.settings.state_dir / HISTORY_FILE, run)
-        self._writer.flush()
         return run
 
-    def add(self, trial: Trial) -> None:
-        """Store one trial."""
+    def flush(self) -> None:
+        """Wait until what was added so far is stored; StoreError when the history cannot be used."""
         assert self._writer is not None
-        self._facts[trial.suite, trial.case, trial.model, trial.repeat] = facts_of(trial)
+        self._writer.flush()
+
+    def add(self, trial: Trial, facts: Facts) -> None:
+        """Store one trial, from whatever thread; its facts stay at hand for the end."""
+        assert self._writer is not None
+        self._facts[trial.suite, trial.case, trial.model, trial.repeat] = facts
         self._writer.add(trial)
 
     @property
@@ -94,7 +98,7 @@ class Recorder:
         return conclude(
             run,
             StoredTrials(self._writer.path, run.id, beside=self._baseline),
-            facts=[*self._facts.values(), *map(facts_of, self._baseline)],
+            facts=[*(self._facts[key] for key in sorted(self._facts)), *map(facts_of, self._baseline)],
             why_not_judged=why_not_judged,
         )
 
