@@ -28,6 +28,8 @@ _HOW: Mapping[StoredState, str] = {
 }
 _GROWTH = 1.5
 _FETCHES = 5
+# Starting the next trial takes a loop some milliseconds.
+_QUIET_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +37,7 @@ class Pacing:
     """How long to wait for what, in seconds. `clock` gives Unix time: batches outlive processes."""
 
     deadline_s: float
-    quiet_s: float = 0.5
+    quiet_s: float = _QUIET_S
     longest_gather_s: float = 60.0
     first_poll_s: float = 5.0
     longest_poll_s: float = 60.0
@@ -46,11 +48,11 @@ class Pacing:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """Return the times of a run: all are in proportion to the wait between two looks."""
+        """Return the times of a run, in proportion to its wait between two looks."""
         unit_s = settings.batch_poll_s
         return cls(
             deadline_s=settings.batch_deadline_h * 3600,
-            quiet_s=unit_s / 10,
+            quiet_s=min(_QUIET_S, unit_s),
             longest_gather_s=unit_s * 12,
             first_poll_s=unit_s,
             longest_poll_s=unit_s * 12,

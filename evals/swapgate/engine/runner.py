@@ -208,7 +208,7 @@ class Engine:
             self._cache,
             pacing=Pacing.of(self._settings),
             retries=self._settings.retries,
-            is_busy=lambda: self._slots.in_flight > 0,
+            is_busy=lambda: bool(self._pending) or self._slots.in_flight > 0,
         )
 
     async def _close(self, opened: Mapping[str, OpenModel]) -> None:
