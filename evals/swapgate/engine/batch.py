@@ -68,7 +68,7 @@ class BatchQueue:
 
     def progress(self) -> BatchProgress | None:
         """Return what is waited for, None when nothing is in a batch."""
-        followers = [f for lane in self._lanes.values() for f in lane.followers.values() if f.batch]
+        followers = [f for lane in self._lanes.values() for f, _task in lane.followers.values() if f.batch]
         sent = [f.batch.sent_at or f.batch.begun_at for f in followers if f.batch]
         if not sent:
             return None
@@ -81,9 +81,10 @@ class BatchQueue:
 
     async def close(self) -> None:
         """Stop waiting; what is at the services stays there, and is said."""
+        lanes = list(self._lanes.values())
+        await asyncio.gather(*(lane.settle(patience_s=_PATIENCE_S) for lane in lanes))
         self.left = self.progress()
-        for lane in self._lanes.values():
-            await lane.close(patience_s=_PATIENCE_S)
+        await asyncio.gather(*(lane.close() for lane in lanes))
         self._store.close()
 
     def _lane(self, opened: OpenModel) -> Lane:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from swapgate.batches import StoredBatch, StoredRequest, StoredState
 from swapgate.daemon import in_daemon_thread
-from swapgate.errors import ProviderError
+from swapgate.errors import ErrorKind, ProviderError
 from swapgate.providers.batch import BatchStatus, Outcome, SentFacts
 from swapgate.records import Response, adapter
 from swapgate.spec.settings import Settings
@@ -68,6 +68,7 @@ class Follower:
         self.mark = mark
         self.batch: StoredBatch | None = None
         self.status: BatchStatus | None = None
+        self.is_fetching = False
         self._lane = lane
         self._api = lane.api
         self._store = lane.store
@@ -81,12 +82,25 @@ class Follower:
                 self._lane.add_again(self.mark)
                 return
             state = await self._end(batch, batch.batch_id)
+            self.is_fetching = True
             is_ours = await self._fetch(batch.batch_id)
         except ProviderError as error:
-            for asked in self._lane.waiting_for(self.mark):
-                asked.answer.set_exception(error)
+            await self._give_up(error)
             return
         await self._close(state if is_ours else "lost")
+
+    async def _give_up(self, error: ProviderError) -> None:
+        """Tell those who wait, and leave the batch to a later run; past its deadline nobody waits for it."""
+        is_late = self.batch is not None and self._pacing.clock() > self._deadline(self.batch)
+        if is_late and error.kind is not ErrorKind.AUTH:
+            self.status = BatchStatus(state="failed", problem=str(error))
+            await self._close("failed")
+            return
+        for asked in self._lane.waiting_for(self.mark):
+            asked.answer.set_exception(error)
+
+    def _deadline(self, batch: StoredBatch) -> float:
+        return (batch.sent_at or batch.begun_at) + self._pacing.deadline_s
 
     async def _known(self) -> StoredBatch | None:
         """Return the batch once its id is known; None when it was never made.
@@ -116,8 +130,7 @@ class Follower:
 
     async def _end(self, batch: StoredBatch, batch_id: str) -> StoredState:
         """Return how the batch has ended; cancel it at the deadline and give it a while for that."""
-        sent_at = batch.sent_at or batch.begun_at
-        deadline = sent_at + self._pacing.deadline_s
+        deadline = self._deadline(batch)
         wait_s, is_cancelled = self._pacing.first_poll_s, False
         while True:
             self.status = await self._look(batch_id) or self.status

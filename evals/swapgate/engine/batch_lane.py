@@ -63,9 +63,9 @@ class Lane:
         self.cache = cache
         self.pacing = pacing
         self.say = say
-        self.followers: dict[str, Follower] = {}
+        self.followers: dict[str, tuple[Follower, asyncio.Task[None]]] = {}
         self.waiting: dict[str, Asked] = {}
-        self.sending: set[asyncio.Task[None]] = set()
+        self._sending: set[asyncio.Task[None]] = set()
         self._retries = retries
         self._is_busy = is_busy
         self._gathered = _Gathered()
@@ -109,10 +109,14 @@ class Lane:
         """Return the requests that wait for the answers of one batch."""
         return [a for a in self.waiting.values() if a.mark == mark and not a.answer.done()]
 
-    async def close(self, *, patience_s: float) -> None:
-        """Let what is just being sent arrive, so that its id is known; then stop looking."""
-        if self.sending:
-            await asyncio.wait(self.sending, timeout=patience_s)
+    async def settle(self, *, patience_s: float) -> None:
+        """Let what is just being sent or fetched arrive, so that it is remembered."""
+        fetching = {task for follower, task in self.followers.values() if follower.is_fetching}
+        if arriving := self._sending | fetching:
+            await asyncio.wait(arriving, timeout=patience_s)
+
+    async def close(self) -> None:
+        """Stop looking."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -131,8 +135,8 @@ class Lane:
         gathered, self._gathered = self._gathered, _Gathered()
         if asked := [a for a in gathered.asked if not a.answer.done()]:
             task = self._spawn(self._claim_and_send(asked))
-            self.sending.add(task)
-            task.add_done_callback(self.sending.discard)
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
 
     async def _claim_and_send(self, asked: Sequence[Asked]) -> None:
         """Send what no open batch holds; wait for the batches that hold the rest."""
@@ -207,7 +211,7 @@ class Lane:
         """Call live what the service will take in no batch; a key that it does not take helps nobody."""
         is_final = error.kind is ErrorKind.AUTH
         if not is_final:
-            self.say(f"{len(asked)} called live: no batch was taken: {error}")
+            self.say(f"{self.opened.spec.name}: {len(asked)} called live: no batch was taken: {error}")
         for one in asked:
             if one.answer.done():
                 continue
@@ -219,8 +223,9 @@ class Lane:
     def follow(self, mark: str) -> None:
         """Wait for a batch, unless somebody does already."""
         if mark not in self.followers:
-            self.followers[mark] = follower = Follower(self, mark)
+            follower = Follower(self, mark)
             task = self._spawn(follower.run())
+            self.followers[mark] = (follower, task)
             task.add_done_callback(lambda _task: self.followers.pop(mark, None))
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:

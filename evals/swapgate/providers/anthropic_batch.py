@@ -19,6 +19,7 @@ from swapgate.providers._wire import Reply
 from swapgate.providers.anthropic import AnthropicProvider, read_message
 from swapgate.providers.batch import (
     CLOCK_SKEW_S,
+    LARGEST_BATCH,
     BatchLimits,
     BatchLine,
     BatchState,
@@ -30,6 +31,7 @@ from swapgate.providers.batch import (
     line_failure,
     pages,
     part,
+    read_line,
     transfer,
 )
 from swapgate.records import Json, Request
@@ -51,8 +53,8 @@ _STATUS = {
 class AnthropicBatches:
     """Batches of messages. They carry no name of ours: what an interrupted run sent is found by its size."""
 
-    # 100,000 requests and 256 MB
-    limits = BatchLimits(requests=100_000, bytes=240_000_000)
+    # 100,000 requests or 256 MB
+    limits = BatchLimits(requests=100_000, bytes=LARGEST_BATCH)
     takes_mark = False
 
     def __init__(self, provider: AnthropicProvider) -> None:
@@ -92,7 +94,9 @@ class AnthropicBatches:
         wire = transfer(at(self._wire, self._same_host(url)))
         async with aclosing(wire.lines()) as lines:
             async for line in lines:
-                told = line.read(_Line)
+                told = read_line(line, _Line)
+                if told is None:
+                    continue
                 yield told.custom_id, _outcome(line, told.result, facts.get(told.custom_id))
 
     async def cancel(self, batch_id: str) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, TypeVar
+
+from pydantic import BaseModel
 
 from swapgate.errors import ProviderError
 from swapgate.providers import Provider
@@ -23,6 +25,9 @@ TRANSFER_S = 900.0
 # How far the clocks of this machine and of a service may be apart.
 CLOCK_SKEW_S = 300.0
 _MOST_PAGES = 20
+# Far below what the services take: a batch lies in memory, three times over while it is sent.
+LARGEST_BATCH = 100_000_000
+Shape = TypeVar("Shape", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +153,14 @@ def part(reply: Reply, body: Json, *, written: Mapping[str, str], request_id: st
     """Return the part of a result line that a live call would have been answered with."""
     target = replace(reply.target, written=written)
     return replace(reply, target=target, text=json.dumps(body), request_id=request_id, latency_s=None)
+
+
+def read_line(line: Reply, shape: type[Shape]) -> Shape | None:
+    """Return a line of results in its shape; None for one that cannot be read: it answers no request."""
+    try:
+        return line.read(shape)
+    except ProviderError:
+        return None
 
 
 def line_failure(target: Target, status: int, error: Json) -> ProviderError:

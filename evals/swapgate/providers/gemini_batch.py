@@ -18,6 +18,7 @@ from swapgate.errors import ErrorKind, ProviderError
 from swapgate.providers._wire import Reply, Wire
 from swapgate.providers.batch import (
     CLOCK_SKEW_S,
+    LARGEST_BATCH,
     BatchLimits,
     BatchLine,
     BatchState,
@@ -29,6 +30,7 @@ from swapgate.providers.batch import (
     line_failure,
     pages,
     part,
+    read_line,
     transfer,
 )
 from swapgate.providers.gemini import GeminiProvider, read_content
@@ -49,8 +51,8 @@ _STATUS = {3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 9: 400, 11: 400, 13: 500, 14:
 class GeminiBatches:
     """Batches of `generateContent`, by files: answers within the status would be read at every look."""
 
-    # A file may have 2 GB; the number of requests is not bounded. Both are more than one upload should carry.
-    limits = BatchLimits(requests=50_000, bytes=190_000_000)
+    # A file may have 2 GB: https://ai.google.dev/gemini-api/docs/batch-api
+    limits = BatchLimits(requests=50_000, bytes=LARGEST_BATCH)
     takes_mark = True
 
     def __init__(self, provider: GeminiProvider) -> None:
@@ -97,7 +99,9 @@ class GeminiBatches:
         wire = transfer(at(self._wire, url, query={"alt": "media"}))
         async with aclosing(wire.lines()) as lines:
             async for line in lines:
-                told = line.read(_Line)
+                told = read_line(line, _Line)
+                if told is None:
+                    continue
                 yield told.key, _outcome(line, told, facts.get(told.key))
 
     async def cancel(self, batch_id: str) -> None:

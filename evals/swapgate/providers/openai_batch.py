@@ -15,6 +15,7 @@ from swapgate.errors import ErrorKind, ProviderError
 from swapgate.providers._wire import Reply
 from swapgate.providers.batch import (
     CLOCK_SKEW_S,
+    LARGEST_BATCH,
     BatchLimits,
     BatchLine,
     BatchState,
@@ -26,6 +27,7 @@ from swapgate.providers.batch import (
     line_failure,
     pages,
     part,
+    read_line,
     transfer,
 )
 from swapgate.providers.openai import OpenAIProvider, read_completion
@@ -47,7 +49,7 @@ class OpenAIBatches:
     """Batches of chat completions, each of one model."""
 
     # 50,000 requests and 200 MB: https://platform.openai.com/docs/api-reference/batch/create
-    limits = BatchLimits(requests=50_000, bytes=190_000_000)
+    limits = BatchLimits(requests=50_000, bytes=LARGEST_BATCH)
     takes_mark = True
 
     def __init__(self, provider: OpenAIProvider) -> None:
@@ -108,7 +110,9 @@ class OpenAIBatches:
             wire = transfer(at(self._wire, f"{self._base}/files/{file_id}/content"))
             async with aclosing(wire.lines()) as lines:
                 async for line in lines:
-                    result = line.read(_Line)
+                    result = read_line(line, _Line)
+                    if result is None:
+                        continue
                     yield result.custom_id, _outcome(line, result, facts.get(result.custom_id))
 
     async def cancel(self, batch_id: str) -> None:
