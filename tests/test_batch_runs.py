@@ -167,7 +167,9 @@ def test_killed_runs_batch_is_picked_up_and_no_request_is_sent_twice(
         process.kill()
         process.communicate()
         service.end()
-        again(pytester).assert_outcomes(passed=4)
+        result = again(pytester)
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(["swapgate: batch: candidate: 4 are in a batch already, not sent again"])
     assert set(service.sent.values()) == {1}
     assert (len(service.sent), service.live) == (4, [])
     assert states(pytester.path) == ["ended"]

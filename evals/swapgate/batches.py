@@ -220,9 +220,14 @@ class BatchStore:
             "GROUP BY b.mark ORDER BY begun_at DESC, b.mark",
             values,
         )
-        names = ("mark", "service", "model", "batch_id", "state", "begun_at", "sent_at", "is_guessed")
+        names = ("mark", "service", "model", "batch_id", "state", "begun_at", "sent_at")
         return [
-            StoredBatch(**dict(zip(names, row[:8], strict=True)), requests=row[8], open_requests=row[9])
+            StoredBatch(
+                **dict(zip(names, row[:7], strict=True)),
+                is_guessed=bool(row[7]),
+                requests=row[8],
+                open_requests=row[9],
+            )
             for row in rows
         ]
 

@@ -150,6 +150,8 @@ class Lane:
             one.mark = claim.theirs.get(one.key, claim.mark)
         for mark in sorted(set(claim.theirs.values())):
             self.follow(mark)
+        if claim.theirs:
+            self.say(f"{self.opened.spec.name}: {len(claim.theirs)} are in a batch already, not sent again")
         mine = self._without_stored(claim.mark, [a for a in asked if a.key in claim.mine])
         if mine:
             await self._send(claim.mark, mine)
