@@ -404,6 +404,16 @@ def test_result_longer_than_one_chunk_and_many_requests_are_one_batch(pytester: 
     assert [len(batch.requests) for batch in service.batches.values()] == [300]
 
 
+def test_line_that_is_larger_than_any_answer_is_left_out_and_called_live(pytester: pytest.Pytester) -> None:
+    service = OpenAIService(fate=fate_of(("case-1", "x" * 11_000_000)))
+    with serving_batches(service) as server:
+        lay_batch(pytester.path, server.url)
+        result = again(pytester)
+    result.assert_outcomes(passed=4)
+    assert len(service.live) == 1
+    result.stdout.fnmatch_lines(["*1 called live: the batch batch_1 ended without their answers"])
+
+
 # What is refused, and what is said
 
 

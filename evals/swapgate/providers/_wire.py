@@ -105,14 +105,15 @@ class Wire:
     async def lines(self) -> AsyncGenerator[Reply, None]:
         """Yield the lines of a JSONL answer of any size, each as a reply of its own; empty ones are left out.
 
-        Nothing bounds the whole but the server; each line keeps the limit of an answer, each wait the time.
+        Nothing bounds the whole but the server. A line beyond the limit of an answer is left out; each wait
+        keeps the time.
         """
         target, sent = self.target({}), self.credentials.take()
         try:
             async with self._stream(sent, None, "") as response:
                 if not response.is_success:
                     _reply(target, sent, response, await _read(target, response), None)
-                async for line in _lines(target, response):
+                async for line in _lines(response):
                     yield _reply(target, sent, response, line, None)
         except _BROKEN as exc:
             raise self._failure(target, exc) from None
@@ -213,20 +214,23 @@ async def _read(target: Target, response: httpx.Response) -> bytes:
     return bytes(body)
 
 
-async def _lines(target: Target, response: httpx.Response) -> AsyncIterator[bytes]:
-    """Yield the lines of a body, never holding more than one of them and a chunk."""
-    rest = bytearray()
+async def _lines(response: httpx.Response) -> AsyncIterator[bytes]:
+    """Yield the lines of a body, never holding more than one of them and a chunk; too long ones are lost."""
+    line = bytearray()
+    is_lost = False
     async for chunk in response.aiter_bytes():
-        *whole, last = chunk.split(b"\n")
-        for part in whole:
-            if line := bytes(rest + part).strip():
-                yield line
-            rest.clear()
-        rest += last
-        if len(rest) > LARGEST_ANSWER:
-            raise target.error("a line larger than 10 MiB", ErrorKind.BAD_RESPONSE)
-    if line := bytes(rest).strip():
-        yield line
+        for number, part in enumerate(chunk.split(b"\n")):
+            if number:
+                if not is_lost and line.strip():
+                    yield bytes(line)
+                line.clear()
+                is_lost = False
+            line += part
+            if len(line) > LARGEST_ANSWER:
+                line.clear()
+                is_lost = True
+    if not is_lost and line.strip():
+        yield bytes(line)
 
 
 def _reply(
