@@ -183,6 +183,22 @@ def test_broken_store_is_told_to_everybody_who_waits(tmp_path: Path) -> None:
     assert [str(failure) for failure in failures] == ["the disk is full"] * 2
 
 
+def test_batch_whose_answers_are_all_stored_is_closed_and_one_without_them_is_not(tmp_path: Path) -> None:
+    with (
+        closing(BatchStore(tmp_path / "batches.db")) as store,
+        closing(ResponseCache(tmp_path / "cache.db")) as cache,
+    ):
+        for keys, batch_id in ((["a", "b"], "b1"), (["c"], "b2"), (["d"], "b3")):
+            mark, _mine, _theirs = claim(store, keys)
+            store.sent(mark, batch_id)
+        for key, batch_id in (("a", "b1"), ("b", "b1"), ("c", "of an earlier run")):
+            cache.put(key, Response(text="x", batch_id=batch_id), {})
+    asyncio.run(ask_all(tmp_path, Desk(), []))
+    with closing(BatchStore(tmp_path / "batches.db")) as store:
+        states = {batch.batch_id: batch.state for batch in store.batches()}
+    assert states == {"b1": "ended", "b2": "running", "b3": "running"}
+
+
 # The store
 
 

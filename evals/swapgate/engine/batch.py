@@ -53,6 +53,7 @@ class BatchQueue:
         self.said: list[str] = []
         self.left: BatchProgress | None = None
         store.forget_old()
+        self._close_answered()
 
     async def ask(
         self, key: str, opened: OpenModel, request: Request, about: Mapping[str, Json], *, reads_cache: bool
@@ -86,6 +87,15 @@ class BatchQueue:
         self.left = self.progress()
         await asyncio.gather(*(lane.close() for lane in lanes))
         self._store.close()
+
+    def _close_answered(self) -> None:
+        """Close the batches whose every answer is stored: a run may die just before it says so."""
+        for batch in self._store.batches():
+            if batch.state == "running" and all(
+                (stored := self._cache.get(key)) is not None and stored.batch_id == batch.batch_id
+                for key in self._store.requests(batch.mark)
+            ):
+                self._store.finish(batch.mark, "ended")
 
     def _lane(self, opened: OpenModel) -> Lane:
         assert opened.batches is not None
