@@ -356,7 +356,7 @@ def test_deadline_cancels_the_batch_keeps_its_answers_and_calls_the_rest_live(
             passed=4
         )
     assert service.cancelled == list(service.batches)
-    # A cancelled batch of Google's has no results at all.
+    # This one of Google's has no results once it is cancelled.
     assert len(service.live) == (4 if provider == "gemini" else 1)
 
 
