@@ -50,6 +50,14 @@ class Settings:
     stop_early: bool = False
     looks: Looks = 10
     seed: int | None = None
+    batch: bool = False
+    batch_deadline_h: float = 24.0
+    batch_poll_s: float = 5.0
+
+    @property
+    def is_batched(self) -> bool:
+        """Whether batch APIs are asked: a replay asks nobody."""
+        return self.batch and self.cache != "replay"
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -86,6 +94,9 @@ class SettingsTable(Written):
     stop_early: bool = False
     looks: Annotated[int | Literal["every-case"], AfterValidator(_countable)] = 10
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    batch: bool = False
+    batch_deadline_h: Annotated[float, Field(gt=0)] = 24.0
+    batch_poll_s: Annotated[float, Field(gt=0)] = 5.0
 
 
 def resolve_settings(root: Path, options: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -122,6 +133,9 @@ def resolve_settings(root: Path, options: Mapping[str, Any], environ: Mapping[st
         stop_early=table.stop_early,
         looks=table.looks,
         seed=table.seed,
+        batch=table.batch,
+        batch_deadline_h=table.batch_deadline_h,
+        batch_poll_s=table.batch_poll_s,
     )
 
 
