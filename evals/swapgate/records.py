@@ -52,12 +52,14 @@ class Message:
 class Usage:
     """Tokens as the provider counted them; None where it did not say.
 
-    `tokens_in` includes `tokens_cached_in`; `tokens_out` includes `tokens_reasoning`.
+    `tokens_in` includes `tokens_cached_in`, read from the provider's cache of prompts, and
+    `tokens_cache_write`, written to it; `tokens_out` includes `tokens_reasoning`.
     """
 
     tokens_in: int | None = None
     tokens_out: int | None = None
     tokens_cached_in: int | None = None
+    tokens_cache_write: int | None = None
     tokens_reasoning: int | None = None
 
 

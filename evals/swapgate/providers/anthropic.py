@@ -209,5 +209,6 @@ def _usage(usage: _Usage) -> Usage:
         tokens_in=None if usage.input_tokens is None else usage.input_tokens + (cached or 0) + (created or 0),
         tokens_out=usage.output_tokens,
         tokens_cached_in=cached,
+        tokens_cache_write=created,
         tokens_reasoning=details.thinking_tokens if details else None,
     )
