@@ -64,7 +64,7 @@ def test_cached_tokens_have_their_own_price() -> None:
 
 # https://platform.claude.com/docs/en/about-claude/pricing: base input, 5-minute writes, hits, output.
 OPUS_4_5 = Price(input=5, cache_write=6.25, cached_input=0.5, output=25)
-# https://developers.openai.com/api/docs/guides/prompt-caching: from gpt-5.6 on writes cost 1.25 times the input.
+# https://developers.openai.com/api/docs/guides/prompt-caching: from gpt-5.6 on writes cost 1.25x.
 WRITES_BILLED = Price(input=4, cache_write=5, cached_input=0.4, output=20)
 
 
@@ -96,7 +96,7 @@ def test_every_listed_model_is_priced_as_the_list_prices_it(provider: str) -> No
     priced = 0
     for listed in found.models:
         prices = price_list(model(provider, listed.id))
-        if prices is None or listed.prices.__class__ is list and _begins_later(listed.prices):
+        if prices is None or (isinstance(listed.prices, list) and _begins_later(listed.prices)):
             continue
         for tokens_in, cached, written in ((1000, 0, 0), (150_000, 100_000, 20_000), (400_000, 0, 300_000)):
             counted = Counted(

@@ -197,9 +197,9 @@ def test_anthropic_answer_is_read_as_the_official_client_reads_it() -> None:
     assert ours.text == theirs.content[0].text  # type: ignore[union-attr]
     assert ours.usage == Usage(
         tokens_in=10 + 100 + 30,
-            tokens_out=theirs.usage.output_tokens,
-            tokens_cached_in=100,
-            tokens_cache_write=30,
+        tokens_out=theirs.usage.output_tokens,
+        tokens_cached_in=100,
+        tokens_cache_write=30,
     )
     assert (ours.model_served, ours.request_id) == (theirs.model, theirs.id)
     assert (sent.path, sent.json) == (official.path, official.json)

@@ -26,6 +26,8 @@ _OPTIONS = (
     "stop_early",
     "looks",
     "seed",
+    "max_cost",
+    "dry_run",
     "concurrency",
     "cache",
     "recordings",

@@ -38,7 +38,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tariff:
-    """What one model charges; `call` is US dollars a call. Cached and written tokens are part of the input."""
+    """What one model charges; `call` is in US dollars. Cached and written tokens are part of the input."""
 
     input: Rate
     output: Rate

@@ -103,9 +103,9 @@ class Response:
 class Answer:
     """A response and how it was had: by which model of the catalogue, from the cache or not, at what cost.
 
-    `cost_usd` is what this response costs at list price, None when the price is unknown;
-    `from_cache` says that nothing was paid for it this time. `fallback_reason` is the error that made
-    another model answer than the one asked.
+    `cost_usd` is what this response costs at list price, None when the price is unknown; `from_cache` says
+    that nothing was paid for it this time: it was stored, or another trial's call brought it too.
+    `fallback_reason` is the error that made another model answer than the one asked.
     """
 
     response: Response

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from swapgate.cache import ResponseCache, request_key
 from swapgate.engine.call import Caller, OpenModel
+from swapgate.engine.estimate import size_of
 from swapgate.errors import RecordingMissing
 from swapgate.prices import cost_usd
 from swapgate.records import Answer, Json, Request, Response
@@ -16,7 +17,7 @@ _NO_ANSWERS = {"refusal", "content_filter"}
 
 
 class Asker:
-    """Answers requests by the name of a model. Raises ProviderError or RecordingMissing."""
+    """Answers requests by the name of a model. Raises ProviderError or NotAsked."""
 
     def __init__(
         self,
@@ -44,8 +45,9 @@ class Asker:
             return _answer(opened, stored, from_cache=True)
         if self._mode == "replay":
             raise RecordingMissing(_missing(model, request))
+        is_shared = key in self._in_flight
         response, attempts = await self._call_once(key, opened, request, is_judge=is_judge)
-        return _answer(opened, response, attempts=attempts)
+        return _answer(opened, response, attempts=attempts, from_cache=is_shared)
 
     async def close(self) -> None:
         """Cancel the calls in flight."""
@@ -98,6 +100,7 @@ def _about(opened: OpenModel, request: Request, *, is_judge: bool) -> dict[str, 
         "case": request.case,
         "repeat": request.repeat,
         "role": "judge" if is_judge else "model",
+        "chars": size_of(request).chars,
     }
     file_hash = opened.provider.identity.get("file_sha256")
     return about | ({"file_sha256": file_hash} if file_hash else {})

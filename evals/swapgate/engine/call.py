@@ -6,6 +6,7 @@ import asyncio
 import random
 from dataclasses import dataclass
 
+from swapgate.engine.budget import Budget
 from swapgate.engine.limits import Pace, Slots
 from swapgate.errors import ErrorKind, ProviderError
 from swapgate.prices import cost_usd
@@ -37,12 +38,13 @@ class Spent:
 
 
 class Caller:
-    """Calls models and counts what that cost. Raises ProviderError."""
+    """Calls models and counts what that cost. Raises ProviderError or BudgetSpent."""
 
-    def __init__(self, *, slots: Slots, retries: int, jitter: random.Random) -> None:
+    def __init__(self, *, slots: Slots, retries: int, jitter: random.Random, budget: Budget) -> None:
         self._slots = slots
         self._retries = retries
         self._jitter = jitter
+        self._budget = budget
         self.spent = Spent()
 
     async def call(self, opened: OpenModel, request: Request, *, is_judge: bool) -> tuple[Response, int]:
@@ -61,9 +63,14 @@ class Caller:
             await asyncio.sleep(wait_s)
 
     async def _attempt(self, opened: OpenModel, request: Request, *, is_judge: bool) -> Response:
-        async with opened.pace.hold(), self._slots.hold(is_judge=is_judge):
+        async with (
+            opened.pace.hold(),
+            self._slots.hold(is_judge=is_judge),
+            self._budget.reserved(opened.spec, request, is_judge=is_judge) as reservation,
+        ):
             self.spent.calls += 1
             response = storable(await opened.provider.complete(request))
+            reservation.settle(response.usage)
         usage = response.usage
         opened.pace.spent((usage.tokens_in or 0) + (usage.tokens_out or 0))
         self.spent.cost_usd += cost_usd(opened.spec, usage) or 0.0

@@ -18,6 +18,7 @@ import httpx
 from swapgate.cache import ResponseCache
 from swapgate.daemon import message_of
 from swapgate.engine.ask import Asker
+from swapgate.engine.budget import Budget
 from swapgate.engine.call import Caller, OpenModel
 from swapgate.engine.limits import Pace, Slots
 from swapgate.engine.trial import UserCode, blank_trial, run_trial
@@ -161,6 +162,7 @@ class Engine:
                 slots=self._slots,
                 retries=self._settings.retries,
                 jitter=random.Random(),  # noqa: S311 - spreads retries, decides nothing
+                budget=Budget(self._settings.max_cost, share=self._share),
             )
             self._asker = Asker(opened, cache=self._cache, mode=self._settings.cache, caller=self._caller)
             try:

@@ -15,7 +15,7 @@ from swapgate.checks.model_check import PythonModelCheck
 from swapgate.checks.python_check import PythonCheck
 from swapgate.daemon import in_daemon_thread
 from swapgate.engine.workspace import Job
-from swapgate.errors import ErrorKind, ProviderError, RecordingMissing
+from swapgate.errors import ErrorKind, NotAsked, ProviderError
 from swapgate.judging.judge import Ask as AskJudge
 from swapgate.judging.judge import Judge
 from swapgate.records import Answer, CheckResult, Request, Trial, TrialError, Verdict
@@ -28,7 +28,7 @@ class Ask(Protocol):
     """Answers a request by the name of a model; see engine.ask.Asker."""
 
     async def ask(self, model: str, request: Request, *, is_judge: bool = False) -> Answer:
-        """Return the answer, or raise ProviderError or RecordingMissing."""
+        """Return the answer, or raise ProviderError or NotAsked."""
         ...
 
 
@@ -50,8 +50,8 @@ async def run_trial(job: Job, *, models: Mapping[str, ModelSpec], asker: Ask, us
     trial = replace(trial, messages=rendered.messages, prompt_hash=rendered.hash)
     try:
         answer = await asker.ask(job.model, _request(job, models[job.model], rendered))
-    except RecordingMissing as exc:
-        return replace(trial, error=TrialError(kind=ErrorKind.MISSING_RECORDING, message=str(exc)))
+    except NotAsked as exc:
+        return replace(trial, error=TrialError(kind=exc.kind, message=str(exc)))
     except ProviderError as exc:
         return await _with_fallback(trial, job, models=models, asker=asker, error=exc)
     return await _scored(replace(trial, answer=answer), job, _judge_ask(models, asker), user_code)
@@ -127,8 +127,8 @@ async def _judged(trial: Trial, job: Job, judge: Judge, ask: AskJudge) -> Trial:
             case=trial.case,
             repeat=trial.repeat,
         )
-    except RecordingMissing as exc:
-        error = TrialError(kind=ErrorKind.MISSING_RECORDING, message=str(exc), source=source)
+    except NotAsked as exc:
+        error = TrialError(kind=exc.kind, message=str(exc), source=source)
         return replace(trial, error=error)
     error_or_none = _verdict_error(verdict, source)
     return replace(trial, verdicts=(*trial.verdicts, verdict), error=error_or_none)
@@ -163,7 +163,7 @@ async def _with_fallback(
         try:
             rendered = _render(job, models[name])
             answer = await asker.ask(name, _request(job, models[name], rendered))
-        except (ProviderError, RecordingMissing, PromptError):
+        except (ProviderError, NotAsked, PromptError):
             name = models[name].fallback
             continue
         return _fallen_back(trial, replace(answer, is_fallback=True, fallback_reason=str(error)))

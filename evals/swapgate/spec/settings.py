@@ -50,6 +50,8 @@ class Settings:
     stop_early: bool = False
     looks: Looks = 10
     seed: int | None = None
+    max_cost: float | None = None
+    dry_run: bool = False
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -86,6 +88,8 @@ class SettingsTable(Written):
     stop_early: bool = False
     looks: Annotated[int | Literal["every-case"], AfterValidator(_countable)] = 10
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    max_cost: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    dry_run: bool = False
 
 
 def resolve_settings(root: Path, options: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -122,6 +126,8 @@ def resolve_settings(root: Path, options: Mapping[str, Any], environ: Mapping[st
         stop_early=table.stop_early,
         looks=table.looks,
         seed=table.seed,
+        max_cost=table.max_cost,
+        dry_run=table.dry_run,
     )
 
 
