@@ -61,6 +61,10 @@ def open_session(config: pytest.Config) -> SwapgateSession:
     config.pluginmanager.register(trial_reports, "swapgate-trial-reports")
     session = SwapgateSession(config, workspace)
     config.pluginmanager.register(WorkerHooks(session), "swapgate-workers")
+    if settings.dry_run:
+        from swapgate.dry_run import DryRun
+
+        config.pluginmanager.register(DryRun(config, workspace), "swapgate-dry-run")
     return session
 
 

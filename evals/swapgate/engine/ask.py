@@ -10,7 +10,9 @@ from swapgate.engine.call import Caller, OpenModel
 from swapgate.engine.estimate import size_of
 from swapgate.errors import RecordingMissing
 from swapgate.prices import cost_usd
+from swapgate.providers import Provider
 from swapgate.records import Answer, Json, Request, Response
+from swapgate.spec.models import ModelSpec
 from swapgate.spec.settings import CacheMode
 
 _NO_ANSWERS = {"refusal", "content_filter"}
@@ -40,7 +42,8 @@ class Asker:
             response, attempts = await self._caller.call(opened, request, is_judge=is_judge)
             return _answer(opened, response, attempts=attempts)
         key = request_key(request, opened.provider)
-        stored = self._cache.get(key) if self._reads(opened) else None
+        reads = reads_stored(opened.spec, opened.provider, self._mode)
+        stored = self._cache.get(key) if reads else None
         if stored is not None:
             return _answer(opened, stored, from_cache=True)
         if self._mode == "replay":
@@ -55,12 +58,6 @@ class Asker:
         for call in calls:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
-
-    def _reads(self, opened: OpenModel) -> bool:
-        if self._mode == "replay":
-            return True
-        allowed = opened.provider.reads_cache if opened.spec.cache is None else opened.spec.cache
-        return self._mode == "auto" and allowed
 
     async def _call_once(
         self, key: str, opened: OpenModel, request: Request, *, is_judge: bool
@@ -80,6 +77,14 @@ class Asker:
         if response.finish_reason not in _NO_ANSWERS and opened.spec.cache is not False:
             self._cache.put(key, response, _about(opened, request, is_judge=is_judge))
         return response, attempts
+
+
+def reads_stored(spec: ModelSpec, provider: Provider, mode: CacheMode) -> bool:
+    """Return whether a stored response may stand for a call of this model."""
+    if mode == "replay":
+        return True
+    allowed = provider.reads_cache if spec.cache is None else spec.cache
+    return mode == "auto" and allowed
 
 
 def _answer(opened: OpenModel, response: Response, *, attempts: int = 1, from_cache: bool = False) -> Answer:

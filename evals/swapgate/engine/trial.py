@@ -44,12 +44,12 @@ async def run_trial(job: Job, *, models: Mapping[str, ModelSpec], asker: Ask, us
     """Return the record of one trial. Never raises but for cancellation: errors are part of the record."""
     trial = blank_trial(job)
     try:
-        rendered = _render(job, models[job.model])
+        rendered = render_case(job, models[job.model])
     except PromptError as exc:
         return replace(trial, error=TrialError(kind=ErrorKind.PROMPT, message=str(exc)))
     trial = replace(trial, messages=rendered.messages, prompt_hash=rendered.hash)
     try:
-        answer = await asker.ask(job.model, _request(job, models[job.model], rendered))
+        answer = await asker.ask(job.model, request_of(job, models[job.model], rendered))
     except NotAsked as exc:
         return replace(trial, error=TrialError(kind=exc.kind, message=str(exc)))
     except ProviderError as exc:
@@ -81,7 +81,7 @@ async def _checked(trial: Trial, job: Job, user_code: UserCode) -> tuple[CheckRe
         variables=job.case.placed.case.input,
         cost_usd=trial.answer.cost_usd,
     )
-    if not any(map(_is_user_code, job.case.checks)):
+    if not any(map(is_user_code, job.case.checks)):
         return run_checks(job.case.checks, subject)
     begun = [job.case.checks[0].name]
     async with user_code.threads:
@@ -94,7 +94,8 @@ async def _checked(trial: Trial, job: Job, user_code: UserCode) -> tuple[CheckRe
             raise UserCheckFailed(message, check=begun[-1]) from None
 
 
-def _is_user_code(check: Check) -> bool:
+def is_user_code(check: Check) -> bool:
+    """Whether a check runs code of the user's."""
     is_built_in = type(check).__module__.startswith("swapgate.")
     return not is_built_in or isinstance(check, PythonCheck | PythonModelCheck)
 
@@ -111,8 +112,7 @@ def _run_one_by_one(checks: Sequence[Check], subject: Subject, begun: list[str])
 async def _judged(trial: Trial, job: Job, judge: Judge, ask: AskJudge) -> Trial:
     """Return the trial with one more verdict, and with an error when there is none to be had."""
     assert trial.answer is not None
-    when = judge.spec.when or job.suite.loaded.suite.judge_when
-    if when == "structure_passes" and not trial.structural_passed:
+    if needs_structure(job, judge) and not trial.structural_passed:
         verdict = judge.skipped("the structure failed, so the meaning was not judged")
         return replace(trial, verdicts=(*trial.verdicts, verdict))
     source = f"judge:{judge.spec.judge}"
@@ -134,15 +134,24 @@ async def _judged(trial: Trial, job: Job, judge: Judge, ask: AskJudge) -> Trial:
     return replace(trial, verdicts=(*trial.verdicts, verdict), error=error_or_none)
 
 
+def needs_structure(job: Job, judge: Judge) -> bool:
+    """Whether a judge is asked about structurally right answers alone."""
+    return (judge.spec.when or job.suite.loaded.suite.judge_when) == "structure_passes"
+
+
 def _judge_ask(models: Mapping[str, ModelSpec], asker: Ask) -> AskJudge:
-    """Return how a judge asks its model: the catalogue's parameters under the judge's, `unset` taken out."""
+    """Return how a judge asks its model."""
 
     async def ask(model: str, request: Request) -> Answer:
-        spec = models[model]
-        params = {k: v for k, v in {**spec.params, **request.params}.items() if k not in spec.unset}
-        return await asker.ask(model, replace(request, model=spec.model, params=params), is_judge=True)
+        return await asker.ask(model, judge_request(models[model], request), is_judge=True)
 
     return ask
+
+
+def judge_request(spec: ModelSpec, request: Request) -> Request:
+    """Return a judge's request with the catalogue's parameters under its own, `unset` taken out."""
+    params = {k: v for k, v in {**spec.params, **request.params}.items() if k not in spec.unset}
+    return replace(request, model=spec.model, params=params)
 
 
 def _verdict_error(verdict: Verdict, source: str) -> TrialError | None:
@@ -161,8 +170,8 @@ async def _with_fallback(
     while name is not None and name in models and name not in tried:
         tried.add(name)
         try:
-            rendered = _render(job, models[name])
-            answer = await asker.ask(name, _request(job, models[name], rendered))
+            rendered = render_case(job, models[name])
+            answer = await asker.ask(name, request_of(job, models[name], rendered))
         except (ProviderError, NotAsked, PromptError):
             name = models[name].fallback
             continue
@@ -204,12 +213,14 @@ def relative_path(path: Path, root: Path) -> str:
     return Path(os.path.relpath(path, root)).as_posix()
 
 
-def _render(job: Job, model: ModelSpec) -> Rendered:
+def render_case(job: Job, model: ModelSpec) -> Rendered:
+    """Return the prompt of a trial as this model gets it; raises PromptError."""
     case = job.case.placed.case
     return render(job.suite.prompt, model=model, variables=case.input, messages=case.messages)
 
 
-def _request(job: Job, model: ModelSpec, rendered: Rendered) -> Request:
+def request_of(job: Job, model: ModelSpec, rendered: Rendered) -> Request:
+    """Return the request of a trial."""
     case = job.case.placed.case
     return Request(
         model=model.model,
