@@ -61,6 +61,8 @@ class AnthropicProvider(WireProvider):
         body |= _conversation(request.messages)
         if request.tools:
             body["tools"] = _tools(request)
+        if self._spec.prompt_cache:
+            body |= _breakpoint(body)
         if self._spec.structured_output is not False and request.output_schema is not None:
             body["output_config"] = _output_config(sent.get("output_config"), request.output_schema)
         written = {_RENAMED.get(name, name): name for name in params} | {"output_config": "output_config"}
@@ -186,6 +188,20 @@ def _tools(request: Request) -> list[Json]:
         {"name": t.name, "description": t.description, "input_schema": dict(t.parameters)}
         for t in read_tools(request.tools)
     ]
+
+
+def _breakpoint(body: Mapping[str, Json]) -> dict[str, Json]:
+    """Return what the prompt begins with, marked to be cached up to its end: tools, then the system text.
+
+    See https://platform.claude.com/docs/en/build-with-claude/prompt-caching
+    """
+    mark: dict[str, Json] = {"cache_control": {"type": "ephemeral"}}
+    match body:
+        case {"system": str(text)}:
+            return {"system": [{"type": "text", "text": text, **mark}]}
+        case {"tools": [*others, dict(last)]}:
+            return {"tools": [*others, {**last, **mark}]}
+    return {}
 
 
 def _output_config(written: Json, schema: Mapping[str, Json]) -> Json:
