@@ -7,17 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from servers import Server, serving
+from servers import Answer, Server, serving
 from test_dry_run import EACH, VERDICT, answering, lay_priced
 from workspaces import newest_run, recorded_workspace
 
 Pytester = pytest.Pytester
 
 
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLANTED_KEY", "sk-planted-0123456789abcdef")
     monkeypatch.delenv("CI", raising=False)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
     with serving(answering) as started:
         yield started
 
@@ -75,7 +79,7 @@ def test_too_many_trials_without_a_call_leave_nothing_to_judge(pytester: Pyteste
     result.stdout.fnmatch_lines(
         [
             "*10 of 10 planned trials*errored or are missing*most often budget (10)*",
-            "warning: --max-cost=0.001 ended the run: after $0.0000 calls of 10 of 10 trials were not sent*",
+            "warning: --max-cost=0.001 ended the run: $0.0000 were paid, and 10 of 10 trials have no result*",
         ]
     )
 
@@ -106,3 +110,13 @@ def test_a_budget_must_be_an_amount(pytester: Pytester, server: Server, value: s
     lay_priced(pytester.path, server.url)
     assert pytester.runpytest("--model=candidate", f"--max-cost={value}").ret == 4
     assert server.requests == []
+
+
+def test_a_connection_that_broke_may_be_billed_and_one_that_never_was_is_not(pytester: Pytester) -> None:
+    with serving(Answer(wire=b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{")) as breaking:
+        lay_priced(pytester.path, breaking.url, cases=1)
+        broke = pytester.runpytest("--model=candidate", "--max-cost=0.03", "--swapgate-retries=3")
+    assert len(breaking.requests) == 1  # one attempt may have cost two thirds of the budget
+    broke.stdout.fnmatch_lines(["*budget: not asked: $0.02* of --max-cost=0.03 are spent*"])
+    refused = pytester.runpytest("--model=candidate", "--max-cost=0.03", "--swapgate-retries=1")
+    refused.stdout.fnmatch_lines(["*connection: *connection refused*"])

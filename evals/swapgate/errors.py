@@ -79,7 +79,10 @@ class PromptError(UsageError):
 
 
 class ProviderError(SwapgateError):
-    """A provider did not give a response; `kind` says why, `retry_after_s` what it asked to wait."""
+    """A provider did not give a response; `kind` says why, `retry_after_s` what it asked to wait.
+
+    `may_be_billed` says that it may have made one all the same: too late, unreadable, or broken off.
+    """
 
     def __init__(
         self,
@@ -88,9 +91,11 @@ class ProviderError(SwapgateError):
         kind: ErrorKind,
         status: int | None = None,
         retry_after_s: float | None = None,
+        may_be_billed: bool = False,
     ) -> None:
         self.kind = kind
         self.status = status
+        self.may_be_billed = may_be_billed or kind in {ErrorKind.TIMEOUT, ErrorKind.BAD_RESPONSE}
         self.retry_after_s = retry_after_s
         super().__init__(message)
 

@@ -145,8 +145,9 @@ def _ended_by_budget(run: Run, facts: Sequence[Facts]) -> list[str]:
         return []
     paid = fsum((one.paid_usd or 0.0) + (one.judge_paid_usd or 0.0) for one in own)
     return [
-        f"--max-cost={limit:g} ended the run: after {usd(paid)} calls of {cut:,} of {run.planned:,} trials "
-        "were not sent. Raise it, or run again: what is answered is in the cache and costs nothing"
+        f"--max-cost={limit:g} ended the run: {usd(paid)} were paid, and {cut:,} of {run.planned:,} trials "
+        "have no result, since their next call could have cost more than was left. Raise it, or run again: "
+        "what is answered is in the cache and costs nothing"
     ]
 
 

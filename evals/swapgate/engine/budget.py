@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from swapgate.engine.estimate import most_tokens_out, size_of
-from swapgate.errors import BudgetSpent, ErrorKind, ProviderError
+from swapgate.errors import BudgetSpent, ProviderError
 from swapgate.prices import PriceList, price_list
 from swapgate.records import Request, Usage
 from swapgate.spec.models import ModelSpec
@@ -18,8 +18,6 @@ from swapgate.spec.models import ModelSpec
 _UNITS = 10**12
 # Nothing leaves this machine for their answers, whatever a price of theirs says.
 _SENDS_NOTHING = {"local", "recorded"}
-# A provider may have made, and will then bill, an answer that came too late or could not be read.
-_MAY_BE_BILLED = {ErrorKind.TIMEOUT, ErrorKind.BAD_RESPONSE}
 
 
 def why_no_price(spec: ModelSpec) -> str:
@@ -48,8 +46,7 @@ class Reservation:
 
     def fail(self, error: BaseException) -> None:
         """Take what a failed attempt costs: nothing, unless the provider may have answered all the same."""
-        is_refused = isinstance(error, ProviderError) and error.kind not in _MAY_BE_BILLED
-        if self.cost is None and is_refused:
+        if self.cost is None and isinstance(error, ProviderError) and not error.may_be_billed:
             self.cost = 0
 
 
