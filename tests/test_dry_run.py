@@ -101,7 +101,7 @@ def test_nothing_is_called_created_or_run(pytester: Pytester, server: Server) ->
             "total *<= 8 * 0 *",
             "how long that takes with 16 calls at once is not known before there are stored answers",
             "<=: judges are asked only where an answer's structure passes",
-            "no stored answer of candidate, judge yet: taken to be 4 characters a token, *",
+            "no counted answer of candidate, judge is stored: taken to be 4 characters a token, *",
             "*no tests ran*",
         ]
     )
@@ -268,3 +268,9 @@ def test_what_is_measured_wins_over_what_is_usual() -> None:
     assert Estimator([sent, other]).latency_s("m") == 3.0
     bounded = Estimator([sent]).expect(SPEC, request(text, params={"max_tokens": 10}), role="model")
     assert (bounded.tokens_out, bounded.most_out) == (10, 10)
+
+
+def test_a_server_that_counts_far_more_than_is_usual_is_believed() -> None:
+    dear = Sample("m", "model", "s", "d", 10, 100, 40, 4.0)
+    expected = Estimator([dear]).expect(SPEC, request("x" * 20), role="model")
+    assert (expected.tokens_in, expected.most_in) == (200, 400)

@@ -69,8 +69,8 @@ def _qualified(forecast: Forecast) -> Iterator[str]:
     guessed = list(dict.fromkeys(name(row.model) for row in forecast.rows if not row.is_measured))
     if guessed:
         yield (
-            f"no stored answer of {listed(guessed, None)} yet: taken to be {CHARS_PER_TOKEN} characters a "
-            f"token, and {DEFAULT_TOKENS_OUT} tokens an answer"
+            f"no counted answer of {listed(guessed, None)} is stored: taken to be {CHARS_PER_TOKEN} characters "
+            f"a token, and {DEFAULT_TOKENS_OUT} tokens an answer"
         )
 
 

@@ -7,10 +7,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import ceil
 from statistics import fmean
+from typing import TYPE_CHECKING
 
 from swapgate.records import Request
 from swapgate.spec.models import ModelSpec
-from swapgate.stored_responses import Sample
+
+if TYPE_CHECKING:
+    from swapgate.stored_responses import Sample
 
 # English text and code: https://help.openai.com/en/articles/4936856-what-are-tokens-and-how-to-count-them
 CHARS_PER_TOKEN = 4
@@ -147,14 +150,12 @@ class Estimator:
     def _tokens_in(self, spec: ModelSpec, request: Request, size: Size, *, role: str) -> tuple[int, int]:
         place = (spec.name, role, request.suite, request.case, size.chars)
         if (sent := self._sent.get(place)) is not None:
-            return sent, max(sent, ceil(1.02 * sent))
+            return sent, ceil(1.02 * sent)
         known = self._models.get(spec.name)
         if known is None or not known.chars:
             return size.tokens, size.most_tokens
         measured = ceil(size.chars * known.counted_in / known.chars)
-        return measured, max(
-            size.most_tokens, min(MOST_TIMES_EXPECTED * measured, size.utf8_bytes) + size.overhead
-        )
+        return measured, max(size.most_tokens, MOST_TIMES_EXPECTED * measured)
 
 
 def _texts(request: Request) -> Iterator[str]:
