@@ -68,9 +68,10 @@ def _qualified(forecast: Forecast) -> Iterator[str]:
         yield "<=: judges are asked only where an answer's structure passes"
     guessed = list(dict.fromkeys(name(row.model) for row in forecast.rows if not row.is_measured))
     if guessed:
+        models = listed(guessed, None)
         yield (
-            f"no counted answer of {listed(guessed, None)} is stored: taken to be {CHARS_PER_TOKEN} characters "
-            f"a token, and {DEFAULT_TOKENS_OUT} tokens an answer"
+            f"no counted answer of {models} is stored: taken to be {CHARS_PER_TOKEN} characters a token, and "
+            f"{DEFAULT_TOKENS_OUT} tokens an answer"
         )
 
 
