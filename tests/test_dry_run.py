@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from servers import Answer, Received, Server, openai_completion, serving
+from swapgate.api import run
 from swapgate.cli import main
 from swapgate.engine.estimate import Estimator, size_of
+from swapgate.errors import UsageError
 from swapgate.records import Message, Request
 from swapgate.spec.models import ModelSpec
 from swapgate.stored_responses import Sample
@@ -215,6 +217,13 @@ def test_mistakes_and_workers_stop_it(pytester: Pytester, server: Server) -> Non
     refused.stderr.fnmatch_lines(["*--dry-run counts in one process*leave out -n*"])
     lay(pytester.path, {"cases/broken.yml": "suite: broken\ncasess: []\n"})
     assert pytester.runpytest("--model=candidate", "--dry-run").ret == 2
+
+
+def test_python_is_told_to_use_the_command(pytester: Pytester, server: Server) -> None:
+    lay_priced(pytester.path, server.url)
+    with pytest.raises(UsageError, match="dry_run calls nothing, so no outcome can be returned"):
+        run(model="candidate", root=pytester.path, dry_run=True)
+    assert server.requests == []
 
 
 def test_a_cache_that_a_run_is_writing_to_can_be_read(
