@@ -27,6 +27,8 @@ _OPTIONS = (
     "stop_early",
     "looks",
     "seed",
+    "max_cost",
+    "dry_run",
     "concurrency",
     "cache",
     "recordings",
@@ -64,6 +66,10 @@ def open_session(config: pytest.Config) -> SwapgateSession:
     session = SwapgateSession(config, workspace)
     config.pluginmanager.register(WorkerHooks(session), "swapgate-workers")
     config.pluginmanager.register(TrialProtocol(config, session.runs_user_code), "swapgate-protocol")
+    if settings.dry_run:
+        from swapgate.dry_run import DryRun
+
+        config.pluginmanager.register(DryRun(config, workspace), "swapgate-dry-run")
     return session
 
 

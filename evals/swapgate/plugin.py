@@ -56,6 +56,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="with --stop-early: how many planned looks at the results (default 10), or every-case",
     )
     add(
+        "--dry-run",
+        dest="swapgate_dry_run",
+        action="store_const",
+        const=True,
+        help="call nothing: say how many calls, tokens and dollars the selected trials would take",
+    )
+    add(
+        "--max-cost",
+        dest="swapgate_max_cost",
+        type=float,
+        metavar="USD",
+        help="stop before the next call that could make the run cost more than this",
+    )
+    add(
         "--concurrency",
         dest="swapgate_concurrency",
         type=int,
