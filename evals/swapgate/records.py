@@ -84,7 +84,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """What a provider answered; `latency_s` is the time of the successful attempt alone."""
+    """What a provider answered; `latency_s` is the time of the successful attempt alone.
+
+    `ttft_s` are the seconds from sending to the first token of the answer, None where it was not streamed.
+    """
 
     text: str
     tool_calls: tuple[ToolCall, ...] = ()
@@ -95,6 +98,7 @@ class Response:
     request_id: str | None = None
     latency_s: float | None = None
     dropped_params: tuple[str, ...] = ()
+    ttft_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,6 +42,19 @@ _REFUSED = re.compile(
     re.I,
 )
 _MASKED_KEY = re.compile(r"\S*\*{3,}\S*")
+# What errors are called that come without a status, within an answer: Anthropic's and OpenAI's words.
+_STATUS_OF_NAME = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
 _STRUCTURED = {"response_format", "output_config", "responseJsonSchema", "responseMimeType"}
 
 
@@ -91,6 +104,17 @@ def status_failure(target: Target, status: int, text: str, headers: Mapping[str,
     text = f"HTTP {status}" + (f": {message}" if message else "") + (f". {advice}" if advice else "")
     wait_s = retry_after_s(headers, now=datetime.datetime.now(datetime.UTC))
     return target.error(text, kind, status=status, retry_after_s=said.wait_s if wait_s is None else wait_s)
+
+
+def error_status(error: Json) -> int:
+    """Return the status of an error that came within a success: its own, that of its name, else 500."""
+    if not isinstance(error, dict):
+        return 500
+    code = str(error.get("code"))
+    if code.isdecimal() and 400 <= int(code[:9]) < 600:
+        return int(code)
+    names = (code, str(error.get("type")))
+    return next((_STATUS_OF_NAME[name] for name in names if name in _STATUS_OF_NAME), 500)
 
 
 def connection_failure(target: Target, error: BaseException, *, timeout_s: float | None) -> ProviderError:

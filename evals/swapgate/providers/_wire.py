@@ -14,7 +14,8 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from swapgate.errors import ErrorKind, ProviderError, UsageError
-from swapgate.providers._failures import Target, connection_failure, excerpt, status_failure
+from swapgate.providers._failures import Target, connection_failure, error_status, excerpt, status_failure
+from swapgate.providers._stream import Assembly, EventStream
 from swapgate.providers.credentials import Credentials, Sent, scrub
 from swapgate.records import Json
 from swapgate.spec.models import ModelSpec
@@ -22,6 +23,9 @@ from swapgate.storable import parse_json
 
 LARGEST_ANSWER = 10 * 1024 * 1024
 _LONGEST_ID = 200
+# A chunk of 16 KiB in one of these unpacks to some 16 MiB at most, of brotli or in two layers to gigabytes.
+_ACCEPTED = "gzip, deflate"
+_ENCODINGS = {"", "identity", "gzip", "deflate"}
 _SECRET_QUERY = {"key", "api_key", "api-key", "apikey", "access_token", "token", "secret", "password"}
 _REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id")
 _Shape = TypeVar("_Shape", bound=BaseModel)
@@ -29,13 +33,17 @@ _Shape = TypeVar("_Shape", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A successful answer: its scrubbed body, the seconds that the exchange took, the server's id of it."""
+    """A successful answer: its scrubbed body, the seconds that the exchange took, the server's id of it.
+
+    `ttft_s` are the seconds until its first token, where it was streamed.
+    """
 
     target: Target
     text: str
     latency_s: float
     secrets: tuple[str, ...] = field(repr=False)
     request_id: str | None = None
+    ttft_s: float | None = None
 
     def json(self) -> Json:
         """Return the body as JSON; ProviderError (bad_response) when it is none."""
@@ -53,7 +61,7 @@ class Reply:
         except ValidationError as exc:
             if isinstance(value, dict) and value.get("error"):
                 text = scrub(self.text, self.secrets)
-                raise status_failure(self.target, _status_of(value["error"]), text, {}) from None
+                raise status_failure(self.target, error_status(value["error"]), text, {}) from None
             first = exc.errors(include_url=False, include_input=False)[0]
             place = ".".join(str(part) for part in first["loc"]) or "the whole"
             raise self.bad(f"the answer has an unexpected shape ({place}: {first['msg']})") from None
@@ -75,8 +83,13 @@ class Wire:
     query: Mapping[str, str] = field(default_factory=dict)
     method: str = "POST"
 
-    async def send(self, body: Json, *, written: Mapping[str, str] | None = None) -> Reply:
-        """Exchange a body (None: none) for a reply; `written` maps wire parameters to what people write."""
+    async def send(
+        self, body: Json, *, written: Mapping[str, str] | None = None, assembly: Assembly | None = None
+    ) -> Reply:
+        """Exchange a body (None: none) for a reply; `written` maps wire parameters to what people write.
+
+        `assembly` puts a streamed answer together; a server that answers in one piece is taken at its word.
+        """
         target = self._target(written or {})
         sent = self.credentials.take()
         content = _encode(target, body)
@@ -84,7 +97,7 @@ class Wire:
         started = time.perf_counter()
         try:
             async with asyncio.timeout(timeout_s):
-                return await self._exchange(target, sent, content, started)
+                return await self._exchange(target, sent, content, started, assembly)
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as exc:
             if isinstance(exc, httpx.DecodingError):
                 raise target.error("the answer's compression is broken", ErrorKind.BAD_RESPONSE) from None
@@ -95,8 +108,15 @@ class Wire:
         """The seconds that one exchange may take, from the model's own setting or the client's."""
         return self.spec.timeout_s if self.spec.timeout_s is not None else self.http.timeout.read
 
-    async def _exchange(self, target: Target, sent: Sent, content: bytes | None, started: float) -> Reply:
-        headers = {"accept": "application/json", **sent.headers}
+    async def _exchange(
+        self,
+        target: Target,
+        sent: Sent,
+        content: bytes | None,
+        started: float,
+        assembly: Assembly | None,
+    ) -> Reply:
+        headers = {"accept": "application/json", "accept-encoding": _ACCEPTED, **sent.headers}
         if content is not None:
             headers.setdefault("content-type", "application/json")
         async with self.http.stream(
@@ -108,8 +128,32 @@ class Wire:
             timeout=self.timeout_s,
             follow_redirects=False,
         ) as response:
+            _check_encoding(target, response)
+            if assembly is not None and _is_stream(response):
+                return await self._streamed(target, sent, response, started, assembly)
             raw = await _read(target, response)
         return _reply(target, sent, response, raw, time.perf_counter() - started)
+
+    async def _streamed(
+        self, target: Target, sent: Sent, response: httpx.Response, started: float, assembly: Assembly
+    ) -> Reply:
+        stream = EventStream(
+            target=target,
+            response=response,
+            secrets=sent.secrets,
+            limit=LARGEST_ANSWER,
+            silence_s=self.spec.stall_timeout_s,
+            started=started,
+        )
+        streamed = await stream.read(assembly)
+        return Reply(
+            target=target,
+            text=scrub(streamed.text, sent.secrets, is_answer=True),
+            latency_s=streamed.latency_s,
+            ttft_s=streamed.ttft_s,
+            secrets=sent.secrets,
+            request_id=_request_id(_headers(sent, response)),
+        )
 
     def _target(self, written: Mapping[str, str]) -> Target:
         return Target(
@@ -165,7 +209,7 @@ async def _read(target: Target, response: httpx.Response) -> bytes:
 
 
 def _reply(target: Target, sent: Sent, response: httpx.Response, raw: bytes, latency_s: float) -> Reply:
-    headers = {name.lower(): scrub(value, sent.secrets) for name, value in response.headers.items()}
+    headers = _headers(sent, response)
     if response.status_code in range(300, 400):
         raise _redirected(target, response.status_code, headers.get("location", ""))
     if not response.is_success:
@@ -176,11 +220,32 @@ def _reply(target: Target, sent: Sent, response: httpx.Response, raw: bytes, lat
         text=scrub(raw.decode("utf-8", "backslashreplace"), sent.secrets, is_answer=True),
         latency_s=latency_s,
         secrets=sent.secrets,
-        request_id=next((headers[name][:_LONGEST_ID] for name in _REQUEST_IDS if name in headers), None),
+        request_id=_request_id(headers),
     )
     if not _is_utf8(raw):
         raise reply.bad("the answer is not text in UTF-8")
     return reply
+
+
+def _headers(sent: Sent, response: httpx.Response) -> dict[str, str]:
+    return {name.lower(): scrub(value, sent.secrets) for name, value in response.headers.items()}
+
+
+def _request_id(headers: Mapping[str, str]) -> str | None:
+    return next((headers[name][:_LONGEST_ID] for name in _REQUEST_IDS if name in headers), None)
+
+
+def _is_stream(response: httpx.Response) -> bool:
+    kind: str = response.headers.get("content-type", "")
+    return response.is_success and kind.lower().startswith("text/event-stream")
+
+
+def _check_encoding(target: Target, response: httpx.Response) -> None:
+    """Refuse what was not asked for: other ways to compress, or several at once, unpack without bound."""
+    encoding: str = response.headers.get("content-encoding", "")
+    if encoding.strip().lower() not in _ENCODINGS:
+        problem = f"the answer is compressed as '{excerpt(encoding)}', which was not asked for"
+        raise target.error(problem, ErrorKind.BAD_RESPONSE, status=response.status_code)
 
 
 def _redirected(target: Target, status: int, location: str) -> ProviderError:
@@ -216,8 +281,3 @@ def _scrub_value(value: Json, secrets: tuple[str, ...]) -> Json:
             scrub(key, secrets, is_answer=True): _scrub_value(item, secrets) for key, item in value.items()
         }
     return value
-
-
-def _status_of(error: Json) -> int:
-    code = error.get("code") if isinstance(error, dict) else None
-    return code if isinstance(code, int) and 400 <= code < 600 else 500

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from swapgate.providers._anthropic_stream import MessageStream
 from swapgate.providers._params import kept_params, stop_list
 from swapgate.providers._tools import arguments_text, call_arguments, read_tools
 from swapgate.providers._wire import Reply, WireProvider
@@ -56,6 +57,15 @@ class AnthropicProvider(WireProvider):
     async def complete(self, request: Request) -> Response:
         """Return the response to one request; one attempt."""
         params, dropped = kept_params(self._spec, request.params)
+        written = {_RENAMED.get(name, name): name for name in params} | {"output_config": "output_config"}
+        assembly = MessageStream() if self._spec.stream else None
+        body = self.body(request) | ({"stream": True} if self._spec.stream else {})
+        reply = await self._wire.send(body, written=written, assembly=assembly)
+        return read_message(reply, dropped=dropped)
+
+    def body(self, request: Request) -> dict[str, Json]:
+        """Return what is sent for one request that is answered in one piece."""
+        params, _dropped = kept_params(self._spec, request.params)
         sent = {_RENAMED.get(name, name): stop_list(name, value) for name, value in params.items()}
         body: dict[str, Json] = {"model": self._spec.model, "max_tokens": _DEFAULT_MAX_TOKENS, **sent}
         body |= _conversation(request.messages)
@@ -63,8 +73,7 @@ class AnthropicProvider(WireProvider):
             body["tools"] = _tools(request)
         if self._spec.structured_output is not False and request.output_schema is not None:
             body["output_config"] = _output_config(sent.get("output_config"), request.output_schema)
-        written = {_RENAMED.get(name, name): name for name in params} | {"output_config": "output_config"}
-        return read_message(await self._wire.send(body, written=written), dropped=dropped)
+        return body
 
 
 def read_message(reply: Reply, *, dropped: tuple[str, ...] = ()) -> Response:
@@ -81,6 +90,7 @@ def read_message(reply: Reply, *, dropped: tuple[str, ...] = ()) -> Response:
         model_served=body.model,
         request_id=reply.request_id or body.id,
         latency_s=reply.latency_s,
+        ttft_s=reply.ttft_s,
         dropped_params=dropped,
     )
 

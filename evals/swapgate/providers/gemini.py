@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from swapgate.providers._gemini_stream import ContentStream
 from swapgate.providers._params import kept_params, stop_list
 from swapgate.providers._tools import call_arguments, read_tools
 from swapgate.providers._wire import Reply, WireProvider
@@ -27,11 +28,19 @@ _FINISH: dict[str | None, FinishReason] = {
 
 
 class GeminiProvider(WireProvider):
-    """Asks one model over `POST {base_url}/v1beta/models/{model}:generateContent`."""
+    """Asks one model over `POST {base_url}/v1beta/models/{model}:generateContent`, or streams its answer."""
 
     async def complete(self, request: Request) -> Response:
         """Return the response to one request; one attempt."""
         params, dropped = kept_params(self._spec, request.params)
+        written = {_wire_name(name): name for name in params} | {name: name for name in _output(request)}
+        assembly = ContentStream() if self._spec.stream else None
+        reply = await self._wire.send(self.body(request), written=written, assembly=assembly)
+        return read_content(reply, dropped=dropped)
+
+    def body(self, request: Request) -> dict[str, Json]:
+        """Return what is sent for one request, streamed or not: the address alone tells them apart."""
+        params, _dropped = kept_params(self._spec, request.params)
         sent = {_wire_name(name): stop_list(name, value) for name, value in params.items()}
         config = {name: value for name, value in sent.items() if name not in _BESIDE}
         if self._spec.structured_output is not False:
@@ -40,8 +49,7 @@ class GeminiProvider(WireProvider):
         body |= {name: value for name, value in sent.items() if name in _BESIDE}
         if request.tools:
             body["tools"] = [{"functionDeclarations": _declarations(request)}]
-        written = {_wire_name(name): name for name in params} | {name: name for name in _output(request)}
-        return read_content(await self._wire.send(body, written=written), dropped=dropped)
+        return body
 
 
 def read_content(reply: Reply, *, dropped: tuple[str, ...] = ()) -> Response:
@@ -61,6 +69,7 @@ def read_content(reply: Reply, *, dropped: tuple[str, ...] = ()) -> Response:
         model_served=body.model_version,
         request_id=reply.request_id or body.response_id,
         latency_s=reply.latency_s,
+        ttft_s=reply.ttft_s,
         dropped_params=dropped,
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from swapgate.providers._openai_stream import CompletionStream
 from swapgate.providers._params import kept_params
 from swapgate.providers._tools import arguments_text, read_tools
 from swapgate.providers._wire import Reply, WireProvider
@@ -20,6 +21,9 @@ _FINISH: dict[str | None, FinishReason] = {
     "function_call": "tool_calls",
     "content_filter": "content_filter",
 }
+_STREAM = ("stream", "stream_options")
+# They send the usage anyway and answer 422 to stream_options: https://github.com/openai/openai-agents-python/issues/442
+_COUNT_UNASKED = {"mistral"}
 # What https://platform.openai.com/docs/guides/structured-outputs lists as supported when strict.
 _STRICT_KEYWORDS = {
     *(
@@ -46,17 +50,27 @@ class OpenAIProvider(WireProvider):
         """Return the response to one request; one attempt."""
         params, dropped = kept_params(self._spec, request.params)
         wire_params = _wire_params(self._spec, params)
+        written = {name: _written(params, name) for name in (*wire_params, "response_format", *_STREAM)}
+        assembly = CompletionStream() if self._spec.stream else None
+        body = self.body(request)
+        if assembly is not None:
+            body |= _streamed(self._spec, body)
+        reply = await self._wire.send(body, written=written, assembly=assembly)
+        return read_completion(reply, dropped=dropped)
+
+    def body(self, request: Request) -> dict[str, Json]:
+        """Return what is sent for one request that is answered in one piece."""
+        params, _dropped = kept_params(self._spec, request.params)
         body: dict[str, Json] = {
             "model": self._spec.model,
             "messages": [_message(m) for m in request.messages],
         }
-        body |= wire_params
+        body |= _wire_params(self._spec, params)
         if request.tools:
             body["tools"] = [_tool(tool) for tool in request.tools]
         if self._spec.structured_output is not False:
             body |= _response_format(request)
-        written = {name: _written(params, name) for name in (*wire_params, "response_format")}
-        return read_completion(await self._wire.send(body, written=written), dropped=dropped)
+        return body
 
 
 def read_completion(reply: Reply, *, dropped: tuple[str, ...] = ()) -> Response:
@@ -73,6 +87,7 @@ def read_completion(reply: Reply, *, dropped: tuple[str, ...] = ()) -> Response:
         fingerprint=body.system_fingerprint,
         request_id=reply.request_id or body.id,
         latency_s=reply.latency_s,
+        ttft_s=reply.ttft_s,
         dropped_params=dropped,
     )
 
@@ -147,6 +162,15 @@ def _wire_params(spec: ModelSpec, params: Mapping[str, Json]) -> dict[str, Json]
         limit = sent.pop("max_tokens")
         sent.setdefault("max_completion_tokens", limit)
     return sent
+
+
+def _streamed(spec: ModelSpec, body: Mapping[str, Json]) -> dict[str, Json]:
+    """Return what asks for a stream that counts its tokens at the end."""
+    own = body.get("stream_options")
+    if "stream_options" in spec.unset or (own is None and spec.provider in _COUNT_UNASKED):
+        return {"stream": True}
+    options: Json = {"include_usage": True, **(own if isinstance(own, dict) else {})}
+    return {"stream": True, "stream_options": options}
 
 
 def _written(params: Mapping[str, Json], wire_name: str) -> str:
