@@ -289,6 +289,15 @@ def test_a_compressed_bomb_is_not_unpacked() -> None:
     assert "larger than 10 MiB" in str(error)
 
 
+@pytest.mark.parametrize("encoding", ["gzip, gzip", "br", "zstd"])
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_compression_that_was_not_asked_for_is_not_unpacked(encoding: str, status: int) -> None:
+    bomb = gzip.compress(gzip.compress(b" " * 50_000_000))
+    error = failure(Answer(bomb, status=status, headers={"content-encoding": encoding}))
+    assert error.kind is ErrorKind.BAD_RESPONSE
+    assert f"compressed as '{encoding}', which was not asked for" in str(error)
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -1,9 +1,10 @@
-"""Streamed answers: the same response as in one piece, and nothing cut off, endless or broken taken as whole."""
+"""Streamed answers: the same response as in one piece, and nothing cut off or endless passes for it."""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
 import json
 import time
 from collections.abc import AsyncIterator
@@ -118,6 +119,7 @@ def test_what_asks_for_a_stream_is_sent_and_nothing_of_it_is_in_the_cache_key() 
     assert sent["gemini"].path == "/v1beta/models/fixture-model:streamGenerateContent?alt=sse"
     assert "stream" not in sent["gemini"].json
     assert len({_key(spec("gemini", "http://a", stream=s)) for s in (None, False, True)}) == 1
+    assert len({_key(spec("openai", "http://a", unset=names)) for names in ((), ("stream_options",))}) == 1
 
 
 def _stream_for(request: Received) -> bytes:
@@ -189,9 +191,7 @@ def test_openai_tool_calls_in_pieces_are_those_of_the_official_client() -> None:
 
 @pytest.mark.parametrize("index", [{}, {"index": 0}])
 def test_whole_tool_calls_of_servers_that_do_not_count_them_stay_apart(index: dict[str, int]) -> None:
-    calls = [
-        {**index, "id": f"c{n}", "function": {"name": f"f{n}", "arguments": {"n": n}}} for n in range(2)
-    ]
+    calls = [{**index, "id": f"c{n}", "function": {"name": f"f{n}", "arguments": {"n": n}}} for n in range(2)]
     body = sse(*(openai_chunk({"tool_calls": [call]}) for call in calls), *openai_events([])[1:])
     response, _ = exchange("openai", body)
     assert response.tool_calls == tuple(
@@ -442,7 +442,7 @@ WHOLE = sse(*openai_events(PIECES)).replace(b"\n", b"\r\n") + b": bye\r\n\r\n"
 @given(cuts=st.sets(st.integers(1, len(WHOLE) - 1)))
 def test_where_the_bytes_are_parted_does_not_matter(cuts: set[int]) -> None:
     places = [0, *sorted(cuts), len(WHOLE)]
-    pieces = [WHOLE[a:b] for a, b in zip(places, places[1:], strict=False)]
+    pieces = [WHOLE[a:b] for a, b in itertools.pairwise(places)]
     assert read_pieces(pieces).text == read_pieces([WHOLE]).text
 
 

@@ -167,7 +167,8 @@ def _check_stream(spec: ModelSpec) -> None:
 
 def _identity(spec: ModelSpec, service: Service, base_url: str) -> dict[str, Json]:
     """Return what of the provider determines an answer; what is not set is left out: keys stay stable."""
-    unset: list[Json] = [*sorted(spec.unset)]
+    # An answer is the same however it comes, streamed or not.
+    unset: list[Json] = [*sorted(set(spec.unset) - {"stream_options"})]
     identity: dict[str, Json] = {"protocol": service.protocol, "base_url": base_url}
     identity |= {"api_version": spec.api_version, "unset": unset or None}
     identity |= {"structured_output": spec.structured_output}
