@@ -17,6 +17,9 @@ from pydantic_core import from_json
 from swapgate.errors import ErrorKind, ProviderError
 from swapgate.records import Json
 
+# Remedies that several messages end with.
+ASK_AGAIN = "A rerun asks again, and only for what is missing"
+CHECK_ADDRESS = "Is base_url the right address?"
 _EXCERPT_LENGTH = 200
 # An error that says more is cut before the patterns below look for their words.
 _LONGEST_MESSAGE = 4000
@@ -117,20 +120,31 @@ def error_status(error: Json) -> int:
     return next((_STATUS_OF_NAME[name] for name in names if name in _STATUS_OF_NAME), 500)
 
 
+def too_large(target: Target, status: int) -> ProviderError:
+    """Return the error of an answer over the limit."""
+    text = f"answer larger than 10 MiB. {CHECK_ADDRESS}"
+    return target.error(text, ErrorKind.BAD_RESPONSE, status=status)
+
+
 def connection_failure(target: Target, error: BaseException, *, timeout_s: float | None) -> ProviderError:
     """Classify an exchange that broke before an HTTP answer was whole."""
     chain = list(_chain(error))
     if any(isinstance(e, ssl.SSLError | ssl.CertificateError) for e in chain):
-        text = "no TLS connection: the certificate or the protocol was not accepted"
+        text = (
+            "no TLS connection: the certificate or the protocol was not accepted. Check base_url; "
+            "the certificate of an authority of your own is named by SSL_CERT_FILE"
+        )
         return target.error(text, ErrorKind.CONNECTION)
     if any(isinstance(e, socket.gaierror) or type(e).__name__ == "ClientConnectorDNSError" for e in chain):
         return target.error("the host's name cannot be resolved: check base_url", ErrorKind.CONNECTION)
     if any(isinstance(e, TimeoutError) for e in chain):
         within = f" within {timeout_s:g} s" if timeout_s else ""
-        return target.error(f"no answer{within}", ErrorKind.TIMEOUT)
+        text = f"no answer{within}: raise `timeout_s`, or ask for less (`max_tokens`)"
+        return target.error(text, ErrorKind.TIMEOUT)
     if any(isinstance(e, OSError) and e.errno == errno.ECONNREFUSED for e in chain):
         return target.error("connection refused: is the server running?", ErrorKind.CONNECTION)
-    return target.error(f"the connection broke ({type(chain[-1]).__name__})", ErrorKind.CONNECTION)
+    text = f"the connection broke ({type(chain[-1]).__name__}). {ASK_AGAIN}"
+    return target.error(text, ErrorKind.CONNECTION)
 
 
 def retry_after_s(headers: Mapping[str, str], *, now: datetime.datetime) -> float | None:
@@ -159,9 +173,9 @@ def _classify(target: Target, status: int, said: _Said) -> tuple[ErrorKind, str]
         (status in {400, 413, 422, 500} and _CONTEXT.search(everything), ErrorKind.CONTEXT_LENGTH, ""),
         (status in {401, 403}, ErrorKind.AUTH, _key_advice(target)),
         (status == 400 and _BAD_KEY.search(everything), ErrorKind.AUTH, _key_advice(target)),
-        (status in {408, 504}, ErrorKind.TIMEOUT, ""),
-        (status == 429, ErrorKind.RATE_LIMIT, ""),
-        (status >= 500, ErrorKind.SERVER, ""),
+        (status in {408, 504}, ErrorKind.TIMEOUT, ASK_AGAIN),
+        (status == 429, ErrorKind.RATE_LIMIT, "Lower --concurrency, or give the model `limits`"),
+        (status >= 500, ErrorKind.SERVER, ASK_AGAIN),
         (refused, ErrorKind.REFUSED_PARAMETER, refused),
         (status == 404, ErrorKind.BAD_REQUEST, _model_advice(target)),
     )

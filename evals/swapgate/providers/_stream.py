@@ -18,7 +18,15 @@ from httpx_sse import EventSource
 from pydantic import ValidationError
 
 from swapgate.errors import ErrorKind, ProviderError
-from swapgate.providers._failures import Target, error_status, excerpt, status_failure
+from swapgate.providers._failures import (
+    ASK_AGAIN,
+    CHECK_ADDRESS,
+    Target,
+    error_status,
+    excerpt,
+    status_failure,
+    too_large,
+)
 from swapgate.providers.credentials import scrub
 from swapgate.records import Json
 from swapgate.storable import parse_json
@@ -125,17 +133,12 @@ class EventStream:
             self._ttft_s = self._elapsed_s()
         self._size += brought
         if self._size > self.limit:
-            raise self.too_large()
+            raise too_large(self.target, self.response.status_code)
 
     def bad(self, problem: str, shown: str) -> ProviderError:
         """Return a bad_response error that shows the beginning of what came."""
-        return self.target.error(
-            f"{problem}: '{excerpt(scrub(shown, self.secrets))}'", ErrorKind.BAD_RESPONSE
-        )
-
-    def too_large(self) -> ProviderError:
-        """Return the error of a stream that goes on and on."""
-        return self.target.error("answer larger than 10 MiB", ErrorKind.BAD_RESPONSE, status=200)
+        said = excerpt(scrub(shown, self.secrets))
+        return self.target.error(f"{problem}: '{said}'. {CHECK_ADDRESS}", ErrorKind.BAD_RESPONSE)
 
     @property
     def has_begun(self) -> bool:
@@ -160,12 +163,11 @@ class EventStream:
         first = said[0] if isinstance(said, list) and said else said
         if isinstance(first, dict) and first.get("error"):
             return self._failed(first["error"], json.dumps(first))
-        return self.target.error(
-            "the stream ended before the answer did: it was cut off on the way", ErrorKind.CONNECTION
-        )
+        problem = f"the stream ended before the answer did. {ASK_AGAIN}"
+        return self.target.error(problem, ErrorKind.CONNECTION)
 
     def _stalled(self) -> ProviderError:
-        problem = f"the answer stalled: nothing more came for {self.silence_s:g} s"
+        problem = f"the answer stalled: nothing more came for {self.silence_s:g} s. {ASK_AGAIN}"
         return self.target.error(problem, ErrorKind.TIMEOUT)
 
     def _elapsed_s(self) -> float:
@@ -206,4 +208,4 @@ class _Body(httpx.AsyncByteStream):
         self._total += len(chunk)
         limit = self._stream.limit
         if len(self._since_event) > limit or self._total > _EVENTS_PER_ANSWER * limit:
-            raise self._stream.too_large()
+            raise too_large(self._stream.target, self._stream.response.status_code)

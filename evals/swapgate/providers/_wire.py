@@ -14,7 +14,16 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from swapgate.errors import ErrorKind, ProviderError, UsageError
-from swapgate.providers._failures import Target, connection_failure, error_status, excerpt, status_failure
+from swapgate.providers._failures import (
+    ASK_AGAIN,
+    CHECK_ADDRESS,
+    Target,
+    connection_failure,
+    error_status,
+    excerpt,
+    status_failure,
+    too_large,
+)
 from swapgate.providers._stream import Assembly, EventStream
 from swapgate.providers.credentials import Credentials, Sent, scrub
 from swapgate.records import Json
@@ -69,7 +78,7 @@ class Reply:
     def bad(self, problem: str) -> ProviderError:
         """Return a bad_response error that shows the beginning of the body."""
         shown = excerpt(scrub(self.text, self.secrets))
-        return self.target.error(f"{problem}: '{shown}'", ErrorKind.BAD_RESPONSE)
+        return self.target.error(f"{problem}: '{shown}'. {CHECK_ADDRESS}", ErrorKind.BAD_RESPONSE)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,7 +109,8 @@ class Wire:
                 return await self._exchange(target, sent, content, started, assembly)
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as exc:
             if isinstance(exc, httpx.DecodingError):
-                raise target.error("the answer's compression is broken", ErrorKind.BAD_RESPONSE) from None
+                text = f"the answer's compression is broken. {ASK_AGAIN}"
+                raise target.error(text, ErrorKind.BAD_RESPONSE) from None
             raise connection_failure(target, exc, timeout_s=timeout_s) from None
 
     @property
@@ -202,9 +212,7 @@ async def _read(target: Target, response: httpx.Response) -> bytes:
     async for chunk in response.aiter_bytes():
         body += chunk
         if len(body) > LARGEST_ANSWER:
-            raise target.error(
-                "answer larger than 10 MiB", ErrorKind.BAD_RESPONSE, status=response.status_code
-            )
+            raise too_large(target, response.status_code)
     return bytes(body)
 
 
@@ -244,8 +252,9 @@ def _check_encoding(target: Target, response: httpx.Response) -> None:
     """Refuse what was not asked for: other ways to compress, or several at once, unpack without bound."""
     encoding: str = response.headers.get("content-encoding", "")
     if encoding.strip().lower() not in _ENCODINGS:
-        problem = f"the answer is compressed as '{excerpt(encoding)}', which was not asked for"
-        raise target.error(problem, ErrorKind.BAD_RESPONSE, status=response.status_code)
+        problem = f"the answer is compressed as '{excerpt(encoding)}', which was not asked for. "
+        remedy = "Let the server, or the proxy before it, send gzip or none"
+        raise target.error(problem + remedy, ErrorKind.BAD_RESPONSE, status=response.status_code)
 
 
 def _redirected(target: Target, status: int, location: str) -> ProviderError:
