@@ -90,6 +90,13 @@ def test_401_that_echoes_the_key_names_the_variable_and_not_the_key() -> None:
     assert "[redacted]" in str(error)
 
 
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_key_that_an_error_echoes_with_escapes_is_not_shown(status: int) -> None:
+    body = json.dumps(error_body(f"no access for {KEY}")).replace("sk-live", "\\u0073k-live").encode()
+    error = failure(Answer(body, status=status))
+    assert "no access for [redacted]" in str(error)
+
+
 def test_a_masked_key_is_not_shown_either() -> None:
     error = failure(Answer(error_body("Incorrect API key provided: sk-li*****cret."), status=401))
     assert "sk-li" not in str(error)

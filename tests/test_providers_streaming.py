@@ -307,6 +307,18 @@ def test_connection_that_stays_open_after_the_end_does_not_hold_the_answer_up() 
     assert time.monotonic() - started < 2
 
 
+def test_whatever_follows_the_end_is_no_part_of_the_answer() -> None:
+    async def talkative(exchange: Exchange) -> None:
+        await exchange.head(**EVENT_STREAM)
+        await exchange.send(openai_stream("whole"))
+        await asyncio.sleep(0.2)
+        while True:
+            await exchange.send(b"data: \xff" + b"x" * 1_000_000)
+
+    with faulty({"Hi": talkative}) as server:
+        assert ask(spec("openai", server.url)).text == "whole"
+
+
 def test_answer_that_stalls_is_a_timeout_before_the_call_itself_is_over() -> None:
     async def stalling(exchange: Exchange) -> None:
         await exchange.head(**EVENT_STREAM)
@@ -351,6 +363,14 @@ def test_stream_that_ends_before_the_answer_is_a_connection_error(provider: str,
             ),
             ErrorKind.SERVER,
             "HTTP 529: Overloaded [redacted]",
+        ),
+        (
+            "anthropic",
+            sse({"error": {"type": "authentication_error", "message": f"not {KEY}"}}).replace(
+                b"sk-live", b"\\u0073k-live"
+            ),
+            ErrorKind.AUTH,
+            "HTTP 401: not [redacted]",
         ),
         (
             "anthropic",

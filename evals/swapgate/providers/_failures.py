@@ -10,11 +10,12 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic_core import from_json
 
 from swapgate.errors import ErrorKind, ProviderError
+from swapgate.providers.credentials import scrub
 from swapgate.records import Json
 
 # Remedies that several messages end with.
@@ -65,7 +66,8 @@ _STRUCTURED = {"response_format", "output_config", "responseJsonSchema", "respon
 class Target:
     """Who was asked, for messages: the model's name, its id at the provider, the host, the key's variable.
 
-    `written` maps the parameters on the wire to the names that people write.
+    `written` maps the parameters on the wire to the names that people write. No message holds one of the
+    `secrets`, however the server has written it.
     """
 
     name: str
@@ -73,12 +75,13 @@ class Target:
     host: str
     key_env: str | None = None
     written: Mapping[str, str]
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def error(
         self, text: str, kind: ErrorKind, *, status: int | None = None, retry_after_s: float | None = None
     ) -> ProviderError:
         """Return the error with the model and the host in front."""
-        message = f"{self.name} ({self.host}): {text}"
+        message = f"{self.name} ({self.host}): {scrub(text, self.secrets)}"
         return ProviderError(message, kind=kind, status=status, retry_after_s=retry_after_s)
 
 
@@ -100,10 +103,12 @@ def excerpt(text: str) -> str:
 
 
 def status_failure(target: Target, status: int, text: str, headers: Mapping[str, str]) -> ProviderError:
-    """Classify an HTTP answer that is no success. `text` is its body, already scrubbed."""
+    """Classify an HTTP answer that is no success. `text` is its body."""
     said = _read_error(text)
     kind, advice = _classify(target, status, said)
-    message = _MASKED_KEY.sub("[masked]", excerpt(said.message)).rstrip(".")
+    # A JSON body may have hidden a secret behind an escape, and an excerpt may cut one in two.
+    shown = excerpt(scrub(said.message, target.secrets))
+    message = _MASKED_KEY.sub("[masked]", shown).rstrip(".")
     text = f"HTTP {status}" + (f": {message}" if message else "") + (f". {advice}" if advice else "")
     wait_s = retry_after_s(headers, now=datetime.datetime.now(datetime.UTC))
     return target.error(text, kind, status=status, retry_after_s=said.wait_s if wait_s is None else wait_s)

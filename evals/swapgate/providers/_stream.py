@@ -187,6 +187,8 @@ class _Body(httpx.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         stream, is_text = self._stream, codecs.getincrementaldecoder("utf-8")()
         async for chunk in stream.response.aiter_bytes():
+            if stream.is_over:
+                continue
             self._count(chunk)
             try:
                 is_text.decode(chunk)

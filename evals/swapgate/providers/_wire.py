@@ -99,8 +99,8 @@ class Wire:
 
         `assembly` puts a streamed answer together; a server that answers in one piece is taken at its word.
         """
-        target = self._target(written or {})
         sent = self.credentials.take()
+        target = self._target(sent, written or {})
         content = _encode(target, body)
         timeout_s = self.timeout_s
         started = time.perf_counter()
@@ -165,13 +165,14 @@ class Wire:
             request_id=_request_id(_headers(sent, response)),
         )
 
-    def _target(self, written: Mapping[str, str]) -> Target:
+    def _target(self, sent: Sent, written: Mapping[str, str]) -> Target:
         return Target(
             name=self.spec.name,
             model=self.spec.model,
             host=httpx.URL(self.url).netloc.decode(),
             key_env=self.credentials.key_env,
             written=written,
+            secrets=sent.secrets,
         )
 
 
