@@ -451,7 +451,7 @@ def read_pieces(pieces: list[bytes]) -> Streamed:
     response = httpx.Response(200, headers=EVENT_STREAM, stream=_Pieces(pieces))
     target = Target(name="a", model="a", host="a", written={})
     stream = EventStream(
-        target=target, response=response, secrets=(), limit=10**6, silence_s=9, started=time.perf_counter()
+        target=target, response=response, limit=10**6, silence_s=9, started=time.perf_counter()
     )
     return asyncio.run(stream.read(CompletionStream()))
 

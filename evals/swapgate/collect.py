@@ -12,8 +12,6 @@ from swapgate.engine.workspace import Job
 from swapgate.errors import UsageError
 from swapgate.facts import first_reason
 from swapgate.records import Trial
-from swapgate.reporting.explain import explain_trial
-from swapgate.reporting.text import safe_text
 
 if TYPE_CHECKING:
     from swapgate.session import SwapgateSession
@@ -81,6 +79,9 @@ class CaseItem(pytest.Item):
         pytest's short summary shows the beginning of the first line alone.
         """
         if self.trial is not None and isinstance(excinfo.value, (Miss, TrialErrored)):
+            from swapgate.reporting.explain import explain_trial
+            from swapgate.reporting.text import safe_text
+
             return "\n".join([safe_text(first_reason(self.trial), REASON_CHARS), *explain_trial(self.trial)])
         return super().repr_failure(excinfo, style)
 

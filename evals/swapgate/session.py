@@ -13,7 +13,7 @@ from swapgate.collect import CaseItem, SuiteFile
 from swapgate.engine.workspace import Job, ReadyCase, ReadySuite, Workspace
 from swapgate.errors import StoreError, UsageError
 from swapgate.records import Trial
-from swapgate.reporting import write_reports
+from swapgate.reporting import find_reporter, write_reports
 from swapgate.reporting.format import count
 from swapgate.trial_reports import take_trial
 from swapgate.workers import is_controller, is_worker, own_trials, processes, refusal
@@ -44,6 +44,7 @@ class SwapgateSession:
         self._line: LiveLine | None = None
         self._recorder: Recorder | None = None
         self._wanted = 0
+        self._is_prepared = False
         self._has_ordinary_failure = False
         self._reports: list[Path] = []
         self._problems: list[str] = []
@@ -202,12 +203,13 @@ class SwapgateSession:
             )
             try:
                 with self._engine:
-                    if not is_worker(self.config):
-                        self._recorder_is_open.start(planned=len(items), warnings=self._warnings)
                     self._prefetched = {id(item.job) for item in items if item.is_prefetched()}
                     self._early = self._begin_looks([item.job for item in items])
                     if self._early is None:
                         self.prefetch(own_trials(session.items, self.config))
+                    if not is_worker(self.config):
+                        # The first calls are on their way meanwhile.
+                        self._recorder_is_open.start(planned=len(items), warnings=self._warnings)
                     yield
             finally:
                 self._line.clear()
@@ -215,7 +217,7 @@ class SwapgateSession:
 
     def _begin_looks(self, jobs: Sequence[Job]) -> EarlyStop | None:
         """Return who decides when to stop: nobody in a worker, nor where nothing will be judged."""
-        if is_worker(self.config) or len(jobs) < self._wanted:
+        if not self.settings.stop_early or is_worker(self.config) or len(jobs) < self._wanted:
             return None
         from swapgate.early_stop import early_stop
 
@@ -265,6 +267,26 @@ class SwapgateSession:
             for trial in self._engine.unconsumed():
                 self._recorder.add(trial)
 
+    def _prepare_end(self) -> None:
+        """Load what the end needs while the last answers are on their way."""
+        from importlib import import_module
+
+        self._is_prepared = True
+        if not is_worker(self.config):
+            import_module("swapgate.analysis.outcome")
+            for name in self.settings.formats:
+                find_reporter(name)
+
+    def runs_user_code(self) -> bool:
+        """Whether a model or a check of this session is code of the user's or of another package."""
+        from swapgate.engine.trial import is_user_code
+        from swapgate.providers.open import is_user_provider
+
+        suites = self.workspace.opened_suites()
+        checks = {id(check): check for suite in suites for case in suite.cases for check in case.checks}
+        specs = self.workspace.models_of(case for suite in suites for case in suite.cases)
+        return any(map(is_user_code, checks.values())) or any(map(is_user_provider, specs.values()))
+
     def wait(self, job: Job) -> Trial:
         """Return the trial of a job, waiting in short slices so that Ctrl-C is seen."""
         assert self._engine is not None
@@ -274,6 +296,8 @@ class SwapgateSession:
                 pytest.skip(f"stopped early: {self._early.why_skipped(job)}")
             self._engine.plan(one for one in admitted if id(one) in self._prefetched)
         self._engine.plan([job])
+        if not self._is_prepared and self._engine.is_draining():
+            self._prepare_end()
         while (trial := self._engine.result(job, timeout_s=_SLICE_S)) is None:
             if self._line is not None:
                 self._line.draw(self._engine.progress())
@@ -349,7 +373,7 @@ class SwapgateSession:
 
         verbose = self.config.get_verbosity()
         terminalreporter.section("swapgate", sep="=")
-        explained = self._misses if verbose <= 0 else _missed(self.outcome)
+        explained: Iterable[Trial] = self._misses if verbose <= 0 else _missed(self.outcome)
         for trial in explained if verbose >= 0 else ():
             for line in explain_trial(trial):
                 terminalreporter.write_line(line)
@@ -362,8 +386,8 @@ class SwapgateSession:
         )
 
 
-def _missed(outcome: RunOutcome) -> list[Trial]:
-    return [t for t in outcome.trials if t.role == "candidate" and t.outcome == "missed"]
+def _missed(outcome: RunOutcome) -> Iterator[Trial]:
+    return (t for t in outcome.trials if t.role == "candidate" and t.outcome == "missed")
 
 
 def _short(path: Path, start: Path) -> Path:

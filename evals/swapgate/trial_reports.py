@@ -8,6 +8,7 @@ import pytest
 
 from swapgate.collect import CaseItem, Miss, TrialErrored
 from swapgate.records import Trial, adapter
+from swapgate.workers import is_worker
 
 _STATUS: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
     "missed": ("missed", "m", ("MISS", {"yellow": True})),
@@ -21,13 +22,16 @@ _STATUS: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Attach the trial as JSON text, and its standing; a bug's report is left as it is."""
+    """Attach the trial and its standing; a bug's report is left as it is."""
     report = yield
     if call.when != "call" or not isinstance(item, CaseItem) or item.trial is None:
         return report
     if call.excinfo is None or isinstance(call.excinfo.value, (Miss, TrialErrored)):
-        report.__dict__["swapgate_trial"] = adapter(Trial).dump_json(item.trial).decode()
+        # Only a worker's report leaves the process, as plain JSON.
+        text = adapter(Trial).dump_json(item.trial).decode() if is_worker(item.config) else None
+        report.__dict__["swapgate_trial"] = item.trial if text is None else text
         report.__dict__["swapgate_status"] = _status(item.trial)
+        item.trial = None  # pytest keeps every item to the end
     return report
 
 
@@ -37,9 +41,11 @@ def _status(trial: Trial) -> str:
 
 def take_trial(report: pytest.TestReport) -> Trial | None:
     """Take the trial off a report, None when there is none: pytest keeps every report to the end."""
-    text = report.__dict__.pop("swapgate_trial", None)
-    if text is None:
-        return None
+    trial: Trial | str | None = report.__dict__.pop("swapgate_trial", None)
+    return _read(trial) if isinstance(trial, str) else trial
+
+
+def _read(text: str) -> Trial:
     trial: Trial = adapter(Trial).validate_json(text)
     return trial
 

@@ -91,6 +91,8 @@ class Engine:
     def plan(self, jobs: Iterable[Job]) -> None:
         """Queue trials; those already queued are left alone."""
         new = [job for job in jobs if id(job) not in self._results]
+        if not new:
+            return
         for job in new:
             self._results[id(job)] = Future()
         self._planned += len(new)
@@ -109,7 +111,8 @@ class Engine:
         except FutureTimeoutError:
             return None
         del self._results[id(job)]
-        self._tell(self._count_consumed)
+        if self._window is not None:
+            self._tell(self._count_consumed)
         return trial
 
     def unconsumed(self) -> Iterator[Trial]:
@@ -117,6 +120,10 @@ class Engine:
         for future in self._results.values():
             if future.done() and not future.cancelled():
                 yield future.result()
+
+    def is_draining(self) -> bool:
+        """Whether no model has to be asked any more: the rest is waiting for answers, and judges."""
+        return not self._pending and not self._slots.waiting_model_calls
 
     def progress(self) -> Progress:
         """Return how far the engine is."""
@@ -185,7 +192,6 @@ class Engine:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._asker.close()
         await asyncio.gather(*(model.provider.close() for model in opened.values()), return_exceptions=True)
 
     def _enqueue(self, jobs: list[Job]) -> None:

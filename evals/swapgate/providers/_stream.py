@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import aiohttp
@@ -73,7 +73,6 @@ class EventStream:
 
     target: Target
     response: httpx.Response
-    secrets: tuple[str, ...] = field(repr=False)
     limit: int
     silence_s: float
     started: float
@@ -137,7 +136,7 @@ class EventStream:
 
     def bad(self, problem: str, shown: str) -> ProviderError:
         """Return a bad_response error that shows the beginning of what came."""
-        said = excerpt(scrub(shown, self.secrets))
+        said = excerpt(scrub(shown, self.target.secrets))
         return self.target.error(f"{problem}: '{said}'. {CHECK_ADDRESS}", ErrorKind.BAD_RESPONSE)
 
     @property
@@ -151,7 +150,7 @@ class EventStream:
         return self._latency_s is not None
 
     def _failed(self, error: Json, data: str) -> ProviderError:
-        return status_failure(self.target, error_status(error), scrub(data, self.secrets), {})
+        return status_failure(self.target, error_status(error), scrub(data, self.target.secrets), {})
 
     def _cut_off(self, rest: str) -> ProviderError:
         """Some write their error bare between the events; without one the connection ended too early."""
