@@ -45,6 +45,15 @@ _Shape = TypeVar("_Shape", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request in its wire format: the body, the wire parameters as people write them, those left out."""
+
+    body: Json
+    written: Mapping[str, str]
+    dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """A successful answer: its scrubbed body, the seconds that the exchange took, the server's id of it.
 

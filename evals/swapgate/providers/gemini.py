@@ -13,7 +13,7 @@ from pydantic.alias_generators import to_camel
 from swapgate.providers._gemini_stream import ContentStream
 from swapgate.providers._params import kept_params, stop_list
 from swapgate.providers._tools import call_arguments, read_tools
-from swapgate.providers._wire import Reply, WireProvider
+from swapgate.providers._wire import Asked, Reply, WireProvider
 from swapgate.records import FinishReason, Json, Message, Request, Response, ToolCall, Usage
 
 _RENAMED = {"max_tokens": "maxOutputTokens", "stop": "stopSequences"}
@@ -32,15 +32,14 @@ class GeminiProvider(WireProvider):
 
     async def complete(self, request: Request) -> Response:
         """Return the response to one request; one attempt."""
-        params, dropped = kept_params(self._spec, request.params)
-        written = {_wire_name(name): name for name in params} | {name: name for name in _output(request)}
+        asked = self.body(request)
         assembly = ContentStream() if self._spec.stream else None
-        reply = await self._wire.send(self.body(request), written=written, assembly=assembly)
-        return read_content(reply, dropped=dropped)
+        reply = await self._wire.send(asked.body, written=asked.written, assembly=assembly)
+        return read_content(reply, dropped=asked.dropped)
 
-    def body(self, request: Request) -> dict[str, Json]:
-        """Return what is sent for one request, streamed or not: the address alone tells them apart."""
-        params, _dropped = kept_params(self._spec, request.params)
+    def body(self, request: Request) -> Asked:
+        """Return the request as it goes over the wire, streamed or not: the address tells them apart."""
+        params, dropped = kept_params(self._spec, request.params)
         sent = {_wire_name(name): stop_list(name, value) for name, value in params.items()}
         config = {name: value for name, value in sent.items() if name not in _BESIDE}
         if self._spec.structured_output is not False:
@@ -49,7 +48,8 @@ class GeminiProvider(WireProvider):
         body |= {name: value for name, value in sent.items() if name in _BESIDE}
         if request.tools:
             body["tools"] = [{"functionDeclarations": _declarations(request)}]
-        return body
+        written = {_wire_name(name): name for name in params} | {name: name for name in _output(request)}
+        return Asked(body=body, written=written, dropped=dropped)
 
 
 def read_content(reply: Reply, *, dropped: tuple[str, ...] = ()) -> Response:

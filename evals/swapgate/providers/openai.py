@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from swapgate.providers._openai_stream import CompletionStream
 from swapgate.providers._params import kept_params
 from swapgate.providers._tools import arguments_text, read_tools
-from swapgate.providers._wire import Reply, WireProvider
+from swapgate.providers._wire import Asked, Reply, WireProvider
 from swapgate.records import FinishReason, Json, Message, Request, Response, ToolCall, Usage
 from swapgate.spec.models import ModelSpec
 
@@ -21,7 +21,7 @@ _FINISH: dict[str | None, FinishReason] = {
     "function_call": "tool_calls",
     "content_filter": "content_filter",
 }
-_STREAM = ("stream", "stream_options")
+_STREAM = {"stream": "stream", "stream_options": "stream_options"}
 # They send the usage anyway and answer 422 to stream_options: https://github.com/openai/openai-agents-python/issues/442
 _COUNT_UNASKED = {"mistral"}
 # What https://platform.openai.com/docs/guides/structured-outputs lists as supported when strict.
@@ -48,29 +48,29 @@ class OpenAIProvider(WireProvider):
 
     async def complete(self, request: Request) -> Response:
         """Return the response to one request; one attempt."""
+        asked = self.body(request)
+        if self._spec.stream:
+            body, written = _streamed(self._spec, asked.body), {**asked.written, **_STREAM}
+            reply = await self._wire.send(body, written=written, assembly=CompletionStream())
+        else:
+            reply = await self._wire.send(asked.body, written=asked.written)
+        return read_completion(reply, dropped=asked.dropped)
+
+    def body(self, request: Request) -> Asked:
+        """Return the request as it goes over the wire."""
         params, dropped = kept_params(self._spec, request.params)
         wire_params = _wire_params(self._spec, params)
-        written = {name: _written(params, name) for name in (*wire_params, "response_format", *_STREAM)}
-        assembly = CompletionStream() if self._spec.stream else None
-        body = self.body(request)
-        if assembly is not None:
-            body |= _streamed(self._spec, body)
-        reply = await self._wire.send(body, written=written, assembly=assembly)
-        return read_completion(reply, dropped=dropped)
-
-    def body(self, request: Request) -> dict[str, Json]:
-        """Return what is sent for one request that is answered in one piece."""
-        params, _dropped = kept_params(self._spec, request.params)
         body: dict[str, Json] = {
             "model": self._spec.model,
             "messages": [_message(m) for m in request.messages],
         }
-        body |= _wire_params(self._spec, params)
+        body |= wire_params
         if request.tools:
             body["tools"] = [_tool(tool) for tool in request.tools]
         if self._spec.structured_output is not False:
             body |= _response_format(request)
-        return body
+        written = {name: _written(params, name) for name in (*wire_params, "response_format")}
+        return Asked(body=body, written=written, dropped=dropped)
 
 
 def read_completion(reply: Reply, *, dropped: tuple[str, ...] = ()) -> Response:
@@ -164,13 +164,13 @@ def _wire_params(spec: ModelSpec, params: Mapping[str, Json]) -> dict[str, Json]
     return sent
 
 
-def _streamed(spec: ModelSpec, body: Mapping[str, Json]) -> dict[str, Json]:
-    """Return what asks for a stream that counts its tokens at the end."""
+def _streamed(spec: ModelSpec, asked: Json) -> Json:
+    """Return the body that asks for a stream, which counts its tokens at the end."""
+    body = {**asked, "stream": True} if isinstance(asked, dict) else {}
     own = body.get("stream_options")
     if "stream_options" in spec.unset or (own is None and spec.provider in _COUNT_UNASKED):
-        return {"stream": True}
-    options: Json = {"include_usage": True, **(own if isinstance(own, dict) else {})}
-    return {"stream": True, "stream_options": options}
+        return body
+    return {**body, "stream_options": {"include_usage": True, **(own if isinstance(own, dict) else {})}}
 
 
 def _written(params: Mapping[str, Json], wire_name: str) -> str:
