@@ -162,6 +162,16 @@ def test_latencies_are_nearest_ranks():
     assert overall([trial("a", answer=timed(2.5))]).latency_p95_s == 2.5
 
 
+def test_times_to_the_first_token_are_nearest_ranks_of_what_was_streamed():
+    def streamed(seconds):
+        return answer(response=Response(text="", latency_s=9.0, ttft_s=seconds))
+
+    trials = [trial(f"c{i}", answer=streamed(float(i))) for i in range(20, 0, -1)]
+    summary = overall([*trials, trial("whole", answer=streamed(None))])
+    assert (summary.ttft_p50_s, summary.ttft_p95_s, summary.timed) == (10.0, 19.0, 21)
+    assert overall([trial("whole")]).ttft_p50_s is None
+
+
 def test_a_fallbacks_answer_is_an_error_of_the_model_and_only_money_spent():
     error = TrialError(kind=ErrorKind.SERVER, message="503")
     fallen = trial("a", answer=answer("other", is_fallback=True, cost_usd=0.5), error=error)

@@ -265,7 +265,15 @@ any_facts = st.builds(
     judge_paid_usd=amounts,
     covariates=st.dictionaries(names, st.floats(allow_nan=False, allow_infinity=False), max_size=3),
     reason=texts,
+    ttft_s=amounts,
 )
+
+
+def test_facts_stored_before_first_tokens_were_timed_are_read():
+    streamed = facts_of(trial("a", answer=answer(response=Response(text="", latency_s=2.0, ttft_s=0.5))))
+    assert unpack([pack(streamed)])[0].ttft_s == 0.5
+    old = pack(streamed).removesuffix(",0.5]") + "]"
+    assert unpack([old]) == [streamed._replace(ttft_s=None)]
 
 
 @given(any_facts)

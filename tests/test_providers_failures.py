@@ -90,6 +90,13 @@ def test_401_that_echoes_the_key_names_the_variable_and_not_the_key() -> None:
     assert "[redacted]" in str(error)
 
 
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_key_that_an_error_echoes_with_escapes_is_not_shown(status: int) -> None:
+    body = json.dumps(error_body(f"no access for {KEY}")).replace("sk-live", "\\u0073k-live").encode()
+    error = failure(Answer(body, status=status))
+    assert "no access for [redacted]" in str(error)
+
+
 def test_a_masked_key_is_not_shown_either() -> None:
     error = failure(Answer(error_body("Incorrect API key provided: sk-li*****cret."), status=401))
     assert "sk-li" not in str(error)
@@ -287,6 +294,15 @@ def test_a_compressed_bomb_is_not_unpacked() -> None:
     bomb = gzip.compress(b" " * 50_000_000)
     error = failure(Answer(bomb, headers={"content-encoding": "gzip"}))
     assert "larger than 10 MiB" in str(error)
+
+
+@pytest.mark.parametrize("encoding", ["gzip, gzip", "br", "zstd"])
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_compression_that_was_not_asked_for_is_not_unpacked(encoding: str, status: int) -> None:
+    bomb = gzip.compress(gzip.compress(b" " * 50_000_000))
+    error = failure(Answer(bomb, status=status, headers={"content-encoding": encoding}))
+    assert error.kind is ErrorKind.BAD_RESPONSE
+    assert f"compressed as '{encoding}', which was not asked for" in str(error)
 
 
 @pytest.mark.parametrize(

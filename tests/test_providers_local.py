@@ -204,3 +204,26 @@ def test_a_wrong_context_size_is_told(value: Any) -> None:
 
     with pytest.raises(UsageError, match=r"params\.n_ctx must be a whole number"):
         asyncio.run(run())
+
+
+@needs_model
+def test_a_streamed_answer_is_the_same_and_its_first_token_is_timed() -> None:
+    async def run() -> tuple[Response, Response]:
+        async with open_http(concurrency=2, timeout_s=60) as http:
+            provider = open_provider(spec(stream=True), http=http, root=Path())
+            whole = open_provider(spec(), http=http, root=Path())
+            try:
+                asked = request(output_schema=SCHEMA)
+                return await provider.complete(asked), await whole.complete(asked)
+            finally:
+                await asyncio.gather(provider.close(), whole.close())
+
+    streamed, whole = asyncio.run(run())
+    assert (streamed.text, streamed.usage, streamed.finish_reason) == (
+        whole.text,
+        whole.usage,
+        whole.finish_reason,
+    )
+    assert streamed.ttft_s is not None
+    assert streamed.latency_s is not None
+    assert streamed.ttft_s < streamed.latency_s

@@ -12,6 +12,7 @@ from swapgate.analysis.compare import Flip
 from swapgate.analysis.gate import GateAnswer
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.analysis.rates import Rate
+from swapgate.reporting import write_reports
 from swapgate.reporting.terminal import summary_lines, write_summary
 
 
@@ -30,6 +31,23 @@ def test_a_wide_terminal_shows_one_aligned_table() -> None:
     ):
         end = header.index(f" {title}") + len(title) + 1
         assert row[:end].endswith(cell), title
+
+
+def test_time_to_the_first_token_is_shown_where_something_was_streamed(tmp_path: Path) -> None:
+    outcome = made_up_outcome()
+    timed = [replace(s, ttft_p50_s=0.25, ttft_p95_s=0.5) for s in outcome.summaries if s.role == "candidate"]
+    rest = [s for s in outcome.summaries if s.role == "baseline"]
+    streamed = replace(outcome, summaries=(*timed, *rest))
+    header, row, *_ = summary_lines(streamed, width=170)
+    assert header.endswith("first token")
+    assert row.endswith("0.25/0.50 s")
+    assert summary_lines(outcome, width=170)[0].endswith("p50/p95")
+    for name, title in (("report.md", "First token p50 / p95"), ("report.html", "First token p50")):
+        texts = [
+            next(path for path in write_reports(o, tmp_path / str(n), ["md", "html"]) if path.name == name)
+            for n, o in enumerate((outcome, streamed))
+        ]
+        assert [title in path.read_text(encoding="utf-8") for path in texts] == [False, True]
 
 
 @pytest.mark.parametrize("width", [80, 100])

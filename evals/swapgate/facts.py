@@ -62,6 +62,8 @@ class Facts(NamedTuple):
     judge_paid_usd: float | None
     covariates: Mapping[str, float]
     reason: str
+    # Facts stored before it was known end at `reason`.
+    ttft_s: float | None = None
 
     @property
     def is_own(self) -> bool:
@@ -121,6 +123,7 @@ def facts_of(trial: Trial) -> Facts:
         judge_paid_usd=price_paid(judge_answers),
         covariates=dict(trial.covariates),
         reason="" if trial.outcome == "passed" else _shortened(first_reason(trial)),
+        ttft_s=answer.response.ttft_s if answer is not None and is_own else None,
     )
 
 
@@ -137,7 +140,7 @@ def unpack(texts: Sequence[str]) -> list[Facts]:
         for row in from_json(f"[{','.join(texts[start : start + _AT_ONCE])}]"):
             row[_TAGS] = tuple(row[_TAGS])
             row[_CHECKS], row[_VERDICTS] = tuple(map(tuple, row[_CHECKS])), tuple(map(tuple, row[_VERDICTS]))
-            found.append(Facts._make(row))
+            found.append(Facts(*row))
     return found
 
 

@@ -89,6 +89,7 @@ class Response:
     """What a provider answered; `latency_s` is the time of the successful attempt alone.
 
     `batch_id` names the service's batch that it came in, at the price of batches; None for a live call.
+    `ttft_s` are the seconds from sending to the first token of the answer, None where it was not streamed.
     """
 
     text: str
@@ -101,6 +102,7 @@ class Response:
     latency_s: float | None = None
     dropped_params: tuple[str, ...] = ()
     batch_id: str | None = None
+    ttft_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ COLUMNS = {
     "cost_usd": "Float64",
     "judge_cost_usd": "Float64",
     "latency_s": "Float64",
+    "ttft_s": "Float64",
     "from_cache": "boolean",
     "error_kind": "string",
     "cluster": "string",

@@ -40,7 +40,8 @@ class Summary(Scoped):
     are no part of its own, only of `paid_usd`. `missed` counts trials that failed a check or a judge.
     `timed` is the number of latencies behind the two percentiles, `counted` and `judge_counted` those of the
     answers whose tokens the provider counted: sums of none of them say nothing. `recoverable_json` is the
-    share of strict-JSON failures that a permissive parser would have hidden (None without any).
+    share of strict-JSON failures that a permissive parser would have hidden (None without any). `ttft` are
+    the seconds to the first token, of the answers that were streamed.
     """
 
     model: str
@@ -71,6 +72,8 @@ class Summary(Scoped):
     judge_counted: int = 0
     repeats: int = 1
     saved_usd: float | None = None
+    ttft_p50_s: float | None = None
+    ttft_p95_s: float | None = None
 
 
 def summarise(
@@ -94,8 +97,7 @@ def _summary(
 ) -> Summary:
     book = trials.table
     own = inside[book.is_own[inside]]
-    latencies = np.sort(book.latency_s[inside])
-    latencies = latencies[~np.isnan(latencies)].tolist()
+    latencies, first_tokens = _sorted(book.latency_s[inside]), _sorted(book.ttft_s[inside])
     errors = _count(book.error_kinds[inside])
     structural, semantic, blind = (
         rate(results[inside], book.clusters[inside], gate_confidence=gate_confidence, method=method)
@@ -132,12 +134,20 @@ def _summary(
         judge_counted=int(book.judge_counted[inside].sum()),
         repeats=int(book.repeats[inside].max()),
         saved_usd=_sum((book.cost_usd + book.judge_cost_usd - book.paid_usd)[own]),
+        ttft_p50_s=nearest_rank(first_tokens, 0.50),
+        ttft_p95_s=nearest_rank(first_tokens, 0.95),
     )
 
 
 def nearest_rank(ordered: Sequence[float], quantile: float) -> float | None:
     """Return the smallest value that at least a share `quantile` of the sorted values does not exceed."""
     return ordered[max(ceil(quantile * len(ordered)), 1) - 1] if ordered else None
+
+
+def _sorted(amounts: Amounts) -> list[float]:
+    """Return what is known in ascending order."""
+    known: list[float] = np.sort(amounts[~np.isnan(amounts)]).tolist()
+    return known
 
 
 def _sum(amounts: Amounts) -> float | None:

@@ -43,6 +43,7 @@ class Table:
     json_kinds: npt.NDArray[Any]
     recoverable: Results
     latency_s: Amounts
+    ttft_s: Amounts
     tokens_in: Amounts
     tokens_out: Amounts
     cost_usd: Amounts
@@ -108,6 +109,7 @@ def table_of(facts: Sequence[Facts]) -> Table:
         json_kinds=np.array(of["json_kind"], dtype=object),
         recoverable=_results(of["is_recoverable"]),
         latency_s=_amounts(of["latency_s"]),
+        ttft_s=_amounts(of["ttft_s"]),
         tokens_in=_amounts(of["tokens_in"]),
         tokens_out=_amounts(of["tokens_out"]),
         cost_usd=_amounts(of["cost_usd"]),

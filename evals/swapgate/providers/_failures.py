@@ -10,13 +10,17 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic_core import from_json
 
 from swapgate.errors import ErrorKind, ProviderError
+from swapgate.providers.credentials import scrub
 from swapgate.records import Json
 
+# Remedies that several messages end with.
+ASK_AGAIN = "A rerun asks again, and only for what is missing"
+CHECK_ADDRESS = "Is base_url the right address?"
 _EXCERPT_LENGTH = 200
 # An error that says more is cut before the patterns below look for their words.
 _LONGEST_MESSAGE = 4000
@@ -42,6 +46,19 @@ _REFUSED = re.compile(
     re.I,
 )
 _MASKED_KEY = re.compile(r"\S*\*{3,}\S*")
+# What errors are called that come without a status, within an answer: Anthropic's and OpenAI's words.
+_STATUS_OF_NAME = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
 _STRUCTURED = {"response_format", "output_config", "responseJsonSchema", "responseMimeType"}
 _NEVER_CONNECTED = {"ConnectError", "ClientConnectorError"}
 
@@ -50,7 +67,8 @@ _NEVER_CONNECTED = {"ConnectError", "ClientConnectorError"}
 class Target:
     """Who was asked, for messages: the model's name, its id at the provider, the host, the key's variable.
 
-    `written` maps the parameters on the wire to the names that people write.
+    `written` maps the parameters on the wire to the names that people write. No message holds one of the
+    `secrets`, however the server has written it.
     """
 
     name: str
@@ -58,12 +76,13 @@ class Target:
     host: str
     key_env: str | None = None
     written: Mapping[str, str]
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def error(
         self, text: str, kind: ErrorKind, *, status: int | None = None, retry_after_s: float | None = None
     ) -> ProviderError:
         """Return the error with the model and the host in front."""
-        message = f"{self.name} ({self.host}): {text}"
+        message = f"{self.name} ({self.host}): {scrub(text, self.secrets)}"
         return ProviderError(message, kind=kind, status=status, retry_after_s=retry_after_s)
 
 
@@ -85,29 +104,53 @@ def excerpt(text: str) -> str:
 
 
 def status_failure(target: Target, status: int, text: str, headers: Mapping[str, str]) -> ProviderError:
-    """Classify an HTTP answer that is no success. `text` is its body, already scrubbed."""
+    """Classify an HTTP answer that is no success. `text` is its body."""
     said = _read_error(text)
     kind, advice = _classify(target, status, said)
-    message = _MASKED_KEY.sub("[masked]", excerpt(said.message)).rstrip(".")
+    # A JSON body may have hidden a secret behind an escape, and an excerpt may cut one in two.
+    shown = excerpt(scrub(said.message, target.secrets))
+    message = _MASKED_KEY.sub("[masked]", shown).rstrip(".")
     text = f"HTTP {status}" + (f": {message}" if message else "") + (f". {advice}" if advice else "")
     wait_s = retry_after_s(headers, now=datetime.datetime.now(datetime.UTC))
     return target.error(text, kind, status=status, retry_after_s=said.wait_s if wait_s is None else wait_s)
+
+
+def error_status(error: Json) -> int:
+    """Return the status of an error that came within a success: its own, that of its name, else 500."""
+    if not isinstance(error, dict):
+        return 500
+    code = str(error.get("code"))
+    if code.isdecimal() and 400 <= int(code[:9]) < 600:
+        return int(code)
+    names = (code, str(error.get("type")))
+    return next((_STATUS_OF_NAME[name] for name in names if name in _STATUS_OF_NAME), 500)
+
+
+def too_large(target: Target, status: int) -> ProviderError:
+    """Return the error of an answer over the limit."""
+    text = f"answer larger than 10 MiB. {CHECK_ADDRESS}"
+    return target.error(text, ErrorKind.BAD_RESPONSE, status=status)
 
 
 def connection_failure(target: Target, error: BaseException, *, timeout_s: float | None) -> ProviderError:
     """Classify an exchange that broke before an HTTP answer was whole."""
     chain = list(_chain(error))
     if any(isinstance(e, ssl.SSLError | ssl.CertificateError) for e in chain):
-        text = "no TLS connection: the certificate or the protocol was not accepted"
+        text = (
+            "no TLS connection: the certificate or the protocol was not accepted. Check base_url; "
+            "the certificate of an authority of your own is named by SSL_CERT_FILE"
+        )
         return target.error(text, ErrorKind.CONNECTION)
     if any(isinstance(e, socket.gaierror) or type(e).__name__ == "ClientConnectorDNSError" for e in chain):
         return target.error("the host's name cannot be resolved: check base_url", ErrorKind.CONNECTION)
     if any(isinstance(e, TimeoutError) for e in chain):
         within = f" within {timeout_s:g} s" if timeout_s else ""
-        return target.error(f"no answer{within}", ErrorKind.TIMEOUT)
+        text = f"no answer{within}: raise `timeout_s`, or ask for less (`max_tokens`)"
+        return target.error(text, ErrorKind.TIMEOUT)
     if any(isinstance(e, OSError) and e.errno == errno.ECONNREFUSED for e in chain):
         return target.error("connection refused: is the server running?", ErrorKind.CONNECTION)
-    failure = target.error(f"the connection broke ({type(chain[-1]).__name__})", ErrorKind.CONNECTION)
+    text = f"the connection broke ({type(chain[-1]).__name__}). {ASK_AGAIN}"
+    failure = target.error(text, ErrorKind.CONNECTION)
     failure.may_be_billed = not any(type(e).__name__ in _NEVER_CONNECTED for e in chain)
     return failure
 
@@ -138,9 +181,9 @@ def _classify(target: Target, status: int, said: _Said) -> tuple[ErrorKind, str]
         (status in {400, 413, 422, 500} and _CONTEXT.search(everything), ErrorKind.CONTEXT_LENGTH, ""),
         (status in {401, 403}, ErrorKind.AUTH, _key_advice(target)),
         (status == 400 and _BAD_KEY.search(everything), ErrorKind.AUTH, _key_advice(target)),
-        (status in {408, 504}, ErrorKind.TIMEOUT, ""),
-        (status == 429, ErrorKind.RATE_LIMIT, ""),
-        (status >= 500, ErrorKind.SERVER, ""),
+        (status in {408, 504}, ErrorKind.TIMEOUT, ASK_AGAIN),
+        (status == 429, ErrorKind.RATE_LIMIT, "Lower --concurrency, or give the model `limits`"),
+        (status >= 500, ErrorKind.SERVER, ASK_AGAIN),
         (refused, ErrorKind.REFUSED_PARAMETER, refused),
         (status == 404, ErrorKind.BAD_REQUEST, _model_advice(target)),
     )

@@ -16,7 +16,17 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from swapgate.errors import ErrorKind, ProviderError, UsageError
-from swapgate.providers._failures import Target, connection_failure, excerpt, status_failure
+from swapgate.providers._failures import (
+    ASK_AGAIN,
+    CHECK_ADDRESS,
+    Target,
+    connection_failure,
+    error_status,
+    excerpt,
+    status_failure,
+    too_large,
+)
+from swapgate.providers._stream import Assembly, EventStream
 from swapgate.providers.credentials import Credentials, Sent, scrub
 from swapgate.providers.http_client import exchange
 from swapgate.records import Json
@@ -25,6 +35,9 @@ from swapgate.storable import parse_json
 
 LARGEST_ANSWER = 10 * 1024 * 1024
 _LONGEST_ID = 200
+# A chunk of 16 KiB in one of these unpacks to some 16 MiB at most, of brotli or in two layers to gigabytes.
+_ACCEPTED = "gzip, deflate"
+_ENCODINGS = {"", "identity", "gzip", "deflate"}
 _SECRET_QUERY = {"key", "api_key", "api-key", "apikey", "access_token", "token", "secret", "password"}
 # Escapes that can hide a secret from a search for it as JSON usually writes it.
 _HIDING = re.compile(r"\\[u/]")
@@ -46,7 +59,8 @@ class Asked:
 class Reply:
     """A successful answer: its scrubbed body, the seconds that the exchange took, the server's id of it.
 
-    `latency_s` is None where the exchange says nothing about the time that the answer took.
+    `latency_s` is None where the exchange says nothing about the time that the answer took, `ttft_s` are the
+    seconds until its first token, where it was streamed.
     """
 
     target: Target
@@ -54,6 +68,7 @@ class Reply:
     latency_s: float | None
     secrets: tuple[str, ...] = field(repr=False)
     request_id: str | None = None
+    ttft_s: float | None = None
 
     def json(self) -> Json:
         """Return the body as JSON; ProviderError (bad_response) when it is none."""
@@ -71,7 +86,7 @@ class Reply:
         except ValidationError as exc:
             if isinstance(value, dict) and value.get("error"):
                 text = scrub(self.text, self.secrets)
-                raise status_failure(self.target, _status_of(value["error"]), text, {}) from None
+                raise status_failure(self.target, error_status(value["error"]), text, {}) from None
             first = exc.errors(include_url=False, include_input=False)[0]
             place = ".".join(str(part) for part in first["loc"]) or "the whole"
             raise self.bad(f"the answer has an unexpected shape ({place}: {first['msg']})") from None
@@ -79,7 +94,7 @@ class Reply:
     def bad(self, problem: str) -> ProviderError:
         """Return a bad_response error that shows the beginning of the body."""
         shown = excerpt(scrub(self.text, self.secrets))
-        return self.target.error(f"{problem}: '{shown}'", ErrorKind.BAD_RESPONSE)
+        return self.target.error(f"{problem}: '{shown}'. {CHECK_ADDRESS}", ErrorKind.BAD_RESPONSE)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -98,14 +113,21 @@ class Wire:
     limit_s: float | None = None
     _address: httpx.URL | None = field(default=None, init=False, repr=False)
 
-    async def send(self, body: Json, *, written: Mapping[str, str] | None = None) -> Reply:
-        """Exchange a body (None: none) for a reply; `written` maps wire parameters to what people write."""
-        target = self.target(written or {})
-        return await self._send(target, encode_json(target, body), "application/json")
+    async def send(
+        self, body: Json, *, written: Mapping[str, str] | None = None, assembly: Assembly | None = None
+    ) -> Reply:
+        """Exchange a body (None: none) for a reply; `written` maps wire parameters to what people write.
+
+        `assembly` puts a streamed answer together; a server that answers in one piece is taken at its word.
+        """
+        sent = self.credentials.take()
+        target = self._target(sent, written or {})
+        return await self._send(target, sent, encode_json(target, body), "application/json", assembly)
 
     async def send_content(self, content: bytes, content_type: str) -> Reply:
         """Exchange bytes of any type for a reply in JSON."""
-        return await self._send(self.target({}), content, content_type)
+        sent = self.credentials.take()
+        return await self._send(self._target(sent, {}), sent, content, content_type)
 
     async def lines(self) -> AsyncGenerator[Reply, None]:
         """Yield the lines of a JSONL answer of any size, each as a reply of its own; empty ones are left out.
@@ -113,9 +135,11 @@ class Wire:
         Nothing bounds the whole but the server. A line beyond the limit of an answer is left out; each wait
         keeps the time.
         """
-        target, sent = self.target({}), self.credentials.take()
+        sent = self.credentials.take()
+        target = self._target(sent, {})
         try:
             async with self._stream(sent, None, "") as response:
+                _check_encoding(target, response)
                 if not response.is_success:
                     _reply(target, sent, response, await _read(target, response), None)
                 async for line in _lines(response):
@@ -129,11 +153,20 @@ class Wire:
         own = self.limit_s if self.limit_s is not None else self.spec.timeout_s
         return own if own is not None else self.http.timeout.read
 
-    async def _send(self, target: Target, content: bytes | None, content_type: str) -> Reply:
-        sent = self.credentials.take()
+    async def _send(
+        self,
+        target: Target,
+        sent: Sent,
+        content: bytes | None,
+        content_type: str,
+        assembly: Assembly | None = None,
+    ) -> Reply:
         started = time.perf_counter()
         try:
             async with asyncio.timeout(self.timeout_s), self._stream(sent, content, content_type) as response:
+                _check_encoding(target, response)
+                if assembly is not None and _is_stream(response):
+                    return await self._streamed(target, sent, response, started, assembly)
                 raw = await _read(target, response)
         except _BROKEN as exc:
             raise self._failure(target, exc) from None
@@ -142,7 +175,7 @@ class Wire:
     def _stream(
         self, sent: Sent, content: bytes | None, content_type: str
     ) -> AbstractAsyncContextManager[httpx.Response]:
-        headers = {**self.http.headers, "accept": "application/json"}
+        headers = {**self.http.headers, "accept": "application/json", "accept-encoding": _ACCEPTED}
         if content is not None:
             headers["content-type"] = content_type
         request = httpx.Request(
@@ -154,6 +187,26 @@ class Wire:
         )
         return exchange(self.http, request)
 
+    async def _streamed(
+        self, target: Target, sent: Sent, response: httpx.Response, started: float, assembly: Assembly
+    ) -> Reply:
+        stream = EventStream(
+            target=target,
+            response=response,
+            limit=LARGEST_ANSWER,
+            silence_s=self.spec.stall_timeout_s,
+            started=started,
+        )
+        streamed = await stream.read(assembly)
+        return Reply(
+            target=target,
+            text=scrub(streamed.text, sent.secrets, is_answer=True),
+            latency_s=streamed.latency_s,
+            ttft_s=streamed.ttft_s,
+            secrets=sent.secrets,
+            request_id=_request_id(response.headers, sent),
+        )
+
     @property
     def address(self) -> httpx.URL:
         """The URL with its query, parsed once."""
@@ -163,17 +216,22 @@ class Wire:
 
     def _failure(self, target: Target, exc: Exception) -> ProviderError:
         if isinstance(exc, httpx.DecodingError):
-            return target.error("the answer's compression is broken", ErrorKind.BAD_RESPONSE)
+            text = f"the answer's compression is broken. {ASK_AGAIN}"
+            return target.error(text, ErrorKind.BAD_RESPONSE)
         return connection_failure(target, exc, timeout_s=self.timeout_s)
 
     def target(self, written: Mapping[str, str]) -> Target:
         """Return who is asked, for messages."""
+        return self._target(self.credentials.take(), written)
+
+    def _target(self, sent: Sent, written: Mapping[str, str]) -> Target:
         return Target(
             name=self.spec.name,
             model=self.spec.model,
             host=self.address.netloc.decode(),
             key_env=self.credentials.key_env,
             written=written,
+            secrets=sent.secrets,
         )
 
 
@@ -219,9 +277,7 @@ async def _read(target: Target, response: httpx.Response) -> bytes:
     async for chunk in response.aiter_bytes():
         body += chunk
         if len(body) > LARGEST_ANSWER:
-            raise target.error(
-                "answer larger than 10 MiB", ErrorKind.BAD_RESPONSE, status=response.status_code
-            )
+            raise too_large(target, response.status_code)
     return bytes(body)
 
 
@@ -274,6 +330,20 @@ def _request_id(headers: httpx.Headers, sent: Sent) -> str | None:
     return None if found is None else scrub(found, sent.secrets)[:_LONGEST_ID]
 
 
+def _is_stream(response: httpx.Response) -> bool:
+    kind: str = response.headers.get("content-type", "")
+    return response.is_success and kind.lower().startswith("text/event-stream")
+
+
+def _check_encoding(target: Target, response: httpx.Response) -> None:
+    """Refuse what was not asked for: other ways to compress, or several at once, unpack without bound."""
+    encoding: str = response.headers.get("content-encoding", "")
+    if encoding.strip().lower() not in _ENCODINGS:
+        problem = f"the answer is compressed as '{excerpt(encoding)}', which was not asked for. "
+        remedy = "Let the server, or the proxy before it, send gzip or none"
+        raise target.error(problem + remedy, ErrorKind.BAD_RESPONSE, status=response.status_code)
+
+
 def _redirected(target: Target, status: int, location: str) -> ProviderError:
     text = f"HTTP {status}: a redirect to '{excerpt(location)}', not followed so that no key goes elsewhere. "
     return target.error(text + "Set base_url to the final address", ErrorKind.BAD_REQUEST, status=status)
@@ -308,8 +378,3 @@ def _scrub_value(value: Json, secrets: tuple[str, ...]) -> Json:
             scrub(key, secrets, is_answer=True): _scrub_value(item, secrets) for key, item in value.items()
         }
     return value
-
-
-def _status_of(error: Json) -> int:
-    code = error.get("code") if isinstance(error, dict) else None
-    return code if isinstance(code, int) and 400 <= code < 600 else 500

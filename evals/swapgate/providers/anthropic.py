@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from swapgate.providers._anthropic_stream import MessageStream
 from swapgate.providers._params import kept_params, stop_list
 from swapgate.providers._tools import arguments_text, call_arguments, read_tools
 from swapgate.providers._wire import Asked, Reply, WireProvider
@@ -56,7 +57,11 @@ class AnthropicProvider(WireProvider):
     async def complete(self, request: Request) -> Response:
         """Return the response to one request; one attempt."""
         asked = self.body(request)
-        reply = await self._wire.send(asked.body, written=asked.written)
+        if self._spec.stream and isinstance(asked.body, dict):
+            body: Json = {**asked.body, "stream": True}
+            reply = await self._wire.send(body, written=asked.written, assembly=MessageStream())
+        else:
+            reply = await self._wire.send(asked.body, written=asked.written)
         return read_message(reply, dropped=asked.dropped)
 
     def body(self, request: Request) -> Asked:
@@ -89,6 +94,7 @@ def read_message(reply: Reply, *, dropped: tuple[str, ...] = ()) -> Response:
         model_served=body.model,
         request_id=reply.request_id or body.id,
         latency_s=reply.latency_s,
+        ttft_s=reply.ttft_s,
         dropped_params=dropped,
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from swapgate.providers._gemini_stream import ContentStream
 from swapgate.providers._params import kept_params, stop_list
 from swapgate.providers._tools import call_arguments, read_tools
 from swapgate.providers._wire import Asked, Reply, WireProvider
@@ -27,16 +28,17 @@ _FINISH: dict[str | None, FinishReason] = {
 
 
 class GeminiProvider(WireProvider):
-    """Asks one model over `POST {base_url}/v1beta/models/{model}:generateContent`."""
+    """Asks one model over `POST {base_url}/v1beta/models/{model}:generateContent`, or streams its answer."""
 
     async def complete(self, request: Request) -> Response:
         """Return the response to one request; one attempt."""
         asked = self.body(request)
-        reply = await self._wire.send(asked.body, written=asked.written)
+        assembly = ContentStream() if self._spec.stream else None
+        reply = await self._wire.send(asked.body, written=asked.written, assembly=assembly)
         return read_content(reply, dropped=asked.dropped)
 
     def body(self, request: Request) -> Asked:
-        """Return the request as it goes over the wire."""
+        """Return the request as it goes over the wire, streamed or not: the address tells them apart."""
         params, dropped = kept_params(self._spec, request.params)
         sent = {_wire_name(name): stop_list(name, value) for name, value in params.items()}
         config = {name: value for name, value in sent.items() if name not in _BESIDE}
@@ -67,6 +69,7 @@ def read_content(reply: Reply, *, dropped: tuple[str, ...] = ()) -> Response:
         model_served=body.model_version,
         request_id=reply.request_id or body.response_id,
         latency_s=reply.latency_s,
+        ttft_s=reply.ttft_s,
         dropped_params=dropped,
     )
 

@@ -58,7 +58,7 @@ class GeminiBatches:
     def __init__(self, provider: GeminiProvider) -> None:
         self._provider = provider
         self._wire = provider.wire
-        self._model_url = provider.wire.url.removesuffix(":generateContent")
+        self._model_url = provider.wire.url.rpartition(":")[0]  # whichever of its methods live calls use
         versioned = self._model_url.rpartition("/models/")[0]
         self._base, _, self._version = versioned.rpartition("/")
 

@@ -23,6 +23,7 @@ __all__ = ["ENTRY_POINTS", "PROVIDER_NAMES", "file_sha256", "missing_key", "open
 
 ENTRY_POINTS = "swapgate.providers"
 PROVIDER_NAMES: tuple[str, ...] = (*SERVICES, "python", "recorded", "local")
+_NEVER_STREAMED = {"python", "recorded", "http"}
 _ANTHROPIC_VERSION = "2023-06-01"
 _GEMINI_VERSION = "v1beta"
 
@@ -32,6 +33,7 @@ def open_provider(spec: ModelSpec, *, http: httpx.AsyncClient, root: Path) -> Pr
 
     Raises UsageError for an unknown provider, a missing address or file, or a credential written out.
     """
+    _check_stream(spec)
     if spec.provider in SERVICES:
         return _open_service(spec, SERVICES[spec.provider], http)
     if spec.provider == "recorded":
@@ -96,7 +98,8 @@ def _open_service(spec: ModelSpec, service: Service, http: httpx.AsyncClient) ->
     if service.protocol == "gemini":
         from swapgate.providers.gemini import GeminiProvider
 
-        wire = _wire(spec, service, http, _gemini_url(spec, base_url))
+        query = {"alt": "sse"} if spec.stream else {}
+        wire = _wire(spec, service, http, _gemini_url(spec, base_url), query=query)
         return GeminiProvider(spec, wire, identity=identity)
     if service.protocol == "http":
         from swapgate.providers.http import HttpProvider
@@ -159,12 +162,22 @@ def _openai_url(spec: ModelSpec, base_url: str) -> str:
 def _gemini_url(spec: ModelSpec, base_url: str) -> str:
     version = spec.api_version or _GEMINI_VERSION
     model = quote(spec.model.removeprefix("models/"), safe="")
-    return f"{base_url.removesuffix(f'/{version}')}/{version}/models/{model}:generateContent"
+    method = "streamGenerateContent" if spec.stream else "generateContent"
+    return f"{base_url.removesuffix(f'/{version}')}/{version}/models/{model}:{method}"
+
+
+def _check_stream(spec: ModelSpec) -> None:
+    """Refuse `stream` where nothing streams, and where it stands among what is sent as it is."""
+    if spec.stream and (spec.provider in _NEVER_STREAMED):
+        raise UsageError(f"model {spec.name!r}: provider {spec.provider} does not stream: remove `stream`")
+    if "stream" in spec.params and spec.provider in SERVICES.keys() - _NEVER_STREAMED:
+        raise UsageError(f"model {spec.name!r}: write `stream` beside `params`, not within")
 
 
 def _identity(spec: ModelSpec, service: Service, base_url: str) -> dict[str, Json]:
     """Return what of the provider determines an answer; what is not set is left out: keys stay stable."""
-    unset: list[Json] = [*sorted(spec.unset)]
+    # An answer is the same however it comes, streamed or not.
+    unset: list[Json] = [*sorted(set(spec.unset) - {"stream_options"})]
     identity: dict[str, Json] = {"protocol": service.protocol, "base_url": base_url}
     identity |= {"api_version": spec.api_version, "unset": unset or None}
     identity |= {"structured_output": spec.structured_output}

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from swapgate.providers._openai_stream import CompletionStream
 from swapgate.providers._params import kept_params
 from swapgate.providers._tools import arguments_text, read_tools
 from swapgate.providers._wire import Asked, Reply, WireProvider
@@ -20,6 +21,9 @@ _FINISH: dict[str | None, FinishReason] = {
     "function_call": "tool_calls",
     "content_filter": "content_filter",
 }
+_STREAM = {"stream": "stream", "stream_options": "stream_options"}
+# They send the usage anyway and answer 422 to stream_options: https://github.com/openai/openai-agents-python/issues/442
+_COUNT_UNASKED = {"mistral"}
 # What https://platform.openai.com/docs/guides/structured-outputs lists as supported when strict.
 _STRICT_KEYWORDS = {
     *(
@@ -45,7 +49,11 @@ class OpenAIProvider(WireProvider):
     async def complete(self, request: Request) -> Response:
         """Return the response to one request; one attempt."""
         asked = self.body(request)
-        reply = await self._wire.send(asked.body, written=asked.written)
+        if self._spec.stream:
+            body, written = _streamed(self._spec, asked.body), {**asked.written, **_STREAM}
+            reply = await self._wire.send(body, written=written, assembly=CompletionStream())
+        else:
+            reply = await self._wire.send(asked.body, written=asked.written)
         return read_completion(reply, dropped=asked.dropped)
 
     def body(self, request: Request) -> Asked:
@@ -79,6 +87,7 @@ def read_completion(reply: Reply, *, dropped: tuple[str, ...] = ()) -> Response:
         fingerprint=body.system_fingerprint,
         request_id=reply.request_id or body.id,
         latency_s=reply.latency_s,
+        ttft_s=reply.ttft_s,
         dropped_params=dropped,
     )
 
@@ -154,6 +163,15 @@ def _wire_params(spec: ModelSpec, params: Mapping[str, Json]) -> dict[str, Json]
         limit = sent.pop("max_tokens")
         sent.setdefault("max_completion_tokens", limit)
     return sent
+
+
+def _streamed(spec: ModelSpec, asked: Json) -> Json:
+    """Return the body that asks for a stream, which counts its tokens at the end."""
+    body = {**asked, "stream": True} if isinstance(asked, dict) else {}
+    own = body.get("stream_options")
+    if "stream_options" in spec.unset or (own is None and spec.provider in _COUNT_UNASKED):
+        return body
+    return {**body, "stream_options": {"include_usage": True, **(own if isinstance(own, dict) else {})}}
 
 
 def _written(params: Mapping[str, Json], wire_name: str) -> str:

@@ -40,6 +40,7 @@ class RecordedOutput(BaseModel):
     model: str | None = None
     usage: Usage | None = None
     latency_s: Annotated[float, Field(ge=0)] | None = None
+    ttft_s: Annotated[float, Field(ge=0)] | None = None
     tool_calls: tuple[RecordedCall, ...] = ()
 
 
@@ -142,4 +143,5 @@ def _response(line: RecordedOutput) -> Response:
         usage=line.usage or Usage(),
         model_served=line.model,
         latency_s=line.latency_s,
+        ttft_s=line.ttft_s,
     )

@@ -171,6 +171,7 @@ def _numbers(trial: Trial) -> dict[str, str]:
         "Cost": show.money(answer.cost_usd),
         "Judge cost": show.money(trial.judge_cost_usd) if trial.verdicts else "",
         "Latency": show.seconds(response.latency_s) if response.latency_s is not None else "",
+        "First token": show.seconds(response.ttft_s) if response.ttft_s is not None else "",
         "From the cache": "yes" if answer.from_cache else "no",
         "Attempts": str(answer.attempts),
         "Finished by": response.finish_reason.replace("_", " "),

@@ -109,6 +109,11 @@ def money_sum(parts: Sequence[float | None]) -> str:
     return f"at least {money(sum(known))}" if known else UNKNOWN
 
 
+def p50_p95(p50_s: float | None, p95_s: float | None) -> str:
+    """Return two percentiles of a duration in a short form, as `1.10/1.48 s`."""
+    return f"{seconds(p50_s).removesuffix(' s')}/{seconds(p95_s)}"
+
+
 def seconds(duration_s: float | None) -> str:
     """Return a duration as `0.84 s`, `12.3 s` or `3 min 20 s`."""
     if duration_s is None:

@@ -30,6 +30,7 @@ from swapgate.reporting.reasons import (
     correction_notes,
     headline,
     interval_notes,
+    is_streamed,
     overall,
     paid_this_time,
     slices,
@@ -102,6 +103,7 @@ def page(outcome: RunOutcome) -> str:
         "script": script,
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "data_mark": _DATA_MARK,
+        "is_streamed": is_streamed(outcome),
     }
     return _template().render(context).lstrip()
 

@@ -28,6 +28,7 @@ from swapgate.reporting.reasons import (
     correction_notes,
     headline,
     interval_notes,
+    is_streamed,
     overall,
     paid_this_time,
     rate_title,
@@ -54,6 +55,7 @@ _SUMMARY_HEADER = (
     "Cost",
     "Judge cost",
     "Latency p50 / p95",
+    "First token p50 / p95",
 )
 # Columns with an interval: their titles name its confidence.
 _RATES = ("structural", "semantic")
@@ -126,6 +128,8 @@ def _models(outcome: RunOutcome, most: int) -> list[str]:
         rows += [_summary_row(escaped(s.scope.name), s) for s in by_suite(outcome, summary)]
     rates = {name: escaped(rate_title(outcome, name.capitalize())) for name in _RATES}
     header = [rates.get(title, title) for title in _SUMMARY_HEADER]
+    if not is_streamed(outcome):
+        header, rows = header[:-1], [row[:-1] for row in rows]
     return table(header, rows, left=1, most=most)
 
 
@@ -141,6 +145,7 @@ def _summary_row(name: str, summary: Summary) -> list[str]:
         own(show.money(summary.cost_usd)),
         own(show.money(summary.judge_cost_usd)),
         f"{show.seconds(summary.latency_p50_s)} / {show.seconds(summary.latency_p95_s)}",
+        f"{show.seconds(summary.ttft_p50_s)} / {show.seconds(summary.ttft_p95_s)}",
     ]
 
 

@@ -68,6 +68,11 @@ def rate_title(outcome: RunOutcome, measure: str) -> str:
     return f"{measure} [{confidence:.0%}]"
 
 
+def is_streamed(outcome: RunOutcome) -> bool:
+    """Return whether the time to the first token is known of any answer."""
+    return any(s.ttft_p50_s is not None for s in outcome.summaries)
+
+
 def by_suite(outcome: RunOutcome, whole: Summary) -> list[Summary]:
     """Return an overall summary's parts by suite; none for a single suite, which says the same again."""
     # One model may be both sides: a candidate against its own earlier run.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.analysis.summary import Summary
 from swapgate.reporting import format as show
-from swapgate.reporting.reasons import by_suite, overall, rate_title, slices
+from swapgate.reporting.reasons import by_suite, is_streamed, overall, rate_title, slices
 from swapgate.reporting.terminal_line import Line, aligned, name
 
 _USAGE = ("tokens in/out", "cost", "judge cost", "p50/p95")
@@ -22,7 +22,7 @@ def summary_table(outcome: RunOutcome, *, width: int, with_slices: bool) -> Iter
         parts = [*by_suite(outcome, summary), *(slices(outcome, summary) if with_slices else ())]
         rows += [(f"  {name(s.scope.name)}", s) for s in parts]
     rates = _rates(outcome, rows, width=width)
-    usage = [_USAGE, *(_usage_cells(s) for _, s in rows)]
+    usage = _usage(outcome, rows)
     joined = aligned([(*left, *right) for left, right in zip(rates, usage, strict=True)])
     if len(joined[0]) <= width:
         yield from map(_row_line, joined)
@@ -57,11 +57,19 @@ def _rate_cells(summary: Summary) -> tuple[str, ...]:
     )
 
 
+def _usage(outcome: RunOutcome, rows: Sequence[tuple[str, Summary]]) -> list[tuple[str, ...]]:
+    """Return the cells of amounts; the first token's are there when an answer was streamed."""
+    usage = [_USAGE, *(_usage_cells(s) for _, s in rows)]
+    if not is_streamed(outcome):
+        return usage
+    first = ["first token", *(show.p50_p95(s.ttft_p50_s, s.ttft_p95_s) for _, s in rows)]
+    return [(*cells, cell) for cells, cell in zip(usage, first, strict=True)]
+
+
 def _usage_cells(summary: Summary) -> tuple[str, ...]:
-    p50, p95 = show.seconds(summary.latency_p50_s), show.seconds(summary.latency_p95_s)
     return (
         "/".join(show.tokens_used(summary)),
         show.money(summary.cost_usd),
         show.money(summary.judge_cost_usd),
-        f"{p50.removesuffix(' s')}/{p95}",
+        show.p50_p95(summary.latency_p50_s, summary.latency_p95_s),
     )

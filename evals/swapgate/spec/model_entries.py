@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field
 from swapgate.records import Json
 from swapgate.spec.suite import Written
 
+STALL_TIMEOUT_S = 60.0
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_HEADER = re.compile(r"authorization|key|token|secret|cookie", re.IGNORECASE)
 
@@ -94,6 +95,8 @@ class ModelEntry(Written):
     accept_unpinned: AcceptUnpinned | None = None
     timeout_s: Annotated[float, Field(gt=0)] | None = None
     structured_output: bool | None = None
+    stream: bool | None = None
+    stall_timeout_s: Annotated[float, Field(gt=0)] = STALL_TIMEOUT_S
     path: str | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     cache: bool | None = None
@@ -115,6 +118,7 @@ class TaskEntry(Written):
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
+    stream: bool | None = None
     params: dict[str, Json] = Field(default_factory=dict)
     fallback: str | None = None
 

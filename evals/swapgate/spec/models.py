@@ -12,7 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from swapgate.errors import UsageError, nearest
 from swapgate.records import Json
 from swapgate.spec.locate import pointer_of
-from swapgate.spec.model_entries import AcceptUnpinned, CatalogueFile, Limits, ModelEntry, Price, TaskEntry
+from swapgate.spec.model_entries import (
+    STALL_TIMEOUT_S,
+    AcceptUnpinned,
+    CatalogueFile,
+    Limits,
+    ModelEntry,
+    Price,
+    TaskEntry,
+)
 from swapgate.spec.source import Document, read_yaml, validate
 
 __all__ = [
@@ -66,6 +74,8 @@ class ModelSpec(BaseModel):
     prompt_cache: bool | None = None
     timeout_s: float | None = None
     structured_output: bool | None = None
+    stream: bool | None = None
+    stall_timeout_s: float = STALL_TIMEOUT_S
     path: str | None = None
     sha256: str | None = None
     cache: bool | None = None
@@ -131,7 +141,7 @@ class Catalogue:
         return ModelSpec(**values | {"name": name, "model": entry.model or name, "fallback": fallback})
 
     def _from_task(self, name: str, task: TaskEntry) -> ModelSpec:
-        own = {key: getattr(task, key) for key in ("base_url", "api_version", "api_key_env")}
+        own = {key: getattr(task, key) for key in ("base_url", "api_version", "api_key_env", "stream")}
         update: dict[str, Any] = {key: value for key, value in own.items() if value is not None}
         if task.fallback:
             update["fallback"] = self.find(task.fallback, is_fallback=True)[0]
