@@ -242,7 +242,7 @@ def test_anthropic_message_is_that_of_the_official_client() -> None:
         (b.name, b.input, b.id) for b in told
     ]
     assert (ours.text, ours.finish_reason) == ("Now", "tool_calls")
-    assert ours.usage == Usage(tokens_in=140, tokens_out=5, tokens_cached_in=100)
+    assert ours.usage == Usage(tokens_in=140, tokens_out=5, tokens_cached_in=100, tokens_cache_write=30)
     assert theirs.usage.output_tokens == 5
 
 
