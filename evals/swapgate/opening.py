@@ -12,6 +12,7 @@ from swapgate import trial_reports
 from swapgate.collect import TAGS, TagRegistry
 from swapgate.engine.workspace import Workspace
 from swapgate.errors import UsageError
+from swapgate.parts import refuse_contradictions
 from swapgate.plugin import holds_settings
 from swapgate.reporting import check_formats
 from swapgate.session import SwapgateSession
@@ -26,6 +27,8 @@ _OPTIONS = (
     "stop_early",
     "looks",
     "seed",
+    "shard",
+    "rerun_errors",
     "concurrency",
     "cache",
     "recordings",
@@ -47,6 +50,7 @@ def open_session(config: pytest.Config) -> SwapgateSession:
         settings = resolve_settings(
             config.rootpath, {k: v for k, v in given.items() if v is not None}, os.environ
         )
+        refuse_contradictions(settings)
         workspace = Workspace(settings)
         for name, _role in workspace.roles():
             workspace.model(name)
@@ -59,6 +63,10 @@ def open_session(config: pytest.Config) -> SwapgateSession:
     config.pluginmanager.register(trial_reports, "swapgate-trial-reports")
     session = SwapgateSession(config, workspace)
     config.pluginmanager.register(WorkerHooks(session), "swapgate-workers")
+    if settings.shard is not None or settings.rerun_errors:
+        from swapgate.selecting import PartHooks
+
+        config.pluginmanager.register(PartHooks(session), "swapgate-part")
     return session
 
 

@@ -50,6 +50,8 @@ class Settings:
     stop_early: bool = False
     looks: Looks = 10
     seed: int | None = None
+    shard: tuple[int, int] | None = None
+    rerun_errors: bool = False
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -61,6 +63,12 @@ def _countable(looks: Looks) -> Looks:
     if isinstance(looks, int) and not 2 <= looks <= MOST_LOOKS:
         raise ValueError(f"must be 2 to {MOST_LOOKS} planned looks, or 'every-case', got {looks}")
     return looks
+
+
+def _share(shard: str) -> str:
+    if not (found := re.fullmatch(r"(\d{1,4})/(\d{1,4})", shard)) or not 1 <= int(found[1]) <= int(found[2]):
+        raise ValueError(f"must be K/N, the K-th of N shards, such as 1/3, 2/3 and 3/3, got {shard!r}")
+    return shard
 
 
 class SettingsTable(Written):
@@ -86,6 +94,8 @@ class SettingsTable(Written):
     stop_early: bool = False
     looks: Annotated[int | Literal["every-case"], AfterValidator(_countable)] = 10
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    shard: Annotated[str, AfterValidator(_share)] | None = None
+    rerun_errors: bool = False
 
 
 def resolve_settings(root: Path, options: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -122,7 +132,16 @@ def resolve_settings(root: Path, options: Mapping[str, Any], environ: Mapping[st
         stop_early=table.stop_early,
         looks=table.looks,
         seed=table.seed,
+        shard=_numbers(table.shard),
+        rerun_errors=table.rerun_errors,
     )
+
+
+def _numbers(shard: str | None) -> tuple[int, int] | None:
+    if shard is None:
+        return None
+    number, _, count = shard.partition("/")
+    return int(number), int(count)
 
 
 def _listed(value: str | tuple[str, ...]) -> tuple[str, ...]:
