@@ -13,6 +13,7 @@ from swapgate.cli.check import check
 from swapgate.cli.compare import compare
 from swapgate.cli.history import history_app
 from swapgate.cli.init import init
+from swapgate.cli.merge import merge
 from swapgate.cli.models import models_app
 from swapgate.cli.plan import plan
 from swapgate.cli.prompt import prompt_app
@@ -31,7 +32,7 @@ def build_command() -> Any:
         rich_markup_mode=None if os.environ.get("NO_COLOR") else "rich",
     )
     app.callback(invoke_without_command=True)(_root)
-    for command in (init, check, plan, compare, report, schema):
+    for command in (init, check, plan, compare, merge, report, schema):
         app.command()(command)
     for name, group in (
         ("history", history_app),

@@ -1,0 +1,303 @@
+"""Shards made one run again: found, held against each other, their trials put together."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from swapgate.errors import UsageError
+from swapgate.facts import Facts, facts_of
+from swapgate.history import HISTORY_FILE, History, HistoryWriter
+from swapgate.parts import TrialKey, differing, key_of
+from swapgate.recorder import new_id
+from swapgate.records import Json, Run, Shard, Trial
+from swapgate.reporting.report_json import load_report
+from swapgate.spec.settings import Settings
+from swapgate.stored import as_baseline, load_run
+
+_REPORT = "report.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredShard:
+    """One shard as it was found: `source` is the file, or the run in a history; `baseline` a stored one's."""
+
+    source: str
+    run: Run
+    trials: tuple[Trial, ...]
+    baseline: tuple[Trial, ...] = ()
+
+    @property
+    def shard(self) -> Shard:
+        """Which shard it is."""
+        assert self.run.shard is not None
+        return self.run.shard
+
+    @property
+    def why_unfinished(self) -> str:
+        """Why the shard has no end, an empty string when it has one."""
+        if self.run.finished_at is None:
+            return "it never ended"
+        return self.shard.problem or ("" if self.shard.sizes else "it never began")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """One run of all shards. `why_not_judged` is None when they are all there and all cases were selected."""
+
+    run: Run
+    trials: tuple[Trial, ...]
+    missing: tuple[str, ...]
+    why_not_judged: str | None
+
+
+def find_shards(names: Sequence[str], settings: Settings) -> list[StoredShard]:
+    """Return the shards of reports, folders of them, globs, histories, or of run ids.
+
+    Raises UsageError where a name leads to no shard.
+    """
+    found = []
+    for name in names:
+        shards = list(_shards_of(name, settings))
+        if not shards:
+            raise UsageError(f"{name!r} holds no shard: `pytest --shard=1/3` makes one, and its report.json")
+        found += shards
+    return found
+
+
+def merge(shards: Sequence[StoredShard], *, allow_missing: bool = False) -> Merged:
+    """Return the shards as one run; UsageError where they are not of one run, or not all there."""
+    _refuse_strangers(shards)
+    by_number = _by_number(shards)
+    first = by_number[min(by_number)]
+    missing = _missing(by_number, first.shard)
+    if missing and not allow_missing:
+        raise UsageError(
+            f"not all shards are there: {'; '.join(missing)}. Run them, or say --allow-missing: "
+            "the run is then put together, and not judged"
+        )
+    own = _together(by_number)
+    baseline = {key_of(trial): trial for one in by_number.values() for trial in one.baseline}
+    run = _one_run([by_number[number] for number in sorted(by_number)], stored=len(own), missing=missing)
+    return Merged(
+        run=run,
+        trials=(*own, *baseline.values()),
+        missing=tuple(missing),
+        why_not_judged=f"shards are missing: {'; '.join(missing)}" if missing else _why_partial(run),
+    )
+
+
+def store(merged: Merged, settings: Settings) -> None:
+    """Write the run into the workspace's history; StoreError when it cannot be.
+
+    The trials of a stored baseline go with it: the machine that merges has often never seen its run.
+    """
+    writer = HistoryWriter(settings.state_dir / HISTORY_FILE, merged.run)
+    for trial in merged.trials:
+        writer.add(trial)
+    writer.finish(merged.run)
+
+
+def _why_partial(run: Run) -> str | None:
+    return "partial selection" if run.planned < run.wanted else None
+
+
+def _one_run(shards: Sequence[StoredShard], *, stored: int, missing: Sequence[str]) -> Run:
+    runs = [one.run for one in shards]
+    first, planned = runs[0], sum(shards[0].shard.sizes)
+    warnings = dict.fromkeys(text for run in runs for text in _warnings(run.settings))
+    return replace(
+        first,
+        id=new_id(),
+        # Runs are listed by when they began: this one after its shards, of which the last began then.
+        started_at=max(run.started_at for run in runs),
+        finished_at=max(run.finished_at or run.started_at for run in runs),
+        planned=planned,
+        is_complete=stored >= planned,
+        is_partial=bool(missing) or planned < first.wanted,
+        git_dirty=any(run.git_dirty for run in runs) if first.git_commit else None,
+        settings={**first.settings, "warnings": list(warnings)},
+        shard=None,
+        merged=tuple(run.id for run in runs),
+    )
+
+
+def _warnings(settings: Mapping[str, Json]) -> list[str]:
+    written = settings.get("warnings")
+    return [str(text) for text in written] if isinstance(written, list) else []
+
+
+# Held against each other
+
+
+def _refuse_strangers(shards: Sequence[StoredShard]) -> None:
+    """Refuse shards of different runs: of other cases, models, judges or settings, or of another commit."""
+    first = shards[0]
+    for other in shards[1:]:
+        found = differing(first.run, other.run)
+        if first.run.git_commit != other.run.git_commit:
+            found.append(f"the commit ({first.run.git_commit} and {other.run.git_commit})")
+        if first.shard.count != other.shard.count:
+            found.append(f"the number of shards ({first.shard.count} and {other.shard.count})")
+        is_other_plan = first.shard.plan and other.shard.plan and first.shard.plan != other.shard.plan
+        if is_other_plan and not found:
+            found.append("the selection of cases (paths, -k, -m)")
+        if found:
+            raise UsageError(
+                f"{_who(first)} and {_who(other)} are not of one run: they differ in {'; '.join(found)}. "
+                "Run them with the same files, models and options, and leave out what is of another run"
+            )
+    _refuse_other_prompts(shards)
+
+
+def _refuse_other_prompts(shards: Sequence[StoredShard]) -> None:
+    """Refuse shards that asked one model in different words; the prompt's file is no part of the suite."""
+    seen: dict[tuple[str, str], tuple[str, StoredShard]] = {}
+    for one in shards:
+        for trial in one.trials:
+            if trial.prompt_hash is None:
+                continue
+            before, other = seen.setdefault((trial.suite, trial.model), (trial.prompt_hash, one))
+            if before != trial.prompt_hash:
+                raise UsageError(
+                    f"{_who(other)} and {_who(one)} are not of one run: they differ in the prompt of "
+                    f"{trial.suite} for {trial.model}. Run them from the same files"
+                )
+
+
+def _by_number(shards: Sequence[StoredShard]) -> dict[int, StoredShard]:
+    """Return one run of each shard: of several that agree the one that has most of it."""
+    found: dict[int, StoredShard] = {}
+    for one in sorted(shards, key=lambda s: (bool(s.why_unfinished), -len(s.trials), s.run.started_at)):
+        other = found.setdefault(one.shard.number, one)
+        if other is not one and (case := _first_disagreement(other, one)):
+            raise UsageError(
+                f"{_who(other)} and {_who(one)} disagree, first on {case}. Leave out one of them: which of "
+                "two answers counts cannot be chosen after they are known"
+            )
+    return found
+
+
+def _first_disagreement(one: StoredShard, other: StoredShard) -> str:
+    ours = {key_of(trial): trial for trial in one.trials}
+    for trial in other.trials:
+        known = ours.get(key_of(trial))
+        if known is not None and _results(known) != _results(trial):
+            return f"{trial.suite}/{trial.case} by {trial.model}"
+    return ""
+
+
+def _results(trial: Trial) -> Facts:
+    return facts_of(trial)._replace(from_cache=False, paid_usd=None, judge_paid_usd=None)
+
+
+def _missing(by_number: Mapping[int, StoredShard], shard: Shard) -> list[str]:
+    """Return the shards that are not there, or not whole, each with the reason; empty ones are not wanted."""
+    missing = []
+    for number in range(1, shard.count + 1):
+        is_wanted = not shard.sizes or shard.sizes[number - 1] > 0
+        if number not in by_number:
+            missing += [f"{number}/{shard.count}"] if is_wanted else []
+        elif why := by_number[number].why_unfinished:
+            missing.append(f"{number}/{shard.count} ({why})")
+    return missing
+
+
+def _together(by_number: Mapping[int, StoredShard]) -> list[Trial]:
+    """Return the trials of all shards; UsageError where two shards hold the same one."""
+    found: dict[TrialKey, StoredShard] = {}
+    for one in by_number.values():
+        for trial in one.trials:
+            if (other := found.setdefault(key_of(trial), one)) is not one:
+                raise UsageError(
+                    f"{_who(other)} and {_who(one)} both hold {trial.suite}/{trial.case} by {trial.model}: "
+                    "they are not shards of one selection"
+                )
+    return [trial for _number, one in sorted(by_number.items()) for trial in one.trials]
+
+
+def _who(one: StoredShard) -> str:
+    return f"shard {one.shard.name} ({one.source})"
+
+
+# Finding
+
+
+def _shards_of(name: str, settings: Settings) -> Iterator[StoredShard]:
+    """Yield the shards that one argument names; of many files those that are none are passed over."""
+    path = Path(name)
+    if path.is_dir() or path.suffix == ".db" or glob.has_magic(name):
+        found = [name] if path.exists() else glob.glob(name, recursive=True)  # noqa: PTH207 - also absolute
+        for match in sorted(found):
+            yield from _in_path(Path(match))
+        return
+    if path.is_file():
+        run, trials = load_report(path)
+    else:
+        run, trials = load_run(name, settings)
+        trials += _stored_baseline(run, trials, settings.state_dir / HISTORY_FILE)
+    if run.shard is None:
+        raise UsageError(f"{name} is no shard: run {run.id} was made without --shard")
+    yield _stored(name, run, trials)
+
+
+def _in_path(path: Path) -> Iterator[StoredShard]:
+    if path.is_dir():
+        for below in sorted({*path.rglob(_REPORT), *path.rglob(HISTORY_FILE)}):
+            yield from _in_path(below)
+    elif path.suffix == ".db":
+        yield from _of_history(path)
+    elif path.suffix == ".json":
+        run, trials = load_report(path)
+        if run.shard is not None:
+            yield _stored(str(path), run, trials)
+
+
+def _of_history(path: Path) -> Iterator[StoredShard]:
+    """Yield the last whole run of each shard of the selection that was run last."""
+    with contextlib.closing(History(path)) as history:
+        for run in _latest_shards(history.runs()):
+            trials = list(history.trials(run.id))
+            yield _stored(f"{path}, run {run.id}", run, [*trials, *_stored_baseline(run, trials, path)])
+
+
+def _latest_shards(runs: Iterable[Run]) -> list[Run]:
+    """Return one run a shard, from runs of which the newest comes first."""
+    shards = [(run.shard, run) for run in runs if run.shard is not None and run.shard.plan]
+    same = [(s, run) for s, run in shards if (s.plan, s.count) == (shards[0][0].plan, shards[0][0].count)]
+    latest: dict[int, Run] = {}
+    for shard, run in sorted(same, key=lambda pair: pair[1].finished_at is None or bool(pair[0].problem)):
+        latest.setdefault(shard.number, run)
+    return [latest[number] for number in sorted(latest)]
+
+
+def _stored(source: str, run: Run, trials: Sequence[Trial]) -> StoredShard:
+    return StoredShard(
+        source=source,
+        run=run,
+        trials=tuple(trial for trial in trials if not _is_stored_baseline(trial)),
+        baseline=tuple(trial for trial in trials if _is_stored_baseline(trial)),
+    )
+
+
+def _is_stored_baseline(trial: Trial) -> bool:
+    return trial.role == "baseline" and "@" in trial.model
+
+
+def _stored_baseline(run: Run, trials: Sequence[Trial], path: Path) -> list[Trial]:
+    """Return the trials of the stored run that a shard was compared with, from the same history."""
+    model, at, run_id = (run.baseline or "").rpartition("@")
+    if not at or any(map(_is_stored_baseline, trials)):
+        return []
+    with contextlib.closing(History(path)) as history:
+        try:
+            found = history.find(run_id)
+        except UsageError as exc:
+            raise UsageError(
+                f"run {run.id} was compared with {run.baseline}, which is not in {path}: "
+                "merge the report.json of each shard, which holds it"
+            ) from exc
+        return list(as_baseline(found, [t for t in history.trials(found.id) if t.model == model]))
