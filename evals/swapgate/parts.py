@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from swapgate.engine.workspace import Job
 from swapgate.errors import UsageError
-from swapgate.records import Json, Run, Shard, Trial
+from swapgate.records import Json, ModelIdentity, Run, Shard, Trial, to_json
 from swapgate.spec.settings import Settings
 
 # Suite, case, model and repeat: what no two trials of a run have in common.
@@ -98,13 +98,19 @@ def _makings(run: Run) -> dict[str, object]:
     return {
         "the baseline": run.baseline,
         "the repeats": run.repeats,
-        **{f"the model {model.name}": model for model in run.models},
-        **{f"the judges' model {model.name}": model for model in run.judges},
+        **dict(_fields(run.models, "the model")),
+        **dict(_fields(run.judges, "the judges' model")),
         **{f"the judge {name}": found for name, found in run.judge_hashes.items()},
         **{f"the suite {name}": found for name, found in run.suite_hashes.items()},
         **dict(_settings(run.settings)),
         "swapgate": run.versions.get("swapgate"),
     }
+
+
+def _fields(models: Iterable[ModelIdentity], kind: str) -> Iterator[tuple[str, object]]:
+    for model in models:
+        for name, value in to_json(model).items():
+            yield f"{name} of {kind} {model.name}", value
 
 
 def _settings(settings: Mapping[str, Json]) -> Iterator[tuple[str, object]]:

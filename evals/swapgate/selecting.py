@@ -55,6 +55,8 @@ class PartHooks:
         try:
             own = self._own_trials(items)
         except UsageError as exc:
+            self._session.part = Part()
+            items.clear()  # pytest goes on to say what was selected
             raise refusal(self._config, str(exc)) from exc
         others = [item for item in items if id(item) not in own]
         items[:] = [item for item in items if id(item) in own]
@@ -112,7 +114,7 @@ class PartHooks:
     def pytest_report_collectionfinish(self) -> str:
         """Say what of the whole is run here."""
         part = self._session.part
-        return f"swapgate: {part.told}" if part is not None else ""
+        return f"swapgate: {part.told}" if part is not None and part.whole else ""
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
