@@ -79,7 +79,7 @@ def merge(shards: Sequence[StoredShard], *, allow_missing: bool = False) -> Merg
             f"not all shards are there: {'; '.join(missing)}. Run them, or say --allow-missing: "
             "the run is then put together, and not judged"
         )
-    own = _together(by_number)
+    own = _in_order_of_run(_together(by_number), first.run)
     baseline = {key_of(trial): trial for one in by_number.values() for trial in one.baseline}
     run = _one_run([by_number[number] for number in sorted(by_number)], stored=len(own), missing=missing)
     return Merged(
@@ -108,13 +108,14 @@ def _why_partial(run: Run) -> str | None:
 def _one_run(shards: Sequence[StoredShard], *, stored: int, missing: Sequence[str]) -> Run:
     runs = [one.run for one in shards]
     first, planned = runs[0], sum(shards[0].shard.sizes)
+    ended_at = max(run.finished_at or run.started_at for run in runs)
     warnings = dict.fromkeys(text for run in runs for text in _warnings(run.settings))
     return replace(
         first,
         id=new_id(),
-        # Runs are listed by when they began: this one after its shards, of which the last began then.
-        started_at=max(run.started_at for run in runs),
-        finished_at=max(run.finished_at or run.started_at for run in runs),
+        # It is a run of its own, and newer than its shards, from when the last of them had ended.
+        started_at=ended_at,
+        finished_at=ended_at,
         planned=planned,
         is_complete=stored >= planned,
         is_partial=bool(missing) or planned < first.wanted,
@@ -216,7 +217,17 @@ def _together(by_number: Mapping[int, StoredShard]) -> list[Trial]:
                     f"{_who(other)} and {_who(one)} both hold {trial.suite}/{trial.case} by {trial.model}: "
                     "they are not shards of one selection"
                 )
-    return [trial for _number, one in sorted(by_number.items()) for trial in one.trials]
+    return [trial for one in by_number.values() for trial in one.trials]
+
+
+def _in_order_of_run(trials: Iterable[Trial], run: Run) -> list[Trial]:
+    """Return the trials as one session would have made them: case by case, a case's models side by side."""
+    suites = {name: place for place, name in enumerate(run.suites)}
+    models = {model.name: place for place, model in enumerate(run.models)}
+    return sorted(
+        trials,
+        key=lambda t: (suites[t.suite], t.path, t.line or 0, t.case, t.repeat, models[t.model]),
+    )
 
 
 def _who(one: StoredShard) -> str:
