@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processes import start_pytest
+from swapgate import run
 from swapgate.errors import UsageError
 from swapgate.shards import share_out
 from swapgate.spec.settings import resolve_settings
@@ -198,3 +199,13 @@ def stored_runs(root: Path) -> list[tuple[object, ...]]:
             (run.shard, run.planned, run.is_complete, sorted(t.case for t in history.trials(run.id)))
             for run in history.runs()
         ]
+
+
+def test_python_takes_shards_and_reruns_too(tmp_path: Path) -> None:
+    recorded_workspace(tmp_path, {"new": {"one": RIGHT, "two": RIGHT, "three": BLIND}}, gate=GATE)
+    outcomes = [run(model="new", root=tmp_path, shard=f"{number}/2") for number in (1, 2)]
+    assert sorted(len(outcome.trials) for outcome in outcomes) == [1, 2]
+    assert {outcome.gate.answer for outcome in outcomes} == {"not_judged"}
+    whole = run(model="new", root=tmp_path)
+    again = run(model="new", root=tmp_path, rerun_errors=True)
+    assert (again.run.completes, again.gate) == (whole.run.id, whole.gate)

@@ -13,10 +13,13 @@ from swapgate.before_run import require_enough, warnings_before
 from swapgate.cache import CACHE_FILE, ResponseCache
 from swapgate.early_stop import EarlyStop, early_stop, shuffled
 from swapgate.engine.runner import Engine
-from swapgate.engine.workspace import Job, Workspace
+from swapgate.engine.workspace import Job, ReadySuite, Workspace
 from swapgate.errors import UsageError
+from swapgate.parts import Part, refuse_contradictions
 from swapgate.recorder import Recorder
 from swapgate.records import Trial
+from swapgate.rerun import completion, require_baseline, rest_of
+from swapgate.shards import shard_part
 from swapgate.spec.settings import resolve_settings
 from swapgate.stored import join, one_model
 
@@ -55,6 +58,7 @@ def run(
     """
     names = [model] if isinstance(model, str) else list(model)
     settings = resolve_settings(Path(root).resolve(), {**options, "model": names}, os.environ)
+    refuse_contradictions(settings)
     workspace = Workspace(settings)
     suites = [workspace.suite(path) for path in workspace.suite_files(_paths(cases, workspace))]
     if not suites or not names:
@@ -67,9 +71,12 @@ def run(
     if settings.stop_early:
         jobs = shuffled(jobs, lambda job: job, seed=workspace.seed)
     require_enough(workspace, jobs)
+    wanted, warnings = len(jobs), warnings_before(workspace, jobs)
+    if (part := _part(workspace, suites, jobs, recorder)) is not None:
+        jobs = list(part.jobs)
     cache = ResponseCache(settings.state_dir / CACHE_FILE, recordings=settings.recordings)
     with contextlib.closing(cache), Engine(settings, specs, cache) as engine:
-        recorder.start(planned=len(jobs), warnings=warnings_before(workspace, jobs))
+        recorder.start(planned=len(jobs), wanted=wanted, warnings=warnings, part=part)
         early = early_stop(workspace, jobs, recorder.baseline)
         for trial in _results(engine, jobs, early):
             recorder.add(trial)
@@ -78,6 +85,21 @@ def run(
     if recorder.problem is not None:
         raise recorder.problem
     return outcome
+
+
+def _part(
+    workspace: Workspace, suites: Sequence[ReadySuite], jobs: Sequence[Job], recorder: Recorder
+) -> Part | None:
+    """Return the shard, or what the last run lacks, where one of them is asked for."""
+    settings = workspace.settings
+    if settings.shard is not None:
+        number, count = settings.shard
+        return shard_part(jobs, number=number, count=count)
+    if not settings.rerun_errors:
+        return None
+    part = rest_of(completion(workspace, suites, is_selection=False), jobs)
+    require_baseline(part, recorder.baseline)
+    return part
 
 
 def _results(engine: Engine, jobs: Sequence[Job], early: EarlyStop | None) -> Iterator[Trial]:

@@ -21,7 +21,7 @@ def merge(
     shards: Annotated[
         list[str],
         typer.Argument(
-            metavar="SHARD...",
+            metavar="SHARD",
             help="Where the shards are: report.json files, folders of them, globs, history.db files, or the "
             "ids of runs.",
         ),

@@ -64,6 +64,7 @@ def _lines(outcome: RunOutcome, *, verbose: int, width: int, reports: Sequence[P
     yield from finding_lines(outcome, verbose=verbose)
     for note in (*correction_notes(outcome), *interval_notes(outcome, with_slices=verbose > 0)):
         yield Line(text=f"note: {safe_text(note, MESSAGE_CHARS)}")
+    yield from _cached(outcome)
     yield from _gate(outcome, verbose=verbose)
     for warning in outcome.warnings:
         yield Line(text=f"warning: {safe_text(warning, MESSAGE_CHARS)}", colour="yellow")
@@ -79,6 +80,16 @@ def _checks(outcome: RunOutcome) -> Iterator[Line]:
             yield Line(text=f"{name(summary.model)}: {check.kind} {name(check.name)} {missed}")
         for kind, number in sorted(summary.errors.items()):
             yield Line(text=f"{name(summary.model)}: error {name(kind)}: {show.count(number, 'trial')}")
+
+
+def _cached(outcome: RunOutcome) -> Iterator[Line]:
+    """Yield how much of the run was not paid for again, of models' and judges' answers."""
+    own = [t for t in outcome.trials if not (t.role == "baseline" and "@" in t.model)]
+    answers = [t.answer for t in own if t.answer] + [
+        s.answer for t in own for v in t.verdicts for s in v.samples if s.answer
+    ]
+    if cached := sum(answer.from_cache for answer in answers):
+        yield Line(text=f"from the cache: {cached:,} of {show.count(len(answers), 'answer')}")
 
 
 def _gate(outcome: RunOutcome, *, verbose: int) -> Iterator[Line]:
