@@ -12,6 +12,7 @@ import pytest
 
 from processes import start_pytest, wait_for
 from servers import Answer, Received, Server, openai_completion, serving
+from swapgate.cli import main
 from swapgate.history import History
 from swapgate.records import Trial
 from workspaces import BLIND, RIGHT, case, lay, newest_run, recorded_workspace, suite
@@ -185,6 +186,29 @@ def test_selection_is_completed_by_the_same_selection_and_stays_partial(
     asked(server)
     # The last run of all cases is another one than the last run.
     pytester.runpytest("--model=new", "--rerun-errors").assert_outcomes(passed=2, deselected=8)
+
+
+def test_merged_run_is_completed_like_any_other(
+    pytester: pytest.Pytester, server: Server, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay_live(pytester.path, server)
+    monkeypatch.chdir(pytester.path)
+    for number in (1, 2):
+        assert pytester.runpytest("--model=new", f"--shard={number}/2").ret == 0
+    assert main(["merge", "reports"]) == 11
+    merged, _trials = newest_run(pytester.path)
+    asked(server)
+    model.broken = set()
+    assert pytester.runpytest("--model=new", "--rerun-errors").ret == 0
+    assert asked(server) == sorted(BROKEN)
+    run, trials = newest_run(pytester.path)
+    assert (run.completes, len(trials)) == (merged.id, 10)
+
+
+def test_history_that_cannot_be_read_is_told(pytester: pytest.Pytester) -> None:
+    recorded_workspace(pytester.path, {"new": {"one": RIGHT}}, gate=GATE)
+    lay(pytester.path, {".swapgate/history.db": "no database, but long enough to be taken for one" * 9})
+    assert "the history cannot be used" in refused(pytester)
 
 
 def test_without_a_gate_the_misses_that_are_taken_over_count(

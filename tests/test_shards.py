@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processes import start_pytest
@@ -35,6 +35,7 @@ def selected(pytester: pytest.Pytester, *arguments: str) -> list[str]:
 # Sharing out
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(min_size=1), st.integers(1, 50), max_size=40), st.integers(1, 12))
 def test_shares_hold_every_cluster_once_and_are_about_even(sizes: dict[str, int], count: int) -> None:
     shares = share_out(sizes, count)
@@ -46,6 +47,7 @@ def test_shares_hold_every_cluster_once_and_are_about_even(sizes: dict[str, int]
     assert max(totals.values()) - min(totals.values()) <= max(sizes.values(), default=0)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(min_size=1), st.integers(1, 50), max_size=40), st.randoms())
 def test_shares_do_not_depend_on_the_order(sizes: dict[str, int], random: object) -> None:
     names = list(sizes)

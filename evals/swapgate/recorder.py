@@ -68,9 +68,9 @@ class Recorder:
         if self._baseline:
             run = replace(run, baseline=self._baseline[0].model)
         self._writer = HistoryWriter(self._workspace.settings.state_dir / HISTORY_FILE, run)
-        self._writer.flush()
         for trial in part.carried if part is not None else ():
             self.add(trial)
+        self._writer.flush()
         return run
 
     def add(self, trial: Trial) -> None:

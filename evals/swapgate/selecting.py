@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from swapgate.collect import CaseItem
-from swapgate.errors import UsageError
+from swapgate.errors import StoreError, UsageError
 from swapgate.parts import Part
 from swapgate.records import Shard, adapter
 from swapgate.workers import is_controller, is_worker, refusal
@@ -34,7 +34,7 @@ class PartHooks:
         if is_controller(self._config) and self._settings.rerun_errors:
             try:
                 self._session.part = self._completion()
-            except UsageError as exc:
+            except (UsageError, StoreError) as exc:
                 raise pytest.UsageError(str(exc)) from exc
 
     @pytest.hookimpl(optionalhook=True)
@@ -54,7 +54,7 @@ class PartHooks:
             return  # a suite that could not be read ends the session anyway
         try:
             own = self._own_trials(items)
-        except UsageError as exc:
+        except (UsageError, StoreError) as exc:
             self._session.part = Part()
             items.clear()  # pytest goes on to say what was selected
             raise refusal(self._config, str(exc)) from exc
