@@ -149,7 +149,7 @@ def test_process_that_was_asleep_for_longer_than_a_time_out_goes_on(tmp_path: Pa
         process.send_signal(signal.SIGSTOP)
         time.sleep(3)
         process.send_signal(signal.SIGCONT)
-        output = process.communicate(timeout=60)[0]
+        output = process.communicate(timeout=120)[0]
         assert process.returncode == 0, output
         assert "16 passed" in output
         assert len(server.requests) <= 32 + IN_FLIGHT
@@ -161,7 +161,7 @@ def test_rerun_says_what_it_does_not_pay_again(tmp_path: Path) -> None:
         process = start_pytest(tmp_path, "--model=candidate")
         wait_for(lambda: len(server.requests) > 12)
         process.send_signal(signal.SIGINT)
-        assert "from the cache" not in process.communicate(timeout=60)[0]
+        assert "from the cache" not in process.communicate(timeout=120)[0]
         stored = len(stored_calls(tmp_path))
-        output = start_pytest(tmp_path, "--model=candidate").communicate(timeout=60)[0]
+        output = start_pytest(tmp_path, "--model=candidate").communicate(timeout=120)[0]
     assert f"from the cache: {stored} of 40 answers" in output

@@ -142,7 +142,7 @@ def test_killed_run_is_completed_and_pays_for_the_rest_alone(tmp_path: Path, mod
         paid = len(asked(server))
         assert 0 < len(stored) < 30
         again = start_pytest(tmp_path, "--model=new", "--rerun-errors")
-        output = again.communicate(timeout=60)[0]
+        output = again.communicate(timeout=120)[0]
         assert again.returncode == 0, output
         assert f"its other {len(stored)} are taken over" in output
         assert 30 - paid <= len(asked(server)) <= 30 - paid + 4
@@ -159,14 +159,25 @@ def test_interrupted_run_is_completed_with_workers(tmp_path: Path, model: Model)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
         model.broken = set()
-        for _attempt in range(2):
+        for said in ("are taken over", "nothing errored in run"):
             again = start_pytest(tmp_path, "--model=new", "--rerun-errors", "-n", "2")
-            output = again.communicate(timeout=60)[0]
+            output = again.communicate(timeout=120)[0]
             assert again.returncode == 0, output
-        assert "nothing errored in run" in output
+            assert said in output
     run, trials = newest_run(tmp_path)
     assert (len(trials), run.is_complete, run.is_partial) == (30, True, False)
     assert {trial.outcome for trial in trials} == {"passed", "missed"}
+
+
+def test_workers_refuse_another_selection(tmp_path: Path) -> None:
+    recorded_workspace(tmp_path, {"new": {"one": RIGHT, "two": RIGHT, "three": RIGHT}}, gate=GATE)
+    start_pytest(tmp_path, "--model=new", "-k", "one").communicate(timeout=120)
+    process = start_pytest(tmp_path, "--model=new", "-k", "one or two", "--rerun-errors", "-n", "2")
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == 4, output
+    assert "set out to make 1 trial, and these are 2" in output
+    assert "Traceback" not in output
+    assert "nothing errored" not in output
 
 
 def test_selection_is_completed_by_the_same_selection_and_stays_partial(

@@ -175,7 +175,7 @@ def test_workers_share_a_shard_out(tmp_path: Path) -> None:
     lay_suite(tmp_path)
     for options in (("-n", "2"), ("-p", "no:xdist")):
         process = start_pytest(tmp_path, "--model=new", "--shard=2/3", *options)
-        output = process.communicate(timeout=60)[0]
+        output = process.communicate(timeout=120)[0]
         assert process.returncode == 0, output
         assert "gate not judged: shard 2/3" in output
     with_workers, alone = stored_runs(tmp_path)
@@ -185,7 +185,7 @@ def test_workers_share_a_shard_out(tmp_path: Path) -> None:
 def test_empty_shard_ends_well_with_workers(tmp_path: Path) -> None:
     lay_suite(tmp_path)
     process = start_pytest(tmp_path, "--model=new", "--shard=3/3", "-n", "2", "-k", "case-0")
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=120)[0]
     assert process.returncode == 0, output
     assert "swapgate: shard 3/3 of 1 trials; none of them falls to it" in output
     assert not (tmp_path / "reports").exists()

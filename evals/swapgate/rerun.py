@@ -40,9 +40,10 @@ def rest_of(part: Part, jobs: Sequence[Job]) -> Part:
     assert part.completes is not None
     carried = {key_of(trial) for trial in part.carried}
     lacking = [job for job in jobs if job_key(job) not in carried]
+    planned = count(part.completes.planned, "trial")
     if len(jobs) != part.completes.planned or len(jobs) - len(lacking) != len(carried):
         raise UsageError(
-            f"--rerun-errors: run {part.completes.id} set out to make {part.completes.planned:,} trials, and "
+            f"--rerun-errors: run {part.completes.id} set out to make {planned}, and "
             f"these are {len(jobs):,}, or of other cases. Select the same ones (paths, -k, -m), or run "
             f"them without --rerun-errors: {_CHEAP}"
         )

@@ -130,8 +130,12 @@ class PartHooks:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     @pytest.hookimpl
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say why nothing was run: with workers, nothing else does."""
+    def pytest_terminal_summary(
+        self, terminalreporter: pytest.TerminalReporter, exitstatus: int | pytest.ExitCode
+    ) -> None:
+        """Say what was run of the whole where workers collected it, and nothing else says so."""
         part = self._session.part
-        if is_controller(self._config) and part is not None and part.is_void:
+        if part is None or not is_controller(self._config) or exitstatus == pytest.ExitCode.USAGE_ERROR:
+            return
+        if part.is_void or part.completes is not None:
             terminalreporter.write_line(f"swapgate: {part.told}")
