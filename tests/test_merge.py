@@ -294,3 +294,19 @@ def test_shard_alone_is_no_baseline_and_no_side_of_a_comparison(
     result.stderr.fnmatch_lines(["*is no baseline: it is shard 1/3*swapgate merge*"])
     main(["history", "list"])
     assert "shard 1/3" in capsys.readouterr().out
+
+
+def test_shard_that_died_before_it_knew_the_plan_is_a_missing_one(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay_suite(pytester.path)
+    monkeypatch.chdir(pytester.path)
+    first, second = run_shards(pytester, count=2)
+    report = json.loads(first.read_text(encoding="utf-8"))
+    report["run"]["shard"] |= {"plan": "", "sizes": []}
+    report["run"]["finished_at"] = None
+    first.write_text(json.dumps({**report, "trials": []}), encoding="utf-8")
+    assert "not all shards are there: 1/2 (it never ended)" in refused(capsys, "artifacts")
+    assert "never began, nor did another" in refused(capsys, str(first))
+    assert main(["merge", str(first), str(second), "--allow-missing"]) == 10
+    assert newest_run(pytester.path)[0].planned == 24

@@ -1,47 +1,18 @@
-"""Shards made one run again: found, held against each other, their trials put together."""
+"""Shards made one run again: held against each other, their trials put together."""
 
 from __future__ import annotations
 
-import contextlib
-import glob
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from swapgate.errors import UsageError
 from swapgate.facts import Facts, facts_of
-from swapgate.history import HISTORY_FILE, History, HistoryWriter
+from swapgate.found_shards import StoredShard
+from swapgate.history import HISTORY_FILE, HistoryWriter
 from swapgate.parts import TrialKey, differing, key_of
 from swapgate.recorder import new_id
 from swapgate.records import Json, Run, Shard, Trial
-from swapgate.reporting.report_json import load_report
 from swapgate.spec.settings import Settings
-from swapgate.stored import as_baseline, load_run
-
-_REPORT = "report.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredShard:
-    """One shard as it was found: `source` is the file, or the run in a history; `baseline` a stored one's."""
-
-    source: str
-    run: Run
-    trials: tuple[Trial, ...]
-    baseline: tuple[Trial, ...] = ()
-
-    @property
-    def shard(self) -> Shard:
-        """Which shard it is."""
-        assert self.run.shard is not None
-        return self.run.shard
-
-    @property
-    def why_unfinished(self) -> str:
-        """Why the shard has no end, an empty string when it has one."""
-        if self.run.finished_at is None:
-            return "it never ended"
-        return self.shard.problem or ("" if self.shard.sizes else "it never began")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,25 +25,11 @@ class Merged:
     why_not_judged: str | None
 
 
-def find_shards(names: Sequence[str], settings: Settings) -> list[StoredShard]:
-    """Return the shards of reports, folders of them, globs, histories, or of run ids.
-
-    Raises UsageError where a name leads to no shard.
-    """
-    found = []
-    for name in names:
-        shards = list(_shards_of(name, settings))
-        if not shards:
-            raise UsageError(f"{name!r} holds no shard: `pytest --shard=1/3` makes one, and its report.json")
-        found += shards
-    return found
-
-
 def merge(shards: Sequence[StoredShard], *, allow_missing: bool = False) -> Merged:
     """Return the shards as one run; UsageError where they are not of one run, or not all there."""
     _refuse_strangers(shards)
     by_number = _by_number(shards)
-    first = by_number[min(by_number)]
+    first = _first_begun(by_number)
     missing = _missing(by_number, first.shard)
     if missing and not allow_missing:
         raise UsageError(
@@ -81,7 +38,7 @@ def merge(shards: Sequence[StoredShard], *, allow_missing: bool = False) -> Merg
         )
     own = _in_order_of_run(_together(by_number), first.run)
     baseline = {key_of(trial): trial for one in by_number.values() for trial in one.baseline}
-    run = _one_run([by_number[number] for number in sorted(by_number)], stored=len(own), missing=missing)
+    run = _one_run(first, by_number, stored=len(own), missing=missing)
     return Merged(
         run=run,
         trials=(*own, *baseline.values()),
@@ -105,9 +62,19 @@ def _why_partial(run: Run) -> str | None:
     return "partial selection" if run.planned < run.wanted else None
 
 
-def _one_run(shards: Sequence[StoredShard], *, stored: int, missing: Sequence[str]) -> Run:
-    runs = [one.run for one in shards]
-    first, planned = runs[0], sum(shards[0].shard.sizes)
+def _first_begun(by_number: Mapping[int, StoredShard]) -> StoredShard:
+    """Return the first shard that knows the plan of the whole."""
+    for _number, one in sorted(by_number.items()):
+        if one.shard.sizes:
+            return one
+    raise UsageError(f"{_who(next(iter(by_number.values())))} never began, nor did another. Run them again")
+
+
+def _one_run(
+    begun: StoredShard, by_number: Mapping[int, StoredShard], *, stored: int, missing: Sequence[str]
+) -> Run:
+    runs = [one.run for _number, one in sorted(by_number.items())]
+    first, planned = begun.run, sum(begun.shard.sizes)
     ended_at = max(run.finished_at or run.started_at for run in runs)
     warnings = dict.fromkeys(text for run in runs for text in _warnings(run.settings))
     return replace(
@@ -232,83 +199,3 @@ def _in_order_of_run(trials: Iterable[Trial], run: Run) -> list[Trial]:
 
 def _who(one: StoredShard) -> str:
     return f"shard {one.shard.name} ({one.source})"
-
-
-# Finding
-
-
-def _shards_of(name: str, settings: Settings) -> Iterator[StoredShard]:
-    """Yield the shards that one argument names; of many files those that are none are passed over."""
-    path = Path(name)
-    if path.is_dir() or path.suffix == ".db" or glob.has_magic(name):
-        found = [name] if path.exists() else glob.glob(name, recursive=True)  # noqa: PTH207 - also absolute
-        for match in sorted(found):
-            yield from _in_path(Path(match))
-        return
-    if path.is_file():
-        run, trials = load_report(path)
-    else:
-        run, trials = load_run(name, settings)
-        trials += _stored_baseline(run, trials, settings.state_dir / HISTORY_FILE)
-    if run.shard is None:
-        raise UsageError(f"{name} is no shard: run {run.id} was made without --shard")
-    yield _stored(name, run, trials)
-
-
-def _in_path(path: Path) -> Iterator[StoredShard]:
-    if path.is_dir():
-        for below in sorted({*path.rglob(_REPORT), *path.rglob(HISTORY_FILE)}):
-            yield from _in_path(below)
-    elif path.suffix == ".db":
-        yield from _of_history(path)
-    elif path.suffix == ".json":
-        run, trials = load_report(path)
-        if run.shard is not None:
-            yield _stored(str(path), run, trials)
-
-
-def _of_history(path: Path) -> Iterator[StoredShard]:
-    """Yield the last whole run of each shard of the selection that was run last."""
-    with contextlib.closing(History(path)) as history:
-        for run in _latest_shards(history.runs()):
-            trials = list(history.trials(run.id))
-            yield _stored(f"{path}, run {run.id}", run, [*trials, *_stored_baseline(run, trials, path)])
-
-
-def _latest_shards(runs: Iterable[Run]) -> list[Run]:
-    """Return one run a shard, from runs of which the newest comes first."""
-    shards = [(run.shard, run) for run in runs if run.shard is not None and run.shard.plan]
-    same = [(s, run) for s, run in shards if (s.plan, s.count) == (shards[0][0].plan, shards[0][0].count)]
-    latest: dict[int, Run] = {}
-    for shard, run in sorted(same, key=lambda pair: pair[1].finished_at is None or bool(pair[0].problem)):
-        latest.setdefault(shard.number, run)
-    return [latest[number] for number in sorted(latest)]
-
-
-def _stored(source: str, run: Run, trials: Sequence[Trial]) -> StoredShard:
-    return StoredShard(
-        source=source,
-        run=run,
-        trials=tuple(trial for trial in trials if not _is_stored_baseline(trial)),
-        baseline=tuple(trial for trial in trials if _is_stored_baseline(trial)),
-    )
-
-
-def _is_stored_baseline(trial: Trial) -> bool:
-    return trial.role == "baseline" and "@" in trial.model
-
-
-def _stored_baseline(run: Run, trials: Sequence[Trial], path: Path) -> list[Trial]:
-    """Return the trials of the stored run that a shard was compared with, from the same history."""
-    model, at, run_id = (run.baseline or "").rpartition("@")
-    if not at or any(map(_is_stored_baseline, trials)):
-        return []
-    with contextlib.closing(History(path)) as history:
-        try:
-            found = history.find(run_id)
-        except UsageError as exc:
-            raise UsageError(
-                f"run {run.id} was compared with {run.baseline}, which is not in {path}: "
-                "merge the report.json of each shard, which holds it"
-            ) from exc
-        return list(as_baseline(found, [t for t in history.trials(found.id) if t.model == model]))

@@ -45,8 +45,9 @@ def merge(
     Exits with the gate's code, as the whole run would have; with 10 when shards are missing.
     """
     from swapgate.analysis.outcome import conclude
-    from swapgate.merging import find_shards, store
+    from swapgate.found_shards import find_shards
     from swapgate.merging import merge as merge_shards
+    from swapgate.merging import store
     from swapgate.reporting import check_formats, write_reports
 
     settings = open_settings(root, report=formats)
