@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from swapgate.analysis.compare import Comparison
@@ -15,6 +15,7 @@ from swapgate.early_stop import EarlyStop, early_stop, shuffled
 from swapgate.engine.runner import Engine
 from swapgate.engine.workspace import Job, ReadySuite, Workspace
 from swapgate.errors import UsageError
+from swapgate.facts import Facts
 from swapgate.parts import Part, refuse_contradictions
 from swapgate.recorder import Recorder
 from swapgate.records import Trial
@@ -75,11 +76,16 @@ def run(
     if (part := _part(workspace, suites, jobs, recorder)) is not None:
         jobs = list(part.jobs)
     cache = ResponseCache(settings.state_dir / CACHE_FILE, recordings=settings.recordings)
-    with contextlib.closing(cache), Engine(settings, specs, cache) as engine:
+
+    def take(trial: Trial, facts: Facts) -> bool:
+        recorder.add(trial, facts)
+        return False
+
+    with contextlib.closing(cache), Engine(settings, specs, cache, take=take) as engine:
         recorder.start(planned=len(jobs), wanted=wanted, warnings=warnings, part=part)
+        recorder.flush()
         early = early_stop(workspace, jobs, recorder.baseline)
-        for trial in _results(engine, jobs, early):
-            recorder.add(trial)
+        _run_all(engine, jobs, early)
         stopping = early.conclude() if early is not None else None
         outcome = recorder.finish(stopping=stopping)  # before the cache closes, which may fail on a full disk
     if recorder.problem is not None:
@@ -102,8 +108,8 @@ def _part(
     return part
 
 
-def _results(engine: Engine, jobs: Sequence[Job], early: EarlyStop | None) -> Iterator[Trial]:
-    """Yield the trials in order, without those that are not wanted any more."""
+def _run_all(engine: Engine, jobs: Sequence[Job], early: EarlyStop | None) -> None:
+    """Run the jobs in order, without those that are not wanted any more."""
     if early is None:
         engine.plan(jobs)
     for job in jobs:
@@ -112,11 +118,10 @@ def _results(engine: Engine, jobs: Sequence[Job], early: EarlyStop | None) -> It
             if admitted is None:
                 continue
             engine.plan(admitted)
-        while (trial := engine.result(job, timeout_s=_SLICE_S)) is None:
+        while (finished := engine.result(job, timeout_s=_SLICE_S)) is None:
             pass
         if early is not None:
-            early.add(trial)
-        yield trial
+            early.add(finished.facts)
 
 
 def compare(candidate: RunOutcome, baseline: RunOutcome) -> Comparison:

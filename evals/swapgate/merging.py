@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from swapgate.errors import UsageError
@@ -36,7 +36,7 @@ def merge(shards: Sequence[StoredShard], *, allow_missing: bool = False) -> Merg
             f"not all shards are there: {'; '.join(missing)}. Run them, or say --allow-missing: "
             "the run is then put together, and not judged"
         )
-    own = _in_order_of_run(_together(by_number), first.run)
+    own = _together(by_number)
     baseline = {key_of(trial): trial for one in by_number.values() for trial in one.baseline}
     run = _one_run(first, by_number, stored=len(own), missing=missing)
     return Merged(
@@ -175,7 +175,7 @@ def _missing(by_number: Mapping[int, StoredShard], shard: Shard) -> list[str]:
 
 
 def _together(by_number: Mapping[int, StoredShard]) -> list[Trial]:
-    """Return the trials of all shards; UsageError where two shards hold the same one."""
+    """Return the trials of all shards in order; UsageError where two shards hold the same one."""
     found: dict[TrialKey, StoredShard] = {}
     for one in by_number.values():
         for trial in one.trials:
@@ -184,17 +184,7 @@ def _together(by_number: Mapping[int, StoredShard]) -> list[Trial]:
                     f"{_who(other)} and {_who(one)} both hold {trial.suite}/{trial.case} by {trial.model}: "
                     "they are not shards of one selection"
                 )
-    return [trial for one in by_number.values() for trial in one.trials]
-
-
-def _in_order_of_run(trials: Iterable[Trial], run: Run) -> list[Trial]:
-    """Return the trials as one session would have made them: case by case, a case's models side by side."""
-    suites = {name: place for place, name in enumerate(run.suites)}
-    models = {model.name: place for place, model in enumerate(run.models)}
-    return sorted(
-        trials,
-        key=lambda t: (suites[t.suite], t.path, t.line or 0, t.case, t.repeat, models[t.model]),
-    )
+    return sorted((trial for one in by_number.values() for trial in one.trials), key=key_of)
 
 
 def _who(one: StoredShard) -> str:

@@ -14,6 +14,7 @@ from swapgate.engine.workspace import Workspace
 from swapgate.errors import UsageError
 from swapgate.parts import refuse_contradictions
 from swapgate.plugin import holds_settings
+from swapgate.protocol import TrialProtocol
 from swapgate.reporting import check_formats
 from swapgate.session import SwapgateSession
 from swapgate.spec.settings import resolve_settings
@@ -67,6 +68,7 @@ def open_session(config: pytest.Config) -> SwapgateSession:
         from swapgate.selecting import PartHooks
 
         config.pluginmanager.register(PartHooks(session), "swapgate-part")
+    config.pluginmanager.register(TrialProtocol(config, session.runs_user_code), "swapgate-protocol")
     return session
 
 

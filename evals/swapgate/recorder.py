@@ -11,19 +11,22 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import swapgate
-from swapgate.analysis.outcome import RunOutcome, conclude
 from swapgate.engine.workspace import ReadySuite, Workspace
 from swapgate.errors import StoreError, UsageError
-from swapgate.history import HISTORY_FILE, HistoryWriter
+from swapgate.facts import Facts, facts_of
+from swapgate.history import HISTORY_FILE, HistoryWriter, StoredTrials
 from swapgate.parts import Part
 from swapgate.providers.open import file_sha256
 from swapgate.records import Json, JudgeCalibration, JudgeLabel, ModelIdentity, Run, Shard, Stopping, Trial
 from swapgate.spec.calibration import cluster_of, read_calibration
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.suite import GateEntry, GateSpec
-from swapgate.stored import as_baseline, load_run, open_history, why_incomplete
+
+if TYPE_CHECKING:
+    from swapgate.analysis.outcome import RunOutcome
 
 
 class Recorder:
@@ -35,7 +38,7 @@ class Recorder:
         self._workspace = workspace
         self._suites = suites
         self._specs = specs
-        self._trials: dict[tuple[str, str, str, int], Trial] = {}
+        self._facts: dict[tuple[str, str, str, int], Facts] = {}
         self._baseline = _stored_baseline(workspace, suites)
         self._calibrations = _calibrations(workspace, suites)
         self.problem: StoreError | None = None
@@ -69,14 +72,18 @@ class Recorder:
             run = replace(run, baseline=self._baseline[0].model)
         self._writer = HistoryWriter(self._workspace.settings.state_dir / HISTORY_FILE, run)
         for trial in part.carried if part is not None else ():
-            self.add(trial)
-        self._writer.flush()
+            self.add(trial, facts_of(trial))
         return run
 
-    def add(self, trial: Trial) -> None:
-        """Store one trial."""
+    def flush(self) -> None:
+        """Wait until what was added so far is stored; StoreError when the history cannot be used."""
         assert self._writer is not None
-        self._trials[trial.suite, trial.case, trial.model, trial.repeat] = trial
+        self._writer.flush()
+
+    def add(self, trial: Trial, facts: Facts) -> None:
+        """Store one trial, from whatever thread; its facts stay at hand for the end."""
+        assert self._writer is not None
+        self._facts[trial.suite, trial.case, trial.model, trial.repeat] = facts
         self._writer.add(trial)
 
     @property
@@ -95,6 +102,8 @@ class Recorder:
 
         `shard` is what is known of it by now: under xdist it is the workers who know the selection.
         """
+        from swapgate.analysis.outcome import conclude
+
         assert self._writer is not None
         shard = shard or self._writer.run.shard
         if shard is not None:
@@ -102,7 +111,7 @@ class Recorder:
         run = replace(
             self._writer.run,
             finished_at=_now(),
-            is_complete=len(self._trials) >= self._writer.run.planned,
+            is_complete=len(self._facts) >= self._writer.run.planned,
             is_partial=why_not_judged is not None or shard is not None,
             stopping=stopping,
             shard=shard,
@@ -111,7 +120,12 @@ class Recorder:
             self._writer.finish(run)
         except StoreError as error:
             self.problem = error
-        return conclude(run, [*self._trials.values(), *self._baseline], why_not_judged=why_not_judged)
+        return conclude(
+            run,
+            StoredTrials(self._writer.path, run.id, beside=self._baseline),
+            facts=[*(self._facts[key] for key in sorted(self._facts)), *map(facts_of, self._baseline)],
+            why_not_judged=why_not_judged,
+        )
 
 
 def manifest(
@@ -209,6 +223,8 @@ def _stored_baseline(workspace: Workspace, suites: Sequence[ReadySuite]) -> tupl
     name = workspace.settings.baseline
     if name is None or workspace.baseline_model is not None:
         return ()
+    from swapgate.stored import as_baseline, load_run, why_incomplete
+
     if name == "latest":
         name = _latest_baseline(workspace, suites)
     run, trials = load_run(name, workspace.settings)
@@ -226,6 +242,8 @@ def _stored_baseline(workspace: Workspace, suites: Sequence[ReadySuite]) -> tupl
 
 def _latest_baseline(workspace: Workspace, suites: Sequence[ReadySuite]) -> str:
     """Return the newest complete run of one other model that covers these suites."""
+    from swapgate.stored import open_history
+
     wanted = {suite.name for suite in suites}
     with contextlib.closing(open_history("latest", workspace.settings)) as history:
         for run in history.runs():

@@ -403,6 +403,11 @@ def adapter(record_type: type[DataclassInstance]) -> TypeAdapter[Any]:
     return TypeAdapter(record_type)
 
 
+def to_text(record: DataclassInstance) -> str:
+    """Return the record as one line of JSON, which the kind's adapter reads back."""
+    return adapter(type(record)).dump_json(record).decode()
+
+
 def to_json(record: DataclassInstance) -> Any:
     """Return the record as plain JSON values (dicts, lists, strings, numbers)."""
     return adapter(type(record)).dump_python(record, mode="json")

@@ -90,5 +90,5 @@ def _exit_code(outcome: RunOutcome) -> int:
     """Return the gate's code, or where nothing is judged what pytest's own would have been."""
     if outcome.gate.answer != "not_judged":
         return outcome.gate.exit_code
-    has_failed = any(trial.role == "candidate" and trial.outcome != "passed" for trial in outcome.trials)
+    has_failed = any(f.role == "candidate" and f.outcome != "passed" for f in outcome.facts)
     return ExitCode.FAILED if has_failed else ExitCode.OK

@@ -7,7 +7,7 @@ import contextlib
 import random
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ from swapgate.engine.limits import Pace, Slots
 from swapgate.engine.trial import UserCode, blank_trial, run_trial
 from swapgate.engine.workspace import Job
 from swapgate.errors import ErrorKind, SwapgateError
+from swapgate.facts import Facts, facts_of
 from swapgate.providers.http_client import open_http
 from swapgate.providers.open import open_provider
 from swapgate.records import Trial, TrialError
@@ -45,9 +46,23 @@ class Progress:
     cost_usd: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A trial as its consumer gets it: its facts, and the whole of it where that was to be kept."""
+
+    facts: Facts
+    trial: Trial | None
+
+
+def _keep(_trial: Trial, _facts: Facts) -> bool:
+    return True
+
+
 class Engine:
     """Runs trials in a background thread. Use as a context manager; leaving it cancels what is not finished.
 
+    `take` is given each trial as it ends, in the engine's thread, and says whether the whole of it must be
+    kept for the consumer: that one takes them in order, and thousands may be waiting for it.
     `share` is the number of processes that run the same session (xdist): limits are divided by it.
     `window` bounds how many trials run ahead of the consumer (None: no bound).
     """
@@ -60,14 +75,16 @@ class Engine:
         *,
         share: int = 1,
         window: int | None = None,
+        take: Callable[[Trial, Facts], bool] = _keep,
     ) -> None:
         self._settings = settings
         self._models = models
         self._cache = cache
         self._share = share
         self._window = window
+        self._take = take
         self._pending: deque[Job] = deque()
-        self._results: dict[int, Future[Trial]] = {}
+        self._results: dict[int, Future[Finished]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._planned = self._finished = self._consumed = self._started = 0
         self._loop = asyncio.new_event_loop()
@@ -91,12 +108,14 @@ class Engine:
     def plan(self, jobs: Iterable[Job]) -> None:
         """Queue trials; those already queued are left alone."""
         new = [job for job in jobs if id(job) not in self._results]
+        if not new:
+            return
         for job in new:
             self._results[id(job)] = Future()
         self._planned += len(new)
         self._tell(self._enqueue, new)
 
-    def result(self, job: Job, *, timeout_s: float) -> Trial | None:
+    def result(self, job: Job, *, timeout_s: float) -> Finished | None:
         """Return the trial of a planned job and forget it; None when it is not finished within the time.
 
         Raises SwapgateError when it never will be, because the engine has stopped.
@@ -105,18 +124,17 @@ class Engine:
         if not self._thread.is_alive() and not future.done():
             raise SwapgateError(f"the engine has stopped{_cause(self._failure)}") from self._failure
         try:
-            trial = future.result(timeout_s)
+            finished = future.result(timeout_s)
         except FutureTimeoutError:
             return None
         del self._results[id(job)]
-        self._tell(self._count_consumed)
-        return trial
+        if self._window is not None:
+            self._tell(self._count_consumed)
+        return finished
 
-    def unconsumed(self) -> Iterator[Trial]:
-        """Yield the finished trials that nobody asked for: an interrupted session stores them."""
-        for future in self._results.values():
-            if future.done() and not future.cancelled():
-                yield future.result()
+    def is_draining(self) -> bool:
+        """Whether no model has to be asked any more: the rest is waiting for answers, and judges."""
+        return not self._pending and not self._slots.waiting_model_calls
 
     def progress(self) -> Progress:
         """Return how far the engine is."""
@@ -185,7 +203,6 @@ class Engine:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._asker.close()
         await asyncio.gather(*(model.provider.close() for model in opened.values()), return_exceptions=True)
 
     def _enqueue(self, jobs: list[Job]) -> None:
@@ -222,9 +239,11 @@ class Engine:
                 raise
             trial = storable(blank_trial(job, _unexpected(exc)))
         self._finished += 1
+        facts = facts_of(trial)
+        is_kept = self._take(trial, facts)
         future = self._results.get(id(job))
         if future is not None and not future.done():
-            future.set_result(trial)
+            future.set_result(Finished(facts=facts, trial=trial if is_kept else None))
         self._pump()
 
 

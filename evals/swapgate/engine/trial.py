@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -81,7 +82,7 @@ async def _checked(trial: Trial, job: Job, user_code: UserCode) -> tuple[CheckRe
         variables=job.case.placed.case.input,
         cost_usd=trial.answer.cost_usd,
     )
-    if not any(map(_is_user_code, job.case.checks)):
+    if not any(map(is_user_code, job.case.checks)):
         return run_checks(job.case.checks, subject)
     begun = [job.case.checks[0].name]
     async with user_code.threads:
@@ -94,7 +95,8 @@ async def _checked(trial: Trial, job: Job, user_code: UserCode) -> tuple[CheckRe
             raise UserCheckFailed(message, check=begun[-1]) from None
 
 
-def _is_user_code(check: Check) -> bool:
+def is_user_code(check: Check) -> bool:
+    """Whether a check runs code of the user's or of another package, which may block, print or fail."""
     is_built_in = type(check).__module__.startswith("swapgate.")
     return not is_built_in or isinstance(check, PythonCheck | PythonModelCheck)
 
@@ -199,6 +201,7 @@ def blank_trial(job: Job, error: TrialError | None = None) -> Trial:
     )
 
 
+@lru_cache(maxsize=1024)
 def relative_path(path: Path, root: Path) -> str:
     """Return the path as seen from the workspace: records never carry the machine's own paths."""
     return Path(os.path.relpath(path, root)).as_posix()

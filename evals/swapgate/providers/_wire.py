@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from swapgate.errors import ErrorKind, ProviderError, UsageError
 from swapgate.providers._failures import Target, connection_failure, excerpt, status_failure
 from swapgate.providers.credentials import Credentials, Sent, scrub
+from swapgate.providers.http_client import exchange
 from swapgate.records import Json
 from swapgate.spec.models import ModelSpec
 from swapgate.storable import parse_json
@@ -23,6 +25,8 @@ from swapgate.storable import parse_json
 LARGEST_ANSWER = 10 * 1024 * 1024
 _LONGEST_ID = 200
 _SECRET_QUERY = {"key", "api_key", "api-key", "apikey", "access_token", "token", "secret", "password"}
+# Escapes that can hide a secret from a search for it as JSON usually writes it.
+_HIDING = re.compile(r"\\[u/]")
 _REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id")
 _Shape = TypeVar("_Shape", bound=BaseModel)
 
@@ -43,7 +47,7 @@ class Reply:
             value = parse_json(self.text)
         except ValueError as exc:
             raise self.bad(f"the answer is not JSON ({exc})") from None
-        return _scrub_value(value, self.secrets) if "\\" in self.text else value
+        return _scrub_value(value, self.secrets) if self.secrets and _HIDING.search(self.text) else value
 
     def read(self, shape: type[_Shape]) -> _Shape:
         """Return the body in its expected shape; an error that a gateway calls a success is told as one."""
@@ -74,6 +78,7 @@ class Wire:
     url: str
     query: Mapping[str, str] = field(default_factory=dict)
     method: str = "POST"
+    _address: httpx.URL | None = field(default=None, init=False, repr=False)
 
     async def send(self, body: Json, *, written: Mapping[str, str] | None = None) -> Reply:
         """Exchange a body (None: none) for a reply; `written` maps wire parameters to what people write."""
@@ -96,26 +101,36 @@ class Wire:
         return self.spec.timeout_s if self.spec.timeout_s is not None else self.http.timeout.read
 
     async def _exchange(self, target: Target, sent: Sent, content: bytes | None, started: float) -> Reply:
-        headers = {"accept": "application/json", **sent.headers}
-        if content is not None:
-            headers.setdefault("content-type", "application/json")
-        async with self.http.stream(
+        request = httpx.Request(
             self.method,
-            self.url,
-            params=self.query or None,
-            headers=headers,
+            self.address,
+            headers=self._headers(sent, has_content=content is not None),
             content=content,
-            timeout=self.timeout_s,
-            follow_redirects=False,
-        ) as response:
+            extensions={"timeout": httpx.Timeout(self.timeout_s).as_dict()},
+        )
+        async with exchange(self.http, request) as response:
             raw = await _read(target, response)
         return _reply(target, sent, response, raw, time.perf_counter() - started)
+
+    def _headers(self, sent: Sent, *, has_content: bool) -> dict[str, str]:
+        """Return the headers of one request: those of the client, below the model's own."""
+        headers = {**self.http.headers, "accept": "application/json"}
+        if has_content:
+            headers["content-type"] = "application/json"
+        return {**headers, **sent.headers}
+
+    @property
+    def address(self) -> httpx.URL:
+        """The URL with its query, parsed once."""
+        if self._address is None:
+            self._address = httpx.URL(self.url, params=self.query) if self.query else httpx.URL(self.url)
+        return self._address
 
     def _target(self, written: Mapping[str, str]) -> Target:
         return Target(
             name=self.spec.name,
             model=self.spec.model,
-            host=httpx.URL(self.url).netloc.decode(),
+            host=self.address.netloc.decode(),
             key_env=self.credentials.key_env,
             written=written,
         )
@@ -165,22 +180,31 @@ async def _read(target: Target, response: httpx.Response) -> bytes:
 
 
 def _reply(target: Target, sent: Sent, response: httpx.Response, raw: bytes, latency_s: float) -> Reply:
-    headers = {name.lower(): scrub(value, sent.secrets) for name, value in response.headers.items()}
-    if response.status_code in range(300, 400):
-        raise _redirected(target, response.status_code, headers.get("location", ""))
     if not response.is_success:
-        text = scrub(raw.decode("utf-8", "backslashreplace"), sent.secrets)
-        raise status_failure(target, response.status_code, text, headers)
+        raise _failure(target, sent, response, raw)
     reply = Reply(
         target=target,
         text=scrub(raw.decode("utf-8", "backslashreplace"), sent.secrets, is_answer=True),
         latency_s=latency_s,
         secrets=sent.secrets,
-        request_id=next((headers[name][:_LONGEST_ID] for name in _REQUEST_IDS if name in headers), None),
+        request_id=_request_id(response.headers, sent),
     )
     if not _is_utf8(raw):
         raise reply.bad("the answer is not text in UTF-8")
     return reply
+
+
+def _failure(target: Target, sent: Sent, response: httpx.Response, raw: bytes) -> ProviderError:
+    headers = {name.lower(): scrub(value, sent.secrets) for name, value in response.headers.items()}
+    if response.status_code in range(300, 400):
+        return _redirected(target, response.status_code, headers.get("location", ""))
+    text = scrub(raw.decode("utf-8", "backslashreplace"), sent.secrets)
+    return status_failure(target, response.status_code, text, headers)
+
+
+def _request_id(headers: httpx.Headers, sent: Sent) -> str | None:
+    found = next((headers[name] for name in _REQUEST_IDS if name in headers), None)
+    return None if found is None else scrub(found, sent.secrets)[:_LONGEST_ID]
 
 
 def _redirected(target: Target, status: int, location: str) -> ProviderError:

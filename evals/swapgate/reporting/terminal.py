@@ -83,13 +83,10 @@ def _checks(outcome: RunOutcome) -> Iterator[Line]:
 
 
 def _cached(outcome: RunOutcome) -> Iterator[Line]:
-    """Yield how much of the run was not paid for again, of models' and judges' answers."""
-    own = [t for t in outcome.trials if not (t.role == "baseline" and "@" in t.model)]
-    answers = [t.answer for t in own if t.answer] + [
-        s.answer for t in own for v in t.verdicts for s in v.samples if s.answer
-    ]
-    if cached := sum(answer.from_cache for answer in answers):
-        yield Line(text=f"from the cache: {cached:,} of {show.count(len(answers), 'answer')}")
+    """Yield how much of the run was not asked again; a stored baseline is no part of it."""
+    own = [f for f in outcome.facts if f.is_answered and not (f.role == "baseline" and "@" in f.model)]
+    if cached := sum(f.from_cache for f in own):
+        yield Line(text=f"from the cache: {cached:,} of {show.count(len(own), 'response')}")
 
 
 def _gate(outcome: RunOutcome, *, verbose: int) -> Iterator[Line]:
