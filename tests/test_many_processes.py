@@ -134,7 +134,7 @@ def test_kills_at_random_moments_lose_no_more_than_what_was_in_flight(tmp_path: 
         assert len(server.requests) <= 2 * cases + kills * 2 * IN_FLIGHT
     with closing(History(tmp_path / ".swapgate" / "history.db")) as history:
         newest, *killed = history.runs()
-        # The history opens beside the first calls: a process that is killed before has its answers in the cache.
+        # The history opens beside the first calls: what is killed before has its answers in the cache.
         assert 1 <= len(killed) <= kills
         assert all(run.finished_at is None for run in killed)
         assert len(list(history.trials(newest.id))) == cases
