@@ -83,7 +83,7 @@ def run(
 
     with contextlib.closing(cache), Engine(settings, specs, cache, take=take) as engine:
         recorder.start(planned=len(jobs), wanted=wanted, warnings=warnings, part=part)
-        recorder.flush()
+        recorder.require_open()
         early = early_stop(workspace, jobs, recorder.baseline)
         _run_all(engine, jobs, early)
         stopping = early.conclude() if early is not None else None

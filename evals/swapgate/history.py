@@ -95,10 +95,10 @@ class HistoryWriter:
         """Store one trial; a second one of the same case, model and repeat replaces the first."""
         self._writer.put((self.run.id, trial))
 
-    def flush(self) -> None:
-        """Wait until everything added so far is written; StoreError when it cannot be."""
+    def require_open(self) -> None:
+        """Wait until the history takes records; StoreError when it takes none."""
         try:
-            self._writer.flush()
+            self._writer.require_open()
         except SwapgateError:
             raise
         except Exception as exc:

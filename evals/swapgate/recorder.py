@@ -75,10 +75,10 @@ class Recorder:
             self.add(trial, facts_of(trial))
         return run
 
-    def flush(self) -> None:
-        """Wait until what was added so far is stored; StoreError when the history cannot be used."""
+    def require_open(self) -> None:
+        """Wait until the history takes records; StoreError when it cannot be used."""
         assert self._writer is not None
-        self._writer.flush()
+        self._writer.require_open()
 
     def add(self, trial: Trial, facts: Facts) -> None:
         """Store one trial, from whatever thread; its facts stay at hand for the end."""

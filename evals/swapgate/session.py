@@ -230,7 +230,7 @@ class SwapgateSession:
                         self.prefetch(own_trials(session.items, self.config))
                     if not is_worker(self.config):
                         # The history opens while the first calls are on their way.
-                        self._recorder_is_open.flush()
+                        self._recorder_is_open.require_open()
                     yield
             finally:
                 self._line.clear()
