@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "evals" / "swapgate"
 LAYER = {
     "errors": 0, "records": 0, "storable": 0, "facts": 0,
     "spec": 1, "stats": 1,
-    "daemon": 2, "writer": 2, "wal": 2, "cache": 2, "history": 2, "prices": 2,
+    "daemon": 2, "writer": 2, "wal": 2, "cache": 2, "history": 2, "prices": 2, "batches": 2,
     "checks": 2, "judging": 2, "providers": 2,
     "engine": 3,
     "analysis": 4,

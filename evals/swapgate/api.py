@@ -9,7 +9,7 @@ from pathlib import Path
 
 from swapgate.analysis.compare import Comparison
 from swapgate.analysis.outcome import RunOutcome
-from swapgate.before_run import require_enough, warnings_before
+from swapgate.before_run import refuse_with_batch, require_enough, warnings_before
 from swapgate.cache import CACHE_FILE, ResponseCache
 from swapgate.early_stop import EarlyStop, early_stop, shuffled
 from swapgate.engine.runner import Engine
@@ -67,6 +67,7 @@ def run(
         raise UsageError(f"nothing to run: name a model, and suites below the cases directories ({folders})")
     specs = workspace.models_of(case for suite in suites for case in suite.cases)
     workspace.require_ready(specs)
+    refuse_with_batch(settings)
     recorder = Recorder(workspace, suites, specs)
     jobs = [job for suite in suites for job in workspace.jobs(suite)]
     if settings.stop_early:

@@ -88,6 +88,7 @@ class HistoryWriter:
     def __init__(self, path: Path, run: Run) -> None:
         self.path = path
         self.run = run
+        self._is_stored = False
         self._writer: BatchWriter[Run | tuple[str, Trial]] = BatchWriter(self._open, name="swapgate-history")
         self._writer.put(run)
 
@@ -96,13 +97,14 @@ class HistoryWriter:
         self._writer.put((self.run.id, trial))
 
     def require_open(self) -> None:
-        """Wait until the history takes records; StoreError when it takes none."""
+        """Wait until the run is stored; StoreError when it cannot be. Lost trials are told by `finish`."""
         try:
-            self._writer.require_open()
+            self._writer.flush()
         except SwapgateError:
             raise
         except Exception as exc:
-            raise self._lost(exc) from exc
+            if not self._is_stored:
+                raise self._lost(exc) from exc
 
     def finish(self, run: Run) -> None:
         """Store the run's final state and close; raises StoreError when something could not be written."""
@@ -126,9 +128,11 @@ class HistoryWriter:
         engine = _connect(self.path, tables)
 
         def write(rows: Sequence[Run | tuple[str, Trial]]) -> None:
-            with engine.begin() as connection:
-                for run in (r for r in rows if isinstance(r, Run)):
+            for run in (r for r in rows if isinstance(r, Run)):
+                with engine.begin() as connection:
                     _upsert_run(connection, tables, run)
+                self._is_stored = True
+            with engine.begin() as connection:
                 stored = [row for row in rows if not isinstance(row, Run)]
                 _put(connection, tables.trials, [_trial_row(*row) for row in stored])
                 _put(connection, tables.facts, [_facts_row(*row) for row in stored])

@@ -38,6 +38,9 @@ _OPTIONS = (
     "retries",
     "reports",
     "state",
+    "batch",
+    "batch_deadline_h",
+    "batch_poll_s",
 )
 
 

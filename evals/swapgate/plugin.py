@@ -104,6 +104,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="report to write: json, md, html or none (default: the first three); repeat for several",
     )
     add(
+        "--batch",
+        dest="swapgate_batch",
+        action="store_const",
+        const=True,
+        help="ask through the services' batch APIs: within a day, at half the price",
+    )
+    add(
+        "--swapgate-batch-deadline",
+        dest="swapgate_batch_deadline_h",
+        type=float,
+        metavar="HOURS",
+        help="with --batch: call live what has no answer so long after it was sent (default 24)",
+    )
+    add(
+        "--swapgate-batch-poll",
+        dest="swapgate_batch_poll_s",
+        type=float,
+        metavar="SECONDS",
+        help="with --batch: first wait between two looks at a batch; it grows to twelve times (default 5)",
+    )
+    add(
         "--swapgate-timeout",
         dest="swapgate_timeout_s",
         type=float,

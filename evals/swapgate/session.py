@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,7 +74,8 @@ class SwapgateSession:
     def pytest_report_header(self) -> list[str]:
         """Say what is under test."""
         roles = [self._under_test(name, role) for name, role in self.workspace.roles()]
-        lines = [f"swapgate: {', '.join(roles)}; cache {self.settings.cache}"]
+        batched = "; in batches" if self.settings.is_batched else ""
+        lines = [f"swapgate: {', '.join(roles)}; cache {self.settings.cache}{batched}"]
         return lines + [f"swapgate: {note}" for note in self.workspace.catalogue.notes]
 
     def _under_test(self, name: str, role: str) -> str:
@@ -146,7 +148,10 @@ class SwapgateSession:
             raise pytest.UsageError(
                 "--stop-early decides in one process, which keeps --concurrency calls in flight: leave out -n"
             )
+        from swapgate.before_run import refuse_with_batch
+
         try:
+            refuse_with_batch(self.settings, has_workers=True)
             suites = self.discovered()
             self._wanted = self._count_wanted()
             self._require_ready(suites, [case for suite in suites for case in suite.cases])
@@ -198,10 +203,12 @@ class SwapgateSession:
 
     @contextlib.contextmanager
     def _running(self, session: pytest.Session) -> Iterator[None]:
+        from swapgate.before_run import refuse_with_batch
         from swapgate.cache import CACHE_FILE, ResponseCache
         from swapgate.engine.runner import Engine
         from swapgate.progress import LiveLine
 
+        refuse_with_batch(self.settings, maxfail=bool(self.config.getvalue("maxfail")))
         items = [item for item in session.items if isinstance(item, CaseItem)]
         jobs = self._judged_together(items)
         suites = list({job.suite.name: job.suite for job in jobs}.values())
@@ -395,6 +402,21 @@ class SwapgateSession:
             return None  # the record says so itself
         return "partial selection" if self._recorder_is_open.planned < self._wanted else None
 
+    def _batches_said(self) -> list[str]:
+        """Return what became of the run's batches, and how to pick up those that are still running."""
+        batches = self._engine.batches if self._engine is not None else None
+        if batches is None:
+            return []
+        if batches.left is None:
+            return batches.said
+        command = shlex.join(["pytest", *(str(arg) for arg in self.config.invocation_params.args)])
+        where = ", ".join(batches.left.services)
+        return [
+            *batches.said,
+            f"{count(batches.left.requests, 'request')} still running at {where}: `{command}` picks them up, "
+            "`swapgate batch cancel --all` ends them",
+        ]
+
     def _write_reports(self, outcome: RunOutcome) -> None:
         if formats := self.settings.formats:
             self._reports = write_reports(outcome, self.settings.reports_dir / outcome.run.id, formats)
@@ -404,6 +426,8 @@ class SwapgateSession:
         """Print the summary and the gate's answer."""
         for problem in self._problems:
             terminalreporter.write_line(f"swapgate: {problem}", red=True)
+        for line in self._batches_said():
+            terminalreporter.write_line(f"swapgate: batch: {line}")
         if self.outcome is None:
             return
         from swapgate.reporting.explain import explain_trial

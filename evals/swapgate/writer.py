@@ -34,7 +34,6 @@ class BatchWriter(Generic[T]):
         self._queue: queue.SimpleQueue[T | threading.Event | None] = queue.SimpleQueue()
         self._failure: BaseException | None = None
         self._is_wanted = threading.Event()
-        self._has_written = False
         self._took_s = 0.0
         self.lost = 0
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -43,14 +42,6 @@ class BatchWriter(Generic[T]):
     def put(self, row: T) -> None:
         """Queue one row; returns at once."""
         self._queue.put(row)
-
-    def require_open(self) -> None:
-        """Wait until what is queued has been dealt with; raise the failure when nothing could be written."""
-        try:
-            self.flush()
-        except Exception:
-            if not self._has_written:
-                raise
 
     def flush(self) -> None:
         """Wait until everything queued so far is written."""
@@ -131,7 +122,6 @@ class BatchWriter(Generic[T]):
             self._failure = failure
             self.lost += len(rows)
         else:
-            self._has_written = True
             self._on_written(rows)
 
     def _drain_lost(self) -> None:

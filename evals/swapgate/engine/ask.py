@@ -6,13 +6,11 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from swapgate.cache import ResponseCache, request_key
-from swapgate.engine.call import Caller, OpenModel
+from swapgate.engine.batch import BatchQueue
+from swapgate.engine.call import Caller, OpenModel, response_cost
 from swapgate.errors import RecordingMissing
-from swapgate.prices import cost_usd
 from swapgate.records import Answer, Json, Request, Response
 from swapgate.spec.settings import CacheMode
-
-_NO_ANSWERS = {"refusal", "content_filter"}
 
 
 class Asker:
@@ -25,11 +23,13 @@ class Asker:
         cache: ResponseCache,
         mode: CacheMode,
         caller: Caller,
+        batches: BatchQueue | None = None,
     ) -> None:
         self._models = models
         self._cache = cache
         self._mode = mode
         self._caller = caller
+        self._batches = batches
         # The calls in flight, each with those who wait for its answer.
         self._in_flight: dict[str, list[asyncio.Future[tuple[Response, int]]]] = {}
 
@@ -74,9 +74,15 @@ class Asker:
     async def _call_and_store(
         self, key: str, opened: OpenModel, request: Request, *, is_judge: bool
     ) -> tuple[Response, int]:
+        about = _about(opened, request, is_judge=is_judge)
+        if self._batches is not None and opened.batches is not None:
+            batched = await self._batches.ask(key, opened, request, about, reads_cache=self._reads(opened))
+            if batched is not None:
+                self._caller.count_batched(opened, batched)
+                return batched, 1
         response, attempts = await self._caller.call(opened, request, is_judge=is_judge)
-        if response.finish_reason not in _NO_ANSWERS and opened.spec.cache is not False:
-            self._cache.put(key, response, _about(opened, request, is_judge=is_judge))
+        if opened.stores(response):
+            self._cache.put(key, response, about)
         return response, attempts
 
 
@@ -101,7 +107,7 @@ def _answer(opened: OpenModel, response: Response, *, attempts: int = 1, from_ca
         model=opened.spec.name,
         from_cache=from_cache,
         attempts=attempts,
-        cost_usd=cost_usd(opened.spec, response.usage),
+        cost_usd=response_cost(opened.spec, response),
     )
 
 

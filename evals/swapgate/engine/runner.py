@@ -15,15 +15,19 @@ from typing import Self, TypeVarTuple
 
 import httpx
 
+from swapgate.batches import BATCHES_FILE, BatchStore
 from swapgate.cache import ResponseCache
 from swapgate.daemon import message_of
 from swapgate.engine.ask import Asker
+from swapgate.engine.batch import BatchProgress, BatchQueue
+from swapgate.engine.batch_follow import Pacing
 from swapgate.engine.call import Caller, OpenModel
 from swapgate.engine.limits import Pace, Slots
 from swapgate.engine.trial import UserCode, blank_trial, run_trial
 from swapgate.engine.workspace import Job
 from swapgate.errors import ErrorKind, SwapgateError
 from swapgate.facts import Facts, facts_of
+from swapgate.providers.batch import open_batches
 from swapgate.providers.http_client import open_http
 from swapgate.providers.open import open_provider
 from swapgate.records import Trial, TrialError
@@ -44,6 +48,7 @@ class Progress:
     in_flight: int
     calls: int
     cost_usd: float
+    batch: BatchProgress | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +97,7 @@ class Engine:
         self._is_ready = threading.Event()
         self._failure: BaseException | None = None
         self._is_closing = False
+        self._batches: BatchQueue | None = None
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -145,7 +151,13 @@ class Engine:
             in_flight=self._slots.in_flight,
             calls=spent.calls,
             cost_usd=spent.cost_usd,
+            batch=self._batches.progress() if self._batches is not None else None,
         )
+
+    @property
+    def batches(self) -> BatchQueue | None:
+        """What asks the services' batch APIs; None in a run without them. Its words outlive the engine."""
+        return self._batches
 
     def _tell(self, callback: Callable[[*Args], object], *args: *Args) -> None:
         with contextlib.suppress(RuntimeError):  # a loop that has died is closed: `result` says so
@@ -180,7 +192,14 @@ class Engine:
                 retries=self._settings.retries,
                 jitter=random.Random(),  # noqa: S311 - spreads retries, decides nothing
             )
-            self._asker = Asker(opened, cache=self._cache, mode=self._settings.cache, caller=self._caller)
+            self._batches = self._open_batches()
+            self._asker = Asker(
+                opened,
+                cache=self._cache,
+                mode=self._settings.cache,
+                caller=self._caller,
+                batches=self._batches,
+            )
             try:
                 self._is_ready.set()
                 await self._stopped.wait()
@@ -188,14 +207,27 @@ class Engine:
                 await self._close(opened)
 
     def _open_models(self, http: httpx.AsyncClient) -> dict[str, OpenModel]:
-        return {
-            name: OpenModel(
-                spec=spec,
-                provider=open_provider(spec, http=http, root=self._settings.root),
-                pace=Pace(spec.limits, share=self._share),
-            )
-            for name, spec in self._models.items()
-        }
+        return {name: self._open_model(spec, http) for name, spec in self._models.items()}
+
+    def _open_model(self, spec: ModelSpec, http: httpx.AsyncClient) -> OpenModel:
+        provider = open_provider(spec, http=http, root=self._settings.root)
+        return OpenModel(
+            spec=spec,
+            provider=provider,
+            pace=Pace(spec.limits, share=self._share),
+            batches=open_batches(spec, provider) if self._settings.is_batched else None,
+        )
+
+    def _open_batches(self) -> BatchQueue | None:
+        if not self._settings.is_batched:
+            return None
+        return BatchQueue(
+            BatchStore(self._settings.state_dir / BATCHES_FILE),
+            self._cache,
+            pacing=Pacing.of(self._settings),
+            retries=self._settings.retries,
+            is_busy=lambda: bool(self._pending) or self._slots.in_flight > 0,
+        )
 
     async def _close(self, opened: Mapping[str, OpenModel]) -> None:
         self._is_closing = True
@@ -203,6 +235,8 @@ class Engine:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._batches is not None:
+            await self._batches.close()
         await asyncio.gather(*(model.provider.close() for model in opened.values()), return_exceptions=True)
 
     def _enqueue(self, jobs: list[Job]) -> None:

@@ -52,6 +52,14 @@ class Settings:
     seed: int | None = None
     shard: tuple[int, int] | None = None
     rerun_errors: bool = False
+    batch: bool = False
+    batch_deadline_h: float = 24.0
+    batch_poll_s: float = 5.0
+
+    @property
+    def is_batched(self) -> bool:
+        """Whether batch APIs are asked: a replay asks nobody."""
+        return self.batch and self.cache != "replay"
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -96,6 +104,9 @@ class SettingsTable(Written):
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     shard: Annotated[str, AfterValidator(_share)] | None = None
     rerun_errors: bool = False
+    batch: bool = False
+    batch_deadline_h: Annotated[float, Field(gt=0)] = 24.0
+    batch_poll_s: Annotated[float, Field(gt=0)] = 5.0
 
 
 def resolve_settings(root: Path, options: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -134,6 +145,9 @@ def resolve_settings(root: Path, options: Mapping[str, Any], environ: Mapping[st
         seed=table.seed,
         shard=_numbers(table.shard),
         rerun_errors=table.rerun_errors,
+        batch=table.batch,
+        batch_deadline_h=table.batch_deadline_h,
+        batch_poll_s=table.batch_poll_s,
     )
 
 
