@@ -13,7 +13,8 @@ PACKAGE = Path(__file__).parents[1] / "evals" / "swapgate"
 LAYER = {
     "errors": 0, "records": 0, "storable": 0, "facts": 0,
     "spec": 1, "stats": 1,
-    "daemon": 2, "writer": 2, "wal": 2, "cache": 2, "history": 2, "prices": 2, "batches": 2,
+    "daemon": 2, "writer": 2, "wal": 2, "cache": 2, "stored_responses": 2, "history": 2, "prices": 2,
+    "batches": 2,
     "checks": 2, "judging": 2, "providers": 2,
     "engine": 3,
     "analysis": 4,
@@ -22,6 +23,7 @@ LAYER = {
     "workers": 6,
     "parts": 6, "shards": 6, "rerun": 6, "found_shards": 6, "merging": 6, "selecting": 6,
     "collect": 6, "session": 6, "opening": 6, "early_stop": 6, "before_run": 6, "plugin": 6, "cli": 6,
+    "dry_run": 6, "forecast_lines": 6,
     "api": 6, "__init__": 6, "__main__": 6,
 }  # fmt: skip
 FACES_PYTEST = {
@@ -35,6 +37,7 @@ FACES_PYTEST = {
     "workers",
     "distribute",
     "selecting",
+    "dry_run",
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+from datetime import UTC, datetime
 
-from swapgate.prices import cost_usd
+import pytest
+from genai_prices import Usage as Counted
+from genai_prices import calc_price
+from genai_prices.data_snapshot import get_snapshot
+from genai_prices.types import ConditionalPrice, StartDateConstraint
+
+from swapgate.prices import cost_usd, price_list
 from swapgate.records import Usage
 from swapgate.spec.models import ModelSpec, Price
 
@@ -77,3 +83,72 @@ def test_own_price_says_how_much_a_batch_saves() -> None:
     assert cost_usd(model("x", "x", half), USAGE, is_batch=True) == pytest.approx(0.006)
     assert cost_usd(model("x", "x", none), USAGE, is_batch=True) == pytest.approx(0.012)
     assert cost_usd(model("openai", "gpt-4o-banana"), USAGE, is_batch=True) is None
+
+
+# https://platform.claude.com/docs/en/about-claude/pricing: base input, 5-minute writes, hits, output.
+OPUS_4_5 = Price(input=5, cache_write=6.25, cached_input=0.5, output=25)
+# https://developers.openai.com/api/docs/guides/prompt-caching: from gpt-5.6 on writes cost 1.25x.
+WRITES_BILLED = Price(input=4, cache_write=5, cached_input=0.4, output=20)
+
+
+def test_the_first_call_pays_for_writing_the_prompt_cache_and_the_second_reads_it_at_a_tenth() -> None:
+    first = Usage(tokens_in=100_050, tokens_out=500, tokens_cache_write=100_000)
+    second = Usage(tokens_in=100_050, tokens_out=500, tokens_cached_in=100_000)
+    claude = model("anthropic", "claude", OPUS_4_5)
+    assert cost_usd(claude, first) == pytest.approx(0.625 + 0.00025 + 0.0125)
+    assert cost_usd(claude, second) == pytest.approx(0.05 + 0.00025 + 0.0125)
+    assert cost_usd(model("openai", "gpt", WRITES_BILLED), first) == pytest.approx(0.5 + 0.0002 + 0.01)
+
+
+def test_written_tokens_cost_what_input_does_where_no_price_of_theirs_is_known() -> None:
+    usage = Usage(tokens_in=1_000_000, tokens_out=0, tokens_cache_write=400_000)
+    assert cost_usd(model("x", "x", Price(input=10, output=1)), usage) == pytest.approx(10)
+
+
+def test_more_cached_tokens_than_tokens_are_no_error() -> None:
+    usage = Usage(tokens_in=10, tokens_out=0, tokens_cached_in=20, tokens_cache_write=5)
+    assert cost_usd(model("anthropic", "x", OPUS_4_5), usage) == pytest.approx(10 * 0.5 / 1e6)
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "openai", "google", "deepseek", "mistral", "x-ai", "groq"])
+def test_every_listed_model_is_priced_as_the_list_prices_it(provider: str) -> None:
+    """Tiers, cached and written tokens, prices of certain hours: at the list's own result, to the cent."""
+    when = datetime(2027, 1, 1, 2, tzinfo=UTC)
+    snapshot = get_snapshot()
+    found = next(p for p in snapshot.providers if p.id == provider)
+    priced = 0
+    for listed in found.models:
+        prices = price_list(model(provider, listed.id))
+        if prices is None or (isinstance(listed.prices, list) and _begins_later(listed.prices)):
+            continue
+        for tokens_in, cached, written in ((1000, 0, 0), (150_000, 100_000, 20_000), (400_000, 0, 300_000)):
+            counted = Counted(
+                input_tokens=tokens_in,
+                output_tokens=700,
+                cache_read_tokens=cached,
+                cache_write_tokens=written,
+            )
+            theirs = calc_price(
+                counted, listed.id, provider_id=provider, genai_request_timestamp=when
+            ).total_price
+            usage = Usage(
+                tokens_in=tokens_in, tokens_out=700, tokens_cached_in=cached, tokens_cache_write=written
+            )
+            assert prices.at(when).cost_usd(usage) == pytest.approx(float(theirs)), listed.id
+            assert prices.most_usd(tokens_in=tokens_in, tokens_out=700) >= float(theirs) - 1e-12, listed.id
+            priced += 1
+    assert priced > 10
+
+
+def _begins_later(prices: list[ConditionalPrice]) -> bool:
+    """Whether a price begins between now and the time that the test asks about."""
+    starts = [p.constraint.start_date for p in prices if isinstance(p.constraint, StartDateConstraint)]
+    return any(start > datetime.now(UTC).date() for start in starts)
+
+
+def test_hours_have_their_own_price() -> None:
+    prices = price_list(model("deepseek", "deepseek-v4-pro"))
+    assert prices is not None
+    costs = {hour: prices.at(datetime(2026, 11, 1, hour, tzinfo=UTC)).cost_usd(USAGE) for hour in (2, 5, 8)}
+    assert costs[2] == costs[8] != costs[5]
+    assert prices.most_usd(tokens_in=1000, tokens_out=100) >= max(cost or 0 for cost in costs.values())

@@ -14,6 +14,7 @@ import pytest
 
 from servers import Answer, Received, anthropic_message, gemini_content, openai_completion, serving
 from swapgate.errors import ErrorKind, ProviderError, UsageError
+from swapgate.providers import Provider
 from swapgate.providers.anthropic import decodable_schema
 from swapgate.providers.http_client import open_http
 from swapgate.providers.open import PROVIDER_NAMES, missing_key, open_provider
@@ -61,6 +62,14 @@ def ask(model: ModelSpec, asked: Request, *, root: Path = Path()) -> Response:
                 return await provider.complete(asked)
             finally:
                 await provider.close()
+
+    return asyncio.run(run())
+
+
+def opened(provider: str, **fields: Any) -> Provider:
+    async def run() -> Provider:
+        async with open_http(concurrency=2, timeout_s=5) as http:
+            return open_provider(spec(provider, **fields), http=http, root=Path())
 
     return asyncio.run(run())
 
@@ -196,10 +205,53 @@ def test_anthropic_answer_is_read_as_the_official_client_reads_it() -> None:
     sent, official = server.requests
     assert ours.text == theirs.content[0].text  # type: ignore[union-attr]
     assert ours.usage == Usage(
-        tokens_in=10 + 100 + 30, tokens_out=theirs.usage.output_tokens, tokens_cached_in=100
+        tokens_in=10 + 100 + 30,
+        tokens_out=theirs.usage.output_tokens,
+        tokens_cached_in=100,
+        tokens_cache_write=30,
     )
     assert (ours.model_served, ours.request_id) == (theirs.model, theirs.id)
     assert (sent.path, sent.json) == (official.path, official.json)
+
+
+EPHEMERAL = {"type": "ephemeral"}
+SYSTEM = Message(role="system", content="You label messages.")
+
+
+def test_anthropic_is_asked_to_cache_what_calls_begin_with_when_the_model_says_so() -> None:
+    told = (SYSTEM, Message(role="user", content="one"))
+    _, plain = exchange("anthropic", anthropic_message(), request(*told, tools=(TOOL,)))
+    _, marked = exchange("anthropic", anthropic_message(), request(*told, tools=(TOOL,)), prompt_cache=True)
+    assert plain.json["system"] == SYSTEM.content
+    assert marked.json["system"] == [{"type": "text", "text": SYSTEM.content, "cache_control": EPHEMERAL}]
+    assert marked.json["tools"] == plain.json["tools"]
+    assert "cache_control" not in plain.body.decode()
+
+
+def test_without_a_system_text_the_tools_are_marked_and_without_both_nothing() -> None:
+    asked = request(Message(role="user", content="one"), tools=(TOOL, TOOL))
+    _, marked = exchange("anthropic", anthropic_message(), asked, prompt_cache=True)
+    assert ["cache_control" in tool for tool in marked.json["tools"]] == [False, True]
+    _, bare = exchange("anthropic", anthropic_message(), prompt_cache=True)
+    assert "cache_control" not in bare.body.decode()
+
+
+def test_the_mark_is_no_part_of_what_is_asked() -> None:
+    plain, marked = (opened("anthropic", prompt_cache=mark) for mark in (None, True))
+    assert plain.identity == marked.identity
+
+
+def test_only_anthropics_format_takes_the_mark() -> None:
+    with pytest.raises(UsageError, match="prompt_cache is for Anthropic's format; openai needs no such mark"):
+        opened("openai", prompt_cache=True)
+
+
+def test_written_tokens_of_an_openai_answer_are_counted() -> None:
+    """From gpt-5.6 on: https://developers.openai.com/api/docs/guides/prompt-caching"""
+    body = openai_completion()
+    body["usage"]["prompt_tokens_details"] = {"cached_tokens": 4, "cache_write_tokens": 10}
+    response, _ = exchange("openai", body)
+    assert (response.usage.tokens_cached_in, response.usage.tokens_cache_write) == (4, 10)
 
 
 def test_anthropic_key_and_version_headers() -> None:

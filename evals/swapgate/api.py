@@ -60,6 +60,8 @@ def run(
     names = [model] if isinstance(model, str) else list(model)
     settings = resolve_settings(Path(root).resolve(), {**options, "model": names}, os.environ)
     refuse_contradictions(settings)
+    if settings.dry_run:
+        raise UsageError("dry_run calls nothing, so no outcome can be returned: run `swapgate estimate`")
     workspace = Workspace(settings)
     suites = [workspace.suite(path) for path in workspace.suite_files(_paths(cases, workspace))]
     if not suites or not names:

@@ -6,7 +6,9 @@ SwapgateError
 │   ├── PromptError       a prompt cannot be rendered for a case
 │   └── CheckOptionsError an entry of `checks:` is wrong (checks/build.py)
 ├── ProviderError         a model could not be asked: carries a kind and what a retry may expect
-├── RecordingMissing      --replay was given and the response was never recorded
+├── NotAsked              a model was left alone on purpose: carries a kind
+│   ├── RecordingMissing  --replay was given and the response was never recorded
+│   └── BudgetSpent       --max-cost was given and the call could have exceeded it
 ├── StoreError            the cache or the history cannot be read or written
 ├── UserCheckFailed       the user's own check raised (checks/python_check.py)
 └── TemplateError         a judge's own template cannot be rendered (judging/prompt.py)
@@ -47,6 +49,7 @@ class ErrorKind(StrEnum):
     BAD_REQUEST = "bad_request"
     BAD_RESPONSE = "bad_response"
     MISSING_RECORDING = "missing_recording"
+    BUDGET = "budget"
     PROMPT = "prompt"
     USER_CODE = "user_code"
     JUDGE = "judge"
@@ -76,7 +79,10 @@ class PromptError(UsageError):
 
 
 class ProviderError(SwapgateError):
-    """A provider did not give a response; `kind` says why, `retry_after_s` what it asked to wait."""
+    """A provider did not give a response; `kind` says why, `retry_after_s` what it asked to wait.
+
+    `may_be_billed` says that it may have made one all the same: too late, unreadable, or broken off.
+    """
 
     def __init__(
         self,
@@ -85,9 +91,11 @@ class ProviderError(SwapgateError):
         kind: ErrorKind,
         status: int | None = None,
         retry_after_s: float | None = None,
+        may_be_billed: bool = False,
     ) -> None:
         self.kind = kind
         self.status = status
+        self.may_be_billed = may_be_billed or kind in {ErrorKind.TIMEOUT, ErrorKind.BAD_RESPONSE}
         self.retry_after_s = retry_after_s
         super().__init__(message)
 
@@ -97,8 +105,22 @@ class ProviderError(SwapgateError):
         return self.kind in {ErrorKind.RATE_LIMIT, ErrorKind.TIMEOUT, ErrorKind.CONNECTION, ErrorKind.SERVER}
 
 
-class RecordingMissing(SwapgateError):
+class NotAsked(SwapgateError):
+    """A model was left alone on purpose; `kind` says why. No other model is asked in its place."""
+
+    kind: ErrorKind
+
+
+class RecordingMissing(NotAsked):
     """No recorded response for a request while calling is forbidden."""
+
+    kind = ErrorKind.MISSING_RECORDING
+
+
+class BudgetSpent(NotAsked):
+    """The call could have cost more than is left of the run's budget."""
+
+    kind = ErrorKind.BUDGET
 
 
 class StoreError(SwapgateError):

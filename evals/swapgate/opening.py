@@ -30,6 +30,8 @@ _OPTIONS = (
     "seed",
     "shard",
     "rerun_errors",
+    "max_cost",
+    "dry_run",
     "concurrency",
     "cache",
     "recordings",
@@ -72,6 +74,10 @@ def open_session(config: pytest.Config) -> SwapgateSession:
 
         config.pluginmanager.register(PartHooks(session), "swapgate-part")
     config.pluginmanager.register(TrialProtocol(config, session.runs_user_code), "swapgate-protocol")
+    if settings.dry_run:
+        from swapgate.dry_run import DryRun
+
+        config.pluginmanager.register(DryRun(config, workspace), "swapgate-dry-run")
     return session
 
 

@@ -69,6 +69,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run only what has no result in the last run of these models, and judge the whole",
     )
     add(
+        "--dry-run",
+        dest="swapgate_dry_run",
+        action="store_const",
+        const=True,
+        help="call nothing: say how many calls, tokens and dollars the selected trials would take",
+    )
+    add(
+        "--max-cost",
+        dest="swapgate_max_cost",
+        type=float,
+        metavar="USD",
+        help="stop before the next call that could make the run cost more than this",
+    )
+    add(
         "--concurrency",
         dest="swapgate_concurrency",
         type=int,

@@ -3,22 +3,115 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cache
+from typing import TYPE_CHECKING, Protocol
 
 from swapgate.records import Usage
 from swapgate.spec.models import ModelSpec, Price
 
 if TYPE_CHECKING:
-    from genai_prices.types import ModelInfo
+    from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
 
-_FREE = Price(input=0, output=0)
 _UNPRICED = {"python", "http", "recorded"}
 _PROVIDER_IDS = {"gemini": "google"}
-_BATCH = {"processing": "batch"}
-# OpenAI, Anthropic and Google all publish it; the list says it of newer models, with what it leaves out.
+# OpenAI, Anthropic and Google all publish it; the bundled list says it of their newer models alone.
 _BATCH_DISCOUNT = 0.5
 _DATE = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|\d{8})$")
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """US dollars per million tokens: `base`, and from more than so many input tokens on another price.
+
+    A tier's price holds for all tokens of the call, not for those above the tier's start alone.
+    """
+
+    base: float
+    tiers: tuple[tuple[int, float], ...] = ()
+
+    def at(self, tokens_in: int) -> float:
+        """Return the price for a call with so many input tokens."""
+        return next((price for start, price in reversed(self.tiers) if tokens_in > start), self.base)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tariff:
+    """What one model charges; `call` is in US dollars. Cached and written tokens are part of the input."""
+
+    input: Rate
+    output: Rate
+    cached_input: Rate
+    cache_write: Rate
+    call: float = 0.0
+    is_free: bool = False
+
+    def cost_usd(self, usage: Usage) -> float | None:
+        """Return the price of a response in US dollars; None when its tokens are unknown."""
+        if self.is_free:
+            return 0.0
+        tokens_in, tokens_out = usage.tokens_in, usage.tokens_out
+        if tokens_in is None or tokens_out is None:
+            return None
+        cached = min(usage.tokens_cached_in or 0, tokens_in)
+        written = min(usage.tokens_cache_write or 0, tokens_in - cached)
+        millionths = (
+            (tokens_in - cached - written) * self.input.at(tokens_in)
+            + cached * self.cached_input.at(tokens_in)
+            + written * self.cache_write.at(tokens_in)
+            + tokens_out * self.output.at(tokens_in)
+        )
+        return millionths / 1e6 + self.call
+
+    def most_usd(self, *, tokens_in: int, tokens_out: int) -> float:
+        """Return the most that a call may cost: every input token at the dearest of its prices."""
+        rates = (self.input, self.cached_input, self.cache_write)
+        dearest = max(rate.at(tokens_in) for rate in rates)
+        return (tokens_in * dearest + tokens_out * self.output.at(tokens_in)) / 1e6 + self.call
+
+
+class Constraint(Protocol):
+    """When a listed price holds; see genai_prices.types."""
+
+    def active(self, request_timestamp: datetime) -> bool:
+        """Whether it holds at this time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PriceList:
+    """The tariffs of one model, the last one that holds counts: some are dearer at certain hours."""
+
+    tariffs: tuple[tuple[Constraint | None, Tariff], ...]
+    batch_discount: float = _BATCH_DISCOUNT
+
+    def at(self, when: datetime | None = None) -> Tariff:
+        """Return the tariff of a time, by default of now."""
+        if len(self.tariffs) == 1:
+            return self.tariffs[0][1]
+        when = when or datetime.now(UTC)
+        found = (t for holds, t in reversed(self.tariffs) if holds is None or holds.active(when))
+        return next(found, self.tariffs[0][1])
+
+    def most_usd(self, *, tokens_in: int, tokens_out: int) -> float:
+        """Return the most that a call may cost at any hour."""
+        return max(t.most_usd(tokens_in=tokens_in, tokens_out=tokens_out) for _holds, t in self.tariffs)
+
+
+_NOTHING = Rate(0.0)
+_FREE = PriceList(
+    (
+        (
+            None,
+            Tariff(
+                input=_NOTHING, output=_NOTHING, cached_input=_NOTHING, cache_write=_NOTHING, is_free=True
+            ),
+        ),
+    )
+)
 
 
 def cost_usd(model: ModelSpec, usage: Usage, *, is_batch: bool = False) -> float | None:
@@ -26,52 +119,90 @@ def cost_usd(model: ModelSpec, usage: Usage, *, is_batch: bool = False) -> float
 
     `is_batch` says that the service's batch API gave it, which is cheaper.
     """
-    price = model.price or (_FREE if model.provider == "local" else None)
-    if price is not None:
-        own = _own_price(price, usage)
-        return own * (1 - price.batch_discount) if own is not None and is_batch else own
-    if usage.tokens_in is None or usage.tokens_out is None or model.provider in _UNPRICED:
-        return None
-    provider = _PROVIDER_IDS.get(model.provider, model.provider)
-    live = _listed_price(provider, model.model, usage)
-    if live is None or not is_batch:
+    prices = price_list(model)
+    live = None if prices is None else prices.at().cost_usd(usage)
+    if prices is None or live is None or not is_batch:
         return live
-    listed = _listed_price(provider, model.model, usage, context=_BATCH)
-    return listed if listed is not None and listed < live else live * (1 - _BATCH_DISCOUNT)
+    return live * (1 - prices.batch_discount)
 
 
-def _own_price(price: Price, usage: Usage) -> float | None:
-    if price.input == price.output == 0:
-        return 0.0
-    if usage.tokens_in is None or usage.tokens_out is None:
+def price_list(model: ModelSpec) -> PriceList | None:
+    """Return what a model charges: its own price, else the bundled list's; None when nobody knows."""
+    if model.price is not None:
+        return _own_price(model.price)
+    if model.provider == "local":
+        return _FREE
+    if model.provider in _UNPRICED:
         return None
-    cached = usage.tokens_cached_in or 0
-    cached_price = price.input if price.cached_input is None else price.cached_input
-    return (
-        (usage.tokens_in - cached) * price.input + cached * cached_price + usage.tokens_out * price.output
-    ) / 1e6
+    return _listed_prices(_PROVIDER_IDS.get(model.provider, model.provider), model.model)
 
 
-def _listed_price(
-    provider: str, model: str, usage: Usage, *, context: Mapping[str, str] | None = None
-) -> float | None:
-    """Price by the bundled list, when it names this very id, with or without a date behind it.
+@cache
+def _own_price(price: Price) -> PriceList:
+    if price.input == price.output == 0:
+        return _FREE
+    given = Rate(price.input)
+    tariff = Tariff(
+        input=given,
+        output=Rate(price.output),
+        cached_input=given if price.cached_input is None else Rate(price.cached_input),
+        cache_write=given if price.cache_write is None else Rate(price.cache_write),
+    )
+    return PriceList(((None, tariff),), price.batch_discount)
+
+
+@cache
+def _listed_prices(provider: str, model: str) -> PriceList | None:
+    """Look a model up in the bundled list, when it names this very id, with or without a date behind it.
 
     The list matches by prefixes and so prices invented ids (`gpt-4o-banana` as `gpt-4o`) in silence.
     """
     from genai_prices import Usage as Counted
     from genai_prices import calc_price
 
-    counted = Counted(
-        input_tokens=usage.tokens_in,
-        output_tokens=usage.tokens_out,
-        cache_read_tokens=usage.tokens_cached_in or 0,
-    )
     try:
-        priced = calc_price(counted, model, provider_id=provider, price_context=context)
+        listed = calc_price(Counted(input_tokens=0, output_tokens=0), model, provider_id=provider).model
     except LookupError:
         return None
-    return float(priced.total_price) if _is_named(model, priced.model) else None
+    return PriceList(tuple(_tariffs(listed))) if _is_named(model, listed) else None
+
+
+def _tariffs(listed: ModelInfo) -> list[tuple[Constraint | None, Tariff]]:
+    """Return the tariff that has begun last, and those of certain hours that the list puts above it."""
+    from genai_prices.types import StartDateConstraint
+
+    if not isinstance(listed.prices, list):
+        return [(None, _tariff(listed.prices))]
+    now = datetime.now(UTC)
+    found: list[tuple[Constraint | None, Tariff]] = []
+    for priced in listed.prices:
+        holds = priced.constraint
+        if isinstance(holds, StartDateConstraint):
+            if not holds.active(now):
+                continue
+            holds = None
+        found = [*(found if holds else ()), (holds, _tariff(priced.prices))]
+    return found or [(None, _tariff(listed.prices[0].prices))]
+
+
+def _tariff(listed: ModelPrice) -> Tariff:
+    """Return the tariff of a listed price; where it has none of its own for cached tokens, they are input."""
+    given = _rate(listed.input_mtok)
+    return Tariff(
+        input=given,
+        output=_rate(listed.output_mtok),
+        cached_input=_rate(listed.cache_read_mtok, otherwise=given),
+        cache_write=_rate(listed.cache_write_mtok, otherwise=given),
+        call=_rate(listed.requests_kcount).base / 1000,
+    )
+
+
+def _rate(price: Decimal | TieredPrices | None, *, otherwise: Rate = _NOTHING) -> Rate:
+    if price is None:
+        return otherwise
+    if isinstance(price, Decimal):
+        return Rate(float(price))
+    return Rate(float(price.base), tuple((tier.start, float(tier.price)) for tier in price.tiers))
 
 
 def _is_named(model: str, listed: ModelInfo) -> bool:

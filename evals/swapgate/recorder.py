@@ -161,6 +161,7 @@ def manifest(
             "retries": settings.retries,
             "timeout_s": settings.timeout_s,
             "cache": settings.cache,
+            "max_cost": settings.max_cost,
             "gate": _gate(settings.gate),
             "suite_gates": {suite.name: _gate(suite.loaded.suite.gate) for suite in suites},
         },

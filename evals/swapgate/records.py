@@ -52,12 +52,14 @@ class Message:
 class Usage:
     """Tokens as the provider counted them; None where it did not say.
 
-    `tokens_in` includes `tokens_cached_in`; `tokens_out` includes `tokens_reasoning`.
+    `tokens_in` includes `tokens_cached_in`, read from the provider's cache of prompts, and
+    `tokens_cache_write`, written to it; `tokens_out` includes `tokens_reasoning`.
     """
 
     tokens_in: int | None = None
     tokens_out: int | None = None
     tokens_cached_in: int | None = None
+    tokens_cache_write: int | None = None
     tokens_reasoning: int | None = None
 
 
@@ -105,9 +107,9 @@ class Response:
 class Answer:
     """A response and how it was had: by which model of the catalogue, from the cache or not, at what cost.
 
-    `cost_usd` is what this response costs at list price, None when the price is unknown;
-    `from_cache` says that nothing was paid for it this time. `fallback_reason` is the error that made
-    another model answer than the one asked.
+    `cost_usd` is what this response costs at list price, None when the price is unknown; `from_cache` says
+    that nothing was paid for it this time: it was stored, or another trial's call brought it too.
+    `fallback_reason` is the error that made another model answer than the one asked.
     """
 
     response: Response

@@ -195,7 +195,7 @@ class SwapgateSession:
 
     def _has_something_to_run(self, session: pytest.Session) -> bool:
         option = self.config.option
-        if is_controller(self.config) or option.collectonly:
+        if is_controller(self.config) or option.collectonly or self.settings.dry_run:
             return False
         if session.testsfailed and not option.continue_on_collection_errors:
             return False

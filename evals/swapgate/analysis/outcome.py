@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import fsum
 from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
@@ -23,7 +24,8 @@ from swapgate.analysis.scopes import in_order
 from swapgate.analysis.stopping import futile_rules, stopping_notes, with_looks
 from swapgate.analysis.summary import Summary, summarise
 from swapgate.analysis.table import ModelTrials, by_model
-from swapgate.errors import ExitCode
+from swapgate.analysis.wording import usd
+from swapgate.errors import ErrorKind, ExitCode
 from swapgate.facts import Facts, facts_of
 from swapgate.records import Json, Run, Trial
 from swapgate.spec.suite import GateEntry, OverallGateEntry, interval_of
@@ -120,7 +122,7 @@ def conclude(
         spreads=tuple(spread for p in pairs for spread in spreads(p, seed=run.seed, progress=progress)),
         covariates=covariate_findings(models, pairs, seed=run.seed, progress=progress),
         repeatability=repeatability(models),
-        warnings=(*_warnings(run.settings), *_left_out(comparisons)),
+        warnings=(*_warnings(run.settings), *_ended_by_budget(run, facts), *_left_out(comparisons)),
     )
 
 
@@ -134,6 +136,21 @@ def _pairs(models: Sequence[ModelTrials]) -> list[Pairs]:
 def _warnings(settings: Mapping[str, Json]) -> tuple[str, ...]:
     written = settings.get("warnings")
     return tuple(str(text) for text in written) if isinstance(written, list) else ()
+
+
+def _ended_by_budget(run: Run, facts: Sequence[Facts]) -> list[str]:
+    """Return what `max_cost` kept from being asked, where it did."""
+    own = [one for one in facts if not _is_stored_baseline(one)]
+    cut = sum(one.error_kind == ErrorKind.BUDGET for one in own)
+    limit = run.settings.get("max_cost")
+    if not cut or not isinstance(limit, int | float):
+        return []
+    paid = fsum((one.paid_usd or 0.0) + (one.judge_paid_usd or 0.0) for one in own)
+    return [
+        f"--max-cost={limit:g} ended the run: {usd(paid)} were paid, and {cut:,} of {run.planned:,} trials "
+        "have no result, since their next call could have cost more than was left. Raise it, or run again: "
+        "what is answered is in the cache and costs nothing"
+    ]
 
 
 def _left_out(comparisons: Sequence[Comparison]) -> list[str]:

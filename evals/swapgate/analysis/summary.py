@@ -34,7 +34,8 @@ class Summary(Scoped):
 
     Costs are list prices in US dollars, None when unknown.
 
-    `paid_usd` counts only what was called this time (cache hits are free). `fallbacks` counts trials that
+    `paid_usd` counts only what was called this time (cache hits are free), `saved_usd` what the rest of the
+    model's and its judges' answers would have cost. `fallbacks` counts trials that
     another model answered: they are errored for the model under test, and their tokens, prices and latencies
     are no part of its own, only of `paid_usd`. `missed` counts trials that failed a check or a judge.
     `timed` is the number of latencies behind the two percentiles, `counted` and `judge_counted` those of the
@@ -69,6 +70,7 @@ class Summary(Scoped):
     counted: int = 0
     judge_counted: int = 0
     repeats: int = 1
+    saved_usd: float | None = None
 
 
 def summarise(
@@ -129,6 +131,7 @@ def _summary(
         counted=int((~np.isnan(tokens_in) | ~np.isnan(tokens_out)).sum()),
         judge_counted=int(book.judge_counted[inside].sum()),
         repeats=int(book.repeats[inside].max()),
+        saved_usd=_sum((book.cost_usd + book.judge_cost_usd - book.paid_usd)[own]),
     )
 
 

@@ -12,6 +12,7 @@ from swapgate.cli.batch import batch_app
 from swapgate.cli.cache import cache_app
 from swapgate.cli.check import check
 from swapgate.cli.compare import compare
+from swapgate.cli.estimate import estimate
 from swapgate.cli.history import history_app
 from swapgate.cli.init import init
 from swapgate.cli.merge import merge
@@ -33,7 +34,7 @@ def build_command() -> Any:
         rich_markup_mode=None if os.environ.get("NO_COLOR") else "rich",
     )
     app.callback(invoke_without_command=True)(_root)
-    for command in (init, check, plan, compare, merge, report, schema):
+    for command in (init, check, plan, estimate, compare, merge, report, schema):
         app.command()(command)
     for name, group in (
         ("history", history_app),

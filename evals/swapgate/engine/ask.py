@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from swapgate.cache import ResponseCache, request_key
 from swapgate.engine.batch import BatchQueue
 from swapgate.engine.call import Caller, OpenModel, response_cost
+from swapgate.engine.estimate import size_of
 from swapgate.errors import RecordingMissing
+from swapgate.providers import Provider
 from swapgate.records import Answer, Json, Request, Response
+from swapgate.spec.models import ModelSpec
 from swapgate.spec.settings import CacheMode
 
 
 class Asker:
-    """Answers requests by the name of a model. Raises ProviderError or RecordingMissing."""
+    """Answers requests by the name of a model. Raises ProviderError or NotAsked."""
 
     def __init__(
         self,
@@ -40,19 +44,15 @@ class Asker:
             response, attempts = await self._caller.call(opened, request, is_judge=is_judge)
             return _answer(opened, response, attempts=attempts)
         key = request_key(request, opened.provider)
-        stored = self._cache.get(key) if self._reads(opened) else None
+        reads = reads_stored(opened.spec, opened.provider, self._mode)
+        stored = self._cache.get(key) if reads else None
         if stored is not None:
             return _answer(opened, stored, from_cache=True)
         if self._mode == "replay":
             raise RecordingMissing(_missing(model, request))
+        is_shared = key in self._in_flight
         response, attempts = await self._call_once(key, opened, request, is_judge=is_judge)
-        return _answer(opened, response, attempts=attempts)
-
-    def _reads(self, opened: OpenModel) -> bool:
-        if self._mode == "replay":
-            return True
-        allowed = opened.provider.reads_cache if opened.spec.cache is None else opened.spec.cache
-        return self._mode == "auto" and allowed
+        return _answer(opened, response, attempts=attempts, from_cache=is_shared)
 
     async def _call_once(
         self, key: str, opened: OpenModel, request: Request, *, is_judge: bool
@@ -76,14 +76,23 @@ class Asker:
     ) -> tuple[Response, int]:
         about = _about(opened, request, is_judge=is_judge)
         if self._batches is not None and opened.batches is not None:
-            batched = await self._batches.ask(key, opened, request, about, reads_cache=self._reads(opened))
-            if batched is not None:
-                self._caller.count_batched(opened, batched)
-                return batched, 1
+            reads = reads_stored(opened.spec, opened.provider, self._mode)
+            batched = partial(self._batches.ask, key, opened, request, about, reads_cache=reads)
+            came = await self._caller.count_batched(opened, request, batched, is_judge=is_judge)
+            if came is not None:
+                return came, 1
         response, attempts = await self._caller.call(opened, request, is_judge=is_judge)
         if opened.stores(response):
             self._cache.put(key, response, about)
         return response, attempts
+
+
+def reads_stored(spec: ModelSpec, provider: Provider, mode: CacheMode) -> bool:
+    """Return whether a stored response may stand for a call of this model."""
+    if mode == "replay":
+        return True
+    allowed = provider.reads_cache if spec.cache is None else spec.cache
+    return mode == "auto" and allowed
 
 
 def _tell(
@@ -119,6 +128,7 @@ def _about(opened: OpenModel, request: Request, *, is_judge: bool) -> dict[str, 
         "case": request.case,
         "repeat": request.repeat,
         "role": "judge" if is_judge else "model",
+        "chars": size_of(request).chars,
     }
     file_hash = opened.provider.identity.get("file_sha256")
     return about | ({"file_sha256": file_hash} if file_hash else {})

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from swapgate.engine.budget import Budget
 from swapgate.engine.limits import Pace, Slots
 from swapgate.errors import ErrorKind, ProviderError
 from swapgate.prices import cost_usd
@@ -44,12 +46,13 @@ class Spent:
 
 
 class Caller:
-    """Calls models and counts what that cost. Raises ProviderError."""
+    """Calls models and counts what that cost. Raises ProviderError or BudgetSpent."""
 
-    def __init__(self, *, slots: Slots, retries: int, jitter: random.Random) -> None:
+    def __init__(self, *, slots: Slots, retries: int, jitter: random.Random, budget: Budget) -> None:
         self._slots = slots
         self._retries = retries
         self._jitter = jitter
+        self._budget = budget
         self.spent = Spent()
 
     async def call(self, opened: OpenModel, request: Request, *, is_judge: bool) -> tuple[Response, int]:
@@ -68,18 +71,37 @@ class Caller:
             await asyncio.sleep(wait_s)
 
     async def _attempt(self, opened: OpenModel, request: Request, *, is_judge: bool) -> Response:
-        async with opened.pace.hold(), self._slots.hold(is_judge=is_judge):
+        async with (
+            opened.pace.hold(),
+            self._slots.hold(is_judge=is_judge),
+            self._budget.reserved(opened.spec, request, is_judge=is_judge) as reservation,
+        ):
             self.spent.calls += 1
             response = storable(await opened.provider.complete(request))
+            reservation.settle(response.usage)
         usage = response.usage
         opened.pace.spent((usage.tokens_in or 0) + (usage.tokens_out or 0))
         self.spent.cost_usd += response_cost(opened.spec, response) or 0.0
         return response
 
-    def count_batched(self, opened: OpenModel, response: Response) -> None:
-        """Count a response that came in a batch: it waited for no slot and kept no pace."""
+    async def count_batched(
+        self,
+        opened: OpenModel,
+        request: Request,
+        batched: Callable[[], Awaitable[Response | None]],
+        *,
+        is_judge: bool,
+    ) -> Response | None:
+        """Wait for a response that comes in a batch, and count it: it needs no slot and keeps no pace."""
+        async with self._budget.reserved(opened.spec, request, is_judge=is_judge) as reservation:
+            response = await batched()
+            if response is None:
+                reservation.release()
+                return None
+            reservation.settle(response.usage, is_batch=True)
         self.spent.calls += 1
         self.spent.cost_usd += response_cost(opened.spec, response) or 0.0
+        return response
 
     def _wait_before_retry(self, error: ProviderError, attempt: int) -> float | None:
         """Return how long to wait, or None when another attempt would not help."""

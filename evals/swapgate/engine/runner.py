@@ -21,6 +21,7 @@ from swapgate.daemon import message_of
 from swapgate.engine.ask import Asker
 from swapgate.engine.batch import BatchProgress, BatchQueue
 from swapgate.engine.batch_follow import Pacing
+from swapgate.engine.budget import Budget
 from swapgate.engine.call import Caller, OpenModel
 from swapgate.engine.limits import Pace, Slots
 from swapgate.engine.trial import UserCode, blank_trial, run_trial
@@ -191,6 +192,7 @@ class Engine:
                 slots=self._slots,
                 retries=self._settings.retries,
                 jitter=random.Random(),  # noqa: S311 - spreads retries, decides nothing
+                budget=Budget(self._settings.max_cost, share=self._share),
             )
             self._batches = self._open_batches()
             self._asker = Asker(

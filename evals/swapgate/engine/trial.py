@@ -16,7 +16,7 @@ from swapgate.checks.model_check import PythonModelCheck
 from swapgate.checks.python_check import PythonCheck
 from swapgate.daemon import in_daemon_thread
 from swapgate.engine.workspace import Job
-from swapgate.errors import ErrorKind, ProviderError, RecordingMissing
+from swapgate.errors import ErrorKind, NotAsked, ProviderError
 from swapgate.judging.judge import Ask as AskJudge
 from swapgate.judging.judge import Judge
 from swapgate.records import Answer, CheckResult, Request, Trial, TrialError, Verdict
@@ -29,7 +29,7 @@ class Ask(Protocol):
     """Answers a request by the name of a model; see engine.ask.Asker."""
 
     async def ask(self, model: str, request: Request, *, is_judge: bool = False) -> Answer:
-        """Return the answer, or raise ProviderError or RecordingMissing."""
+        """Return the answer, or raise ProviderError or NotAsked."""
         ...
 
 
@@ -45,14 +45,14 @@ async def run_trial(job: Job, *, models: Mapping[str, ModelSpec], asker: Ask, us
     """Return the record of one trial. Never raises but for cancellation: errors are part of the record."""
     trial = blank_trial(job)
     try:
-        rendered = _render(job, models[job.model])
+        rendered = render_case(job, models[job.model])
     except PromptError as exc:
         return replace(trial, error=TrialError(kind=ErrorKind.PROMPT, message=str(exc)))
     trial = replace(trial, messages=rendered.messages, prompt_hash=rendered.hash)
     try:
-        answer = await asker.ask(job.model, _request(job, models[job.model], rendered))
-    except RecordingMissing as exc:
-        return replace(trial, error=TrialError(kind=ErrorKind.MISSING_RECORDING, message=str(exc)))
+        answer = await asker.ask(job.model, request_of(job, models[job.model], rendered))
+    except NotAsked as exc:
+        return replace(trial, error=TrialError(kind=exc.kind, message=str(exc)))
     except ProviderError as exc:
         return await _with_fallback(trial, job, models=models, asker=asker, error=exc)
     return await _scored(replace(trial, answer=answer), job, _judge_ask(models, asker), user_code)
@@ -113,8 +113,7 @@ def _run_one_by_one(checks: Sequence[Check], subject: Subject, begun: list[str])
 async def _judged(trial: Trial, job: Job, judge: Judge, ask: AskJudge) -> Trial:
     """Return the trial with one more verdict, and with an error when there is none to be had."""
     assert trial.answer is not None
-    when = judge.spec.when or job.suite.loaded.suite.judge_when
-    if when == "structure_passes" and not trial.structural_passed:
+    if needs_structure(job, judge) and not trial.structural_passed:
         verdict = judge.skipped("the structure failed, so the meaning was not judged")
         return replace(trial, verdicts=(*trial.verdicts, verdict))
     source = f"judge:{judge.spec.judge}"
@@ -129,22 +128,31 @@ async def _judged(trial: Trial, job: Job, judge: Judge, ask: AskJudge) -> Trial:
             case=trial.case,
             repeat=trial.repeat,
         )
-    except RecordingMissing as exc:
-        error = TrialError(kind=ErrorKind.MISSING_RECORDING, message=str(exc), source=source)
+    except NotAsked as exc:
+        error = TrialError(kind=exc.kind, message=str(exc), source=source)
         return replace(trial, error=error)
     error_or_none = _verdict_error(verdict, source)
     return replace(trial, verdicts=(*trial.verdicts, verdict), error=error_or_none)
 
 
+def needs_structure(job: Job, judge: Judge) -> bool:
+    """Whether a judge is asked about structurally right answers alone."""
+    return (judge.spec.when or job.suite.loaded.suite.judge_when) == "structure_passes"
+
+
 def _judge_ask(models: Mapping[str, ModelSpec], asker: Ask) -> AskJudge:
-    """Return how a judge asks its model: the catalogue's parameters under the judge's, `unset` taken out."""
+    """Return how a judge asks its model."""
 
     async def ask(model: str, request: Request) -> Answer:
-        spec = models[model]
-        params = {k: v for k, v in {**spec.params, **request.params}.items() if k not in spec.unset}
-        return await asker.ask(model, replace(request, model=spec.model, params=params), is_judge=True)
+        return await asker.ask(model, judge_request(models[model], request), is_judge=True)
 
     return ask
+
+
+def judge_request(spec: ModelSpec, request: Request) -> Request:
+    """Return a judge's request with the catalogue's parameters under its own, `unset` taken out."""
+    params = {k: v for k, v in {**spec.params, **request.params}.items() if k not in spec.unset}
+    return replace(request, model=spec.model, params=params)
 
 
 def _verdict_error(verdict: Verdict, source: str) -> TrialError | None:
@@ -163,9 +171,9 @@ async def _with_fallback(
     while name is not None and name in models and name not in tried:
         tried.add(name)
         try:
-            rendered = _render(job, models[name])
-            answer = await asker.ask(name, _request(job, models[name], rendered))
-        except (ProviderError, RecordingMissing, PromptError):
+            rendered = render_case(job, models[name])
+            answer = await asker.ask(name, request_of(job, models[name], rendered))
+        except (ProviderError, NotAsked, PromptError):
             name = models[name].fallback
             continue
         return _fallen_back(trial, replace(answer, is_fallback=True, fallback_reason=str(error)))
@@ -207,12 +215,14 @@ def relative_path(path: Path, root: Path) -> str:
     return Path(os.path.relpath(path, root)).as_posix()
 
 
-def _render(job: Job, model: ModelSpec) -> Rendered:
+def render_case(job: Job, model: ModelSpec) -> Rendered:
+    """Return the prompt of a trial as this model gets it; raises PromptError."""
     case = job.case.placed.case
     return render(job.suite.prompt, model=model, variables=case.input, messages=case.messages)
 
 
-def _request(job: Job, model: ModelSpec, rendered: Rendered) -> Request:
+def request_of(job: Job, model: ModelSpec, rendered: Rendered) -> Request:
+    """Return the request of a trial."""
     case = job.case.placed.case
     return Request(
         model=model.model,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from swapgate.checks import Check
 from swapgate.checks.build import CheckOptionsError, build_checks, decoding_schema, finish_check
+from swapgate.engine.budget import why_no_price
 from swapgate.errors import SpecError, UsageError
 from swapgate.judging.judge import Judge, load_judges
 from swapgate.providers.open import require_ready
@@ -182,8 +183,14 @@ class Workspace:
         ]
 
     def require_ready(self, specs: Mapping[str, ModelSpec]) -> None:
-        """Refuse to start when a model that may be asked has no key or no weights; say all of them."""
-        if missing := [reason for spec in specs.values() if (reason := self._why_not_ready(spec))]:
+        """Refuse to start when a model that may be asked has no key or no weights; say all of them.
+
+        Under `max_cost` also when nobody knows its price.
+        """
+        missing = [reason for spec in specs.values() if (reason := self._why_not_ready(spec))]
+        if self.settings.max_cost is not None and self.settings.cache != "replay":
+            missing += [reason for spec in specs.values() if (reason := why_no_price(spec))]
+        if missing:
             raise UsageError("\n".join(missing))
 
     def _why_not_ready(self, spec: ModelSpec) -> str:

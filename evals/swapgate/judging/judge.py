@@ -30,7 +30,7 @@ class Ask(Protocol):
     """
 
     async def __call__(self, model: str, request: Request) -> Answer:
-        """Return the answer; raise ProviderError or RecordingMissing."""
+        """Return the answer; raise ProviderError or NotAsked."""
         ...
 
 
@@ -68,7 +68,7 @@ class Judge:
     ) -> Verdict:
         """Return the verdict on one answer; `messages` is the conversation that the case itself brings.
 
-        What goes wrong with the judge ends as a verdict with status error; only RecordingMissing is raised.
+        What goes wrong with the judge ends as a verdict with status error; only NotAsked is raised.
         `repeat`, the trial's, is no part of the calls: two trials with the same answer share them by design,
         and a call's own repeat is the number of its sample.
         """

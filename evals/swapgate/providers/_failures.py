@@ -43,6 +43,7 @@ _REFUSED = re.compile(
 )
 _MASKED_KEY = re.compile(r"\S*\*{3,}\S*")
 _STRUCTURED = {"response_format", "output_config", "responseJsonSchema", "responseMimeType"}
+_NEVER_CONNECTED = {"ConnectError", "ClientConnectorError"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +107,9 @@ def connection_failure(target: Target, error: BaseException, *, timeout_s: float
         return target.error(f"no answer{within}", ErrorKind.TIMEOUT)
     if any(isinstance(e, OSError) and e.errno == errno.ECONNREFUSED for e in chain):
         return target.error("connection refused: is the server running?", ErrorKind.CONNECTION)
-    return target.error(f"the connection broke ({type(chain[-1]).__name__})", ErrorKind.CONNECTION)
+    failure = target.error(f"the connection broke ({type(chain[-1]).__name__})", ErrorKind.CONNECTION)
+    failure.may_be_billed = not any(type(e).__name__ in _NEVER_CONNECTED for e in chain)
+    return failure
 
 
 def retry_after_s(headers: Mapping[str, str], *, now: datetime.datetime) -> float | None:

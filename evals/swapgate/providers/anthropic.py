@@ -67,6 +67,8 @@ class AnthropicProvider(WireProvider):
         body |= _conversation(request.messages)
         if request.tools:
             body["tools"] = _tools(request)
+        if self._spec.prompt_cache:
+            body |= _breakpoint(body)
         if self._spec.structured_output is not False and request.output_schema is not None:
             body["output_config"] = _output_config(sent.get("output_config"), request.output_schema)
         written = {_RENAMED.get(name, name): name for name in params} | {"output_config": "output_config"}
@@ -194,6 +196,20 @@ def _tools(request: Request) -> list[Json]:
     ]
 
 
+def _breakpoint(body: Mapping[str, Json]) -> dict[str, Json]:
+    """Return what the prompt begins with, marked to be cached up to its end: tools, then the system text.
+
+    See https://platform.claude.com/docs/en/build-with-claude/prompt-caching
+    """
+    mark: dict[str, Json] = {"cache_control": {"type": "ephemeral"}}
+    match body:
+        case {"system": str(text)}:
+            return {"system": [{"type": "text", "text": text, **mark}]}
+        case {"tools": [*others, dict(last)]}:
+            return {"tools": [*others, {**last, **mark}]}
+    return {}
+
+
 def _output_config(written: Json, schema: Mapping[str, Json]) -> Json:
     own = written if isinstance(written, dict) else {}
     return {**own, "format": {"type": "json_schema", "schema": decodable_schema(dict(schema))}}
@@ -215,5 +231,6 @@ def _usage(usage: _Usage) -> Usage:
         tokens_in=None if usage.input_tokens is None else usage.input_tokens + (cached or 0) + (created or 0),
         tokens_out=usage.output_tokens,
         tokens_cached_in=cached,
+        tokens_cache_write=created,
         tokens_reasoning=details.thinking_tokens if details else None,
     )

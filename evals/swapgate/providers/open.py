@@ -82,6 +82,10 @@ def file_sha256(spec: ModelSpec, root: Path) -> str | None:
 
 def _open_service(spec: ModelSpec, service: Service, http: httpx.AsyncClient) -> Provider:
     base_url = _base_url(spec, service)
+    if spec.prompt_cache and service.protocol != "anthropic":
+        raise UsageError(
+            f"model {spec.name!r}: prompt_cache is for Anthropic's format; {spec.provider} needs no such mark"
+        )
     identity = _identity(spec, service, base_url)
     if service.protocol == "anthropic":
         from swapgate.providers.anthropic import AnthropicProvider

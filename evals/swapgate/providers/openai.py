@@ -123,6 +123,7 @@ class _Choice(BaseModel):
 
 class _InDetails(BaseModel):
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
 
 
 class _OutDetails(BaseModel):
@@ -207,6 +208,7 @@ def _usage(usage: _Usage) -> Usage:
         tokens_in=usage.prompt_tokens,
         tokens_out=_tokens_out(usage),
         tokens_cached_in=cached if cached is not None else usage.prompt_cache_hit_tokens,
+        tokens_cache_write=details_in.cache_write_tokens if details_in else None,
         tokens_reasoning=details_out.reasoning_tokens if details_out else None,
     )
 

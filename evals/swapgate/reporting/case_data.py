@@ -165,6 +165,7 @@ def _numbers(trial: Trial) -> dict[str, str]:
     facts = {
         "Tokens in": _amount(usage.tokens_in),
         "of which cached": _amount(usage.tokens_cached_in),
+        "of which written to the provider's cache": _amount(usage.tokens_cache_write),
         "Tokens out": _amount(usage.tokens_out),
         "of which reasoning": _amount(usage.tokens_reasoning),
         "Cost": show.money(answer.cost_usd),

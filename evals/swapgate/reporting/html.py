@@ -31,6 +31,7 @@ from swapgate.reporting.reasons import (
     headline,
     interval_notes,
     overall,
+    paid_this_time,
     slices,
     telling,
     telling_slices,
@@ -95,7 +96,7 @@ def page(outcome: RunOutcome) -> str:
         "costs": {
             "models": show.money_sum([s.cost_usd for s in models]),
             "judges": show.money_sum([s.judge_cost_usd for s in models]),
-            "paid": show.money_sum([s.paid_usd for s in models]),
+            "paid": paid_this_time(outcome),
         },
         "style": _part("report.css"),
         "script": script,

@@ -29,6 +29,7 @@ from swapgate.reporting.reasons import (
     headline,
     interval_notes,
     overall,
+    paid_this_time,
     rate_title,
 )
 from swapgate.reporting.text import safe_text
@@ -185,8 +186,7 @@ def _cost(outcome: RunOutcome) -> list[str]:
     trials, cached = sum(s.trials for s in rows), sum(s.from_cache for s in rows)
     models = show.money_sum([s.cost_usd for s in rows])
     judges = show.money_sum([s.judge_cost_usd for s in rows])
-    paid = show.money_sum([s.paid_usd for s in rows])
-    said = own(f"Models {models} and judges {judges} at list price; paid this time: {paid}. ")
+    said = own(f"Models {models} and judges {judges} at list price; {paid_this_time(outcome)}. ")
     return [
         "### Cost",
         "",

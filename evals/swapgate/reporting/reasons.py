@@ -12,7 +12,7 @@ from swapgate.analysis.scopes import OVERALL, Scope
 from swapgate.analysis.summary import Summary
 from swapgate.history import StoredTrials
 from swapgate.records import Outcome, Trial
-from swapgate.reporting.format import interval, percent
+from swapgate.reporting.format import interval, money, money_sum, percent
 from swapgate.reporting.text import safe_text
 
 Standing = Literal["blind", "missed", "errored", "passed"]
@@ -112,6 +112,14 @@ def headline(summary: Summary) -> str:
         f"{summary.model}: {looks}, {percent(summary.semantic.rate)} in meaning{sure}; "
         f"{percent(summary.blind_pass.rate)} are blind passes."
     )
+
+
+def paid_this_time(outcome: RunOutcome) -> str:
+    """Return what the run's calls cost, and what the cache saved of it where that is something."""
+    rows = [s for s in overall(outcome) if s.role != "baseline" or "@" not in s.model]
+    paid = f"paid this time: {money_sum([s.paid_usd for s in rows])}"
+    saved = [s.saved_usd for s in rows if s.saved_usd]
+    return f"{paid}; the cache saved {money(sum(saved))}" if saved else paid
 
 
 def interval_notes(outcome: RunOutcome, *, with_slices: bool = False) -> list[str]:

@@ -9,7 +9,14 @@ from typing import Protocol
 from swapgate.analysis.decision import Decision, GateAnswer
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.reporting import format as show
-from swapgate.reporting.reasons import GATE_WORDS, correction_notes, gate_line, interval_notes, overall
+from swapgate.reporting.reasons import (
+    GATE_WORDS,
+    correction_notes,
+    gate_line,
+    interval_notes,
+    overall,
+    paid_this_time,
+)
 from swapgate.reporting.terminal_comparison import comparison_lines
 from swapgate.reporting.terminal_findings import finding_lines
 from swapgate.reporting.terminal_line import MESSAGE_CHARS, Colour, Line, name
@@ -62,9 +69,11 @@ def _lines(outcome: RunOutcome, *, verbose: int, width: int, reports: Sequence[P
         spreads = [s for s in outcome.spreads if (s.candidate, s.baseline) == sides]
         yield from comparison_lines(comparison, spreads, verbose=verbose)
     yield from finding_lines(outcome, verbose=verbose)
+    yield from _cached(outcome)
+    if any(s.saved_usd for s in overall(outcome)):
+        yield Line(text=paid_this_time(outcome))
     for note in (*correction_notes(outcome), *interval_notes(outcome, with_slices=verbose > 0)):
         yield Line(text=f"note: {safe_text(note, MESSAGE_CHARS)}")
-    yield from _cached(outcome)
     yield from _gate(outcome, verbose=verbose)
     for warning in outcome.warnings:
         yield Line(text=f"warning: {safe_text(warning, MESSAGE_CHARS)}", colour="yellow")

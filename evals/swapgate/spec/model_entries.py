@@ -60,6 +60,7 @@ class Price(Written):
     output: Annotated[float, Field(ge=0)]
     cached_input: Annotated[float, Field(ge=0)] | None = None
     batch_discount: Annotated[float, Field(ge=0, le=1)] = 0.5
+    cache_write: Annotated[float, Field(ge=0)] | None = None
 
 
 class AcceptUnpinned(Written):
@@ -72,6 +73,7 @@ class AcceptUnpinned(Written):
 class ModelEntry(Written):
     """One entry of `models:`.
 
+    `prompt_cache` asks Anthropic to keep the tools and the system text; other services do so by themselves.
     `path` is the outputs file of the `recorded` provider or the GGUF file of `local`; `sha256` pins the
     latter: another file is refused, and recorded responses are found without the file. `request`, `answer`
     and `headers` belong to the `http` provider: a JSON template of the body, the JSON pointer of the
@@ -88,6 +90,7 @@ class ModelEntry(Written):
     fallback: str | None = None
     limits: Limits = Field(default_factory=Limits)
     price: Price | None = None
+    prompt_cache: bool | None = None
     accept_unpinned: AcceptUnpinned | None = None
     timeout_s: Annotated[float, Field(gt=0)] | None = None
     structured_output: bool | None = None

@@ -63,6 +63,7 @@ class ModelSpec(BaseModel):
     fallback: str | None = None
     limits: Limits = Field(default_factory=Limits)
     price: Price | None = None
+    prompt_cache: bool | None = None
     timeout_s: float | None = None
     structured_output: bool | None = None
     path: str | None = None

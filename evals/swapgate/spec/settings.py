@@ -61,6 +61,9 @@ class Settings:
         """Whether batch APIs are asked: a replay asks nobody."""
         return self.batch and self.cache != "replay"
 
+    max_cost: float | None = None
+    dry_run: bool = False
+
     @property
     def formats(self) -> tuple[str, ...]:
         """The report formats to write; `none` is none."""
@@ -107,6 +110,8 @@ class SettingsTable(Written):
     batch: bool = False
     batch_deadline_h: Annotated[float, Field(gt=0)] = 24.0
     batch_poll_s: Annotated[float, Field(gt=0)] = 5.0
+    max_cost: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    dry_run: bool = False
 
 
 def resolve_settings(root: Path, options: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -148,6 +153,8 @@ def resolve_settings(root: Path, options: Mapping[str, Any], environ: Mapping[st
         batch=table.batch,
         batch_deadline_h=table.batch_deadline_h,
         batch_poll_s=table.batch_poll_s,
+        max_cost=table.max_cost,
+        dry_run=table.dry_run,
     )
 
 

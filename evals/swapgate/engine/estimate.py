@@ -1,0 +1,167 @@
+"""How many tokens a request takes, before it is sent: what is expected, and the most it can be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from math import ceil
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from swapgate.records import Request
+from swapgate.spec.models import ModelSpec
+
+if TYPE_CHECKING:
+    from swapgate.stored_responses import Sample
+
+# English text and code: https://help.openai.com/en/articles/4936856-what-are-tokens-and-how-to-count-them
+CHARS_PER_TOKEN = 4
+# A Chinese character is three bytes and 0.6 to 0.9 of a token, a Cyrillic one two bytes and a third or more:
+# https://api-docs.deepseek.com/quick_start/token_usage, https://huggingface.co/Cohere/multilingual-22-12
+BYTES_PER_TOKEN = 3
+TURN_TOKENS = 8
+# Tool use brings a system prompt of the provider's own, of up to 805 tokens at Anthropic:
+# https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview
+TOOLS_TOKENS = 1000
+MOST_TIMES_EXPECTED = 2
+DEFAULT_TOKENS_OUT = 400
+DEFAULT_MOST_TOKENS_OUT = 8192
+_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """The text of a request: characters, those of them that are ASCII, bytes in UTF-8, turns."""
+
+    chars: int
+    ascii_chars: int
+    utf8_bytes: int
+    turns: int
+    has_tools: bool = False
+
+    @property
+    def tokens(self) -> int:
+        """The tokens that a text of this size usually has."""
+        other_bytes = self.utf8_bytes - self.ascii_chars
+        return ceil(self.ascii_chars / CHARS_PER_TOKEN + other_bytes / BYTES_PER_TOKEN)
+
+    @property
+    def overhead(self) -> int:
+        """The tokens that providers add, at most."""
+        return TURN_TOKENS * self.turns + (TOOLS_TOKENS if self.has_tools else 0)
+
+    @property
+    def most_tokens(self) -> int:
+        """The tokens that it hardly ever exceeds; never more than bytes, of which tokens are made."""
+        return min(MOST_TIMES_EXPECTED * self.tokens, self.utf8_bytes) + self.overhead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """The tokens of one call. `is_measured` says that stored answers of this model are behind them."""
+
+    tokens_in: int
+    tokens_out: int
+    most_in: int
+    most_out: int
+    is_measured: bool = False
+
+
+def size_of(request: Request) -> Size:
+    """Return how much text a request sends, tools and schema included."""
+    texts = list(_texts(request))
+    chars = sum(map(len, texts))
+    encoded = sum(len(text) if text.isascii() else len(text.encode("utf-8", "replace")) for text in texts)
+    ascii_chars = sum(len(t) if t.isascii() else len(t.encode("ascii", "ignore")) for t in texts)
+    return Size(
+        chars=chars,
+        ascii_chars=ascii_chars,
+        utf8_bytes=encoded,
+        turns=len(request.messages) + 1,
+        has_tools=bool(request.tools),
+    )
+
+
+def most_tokens_out(spec: ModelSpec, request: Request) -> int:
+    """Return the limit on the answer's tokens that is sent, else what an answer is taken to have at most."""
+    given = (request.params.get(name) for name in _LIMITS if name not in spec.unset)
+    limits = [limit for limit in given if isinstance(limit, int) and not isinstance(limit, bool)]
+    return max(0, limits[0]) if limits else DEFAULT_MOST_TOKENS_OUT
+
+
+@dataclass(slots=True)
+class _Known:
+    """What stored answers of one model tell: in one role, or in both."""
+
+    chars: int = 0
+    counted_in: int = 0
+    tokens_out: list[int] = field(default_factory=list)
+    latencies_s: list[float] = field(default_factory=list)
+
+    def add(self, sample: Sample) -> None:
+        if sample.chars and sample.tokens_in:
+            self.chars += sample.chars
+            self.counted_in += sample.tokens_in
+        if sample.tokens_out is not None:
+            self.tokens_out.append(sample.tokens_out)
+        if sample.latency_s is not None:
+            self.latencies_s.append(sample.latency_s)
+
+
+class Estimator:
+    """Estimates requests by the stored answers of a workspace, as far as there are any.
+
+    Best known is a prompt that has been sent before: the same case, as long as now. Then comes the model's
+    own ratio of tokens to characters, then what is usual.
+    """
+
+    def __init__(self, samples: Iterable[Sample] = ()) -> None:
+        self._models: dict[str, _Known] = {}
+        self._roles: dict[tuple[str, str], _Known] = {}
+        self._sent: dict[tuple[str, str, str, str, int], int] = {}
+        for sample in samples:
+            self._models.setdefault(sample.model, _Known()).add(sample)
+            self._roles.setdefault((sample.model, sample.role), _Known()).add(sample)
+            if sample.chars is not None and sample.tokens_in is not None:
+                place = (sample.model, sample.role, sample.suite, sample.case, sample.chars)
+                self._sent[place] = sample.tokens_in
+
+    def expect(self, spec: ModelSpec, request: Request, *, role: str) -> Expected:
+        """Return the tokens of a call; `role` is `model` or `judge`."""
+        size = size_of(request)
+        most_out = most_tokens_out(spec, request)
+        known = self._roles.get((spec.name, role)) or self._models.get(spec.name) or _Known()
+        tokens_in, most_in = self._tokens_in(spec, request, size, role=role)
+        tokens_out = round(fmean(known.tokens_out)) if known.tokens_out else DEFAULT_TOKENS_OUT
+        return Expected(
+            tokens_in=tokens_in,
+            tokens_out=min(tokens_out, most_out),
+            most_in=most_in,
+            most_out=most_out,
+            is_measured=bool(known.tokens_out),
+        )
+
+    def latency_s(self, model: str) -> float | None:
+        """Return the mean latency of a model's stored answers in seconds, None without any."""
+        known = self._models.get(model)
+        return fmean(known.latencies_s) if known is not None and known.latencies_s else None
+
+    def _tokens_in(self, spec: ModelSpec, request: Request, size: Size, *, role: str) -> tuple[int, int]:
+        place = (spec.name, role, request.suite, request.case, size.chars)
+        if (sent := self._sent.get(place)) is not None:
+            return sent, ceil(1.02 * sent)
+        known = self._models.get(spec.name)
+        if known is None or not known.chars:
+            return size.tokens, size.most_tokens
+        measured = ceil(size.chars * known.counted_in / known.chars)
+        return measured, max(size.most_tokens, MOST_TIMES_EXPECTED * measured)
+
+
+def _texts(request: Request) -> Iterator[str]:
+    for message in request.messages:
+        yield message.content
+        yield from (f"{call.name}{call.arguments}" for call in message.tool_calls)
+    for written in (*request.tools, request.output_schema):
+        if written is not None:
+            yield json.dumps(written, ensure_ascii=False, default=dict)

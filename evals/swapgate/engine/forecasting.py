@@ -1,0 +1,262 @@
+"""A run walked through without a call: which answers are at hand, and how large the other requests are."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import httpx
+
+from swapgate.cache import CACHE_FILE, request_key
+from swapgate.checks import Subject
+from swapgate.checks.build import UserCheckFailed, run_checks
+from swapgate.engine.ask import reads_stored
+from swapgate.engine.estimate import CHARS_PER_TOKEN, Estimator, Expected
+from swapgate.engine.forecast import Forecast, Row, Tally, expected_usd, total_of
+from swapgate.engine.trial import is_user_code, judge_request, needs_structure, render_case, request_of
+from swapgate.engine.workspace import Job, Workspace
+from swapgate.errors import PromptError, ProviderError, UsageError
+from swapgate.judging.judge import Judge
+from swapgate.judging.prompt import TemplateError
+from swapgate.judging.subject import Judged, answer_text
+from swapgate.prices import cost_usd
+from swapgate.providers import Provider
+from swapgate.providers.http_client import open_http
+from swapgate.providers.open import open_provider
+from swapgate.records import Request, Response
+from swapgate.spec.models import ModelSpec
+from swapgate.spec.settings import Settings
+from swapgate.stored_responses import StoredResponses
+
+# What a judge is told, beside its own reply, when that cannot be used.
+_AGAIN_TOKENS = 500
+
+
+def forecast(workspace: Workspace, jobs: Sequence[Job]) -> Forecast:
+    """Return what these trials would call, take and cost; nothing is called, created or changed.
+
+    Raises UsageError for mistakes in the workspace's files, StoreError for a cache that cannot be read.
+    """
+    settings = workspace.settings
+    stored = StoredResponses(settings.state_dir / CACHE_FILE, recordings=settings.recordings)
+    with contextlib.closing(stored):
+        return asyncio.run(_forecast(workspace, jobs, stored))
+
+
+async def _forecast(workspace: Workspace, jobs: Sequence[Job], stored: StoredResponses) -> Forecast:
+    settings = workspace.settings
+    specs = workspace.models_of(job.case for job in jobs)
+    notes = list(_why_not_ready(workspace, specs))
+    async with open_http(concurrency=1, timeout_s=settings.timeout_s) as http:
+        answers = _Answers(_opened(specs, settings, http), stored, settings)
+        walk = _Walk(specs, answers, Estimator(stored.samples()))
+        for job in jobs:
+            await walk.add(job)
+        await asyncio.gather(*(provider.close() for provider in answers.providers.values()))
+    rows = tuple(tally.row() for tally in walk.tallies.values())
+    return Forecast(
+        trials=len(jobs),
+        rows=rows,
+        total=total_of(rows),
+        seconds=_seconds(rows, specs, walk.estimator, settings),
+        unpriced=tuple(dict.fromkeys(row.model for row in rows if row.to_send and row.cost_usd is None)),
+        notes=(*notes, *walk.notes()),
+    )
+
+
+def _why_not_ready(workspace: Workspace, specs: Mapping[str, ModelSpec]) -> Iterator[str]:
+    try:
+        workspace.require_ready(specs)
+    except UsageError as exc:
+        yield from str(exc).splitlines()
+
+
+def _opened(
+    specs: Mapping[str, ModelSpec], settings: Settings, http: httpx.AsyncClient
+) -> dict[str, Provider]:
+    """Return the providers that can say whether an answer is at hand."""
+    opened = {}
+    for name, spec in specs.items():
+        # To open it is to import the user's own code, whose answers are not read from the cache.
+        if spec.provider != "python" or spec.cache:
+            with contextlib.suppress(UsageError):  # told by `require_ready`, or by the run itself
+                opened[name] = open_provider(spec, http=http, root=settings.root)
+    return opened
+
+
+class _Answers:
+    """The answers that a run would find without a call: stored, recorded, or asked for by another trial."""
+
+    def __init__(
+        self, providers: Mapping[str, Provider], stored: StoredResponses, settings: Settings
+    ) -> None:
+        self.providers = providers
+        self._stored = stored
+        self._mode = settings.cache
+        self._asked: set[str] = set()
+
+    @property
+    def may_call(self) -> bool:
+        """Whether what is not at hand would be called for."""
+        return self._mode != "replay"
+
+    async def find(self, spec: ModelSpec, request: Request) -> Response | None:
+        """Return the answer, None where there is none; a recorded model without it raises ProviderError."""
+        provider = self.providers.get(spec.name)
+        if provider is None:
+            return None
+        if spec.provider == "recorded":
+            return await provider.complete(request)
+        if not provider.is_recordable or not reads_stored(spec, provider, self._mode):
+            return None
+        return self._stored.get(request_key(request, provider))
+
+    def is_repeated(self, spec: ModelSpec, request: Request) -> bool:
+        """Whether the same has been asked before in this run, so that its answer will be in the cache."""
+        provider = self.providers.get(spec.name)
+        if provider is None or not reads_stored(spec, provider, self._mode):
+            return False
+        key = request_key(request, provider)
+        is_known = key in self._asked
+        self._asked.add(key)
+        return is_known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """One answer: at hand, or expected to have so many tokens."""
+
+    response: Response | None = None
+    tokens_out: int = 0
+
+
+class _Walk:
+    """Goes through the trials as a run does and counts what it would ask."""
+
+    def __init__(self, specs: Mapping[str, ModelSpec], answers: _Answers, estimator: Estimator) -> None:
+        self.estimator = estimator
+        self.tallies: dict[tuple[str, str], Tally] = {}
+        self._specs = specs
+        self._answers = answers
+        self._problems: Counter[str] = Counter()
+
+    async def add(self, job: Job) -> None:
+        """Count what one trial asks: its model, then its judges."""
+        spec = self._specs[job.model]
+        try:
+            request = request_of(job, spec, render_case(job, spec))
+        except PromptError as exc:
+            self._problems[f"a prompt cannot be rendered: {exc}"] += 1
+            return
+        found = await self._ask(spec, request, role=job.role)
+        if found is None:
+            return
+        for judge in job.case.judges:
+            await self._judge(job, judge, found)
+
+    def notes(self) -> list[str]:
+        """Return what would go wrong, each with how often."""
+        return [f"{text} ({count} times)" if count > 1 else text for text, count in self._problems.items()]
+
+    async def _ask(
+        self, spec: ModelSpec, request: Request, *, role: str, is_stand_in: bool = False
+    ) -> _Found | None:
+        """Count one call, return its answer; None where there will be none."""
+        tally = self._tally(spec, role)
+        try:
+            response = None if is_stand_in else await self._answers.find(spec, request)
+        except ProviderError:
+            self._problems[f"{spec.name} has no recorded answer: an error of its trial"] += 1
+            return None
+        if response is not None:
+            tally.cached += 1
+            tally.saved.append(0.0 if spec.provider == "recorded" else cost_usd(spec, response.usage))
+            return _Found(response=response)
+        if not self._answers.may_call:
+            self._problems[f"--replay: a response of {spec.name} is not recorded, an error of its trial"] += 1
+            return None
+        expected = self.estimator.expect(spec, request, role="judge" if role == "judge" else "model")
+        if not is_stand_in and self._answers.is_repeated(spec, request):
+            tally.cached += 1
+            tally.saved.append(expected_usd(spec, expected))
+        else:
+            tally.sent.append(_twice(expected) if role == "judge" else expected)
+        return _Found(tokens_out=expected.tokens_out)
+
+    async def _judge(self, job: Job, judge: Judge, found: _Found) -> None:
+        """Count the calls of one judge, about the answer or about one of its length."""
+        structure = _structure(job, found.response, self._specs[job.model])
+        if needs_structure(job, judge) and structure is False:
+            return
+        text = "word " * max(1, found.tokens_out * CHARS_PER_TOKEN // 5)
+        case = job.case.placed.case
+        judged = Judged(
+            output=answer_text(found.response) if found.response is not None else text,
+            variables=case.input,
+            messages=tuple(case.messages),
+            expected=case.expected,
+        )
+        if judged.is_trivial:
+            return
+        spec = self._specs[judge.spec.model]
+        self._tally(spec, "judge").is_at_most |= needs_structure(job, judge) and structure is None
+        try:
+            requests = judge.requests(judged, suite=job.suite.name, case=case.id)
+        except TemplateError as exc:
+            self._problems[str(exc)] += 1
+            return
+        for request in requests:
+            await self._ask(
+                spec, judge_request(spec, request), role="judge", is_stand_in=found.response is None
+            )
+
+    def _tally(self, spec: ModelSpec, role: str) -> Tally:
+        return self.tallies.setdefault((spec.name, role), Tally(spec=spec, role=role))
+
+
+def _twice(expected: Expected) -> Expected:
+    """Return a judge's call with the most that it takes when its reply must be asked for once more."""
+    most_in = 2 * expected.most_in + expected.most_out + _AGAIN_TOKENS
+    return replace(expected, most_in=most_in, most_out=2 * expected.most_out)
+
+
+def _structure(job: Job, response: Response | None, spec: ModelSpec) -> bool | None:
+    """Return whether an answer's structure passes; None where that is not known without running user code."""
+    if response is None or any(map(is_user_code, job.case.checks)):
+        return None
+    case = job.case.placed.case
+    subject = Subject(
+        response=response,
+        expected=case.expected,
+        variables=case.input,
+        cost_usd=cost_usd(spec, response.usage),
+    )
+    try:
+        results = run_checks(job.case.checks, subject)
+    except UserCheckFailed:
+        return None
+    return all(result.passed for result in results if result.kind == "structural")
+
+
+def _seconds(
+    rows: Sequence[Row], specs: Mapping[str, ModelSpec], estimator: Estimator, settings: Settings
+) -> float | None:
+    """Return how long the calls take: all of them within `concurrency`, each model within its limits."""
+    busy_s, bounds_s = 0.0, [0.0]
+    for name in dict.fromkeys(row.model for row in rows if row.to_send):
+        own = [row for row in rows if row.model == name]
+        calls = sum(row.to_send for row in own)
+        latency_s, limits = estimator.latency_s(name), specs[name].limits
+        if latency_s is None:
+            return None
+        busy_s += calls * latency_s
+        bounds_s.append(calls * latency_s / (limits.concurrency or calls))
+        if limits.requests_per_minute:
+            bounds_s.append(calls * 60 / limits.requests_per_minute)
+        if limits.tokens_per_minute:
+            tokens = sum(row.tokens_in + row.tokens_out for row in own)
+            bounds_s.append(tokens * 60 / limits.tokens_per_minute)
+    return max(busy_s / settings.concurrency, *bounds_s)

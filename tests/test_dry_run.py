@@ -1,0 +1,285 @@
+"""A dry run: calls, tokens and money per model before anything is spent; nothing is called or kept."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from servers import Answer, Received, Server, openai_completion, serving
+from swapgate.api import run
+from swapgate.cli import main
+from swapgate.engine.estimate import Estimator, size_of
+from swapgate.errors import UsageError
+from swapgate.records import Message, Request
+from swapgate.spec.models import ModelSpec
+from swapgate.stored_responses import Sample
+from workspaces import case, lay, recorded_workspace, suite
+
+Pytester = pytest.Pytester
+JUDGE = """\
+judge: meaning
+model: judge
+criteria:
+  agrees: {ask: Does the label fit the message?}
+pass: agrees
+"""
+HEAD = """\
+suite: triage
+prompt: {user: "{{ message }}"}
+checks: [{json: strict}]
+judges: [meaning]
+"""
+RIGHT = '{"label": "billing"}'
+PASS = '{"evidence": [], "reasoning": "It agrees.", "agrees": "pass"}'
+USAGE = {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150}
+# What one answer and one verdict of the server cost.
+EACH, VERDICT = (100 * 10 + 50 * 20) / 1e6, (100 * 1 + 50 * 2) / 1e6
+
+
+def answering(request: Received) -> Answer:
+    is_judge = request.json["model"] == "judge-1"
+    return Answer({**openai_completion(PASS if is_judge else RIGHT), "usage": USAGE})
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("PLANTED_KEY", "sk-planted-0123456789abcdef")
+    monkeypatch.delenv("CI", raising=False)
+    with serving(answering) as started:
+        yield started
+
+
+def lay_priced(root: Path, url: str, *, cases: int = 4, repeat_first: bool = False, **more: Any) -> None:
+    shared = {"provider": "openai-compatible", "base_url": f"{url}/v1", "api_key_env": "PLANTED_KEY"}
+    limit = {"max_tokens": 1000}
+    models = {
+        "candidate": {
+            **shared,
+            "model": "m-1",
+            "params": limit,
+            "price": {"input": 10, "output": 20},
+            **more,
+        },
+        "judge": {**shared, "model": "judge-1", "price": {"input": 1, "output": 2}},
+    }
+    written = [case(f"case-{n}") for n in range(cases)]
+    if repeat_first:
+        written.append({**written[0], "id": "twin"})
+    lay(
+        root,
+        {
+            "cases/triage.yml": suite(written, head=HEAD),
+            "judges/meaning.yml": JUDGE,
+            "config/models.yml": json.dumps({"models": models}),
+        },
+    )
+
+
+def estimated(capsys: pytest.CaptureFixture[str], root: Path, *arguments: str) -> dict[str, Any]:
+    capsys.readouterr()
+    assert main(["estimate", "--root", str(root), "--json", "--model", "candidate", *arguments]) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_nothing_is_called_created_or_run(pytester: Pytester, server: Server) -> None:
+    lay_priced(pytester.path, server.url)
+    before = sorted(pytester.path.rglob("*"))
+    result = pytester.runpytest("--model=candidate", "--dry-run", "-p", "no:cacheprovider")
+    assert result.ret == 0
+    assert server.requests == []
+    assert sorted(pytester.path.rglob("*")) == before
+    result.stdout.fnmatch_lines(
+        [
+            "dry run: nothing was called. 4 trials would take:",
+            "*calls*cached*tokens in*at most*tokens out*at most*cost*at most",
+            "candidate *4 * 0 *",
+            "judge (judge) *<= 4 * 0 *",
+            "total *<= 8 * 0 *",
+            "how long that takes with 16 calls at once is not known before there are stored answers",
+            "<=: judges are asked only where an answer's structure passes",
+            "no counted answer of candidate, judge is stored: taken to be 4 characters a token, *",
+            "*no tests ran*",
+        ]
+    )
+
+
+def test_after_a_run_everything_is_at_hand_and_its_price_is_what_the_cache_saves(
+    pytester: Pytester, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay_priced(pytester.path, server.url)
+    assert pytester.runpytest("--model=candidate").ret == 0
+    asked = len(server.requests)
+    result = pytester.runpytest("--model=candidate", "--dry-run")
+    assert len(server.requests) == asked == 8
+    result.stdout.fnmatch_lines(
+        ["the cache saves $0.0088: 8 answers need no call", "nothing needs to be called"]
+    )
+    found = estimated(capsys, pytester.path)
+    assert (found["total"]["calls"], found["total"]["to_send"]) == (8, 0)
+    assert found["total"]["saved_usd"] == pytest.approx(4 * (EACH + VERDICT))
+
+
+def test_a_rerun_of_a_live_run_is_estimated_by_what_it_took(
+    pytester: Pytester, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay_priced(pytester.path, server.url)
+    assert pytester.runpytest("--model=candidate").ret == 0
+    found = estimated(capsys, pytester.path, "--repeats", "3")
+    model, judge = found["rows"]
+    assert (model["calls"], model["cached"], model["is_measured"]) == (12, 4, True)
+    assert (model["tokens_in"], model["tokens_out"]) == (800, 400)
+    assert model["cost_usd"] == pytest.approx(8 * EACH)
+    assert model["most_usd"] >= 8 * (100 * 10 + 1000 * 20) / 1e6
+    assert (judge["calls"], judge["cached"], judge["is_at_most"]) == (12, 4, True)
+    assert found["seconds"] is not None
+
+
+def test_the_estimate_of_a_run_is_near_what_it_then_costs(
+    pytester: Pytester, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay_priced(pytester.path, server.url, cases=3)
+    assert pytester.runpytest("--model=candidate").ret == 0
+    lay_priced(pytester.path, server.url, cases=8)
+    found = estimated(capsys, pytester.path)
+    sent = len(server.requests)
+    assert pytester.runpytest("--model=candidate").ret == 0
+    assert found["total"]["to_send"] == len(server.requests) - sent == 10
+    paid = 5 * (EACH + VERDICT)
+    assert found["total"]["cost_usd"] == pytest.approx(paid, rel=0.1)
+    assert found["total"]["most_usd"] > paid
+
+
+def test_the_selection_counts_and_live_reads_no_cache(pytester: Pytester, server: Server) -> None:
+    lay_priced(pytester.path, server.url)
+    assert pytester.runpytest("--model=candidate").ret == 0
+    result = pytester.runpytest("--model=candidate", "--dry-run", "--live", "-k", "case-1 or case-2")
+    result.stdout.fnmatch_lines(["dry run: nothing was called. 2 trials would take:", "candidate *2 * 0 *"])
+    assert len(server.requests) == 8
+
+
+def test_the_same_request_twice_is_sent_once_and_paid_once(
+    pytester: Pytester, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay_priced(pytester.path, server.url, cases=2, repeat_first=True)
+    found = estimated(capsys, pytester.path)
+    assert [(row["calls"], row["to_send"]) for row in found["rows"]] == [(3, 2), (3, 3)]
+    result = pytester.runpytest("--model=candidate", "--report=json")
+    assert len([one for one in server.requests if one.json["model"] == "m-1"]) == 2
+    assert len(server.requests) == 4
+    result.stdout.fnmatch_lines(["paid this time: $0.0044; the cache saved $0.0022"])
+
+
+def test_an_unknown_price_is_named_and_left_out(pytester: Pytester, server: Server) -> None:
+    lay_priced(pytester.path, server.url, price=None)
+    result = pytester.runpytest("--model=candidate", "--dry-run")
+    result.stdout.fnmatch_lines(
+        [
+            "candidate *unknown*unknown",
+            "total *at least $*at least $*",
+            "no price is known of candidate: write price: in models.yml. The total leaves them out",
+        ]
+    )
+
+
+def test_a_missing_key_is_a_note_and_no_obstacle(
+    pytester: Pytester, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay_priced(pytester.path, server.url)
+    monkeypatch.delenv("PLANTED_KEY")
+    result = pytester.runpytest("--model=candidate", "--dry-run")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["note: *needs the environment variable PLANTED_KEY*"])
+
+
+def test_recorded_answers_are_at_hand(pytester: Pytester) -> None:
+    recorded_workspace(pytester.path, {"a": {"one": RIGHT, "two": RIGHT}, "b": {"one": RIGHT}})
+    result = pytester.runpytest("--model=a", "--baseline=b", "--dry-run")
+    result.stdout.fnmatch_lines(
+        [
+            "b (baseline) *1 * 1 *",
+            "a *2 * 2 *",
+            "nothing needs to be called",
+            "note: b has no recorded answer: an error of its trial",
+        ]
+    )
+
+
+def test_mistakes_and_workers_stop_it(pytester: Pytester, server: Server) -> None:
+    lay_priced(pytester.path, server.url)
+    refused = pytester.runpytest("--model=candidate", "--dry-run", "-n1")
+    assert refused.ret == 4
+    refused.stderr.fnmatch_lines(["*--dry-run counts in one process*leave out -n*"])
+    lay(pytester.path, {"cases/broken.yml": "suite: broken\ncasess: []\n"})
+    assert pytester.runpytest("--model=candidate", "--dry-run").ret == 2
+
+
+def test_python_is_told_to_use_the_command(pytester: Pytester, server: Server) -> None:
+    lay_priced(pytester.path, server.url)
+    with pytest.raises(UsageError, match="dry_run calls nothing, so no outcome can be returned"):
+        run(model="candidate", root=pytester.path, dry_run=True)
+    assert server.requests == []
+
+
+def test_a_cache_that_a_run_is_writing_to_can_be_read(
+    pytester: Pytester, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay_priced(pytester.path, server.url)
+    assert pytester.runpytest("--model=candidate").ret == 0
+    path = pytester.path / ".swapgate" / "cache.db"
+    with sqlite3.connect(path) as writer:
+        writer.execute("PRAGMA journal_mode = WAL")
+        writer.execute("DELETE FROM responses WHERE about LIKE '%judge%'")
+        writer.commit()
+        assert path.with_name("cache.db-wal").exists()
+        assert estimated(capsys, pytester.path)["total"]["to_send"] == 4
+    writer.close()
+
+
+def request(text: str, **fields: Any) -> Request:
+    return Request(model="m", messages=(Message(role="user", content=text),), case="c", suite="s", **fields)
+
+
+SPEC = ModelSpec(name="m", provider="vllm", model="m")
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "high"),
+    [
+        ("Please review the following change and say whether it may be merged. " * 20, 260, 400),
+        ("人工智能正在改变世界" * 50, 300, 550),
+        ("Искусственный интеллект меняет мир. " * 30, 250, 750),
+        ("", 0, 0),
+    ],
+)
+def test_the_usual_ratio_is_near_what_tokenizers_give(text: str, low: int, high: int) -> None:
+    """Sources in engine/estimate.py: English 4 to 4.8 characters a token, Chinese 1.1 to 1.7."""
+    size = size_of(request(text))
+    assert low <= size.tokens <= high
+    assert size.most_tokens >= size.tokens
+
+
+def test_what_is_measured_wins_over_what_is_usual() -> None:
+    text = "x" * 1000
+    sent = Sample("m", "model", "s", "c", 1000, 333, 80, 2.0)
+    other = Sample("m", "model", "s", "d", 500, 100, 40, 4.0)
+    usual = Estimator().expect(SPEC, request(text), role="model")
+    ratio = Estimator([other]).expect(SPEC, request(text), role="model")
+    again = Estimator([sent, other]).expect(SPEC, request(text), role="model")
+    assert (usual.tokens_in, usual.tokens_out, usual.is_measured) == (250, 400, False)
+    assert (ratio.tokens_in, ratio.tokens_out, ratio.is_measured) == (200, 40, True)
+    assert (again.tokens_in, again.tokens_out, again.most_in) == (333, 60, 340)
+    assert Estimator([sent, other]).latency_s("m") == 3.0
+    bounded = Estimator([sent]).expect(SPEC, request(text, params={"max_tokens": 10}), role="model")
+    assert (bounded.tokens_out, bounded.most_out) == (10, 10)
+
+
+def test_a_server_that_counts_far_more_than_is_usual_is_believed() -> None:
+    dear = Sample("m", "model", "s", "d", 10, 100, 40, 4.0)
+    expected = Estimator([dear]).expect(SPEC, request("x" * 20), role="model")
+    assert (expected.tokens_in, expected.most_in) == (200, 400)
