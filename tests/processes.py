@@ -10,12 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def start_pytest(root: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start pytest in a workspace, its output on one pipe."""
+def start_pytest(root: Path, *arguments: str, **environ: str) -> subprocess.Popen[str]:
+    """Start pytest in a workspace, its output on one pipe; `environ` are further variables."""
     return subprocess.Popen(
         [sys.executable, "-m", "pytest", *arguments],
         cwd=root,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "evals")},
+        env={**os.environ, **environ, "PYTHONPATH": str(Path(__file__).parents[1] / "evals")},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

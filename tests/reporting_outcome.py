@@ -35,6 +35,7 @@ from swapgate.records import (
     ModelIdentity,
     Response,
     Run,
+    Shard,
     StoppedRule,
     Stopping,
     Trial,
@@ -111,6 +112,9 @@ def _run(planned: int) -> Run:
         seed=7,
         calibrations=(_calibration(),),
         stopping=_stopping(),
+        shard=Shard(number=2, count=3, plan="c0ffee", sizes=(16, 16, 16)),
+        merged=("2026-05-04-100000-000001",),
+        completes="2026-05-04-090000-000002",
     )
 
 

@@ -321,3 +321,8 @@ def test_parts_without_anything_to_say_leave_no_trace() -> None:
 def _static(text: str) -> str:
     """Return the page's elements with each run of blanks as one."""
     return re.sub(r"\s+", " ", text.partition("</style>")[2]).replace("&#34;", '"')
+
+
+def test_a_part_of_a_run_is_named_with_what_it_belongs_to(tmp_path: Path) -> None:
+    text, _page_of_it = _page(made_up_outcome(), tmp_path)
+    assert ", shard 2/3, of 1 shard, completes run <code>2026-05-04-090000-000002</code>" in text

@@ -89,7 +89,7 @@ def test_a_trial_says_how_it_ended(report: Path) -> None:
 
 def test_every_statistic_of_the_run_is_there(report: Path) -> None:
     content = _read(report)
-    assert content["version"] == "1.1.0"
+    assert content["version"] == "1.2.0"
     assert [rank["is_separated"] for rank in content["ranking"]] == [True, False, None]
     assert {cell["standing"] for cell in content["matrix"]} >= {"worse", "better", "not separated", "too few"}
     assert content["spreads"][0]["comparison"]["candidate"]["counts"][8] == 4
@@ -111,12 +111,13 @@ def test_a_report_of_the_first_version_is_read(report: Path, tmp_path: Path) -> 
     content["version"] = "1.0.0"
     for added in ("ranking", "matrix", "spreads", "covariates", "repeatability"):
         del content[added]
-    for added in ("seed", "calibrations", "stopping"):
+    for added in ("seed", "calibrations", "stopping", "wanted", "shard", "merged", "completes"):
         del content["run"][added]
     older = tmp_path / "older.json"
     older.write_text(json.dumps(content))
     run, trials = load_report(older)
     assert (run.seed, run.calibrations, run.stopping, len(trials)) == (0, (), None, 48)
+    assert (run.wanted, run.shard, run.merged, run.completes) == (0, None, (), None)
 
 
 def test_the_gates_answer_and_exit_code_are_machine_readable(report: Path) -> None:

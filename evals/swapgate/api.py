@@ -13,11 +13,14 @@ from swapgate.before_run import refuse_with_batch, require_enough, warnings_befo
 from swapgate.cache import CACHE_FILE, ResponseCache
 from swapgate.early_stop import EarlyStop, early_stop, shuffled
 from swapgate.engine.runner import Engine
-from swapgate.engine.workspace import Job, Workspace
+from swapgate.engine.workspace import Job, ReadySuite, Workspace
 from swapgate.errors import UsageError
 from swapgate.facts import Facts
+from swapgate.parts import Part, refuse_contradictions
 from swapgate.recorder import Recorder
 from swapgate.records import Trial
+from swapgate.rerun import completion, require_baseline, rest_of
+from swapgate.shards import shard_part
 from swapgate.spec.settings import resolve_settings
 from swapgate.stored import join, one_model
 
@@ -56,6 +59,7 @@ def run(
     """
     names = [model] if isinstance(model, str) else list(model)
     settings = resolve_settings(Path(root).resolve(), {**options, "model": names}, os.environ)
+    refuse_contradictions(settings)
     if settings.dry_run:
         raise UsageError("dry_run calls nothing, so no outcome can be returned: run `swapgate estimate`")
     workspace = Workspace(settings)
@@ -71,6 +75,9 @@ def run(
     if settings.stop_early:
         jobs = shuffled(jobs, lambda job: job, seed=workspace.seed)
     require_enough(workspace, jobs)
+    wanted, warnings = len(jobs), warnings_before(workspace, jobs)
+    if (part := _part(workspace, suites, jobs, recorder)) is not None:
+        jobs = list(part.jobs)
     cache = ResponseCache(settings.state_dir / CACHE_FILE, recordings=settings.recordings)
 
     def take(trial: Trial, facts: Facts) -> bool:
@@ -78,7 +85,7 @@ def run(
         return False
 
     with contextlib.closing(cache), Engine(settings, specs, cache, take=take) as engine:
-        recorder.start(planned=len(jobs), warnings=warnings_before(workspace, jobs))
+        recorder.start(planned=len(jobs), wanted=wanted, warnings=warnings, part=part)
         recorder.require_open()
         early = early_stop(workspace, jobs, recorder.baseline)
         _run_all(engine, jobs, early)
@@ -87,6 +94,21 @@ def run(
     if recorder.problem is not None:
         raise recorder.problem
     return outcome
+
+
+def _part(
+    workspace: Workspace, suites: Sequence[ReadySuite], jobs: Sequence[Job], recorder: Recorder
+) -> Part | None:
+    """Return the shard, or what the last run lacks, where one of them is asked for."""
+    settings = workspace.settings
+    if settings.shard is not None:
+        number, count = settings.shard
+        return shard_part(jobs, number=number, count=count)
+    if not settings.rerun_errors:
+        return None
+    part = rest_of(completion(workspace, suites, is_selection=False), jobs)
+    require_baseline(part, recorder.baseline)
+    return part
 
 
 def _run_all(engine: Engine, jobs: Sequence[Job], early: EarlyStop | None) -> None:

@@ -27,7 +27,7 @@ GROWTH = 0.02
 
 def shuffled(items: Sequence[Item], job_of: Callable[[Item], Job], *, seed: int) -> list[Item]:
     """Return the items in random order of their clusters; a case's models and repeats stay side by side."""
-    order = random_order([_cluster(job_of(item)) for item in items], seed=seed)
+    order = random_order([job_of(item).cluster for item in items], seed=seed)
     return [items[i] for i in order]
 
 
@@ -187,14 +187,9 @@ class EarlyStop:
         return fsum(parts)
 
 
-def _cluster(job: Job) -> str:
-    case = job.case.placed.case
-    return f"{job.suite.name}/{case.cluster or case.id}"
-
-
 def _cluster_ends(jobs: Sequence[Job]) -> list[int]:
     """Return the places behind the last trial of each cluster."""
-    return list(accumulate(len(list(group)) for _, group in groupby(jobs, key=_cluster)))
+    return list(accumulate(len(list(group)) for _, group in groupby(jobs, key=lambda job: job.cluster)))
 
 
 def _case(job: Job) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from swapgate import trial_reports
 from swapgate.collect import TAGS, TagRegistry
 from swapgate.engine.workspace import Workspace
 from swapgate.errors import UsageError
+from swapgate.parts import refuse_contradictions
 from swapgate.plugin import holds_settings
 from swapgate.protocol import TrialProtocol
 from swapgate.reporting import check_formats
@@ -27,6 +28,8 @@ _OPTIONS = (
     "stop_early",
     "looks",
     "seed",
+    "shard",
+    "rerun_errors",
     "max_cost",
     "dry_run",
     "concurrency",
@@ -53,6 +56,7 @@ def open_session(config: pytest.Config) -> SwapgateSession:
         settings = resolve_settings(
             config.rootpath, {k: v for k, v in given.items() if v is not None}, os.environ
         )
+        refuse_contradictions(settings)
         workspace = Workspace(settings)
         for name, _role in workspace.roles():
             workspace.model(name)
@@ -65,6 +69,10 @@ def open_session(config: pytest.Config) -> SwapgateSession:
     config.pluginmanager.register(trial_reports, "swapgate-trial-reports")
     session = SwapgateSession(config, workspace)
     config.pluginmanager.register(WorkerHooks(session), "swapgate-workers")
+    if settings.shard is not None or settings.rerun_errors:
+        from swapgate.selecting import PartHooks
+
+        config.pluginmanager.register(PartHooks(session), "swapgate-part")
     config.pluginmanager.register(TrialProtocol(config, session.runs_user_code), "swapgate-protocol")
     if settings.dry_run:
         from swapgate.dry_run import DryRun

@@ -56,6 +56,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="with --stop-early: how many planned looks at the results (default 10), or every-case",
     )
     add(
+        "--shard",
+        dest="swapgate_shard",
+        metavar="K/N",
+        help="run the K-th of N shares of the selected cases; `swapgate merge` makes one run of the shards",
+    )
+    add(
+        "--rerun-errors",
+        dest="swapgate_rerun_errors",
+        action="store_const",
+        const=True,
+        help="run only what has no result in the last run of these models, and judge the whole",
+    )
+    add(
         "--dry-run",
         dest="swapgate_dry_run",
         action="store_const",

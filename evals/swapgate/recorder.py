@@ -18,8 +18,9 @@ from swapgate.engine.workspace import ReadySuite, Workspace
 from swapgate.errors import StoreError, UsageError
 from swapgate.facts import Facts, facts_of
 from swapgate.history import HISTORY_FILE, HistoryWriter, StoredTrials
+from swapgate.parts import Part
 from swapgate.providers.open import file_sha256
-from swapgate.records import Json, JudgeCalibration, JudgeLabel, ModelIdentity, Run, Stopping, Trial
+from swapgate.records import Json, JudgeCalibration, JudgeLabel, ModelIdentity, Run, Shard, Stopping, Trial
 from swapgate.spec.calibration import cluster_of, read_calibration
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.suite import GateEntry, GateSpec
@@ -53,14 +54,25 @@ class Recorder:
         """How many trials the run set out to make."""
         return self._writer.run.planned if self._writer else 0
 
-    def start(self, *, planned: int, warnings: Sequence[str] = ()) -> Run:
-        """Write the manifest; `warnings` were said before the first call, and reports say them again."""
-        run = _manifest(self._workspace, self._suites, self._specs, planned=planned)
+    def start(
+        self, *, planned: int, wanted: int = 0, warnings: Sequence[str] = (), part: Part | None = None
+    ) -> Run:
+        """Write the manifest; `warnings` were said before the first call, and reports say them again.
+
+        `planned` of the `wanted` trials are this process's. A `part` that completes a run adds that run's.
+        """
+        run = manifest(self._workspace, self._suites, self._specs, planned=planned)
         settings: dict[str, Json] = {**run.settings, "warnings": list(warnings)}
-        run = replace(run, settings=settings, calibrations=self._calibrations)
+        run = replace(run, wanted=wanted, settings=settings, calibrations=self._calibrations)
+        if part is not None and part.completes is not None:
+            run = replace(run, planned=part.completes.planned, completes=part.completes.id)
+        elif part is not None:
+            run = replace(run, shard=part.shard)
         if self._baseline:
             run = replace(run, baseline=self._baseline[0].model)
         self._writer = HistoryWriter(self._workspace.settings.state_dir / HISTORY_FILE, run)
+        for trial in part.carried if part is not None else ():
+            self.add(trial, facts_of(trial))
         return run
 
     def require_open(self) -> None:
@@ -79,17 +91,30 @@ class Recorder:
         """The trials of the stored run that is the baseline; empty when there is none."""
         return self._baseline
 
-    def finish(self, *, why_not_judged: str | None = None, stopping: Stopping | None = None) -> RunOutcome:
-        """Store the run's end, whatever it was, then conclude; `problem` says what could not be stored."""
+    def finish(
+        self,
+        *,
+        why_not_judged: str | None = None,
+        stopping: Stopping | None = None,
+        shard: Shard | None = None,
+    ) -> RunOutcome:
+        """Store the run's end, whatever it was, then conclude; `problem` says what could not be stored.
+
+        `shard` is what is known of it by now: under xdist it is the workers who know the selection.
+        """
         from swapgate.analysis.outcome import conclude
 
         assert self._writer is not None
+        shard = shard or self._writer.run.shard
+        if shard is not None:
+            shard = replace(shard, problem=why_not_judged or "")
         run = replace(
             self._writer.run,
             finished_at=_now(),
             is_complete=len(self._facts) >= self._writer.run.planned,
-            is_partial=why_not_judged is not None,
+            is_partial=why_not_judged is not None or shard is not None,
             stopping=stopping,
+            shard=shard,
         )
         try:
             self._writer.finish(run)
@@ -103,15 +128,16 @@ class Recorder:
         )
 
 
-def _manifest(
+def manifest(
     workspace: Workspace, suites: Sequence[ReadySuite], specs: Mapping[str, ModelSpec], *, planned: int
 ) -> Run:
+    """Return the record of a run that begins now."""
     settings = workspace.settings
     judges = dict.fromkeys(j.spec.model for suite in suites for case in suite.cases for j in case.judges)
     roles = [name for name, _role in workspace.roles()]
     commit, is_dirty = _git_state(settings.root)
     return Run(
-        id=f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}",
+        id=new_id(),
         started_at=_now(),
         models=tuple(_identity(name, specs[name], settings.root) for name in roles),
         judges=tuple(_identity(name, specs[name], settings.root) for name in judges if name in specs),
@@ -122,6 +148,7 @@ def _manifest(
         suite_hashes={suite.name: suite.loaded.content_hash for suite in suites},
         planned=planned,
         seed=workspace.seed,
+        shard=Shard(number=settings.shard[0], count=settings.shard[1]) if settings.shard else None,
         git_commit=commit,
         git_dirty=is_dirty,
         versions={
@@ -139,6 +166,11 @@ def _manifest(
             "suite_gates": {suite.name: _gate(suite.loaded.suite.gate) for suite in suites},
         },
     )
+
+
+def new_id() -> str:
+    """Return an id that no other run has; ids sort by time."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
 def _calibrations(workspace: Workspace, suites: Sequence[ReadySuite]) -> tuple[JudgeCalibration, ...]:

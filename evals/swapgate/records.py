@@ -337,12 +337,34 @@ class Stopping:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """Which share of one selection a run has: `number` of `count`, counted from 1.
+
+    `plan` is the hash of the whole selection and `sizes` are the trials of each shard; both are empty until
+    the cases were collected. `problem` says why the shard did not run to its end, empty when it did.
+    """
+
+    number: int
+    count: int
+    plan: str = ""
+    sizes: tuple[int, ...] = ()
+    problem: str = ""
+
+    @property
+    def name(self) -> str:
+        """What people call it: `3/10`."""
+        return f"{self.number}/{self.count}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One invocation: what was run, with what, when. Times are ISO 8601 in UTC.
 
+    `planned` of the `wanted` trials that the suites hold were selected; `wanted` is 0 where nobody counted.
     `is_complete` turns true once every planned trial has been stored; `is_partial` says that only a
     selection of the workspace's cases was planned (such a run never becomes a baseline). `seed` is that of
-    the order of cases and of permutation tests.
+    the order of cases and of permutation tests. `merged` names the shards that it was made of, `completes`
+    the run whose trials without a result were run again.
     """
 
     id: str
@@ -355,6 +377,7 @@ class Run:
     suites: tuple[str, ...] = ()
     suite_hashes: Mapping[str, str] = field(default_factory=dict)
     planned: int = 0
+    wanted: int = 0
     is_partial: bool = False
     is_complete: bool = False
     finished_at: str | None = None
@@ -365,6 +388,9 @@ class Run:
     seed: int = 0
     calibrations: tuple[JudgeCalibration, ...] = ()
     stopping: Stopping | None = None
+    shard: Shard | None = None
+    merged: tuple[str, ...] = ()
+    completes: str | None = None
 
 
 def total(parts: list[float | None]) -> float | None:

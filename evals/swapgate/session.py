@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from swapgate.cache import ResponseCache
     from swapgate.early_stop import EarlyStop
     from swapgate.engine.runner import Engine, Finished
+    from swapgate.parts import Part
     from swapgate.progress import LiveLine
     from swapgate.recorder import Recorder
 
@@ -40,6 +41,7 @@ class SwapgateSession:
         self.workspace = workspace
         self.settings = workspace.settings
         self.outcome: RunOutcome | None = None
+        self.part: Part | None = None
         self._engine: Engine | None = None
         self._early: EarlyStop | None = None
         self._prefetched: set[int] = set()
@@ -89,7 +91,7 @@ class SwapgateSession:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Find what of the run can hardly be decided; --strict-plan then refuses to run it."""
-        jobs = [item.job for item in session.items if isinstance(item, CaseItem)]
+        jobs = self._judged_together(session.items)
         if not jobs:
             return
         from swapgate.before_run import require_enough, warnings_before
@@ -103,13 +105,19 @@ class SwapgateSession:
         except UsageError as exc:
             raise refusal(self.config, str(exc)) from exc
 
+    def _judged_together(self, items: Iterable[pytest.Item]) -> Sequence[Job]:
+        """Return the selected trials, of which this session may run a part."""
+        if self.part is not None:
+            return self.part.whole
+        return [item.job for item in items if isinstance(item, CaseItem)]
+
     @pytest.hookimpl
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> list[str]:
         """Say what will be run, and what of it can hardly be decided, before the first call."""
         jobs = [item.job for item in items if isinstance(item, CaseItem)]
         if not jobs:
             folders = ", ".join(folder.name for folder in self.settings.cases_dirs)
-            is_asked = bool(self.config.option.swapgate_model)
+            is_asked = bool(self.config.option.swapgate_model) and self.part is None
             return [f"swapgate: warning: no case is selected; suites lie in {folders}"] if is_asked else []
         cases = len({(job.suite.name, job.case.placed.case.id) for job in jobs})
         size = f"{count(len(jobs), 'trial')} of {count(cases, 'case')}"
@@ -144,13 +152,13 @@ class SwapgateSession:
 
         try:
             refuse_with_batch(self.settings, has_workers=True)
-            suites = self._discovered()
+            suites = self.discovered()
             self._wanted = self._count_wanted()
             self._require_ready(suites, [case for suite in suites for case in suite.cases])
         except UsageError as exc:
             raise pytest.UsageError(str(exc)) from exc
 
-    def _discovered(self) -> list[ReadySuite]:
+    def discovered(self) -> list[ReadySuite]:
         """Return the suites named on the command line."""
         paths = [Path(self.config.invocation_params.dir, arg.partition("::")[0]) for arg in self.config.args]
         return [self.workspace.suite(path) for path in self.workspace.suite_files(paths)]
@@ -158,7 +166,7 @@ class SwapgateSession:
     def _count_wanted(self) -> int:
         """Return how many trials the paths of the command line hold, selected or not."""
         try:
-            return sum(self.workspace.count_jobs(suite) for suite in self._discovered())
+            return sum(self.workspace.count_jobs(suite) for suite in self.discovered())
         except UsageError:
             return 0  # its collector has told of it, and an ordinary failure keeps pytest's code
 
@@ -169,6 +177,10 @@ class SwapgateSession:
         specs = self.workspace.models_of(cases)
         self.workspace.require_ready(specs)
         self._recorder = Recorder(self.workspace, suites, specs)
+        if self.part is not None and self.part.completes is not None:
+            from swapgate.rerun import require_baseline
+
+            require_baseline(self.part, self._recorder.baseline)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -198,8 +210,9 @@ class SwapgateSession:
 
         refuse_with_batch(self.settings, maxfail=bool(self.config.getvalue("maxfail")))
         items = [item for item in session.items if isinstance(item, CaseItem)]
-        suites = list({item.job.suite.name: item.job.suite for item in items}.values())
-        cases = [item.job.case for item in items]
+        jobs = self._judged_together(items)
+        suites = list({job.suite.name: job.suite for job in jobs}.values())
+        cases = [job.case for job in jobs]
         specs = self.workspace.models_of(cases)
         if not is_worker(self.config):
             self._require_ready(suites, cases)
@@ -217,7 +230,7 @@ class SwapgateSession:
             try:
                 with self._engine:
                     if not is_worker(self.config):
-                        self._recorder_is_open.start(planned=len(items), warnings=self._warnings)
+                        self._start_record(planned=len(items), warnings=self._warnings)
                     self._prefetched = {id(item.job) for item in items if item.is_prefetched()}
                     self._early = self._begin_looks([item.job for item in items])
                     if self._early is None:
@@ -273,7 +286,12 @@ class SwapgateSession:
         starts = tuple(f"{suite.loaded.path.relative_to(root).as_posix()}::" for suite in suites)
         jobs = [job for suite in suites for job in self.workspace.jobs(suite)]
         planned = sum(node_id.startswith(starts) for node_id in ids)
-        self._recorder.start(planned=planned, warnings=warnings_before(self.workspace, jobs))
+        if planned or not (self.settings.shard or self.settings.rerun_errors):
+            self._start_record(planned=planned, warnings=warnings_before(self.workspace, jobs))
+
+    def _start_record(self, *, planned: int, warnings: Sequence[str]) -> None:
+        start = self._recorder_is_open.start
+        start(planned=planned, wanted=self._wanted, warnings=warnings, part=self.part)
 
     def _take(self, trial: Trial, facts: Facts) -> bool:
         """Store a trial as it ends, in the engine's thread; a worker's travels on its report instead."""
@@ -358,6 +376,7 @@ class SwapgateSession:
         self.outcome = self._recorder.finish(
             why_not_judged=self._why_not_judged(session, is_regular=is_regular),
             stopping=self._early.conclude() if self._early is not None else None,
+            shard=self.part.shard if self.part is not None else None,
         )
         try:
             self._write_reports(self.outcome)
@@ -365,7 +384,11 @@ class SwapgateSession:
             self._problems.append(str(exc))
         if self._recorder.problem is not None:
             self._problems.append(str(self._recorder.problem))
-        if is_regular and not self._has_ordinary_failure and self.outcome.gate.answer != "not_judged":
+        shard = self.outcome.run.shard
+        has_answer = self.outcome.gate.answer != "not_judged"
+        # The misses of a shard are judged with those of the others: they do not fail its job.
+        is_whole_shard = shard is not None and not shard.problem
+        if is_regular and not self._has_ordinary_failure and (has_answer or is_whole_shard):
             session.exitstatus = self.outcome.gate.exit_code
 
     def _why_not_judged(self, session: pytest.Session, *, is_regular: bool) -> str | None:
@@ -375,6 +398,8 @@ class SwapgateSession:
         stopped = session.shouldfail or session.shouldstop
         if stopped:
             return f"the session stopped early ({stopped})"
+        if self.settings.shard is not None:
+            return None  # the record says so itself
         return "partial selection" if self._recorder_is_open.planned < self._wanted else None
 
     def _batches_said(self) -> list[str]:

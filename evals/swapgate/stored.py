@@ -112,6 +112,8 @@ def why_incomplete(run: Run) -> str:
     """Return why a run lacks some of its planned trials, or an empty string."""
     if run.finished_at is None:
         return "it never ended"
+    if run.shard is not None:
+        return f"it is shard {run.shard.name}: `swapgate merge` makes one run of the shards"
     if run.stopping is not None and run.stopping.saved_trials:
         return "it stopped early, once its own gate was decided"
     return "only part of its trials was run" if run.is_partial or not run.is_complete else ""

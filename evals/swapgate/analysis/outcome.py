@@ -77,6 +77,8 @@ def conclude(
     default the manifest says it. `progress` is called with the share of a long computation that is done.
     """
     facts = [facts_of(trial) for trial in trials] if facts is None else facts
+    if run.shard is not None and why_not_judged is None:
+        why_not_judged = f"shard {run.shard.name}, `swapgate merge` judges the shards together"
     models = by_model(facts)
     overall = _OVERALL.validate_python(run.settings.get("gate"))
     suites = suite_gates(run.settings)

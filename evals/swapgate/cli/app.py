@@ -15,6 +15,7 @@ from swapgate.cli.compare import compare
 from swapgate.cli.estimate import estimate
 from swapgate.cli.history import history_app
 from swapgate.cli.init import init
+from swapgate.cli.merge import merge
 from swapgate.cli.models import models_app
 from swapgate.cli.plan import plan
 from swapgate.cli.prompt import prompt_app
@@ -33,7 +34,7 @@ def build_command() -> Any:
         rich_markup_mode=None if os.environ.get("NO_COLOR") else "rich",
     )
     app.callback(invoke_without_command=True)(_root)
-    for command in (init, check, plan, estimate, compare, report, schema):
+    for command in (init, check, plan, estimate, compare, merge, report, schema):
         app.command()(command)
     for name, group in (
         ("history", history_app),

@@ -106,6 +106,8 @@ def _listed(names: Sequence[str]) -> str:
 def _state(run: Run) -> str:
     if run.finished_at is None:
         return "unfinished"
+    if run.shard is not None:
+        return f"shard {run.shard.name}"
     if run.is_partial:
         return "partial"
     if run.stopping is not None and run.stopping.saved_trials:
@@ -115,6 +117,12 @@ def _state(run: Run) -> str:
 
 def _head(run: Run) -> Iterator[str]:
     yield safe_text(f"run {run.id}, {_state(run)}, started {run.started_at}, {run.planned} trials planned")
+    if run.shard is not None:
+        yield safe_text(f"shard {run.shard.name} of {sum(run.shard.sizes)} trials")
+    if run.merged:
+        yield safe_text(f"merged from the shards {', '.join(run.merged)}")
+    if run.completes:
+        yield safe_text(f"completes run {run.completes}")
     for model in run.models:
         role = " (baseline)" if model.name == run.baseline else ""
         yield safe_text(f"model {model.name}{role}: {model.provider} {model.model}")

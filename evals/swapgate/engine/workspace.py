@@ -61,6 +61,12 @@ class Job:
     repeat: int
     role: TrialRole
 
+    @property
+    def cluster(self) -> str:
+        """The group of trials that count as one, named as `facts.cluster_of` names it."""
+        case = self.case.placed.case
+        return f"{self.suite.name}/{case.cluster or case.id}"
+
 
 class Workspace:
     """The files of one workspace, read once. Every method raises UsageError for a mistake in them."""

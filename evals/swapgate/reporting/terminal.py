@@ -69,6 +69,7 @@ def _lines(outcome: RunOutcome, *, verbose: int, width: int, reports: Sequence[P
         spreads = [s for s in outcome.spreads if (s.candidate, s.baseline) == sides]
         yield from comparison_lines(comparison, spreads, verbose=verbose)
     yield from finding_lines(outcome, verbose=verbose)
+    yield from _cached(outcome)
     if any(s.saved_usd for s in overall(outcome)):
         yield Line(text=paid_this_time(outcome))
     for note in (*correction_notes(outcome), *interval_notes(outcome, with_slices=verbose > 0)):
@@ -88,6 +89,13 @@ def _checks(outcome: RunOutcome) -> Iterator[Line]:
             yield Line(text=f"{name(summary.model)}: {check.kind} {name(check.name)} {missed}")
         for kind, number in sorted(summary.errors.items()):
             yield Line(text=f"{name(summary.model)}: error {name(kind)}: {show.count(number, 'trial')}")
+
+
+def _cached(outcome: RunOutcome) -> Iterator[Line]:
+    """Yield how much of the run was not asked again; a stored baseline is no part of it."""
+    own = [f for f in outcome.facts if f.is_answered and not (f.role == "baseline" and "@" in f.model)]
+    if cached := sum(f.from_cache for f in own):
+        yield Line(text=f"from the cache: {cached:,} of {show.count(len(own), 'response')}")
 
 
 def _gate(outcome: RunOutcome, *, verbose: int) -> Iterator[Line]:

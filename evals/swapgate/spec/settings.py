@@ -50,6 +50,8 @@ class Settings:
     stop_early: bool = False
     looks: Looks = 10
     seed: int | None = None
+    shard: tuple[int, int] | None = None
+    rerun_errors: bool = False
     batch: bool = False
     batch_deadline_h: float = 24.0
     batch_poll_s: float = 5.0
@@ -72,6 +74,12 @@ def _countable(looks: Looks) -> Looks:
     if isinstance(looks, int) and not 2 <= looks <= MOST_LOOKS:
         raise ValueError(f"must be 2 to {MOST_LOOKS} planned looks, or 'every-case', got {looks}")
     return looks
+
+
+def _share(shard: str) -> str:
+    if not (found := re.fullmatch(r"(\d{1,4})/(\d{1,4})", shard)) or not 1 <= int(found[1]) <= int(found[2]):
+        raise ValueError(f"must be K/N, the K-th of N shards, such as 1/3, 2/3 and 3/3, got {shard!r}")
+    return shard
 
 
 class SettingsTable(Written):
@@ -97,6 +105,8 @@ class SettingsTable(Written):
     stop_early: bool = False
     looks: Annotated[int | Literal["every-case"], AfterValidator(_countable)] = 10
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    shard: Annotated[str, AfterValidator(_share)] | None = None
+    rerun_errors: bool = False
     batch: bool = False
     batch_deadline_h: Annotated[float, Field(gt=0)] = 24.0
     batch_poll_s: Annotated[float, Field(gt=0)] = 5.0
@@ -138,12 +148,21 @@ def resolve_settings(root: Path, options: Mapping[str, Any], environ: Mapping[st
         stop_early=table.stop_early,
         looks=table.looks,
         seed=table.seed,
+        shard=_numbers(table.shard),
+        rerun_errors=table.rerun_errors,
         batch=table.batch,
         batch_deadline_h=table.batch_deadline_h,
         batch_poll_s=table.batch_poll_s,
         max_cost=table.max_cost,
         dry_run=table.dry_run,
     )
+
+
+def _numbers(shard: str | None) -> tuple[int, int] | None:
+    if shard is None:
+        return None
+    number, _, count = shard.partition("/")
+    return int(number), int(count)
 
 
 def _listed(value: str | tuple[str, ...]) -> tuple[str, ...]:

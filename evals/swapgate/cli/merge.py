@@ -1,0 +1,94 @@
+"""`swapgate merge`: the shards of a run made one run, and judged as one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from swapgate.analysis.outcome import RunOutcome
+from swapgate.cli.options import JsonOption, RootOption, open_settings
+from swapgate.cli.output import print_json, progress_bar, shown
+from swapgate.errors import ExitCode
+from swapgate.records import to_json
+from swapgate.reporting.format import count
+from swapgate.reporting.text import safe_text
+
+
+def merge(
+    shards: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SHARD",
+            help="Where the shards are: report.json files, folders of them, globs, history.db files, or the "
+            "ids of runs.",
+        ),
+    ],
+    *,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Put together what is there; it is not judged.")
+    ] = False,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--report", metavar="FORMAT", help="json, md, html or none; repeat for several."),
+    ] = None,
+    verbose: Annotated[
+        int, typer.Option("--verbose", "-v", count=True, help="Show more: checks, slices, every flip.")
+    ] = 0,
+    root: RootOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Make one run of the shards of `pytest --shard=K/N`, store it, write its reports, and judge it.
+
+    Exits with the gate's code, as the whole run would have; with 10 when shards are missing.
+    """
+    from swapgate.analysis.outcome import conclude
+    from swapgate.found_shards import find_shards
+    from swapgate.merging import merge as merge_shards
+    from swapgate.merging import store
+    from swapgate.reporting import check_formats, write_reports
+
+    settings = open_settings(root, report=formats)
+    check_formats(settings.formats)
+    merged = merge_shards(find_shards(shards, settings), allow_missing=allow_missing)
+    store(merged, settings)
+    with progress_bar("merging") as progress:
+        outcome = conclude(merged.run, merged.trials, why_not_judged=merged.why_not_judged, progress=progress)
+    paths = write_reports(outcome, settings.reports_dir / outcome.run.id, settings.formats)
+    if as_json:
+        print_json(
+            {
+                "run": outcome.run.id,
+                "shards": list(outcome.run.merged),
+                "missing": list(merged.missing),
+                "gate": to_json(outcome.gate),
+                "summaries": [to_json(one) for one in outcome.summaries],
+                "comparisons": [to_json(one) for one in outcome.comparisons],
+                "reports": [str(path) for path in paths],
+            }
+        )
+    else:
+        _print(outcome, paths, verbose=verbose)
+    return ExitCode.INCONCLUSIVE if merged.missing else _exit_code(outcome)
+
+
+def _print(outcome: RunOutcome, paths: list[Path], *, verbose: int) -> None:
+    from swapgate.reporting.terminal import summary_lines
+
+    run = outcome.run
+    trials = count(len(outcome.trials), "trial")
+    typer.echo(safe_text(f"run {run.id} of {count(len(run.merged), 'shard')}: {trials}"))
+    typer.echo("")
+    width = shutil.get_terminal_size().columns
+    for line in summary_lines(outcome, verbose=verbose, width=width, reports=[Path(shown(p)) for p in paths]):
+        typer.echo(line)
+
+
+def _exit_code(outcome: RunOutcome) -> int:
+    """Return the gate's code, or where nothing is judged what pytest's own would have been."""
+    if outcome.gate.answer != "not_judged":
+        return outcome.gate.exit_code
+    has_failed = any(f.role == "candidate" and f.outcome != "passed" for f in outcome.facts)
+    return ExitCode.FAILED if has_failed else ExitCode.OK
