@@ -32,6 +32,7 @@ _OPTIONS = (
     "report",
     "timeout_s",
     "retries",
+    "hedge",
     "reports",
     "state",
 )

@@ -118,6 +118,7 @@ def _manifest(
         settings={
             "concurrency": settings.concurrency,
             "retries": settings.retries,
+            "hedge": settings.hedge,
             "timeout_s": settings.timeout_s,
             "cache": settings.cache,
             "gate": _gate(settings.gate),

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import random
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any
 
-from swapgate.engine.limits import Pace, Slots
+from swapgate.engine.breaker import LONGEST_RETRY_AFTER_S
+from swapgate.engine.hedge import first_answer
+from swapgate.engine.pace import Pace, Ticket
+from swapgate.engine.slots import Slots
 from swapgate.errors import ErrorKind, ProviderError
 from swapgate.prices import cost_usd
 from swapgate.providers import Provider
@@ -14,18 +18,18 @@ from swapgate.records import Request, Response
 from swapgate.spec.models import ModelSpec
 from swapgate.storable import storable
 
-_FIRST_WAIT_S = 0.5
-_LONGEST_WAIT_S = 30.0
-_LONGEST_RETRY_AFTER_S = 300.0
+# A request that alone is too much for a limit is rejected for ever, while others are let through.
+_MOST_REJECTIONS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenModel:
-    """A model ready to be asked."""
+    """A model ready to be asked. `may_hedge`: a second attempt costs nothing but money."""
 
     spec: ModelSpec
     provider: Provider
     pace: Pace
+    may_hedge: bool = False
 
 
 @dataclass(slots=True)
@@ -37,43 +41,85 @@ class Spent:
 
 
 class Caller:
-    """Calls models and counts what that cost. Raises ProviderError."""
+    """Calls models and counts what that cost. Raises ProviderError.
 
-    def __init__(self, *, slots: Slots, retries: int, jitter: random.Random) -> None:
+    `retries` is the number of further attempts after a transient error; waiting for a rate limit is none.
+    `hedge` is the share of a model's answers after whose time a call is made a second time.
+    """
+
+    def __init__(self, *, slots: Slots, retries: int, hedge: float | None = None) -> None:
         self._slots = slots
         self._retries = retries
-        self._jitter = jitter
+        self._hedge = hedge
         self.spent = Spent()
 
     async def call(self, opened: OpenModel, request: Request, *, is_judge: bool) -> tuple[Response, int]:
         """Call with retries; return the response and the number of attempts."""
-        attempt = 0
+        pace = opened.pace
+        attempts = failures = 0
         while True:
-            attempt += 1
+            tokens_in, tokens_out = pace.estimate(request) if pace.counts_tokens else (0.0, 0.0)
+            ticket = await self._slots.acquire(
+                pace, is_judge=is_judge, tokens_in=tokens_in, tokens_out=tokens_out
+            )
+            attempts += 1
             try:
-                return await self._attempt(opened, request, is_judge=is_judge), attempt
+                after_s = pace.latencies.quantile(self._hedge) if self._hedge and opened.may_hedge else None
+                if after_s is None:
+                    return await self._attempt(opened, request, ticket), attempts
+                response, made = await self._hedged(opened, request, ticket, after_s)
+                return response, attempts + made - 1
             except ProviderError as error:
-                wait_s = self._wait_before_retry(error, attempt)
+                if pace.breaker.is_open:
+                    raise pace.breaker.reason() from error
+                failures += error.kind is not ErrorKind.RATE_LIMIT
+                wait_s = self._wait_before_retry(pace, error, failures, attempts - failures)
                 if wait_s is None:
                     raise
-                if error.kind is ErrorKind.RATE_LIMIT:
-                    opened.pace.pause(wait_s)
-            await asyncio.sleep(wait_s)
+            if wait_s:
+                await asyncio.sleep(wait_s)
 
-    async def _attempt(self, opened: OpenModel, request: Request, *, is_judge: bool) -> Response:
-        async with opened.pace.hold(), self._slots.hold(is_judge=is_judge):
-            self.spent.calls += 1
+    async def _attempt(self, opened: OpenModel, request: Request, ticket: Ticket) -> Response:
+        """Make one attempt from its beginning to its end; what it was let through for is given back."""
+        pace = opened.pace
+        loop = asyncio.get_running_loop()
+        self.spent.calls += 1
+        try:
             response = storable(await opened.provider.complete(request))
-        usage = response.usage
-        opened.pace.spent((usage.tokens_in or 0) + (usage.tokens_out or 0))
-        self.spent.cost_usd += cost_usd(opened.spec, usage) or 0.0
+            pace.answered(ticket, loop.time(), response.usage)
+        except ProviderError as error:
+            pace.failed(ticket, loop.time(), error)
+            raise
+        finally:
+            self._slots.release(pace, ticket)
+        self.spent.cost_usd += cost_usd(opened.spec, response.usage) or 0.0
         return response
 
-    def _wait_before_retry(self, error: ProviderError, attempt: int) -> float | None:
+    async def _hedged(
+        self, opened: OpenModel, request: Request, ticket: Ticket, after_s: float
+    ) -> tuple[Response, int]:
+        """Make an attempt, and a second one beside it when it takes long; a cancelled one costs as much."""
+
+        def again() -> Coroutine[Any, Any, Response] | None:
+            second = opened.pace.may_hedge() and self._slots.acquire_now(
+                opened.pace, tokens_in=ticket.tokens_in, tokens_out=ticket.tokens_out
+            )
+            return self._attempt(opened, request, second) if second else None
+
+        response, made, cancelled = await first_answer(
+            self._attempt(opened, request, ticket), again, after_s=after_s
+        )
+        self.spent.cost_usd += cancelled * (cost_usd(opened.spec, response.usage) or 0.0)
+        return response, made
+
+    def _wait_before_retry(
+        self, pace: Pace, error: ProviderError, failures: int, rejections: int
+    ) -> float | None:
         """Return how long to wait, or None when another attempt would not help."""
-        if not error.is_transient or attempt > self._retries:
+        if error.kind is ErrorKind.RATE_LIMIT:
+            return 0.0 if rejections < _MOST_REJECTIONS else None  # the pace waits, for all its calls
+        if not error.is_transient or failures > self._retries or not pace.may_retry():
             return None
         if error.retry_after_s is not None:
-            return error.retry_after_s if error.retry_after_s <= _LONGEST_RETRY_AFTER_S else None
-        wait_s = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2.0 ** (attempt - 1))
-        return wait_s * self._jitter.uniform(0.5, 1.5)
+            return error.retry_after_s if error.retry_after_s <= LONGEST_RETRY_AFTER_S else None
+        return pace.backoff_s(failures)

@@ -19,7 +19,9 @@ from swapgate.cache import ResponseCache
 from swapgate.daemon import message_of
 from swapgate.engine.ask import Asker
 from swapgate.engine.call import Caller, OpenModel
-from swapgate.engine.limits import Pace, Slots
+from swapgate.engine.hedge import share_of
+from swapgate.engine.paces import Paces, is_service
+from swapgate.engine.slots import Slots
 from swapgate.engine.trial import UserCode, blank_trial, run_trial
 from swapgate.engine.workspace import Job
 from swapgate.errors import ErrorKind, SwapgateError
@@ -158,9 +160,7 @@ class Engine:
         async with open_http(concurrency=per_process, timeout_s=self._settings.timeout_s) as http:
             opened = self._open_models(http)
             self._caller = Caller(
-                slots=self._slots,
-                retries=self._settings.retries,
-                jitter=random.Random(),  # noqa: S311 - spreads retries, decides nothing
+                slots=self._slots, retries=self._settings.retries, hedge=share_of(self._settings.hedge)
             )
             self._asker = Asker(opened, cache=self._cache, mode=self._settings.cache, caller=self._caller)
             try:
@@ -170,11 +170,20 @@ class Engine:
                 await self._close(opened)
 
     def _open_models(self, http: httpx.AsyncClient) -> dict[str, OpenModel]:
+        paces = Paces(
+            self._models.values(),
+            most=self._slots.size,
+            share=self._share,
+            retries=self._settings.retries,
+            jitter=random.Random(),  # noqa: S311 - spreads retries, decides nothing
+            clock=self._loop.time,
+        )
         return {
             name: OpenModel(
                 spec=spec,
-                provider=open_provider(spec, http=http, root=self._settings.root),
-                pace=Pace(spec.limits, share=self._share),
+                provider=open_provider(spec, http=http, root=self._settings.root, heard=paces.listener(spec)),
+                pace=paces.of(spec),
+                may_hedge=is_service(spec),
             )
             for name, spec in self._models.items()
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -25,6 +25,8 @@ _LONGEST_ID = 200
 _SECRET_QUERY = {"key", "api_key", "api-key", "apikey", "access_token", "token", "secret", "password"}
 _REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id")
 _Shape = TypeVar("_Shape", bound=BaseModel)
+# Told the status and the headers (names in lower case, secrets masked) of every HTTP answer.
+Heard = Callable[[int, Mapping[str, str]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,7 @@ class Wire:
     url: str
     query: Mapping[str, str] = field(default_factory=dict)
     method: str = "POST"
+    heard: Heard | None = None
 
     async def send(self, body: Json, *, written: Mapping[str, str] | None = None) -> Reply:
         """Exchange a body (None: none) for a reply; `written` maps wire parameters to what people write."""
@@ -109,7 +112,7 @@ class Wire:
             follow_redirects=False,
         ) as response:
             raw = await _read(target, response)
-        return _reply(target, sent, response, raw, time.perf_counter() - started)
+        return _reply(target, sent, response, raw, time.perf_counter() - started, heard=self.heard)
 
     def _target(self, written: Mapping[str, str]) -> Target:
         return Target(
@@ -164,8 +167,18 @@ async def _read(target: Target, response: httpx.Response) -> bytes:
     return bytes(body)
 
 
-def _reply(target: Target, sent: Sent, response: httpx.Response, raw: bytes, latency_s: float) -> Reply:
+def _reply(
+    target: Target,
+    sent: Sent,
+    response: httpx.Response,
+    raw: bytes,
+    latency_s: float,
+    *,
+    heard: Heard | None = None,
+) -> Reply:
     headers = {name.lower(): scrub(value, sent.secrets) for name, value in response.headers.items()}
+    if heard is not None:
+        heard(response.status_code, headers)
     if response.status_code in range(300, 400):
         raise _redirected(target, response.status_code, headers.get("location", ""))
     if not response.is_success:

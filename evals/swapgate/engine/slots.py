@@ -1,0 +1,180 @@
+"""Who goes next: the bound of calls in flight, shared by all models, and the queues of those that wait."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from swapgate.engine.pace import Pace, Ticket
+
+# By role: is_judge False, True.
+_Queue = deque["_Waiter"]
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    """`is_trial`: it is to find out whether an endpoint that has been given up is back."""
+
+    turn: asyncio.Future[Ticket]
+    tokens_in: float
+    tokens_out: float
+    is_trial: bool
+
+
+class _Line:
+    """Those who wait for one model: its calls as a model under test, and those as a judge.
+
+    `is_held` says that slots were free and the model's pace was not.
+    """
+
+    __slots__ = ("is_held", "queues", "served_judge")
+
+    def __init__(self) -> None:
+        self.queues: tuple[_Queue, _Queue] = (deque(), deque())
+        self.is_held = self.served_judge = False
+
+    def next_role(self, *, judges_first: bool) -> bool | None:
+        """Return whether a judge call is next; None when nobody waits. Where the pace is scarce, by turns."""
+        models, judges = (_drop_gone(queue) for queue in self.queues)
+        if not models or not judges:
+            return True if judges else False if models else None
+        return not self.served_judge if self.is_held else judges_first
+
+
+class Slots:
+    """Bounds the calls in flight.
+
+    A waiting judge call goes first, so that results stream; but model calls go first while fewer than two
+    rounds of them are left, or the judges' last round would start late (`model_calls_left` says how many).
+    A call holds a slot only while it is in flight: what waits for its model's pace keeps nobody else back.
+    """
+
+    def __init__(self, size: int, *, model_calls_left: Callable[[], int] = lambda: 0) -> None:
+        self.size = size
+        self.in_flight = 0
+        self.waiting_model_calls = 0
+        self._model_calls_left = model_calls_left
+        self._lines: dict[Pace, _Line] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def acquire(
+        self, pace: Pace, *, is_judge: bool, tokens_in: float = 0.0, tokens_out: float = 0.0
+    ) -> Ticket:
+        """Wait until an attempt may be made; `release` must follow. Raises ProviderError when it may not."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        is_trial = pace.breaker.is_open
+        if is_trial and (refusal := pace.breaker.refusal(now)) is not None:
+            raise refusal
+        ticket = self._take(pace, now, tokens_in, tokens_out)
+        if ticket is not None:
+            return ticket
+        waiter = _Waiter(loop.create_future(), tokens_in, tokens_out, is_trial)
+        self._lines.setdefault(pace, _Line()).queues[is_judge].append(waiter)
+        self.waiting_model_calls += not is_judge
+        self._arm(now)
+        try:
+            return await waiter.turn
+        except asyncio.CancelledError:
+            if waiter.turn.cancelled():
+                self.waiting_model_calls -= not is_judge
+            elif waiter.turn.exception() is None:
+                self.release(pace, waiter.turn.result())
+            raise
+
+    def acquire_now(self, pace: Pace, *, tokens_in: float = 0.0, tokens_out: float = 0.0) -> Ticket | None:
+        """Return a ticket if an attempt may be made at once and nobody waits for it."""
+        if pace.breaker.is_open:
+            return None
+        return self._take(pace, asyncio.get_running_loop().time(), tokens_in, tokens_out)
+
+    def release(self, pace: Pace, ticket: Ticket) -> None:
+        """Give a slot back and let the next in line go."""
+        self.in_flight -= 1
+        pace.ended(ticket)
+        if self._lines:
+            self._dispatch()
+
+    def _take(self, pace: Pace, now: float, tokens_in: float, tokens_out: float) -> Ticket | None:
+        if self.in_flight >= self.size or pace in self._lines or pace.ready_at(now) > now:
+            return None
+        self.in_flight += 1
+        return pace.take(now, tokens_in=tokens_in, tokens_out=tokens_out)
+
+    def _dispatch(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self._refuse()
+        judges_first = self._model_calls_left() >= 2 * self.size
+        while self.in_flight < self.size and self._serve_one(now, judges_first=judges_first):
+            pass
+        self._arm(now)
+
+    def _serve_one(self, now: float, *, judges_first: bool) -> bool:
+        """Let one call go, if one may: of the role that goes first where there is one, else of the other."""
+        chosen: tuple[Pace, bool] | None = None
+        for pace, line in list(self._lines.items()):
+            is_judge = line.next_role(judges_first=judges_first)
+            if is_judge is None:
+                del self._lines[pace]
+            elif (chosen is None or is_judge is judges_first) and pace.ready_at(now) <= now:
+                chosen = pace, is_judge
+                if is_judge is judges_first:
+                    break
+        if chosen is None:
+            return False
+        pace, is_judge = chosen
+        # The line goes to the end, so that models whose calls may go take turns.
+        line = self._lines.pop(pace)
+        waiter = line.queues[is_judge].popleft()
+        line.served_judge = is_judge
+        if any(line.queues):
+            self._lines[pace] = line
+        self.waiting_model_calls -= not is_judge
+        self.in_flight += 1
+        waiter.turn.set_result(pace.take(now, tokens_in=waiter.tokens_in, tokens_out=waiter.tokens_out))
+        return True
+
+    def _refuse(self) -> None:
+        """End the waiting for endpoints that have been given up, but for those who try them again."""
+        for pace in [pace for pace in self._lines if pace.breaker.is_open]:
+            line = self._lines.pop(pace)
+            kept = _Line()
+            for is_judge, queue in enumerate(line.queues):
+                for waiter in queue:
+                    if waiter.is_trial:
+                        kept.queues[is_judge].append(waiter)
+                    elif not waiter.turn.done():
+                        self.waiting_model_calls -= not is_judge
+                        waiter.turn.set_exception(pace.breaker.reason())
+            if any(kept.queues):
+                self._lines[pace] = kept
+
+    def _arm(self, now: float) -> None:
+        """Set the one timer to the moment when the first of those who wait may go."""
+        first_at = math.inf
+        if self.in_flight < self.size:
+            for pace, line in self._lines.items():
+                ready_at = pace.ready_at(now)
+                line.is_held = ready_at > now
+                first_at = min(first_at, ready_at)
+        if self._timer is not None:
+            if self._timer.when() == first_at:
+                return
+            self._timer.cancel()
+            self._timer = None
+        if first_at < math.inf:
+            self._timer = asyncio.get_running_loop().call_at(first_at, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._dispatch()
+
+
+def _drop_gone(queue: _Queue) -> _Queue:
+    """Return the queue without those at its head who were cancelled."""
+    while queue and queue[0].turn.done():
+        queue.popleft()
+    return queue
