@@ -27,6 +27,11 @@ class _Hold:
 
 _SHORT = _Hold(1.2, 5)
 _LONG = _Hold(30.0, 150)
+# The first estimate is probed once, sooner where a rejection costs no pause.
+_PROBED_S = 5.0
+_PROBED_CALLS = 50
+_ASKED_A_PROBE = 30.0
+_HINTED = _Hold(3.0, 15)
 _LONGEST_S = 300.0
 _PAUSES_A_HOLD = 40.0
 
@@ -56,13 +61,14 @@ class LearnedRate:
         self.rate: float | None = None
         self._low, self._high, self._step = 0.0, math.inf, 2.0
         self._hold = _SHORT
+        self._least_hold_s = _SHORT.seconds
         self._all: _Span | None = None
         self._last = _Span(0.0)
         self._answered = 0
         self._changed_at = -math.inf
         self._is_due = self._is_confirmed = self._is_window = False
         self._rounds = self._strikes = 0
-        self._pause_s = 0.0
+        self._pause_s = self._asked_s = 0.0
 
     def sent(self, now: float) -> None:
         """Count a call that goes out now; after a pause this is where the rate is estimated."""
@@ -92,7 +98,8 @@ class LearnedRate:
             self._last.rejected += sent_at >= self._last.begun_at
             return retry_after_s or 0.0  # sent before the last rejection was known: it tells nothing new
         self._last.rejected += 1
-        pause_s = self._lower() if self._is_confirmed else self._plan_estimate(self._all, now)
+        pause_s = self._fall_back() if self._is_confirmed else self._plan_estimate()
+        self._asked_s = retry_after_s or 0.0
         if retry_after_s is not None:
             is_first = self.rate is None and self._all.accepted >= _FEW
             pause_s = max(retry_after_s, self._all.begun_at + _FIRST_PAUSE_S - now if is_first else 0.0)
@@ -100,12 +107,21 @@ class LearnedRate:
         self._changed_at, self._answered = now + pause_s, 0
         return pause_s
 
-    def _plan_estimate(self, span: _Span, now: float) -> float:
+    def _plan_estimate(self) -> float:
         """Have the rate estimated after the pause that is returned: of what was accepted until then."""
         self._is_due = True
         if self.rate is not None and self._last.accepted >= _FEW:
             self._all = self._last
             self._rounds = 0
+        return self._wait_longer()
+
+    def _fall_back(self) -> float:
+        """Lower the rate where it was too high, but not where nothing at all is accepted any more."""
+        pause_s = self._lower() if self._last.accepted else self._wait_longer()
+        self._last = _Span(-math.inf)
+        return pause_s
+
+    def _wait_longer(self) -> float:
         self._rounds += 1
         return min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** (self._rounds - 1))
 
@@ -117,7 +133,13 @@ class LearnedRate:
         self._is_window = count >= _FEW and window_s is not None and count / window_s <= (before or math.inf)
         if self._is_window and window_s is not None:
             self.rate = self._low = _MARGIN * count / window_s
-            self._step, self._hold = 1.25, _LONG
+            self._least_hold_s = 1.2 * window_s
+            self._step = 1.5
+            seconds = max(_PROBED_S, _ASKED_A_PROBE * self._asked_s, self._least_hold_s)
+            self._hold = _Hold(seconds, _PROBED_CALLS)
+            if 0 < self._asked_s * self._low < 0.5:
+                # Sooner than a window would: perhaps a bucket that holds less than a second lets through.
+                self._hold = _HINTED
         else:
             self.rate = self._low = max(count / span_s, _LEAST_RATE)
             self._step, self._hold = 2.0 if count < _FEW else 1.25, _SHORT
@@ -129,13 +151,16 @@ class LearnedRate:
 
     def _raise(self, now: float) -> None:
         assert self.rate is not None
+        was_probe = self.rate > self._low
+        self._is_window &= not was_probe
         self._low = self.rate
         self._is_confirmed = True
-        self._strikes = 0
+        self._strikes = self._rounds = 0
         if self._high == math.inf:
             self.rate = self._low * self._step
-            self._step = min(2.0, self._step**1.5)
-            self._hold = _Hold(max(_SHORT.seconds, self._hold.seconds / 2), self._hold.calls)
+            if was_probe:  # far from the limit: hurry
+                self._step = min(2.0, self._step**1.5)
+                self._hold = _Hold(max(self._least_hold_s, self._hold.seconds / 2), self._hold.calls)
         elif self._high > _CLOSE * self._low:
             self.rate = math.sqrt(self._low * self._high)
         else:
@@ -151,9 +176,12 @@ class LearnedRate:
                 self._settle()
             return 0.5 / self.rate
         self.rate = max(_LEAST_RATE, self._low * _DECREASES[min(self._strikes, len(_DECREASES) - 1)])
-        self._low = self.rate
         self._strikes += 1
-        self._settle()
+        if self._strikes == 1:
+            self._settle()
+        else:
+            self._high, self._hold = self._low, _SHORT
+        self._low = self.rate
         return min(_LONGEST_PAUSE_S, self._strikes / self.rate)
 
     def _settle(self) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from swapgate.engine.breaker import Breaker, backoff_s
-from swapgate.engine.crowding import Crowding
+from swapgate.engine.crowding import Cohort, Crowding
 from swapgate.engine.latencies import Latencies
 from swapgate.engine.learned_rate import LearnedRate
 from swapgate.engine.meter import Meter
@@ -32,13 +32,13 @@ _TOKENS: tuple[Unit, ...] = ("tokens", "tokens_in", "tokens_out")
 
 @dataclass(slots=True)
 class Ticket:
-    """One attempt that may be made: when it was let through, beside how many, and what it was taken for."""
+    """One attempt that may be made: when it was let through, and what it was taken for."""
 
     sent_at: float
-    at_once: int
-    tokens_in: float = 0.0
-    tokens_out: float = 0.0
-    is_probe: bool = False
+    tokens_in: float
+    tokens_out: float
+    is_probe: bool
+    cohort: Cohort | None
 
 
 class Pace:
@@ -81,6 +81,11 @@ class Pace:
         self._collect()
 
     @property
+    def at_once(self) -> int:
+        """How many calls may be in flight now."""
+        return int(self._crowding.limit)
+
+    @property
     def counts_tokens(self) -> bool:
         """Whether an attempt needs an estimate of its tokens."""
         return self._counts_tokens
@@ -108,7 +113,9 @@ class Pace:
             self._ramp.take(now)
         self._learned.sent(now)
         self._follow_learned(now)
-        ticket = Ticket(now, self.in_flight, tokens_in, tokens_out, self.breaker.is_doubtful)
+        ticket = Ticket(
+            now, tokens_in, tokens_out, self.breaker.is_doubtful, self._crowding.sent(self.in_flight)
+        )
         self._probes += ticket.is_probe
         for meter in (self._learned_meter, self._requests):
             if meter is not None:
@@ -125,7 +132,7 @@ class Pace:
         self.breaker.succeeded()
         self._learned.answered(now, ticket.sent_at)
         self._follow_learned(now)
-        self._crowding.answered(latency_s, ticket.at_once)
+        self._crowding.answered(latency_s, ticket.cohort)
         self.latencies.add(latency_s)
         if usage.tokens_out is not None:
             weight = 0.1 if self._has_answered else 1.0
