@@ -1,4 +1,4 @@
-"""What providers' headers say about limits: read as they write them, and followed without trust in nonsense."""
+"""What providers' headers say about limits: read as they write them, nonsense left aside."""
 
 from __future__ import annotations
 

@@ -53,8 +53,9 @@ class LearnedRate:
     """Searches the highest rate without rejections: an estimate, halving of the range, then small probes.
 
     `rate` is None as long as nothing was rejected. The estimate is what was accepted over the time until the
-    server took calls again. From there on `_low` has been borne and `_high` has not; once they are close, the
-    rate stays for long and is then tried a little higher, so that probing costs few rejections.
+    server took calls again; it is made with the next call when it `is_due`. From there on `_low` has been
+    borne and `_high` has not; once they are close, the rate stays for long and is then tried a little higher,
+    so that probing costs few rejections.
     """
 
     def __init__(self) -> None:
@@ -66,7 +67,7 @@ class LearnedRate:
         self._last = _Span(0.0)
         self._answered = 0
         self._changed_at = -math.inf
-        self._is_due = self._is_confirmed = self._is_window = False
+        self.is_due = self._is_confirmed = self._is_window = False
         self._rounds = self._strikes = 0
         self._pause_s = self._asked_s = 0.0
 
@@ -74,14 +75,14 @@ class LearnedRate:
         """Count a call that goes out now; after a pause this is where the rate is estimated."""
         if self._all is None:
             self._all = _Span(now)
-        if self._is_due:
+        if self.is_due:
             self._estimate(self._all, now)
         self._all.sent += 1
         self._last.sent += 1
 
     def answered(self, now: float, sent_at: float) -> None:
         """Count an accepted call; go on searching when the rate has been borne for long enough."""
-        if self.rate is None or sent_at < self._changed_at or self._is_due:
+        if self.rate is None or sent_at < self._changed_at or self.is_due:
             return
         self._answered += 1
         held_s = now - self._changed_at
@@ -94,7 +95,7 @@ class LearnedRate:
         """Take in a rejection; return how many seconds the endpoint is to be left alone."""
         assert self._all is not None
         self._all.rejected += 1
-        if (self.rate is None and self._is_due) or sent_at < self._changed_at:
+        if (self.rate is None and self.is_due) or sent_at < self._changed_at:
             self._last.rejected += sent_at >= self._last.begun_at
             return retry_after_s or 0.0  # sent before the last rejection was known: it tells nothing new
         self._last.rejected += 1
@@ -109,7 +110,7 @@ class LearnedRate:
 
     def _plan_estimate(self) -> float:
         """Have the rate estimated after the pause that is returned: of what was accepted until then."""
-        self._is_due = True
+        self.is_due = True
         if self.rate is not None and self._last.accepted >= _FEW:
             self._all = self._last
             self._rounds = 0
@@ -145,7 +146,7 @@ class LearnedRate:
             self._step, self._hold = 2.0 if count < _FEW else 1.25, _SHORT
             if before is not None and before > self._low:
                 self._high, self.rate = before, math.sqrt(self._low * before)
-        self._is_due = self._is_confirmed = False
+        self.is_due = self._is_confirmed = False
         self._last = _Span(now)
         self._changed_at, self._answered = now, 0
 
@@ -168,7 +169,7 @@ class LearnedRate:
         self._changed_at, self._answered = now, 0
 
     def _lower(self) -> float:
-        """Fall back to the last rate that was borne, or below it; return a pause in case none is asked for."""
+        """Fall back to the last rate that was borne, or below it; return a pause if none is asked for."""
         assert self.rate is not None
         if self.rate > self._low:
             self._high, self.rate = self.rate, self._low

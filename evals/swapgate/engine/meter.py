@@ -27,6 +27,10 @@ class Meter:
         """Space what follows for another rate."""
         self._interval_s = 1.0 / rate
 
+    def hurry(self, at: float) -> None:
+        """Let the next one through at this moment, if it would have to wait longer."""
+        self.ready_at = min(self.ready_at, at)
+
     def begin_at(self, at: float) -> None:
         """Let nothing through before this moment, and catch nothing up from before it."""
         self.ready_at = max(self.ready_at, at + _SLACK_S)

@@ -146,6 +146,8 @@ class Pace:
         if error.kind is ErrorKind.RATE_LIMIT:
             pause_s = self._learned.rejected(now, ticket.sent_at, error.retry_after_s)
             self._follow_learned(now)
+            if self._learned.is_due and self._learned_meter is not None:
+                self._learned_meter.hurry(now + pause_s)
             self.breaker.rejected(now, ticket.sent_at, error, pause_s)
             self._correct_tokens(-ticket.tokens_in, -ticket.tokens_out)
         else:

@@ -139,18 +139,17 @@ class Slots:
 
     def _refuse(self) -> None:
         """End the waiting for endpoints that have been given up, but for those who try them again."""
-        for pace in [pace for pace in self._lines if pace.breaker.is_open]:
-            line = self._lines.pop(pace)
-            kept = _Line()
+        for pace, line in self._lines.items():
+            if not pace.breaker.is_open:
+                continue
             for is_judge, queue in enumerate(line.queues):
+                trials = [waiter for waiter in queue if waiter.is_trial]
                 for waiter in queue:
-                    if waiter.is_trial:
-                        kept.queues[is_judge].append(waiter)
-                    elif not waiter.turn.done():
+                    if not waiter.is_trial and not waiter.turn.done():
                         self.waiting_model_calls -= not is_judge
                         waiter.turn.set_exception(pace.breaker.reason())
-            if any(kept.queues):
-                self._lines[pace] = kept
+                queue.clear()
+                queue.extend(trials)
 
     def _arm(self, now: float) -> None:
         """Set the one timer to the moment when the first of those who wait may go."""
