@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from servers import Answer, Received, Server as HttpServer, openai_completion, serving
+from servers import Answer, Received, openai_completion, serving
 from simulated import Run, Server, gathered, now, simulate
 from swapgate.engine.breaker import Breaker
 from swapgate.errors import ErrorKind, ProviderError
@@ -21,7 +21,17 @@ from swapgate.records import Request
 from workspaces import case, lay, newest_run, suite
 
 RIGHT = '{"label": "billing"}'
-HEAD = 'suite: triage\nprompt: {user: "{{ message }}"}\nchecks: [{enum: {pointer: /label, values: [billing, bug]}}]\n'
+HEAD = """\
+suite: triage
+prompt: {user: "{{ message }}"}
+checks: [{enum: {pointer: /label, values: [billing, bug]}}]
+"""
+SETTINGS = """\
+[tool.swapgate]
+retries = 2
+[tool.swapgate.gate]
+structural = {min = 0.5, on = "point"}
+"""
 
 
 def refused(_request: Request) -> ProviderError:
@@ -215,7 +225,7 @@ def lay_two(root: Path, dead_url: str, alive_url: str, *, cases: int, timeout_s:
         {
             "cases/triage.yml": suite([case(f"case-{n}") for n in range(cases)], head=HEAD),
             "config/models.yml": json.dumps({"models": entries}),
-            "pyproject.toml": "[tool.swapgate]\nretries = 2\n[tool.swapgate.gate]\nstructural = {min = 0.5, on = 'point'}\n",
+            "pyproject.toml": SETTINGS,
         },
     )
 
@@ -259,7 +269,6 @@ def test_wrong_key_is_said_once_and_asked_with_few_calls(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789")
-    wrong: HttpServer
     with serving(Answer({"error": {"message": "Invalid key"}}, status=401)) as wrong:
         monkeypatch.setenv("OPENAI_BASE_URL", f"{wrong.url}/v1")
         lay_two(pytester.path, wrong.url, wrong.url, cases=200)

@@ -15,7 +15,11 @@ from swapgate.spec.models import Price
 from workspaces import case, lay, newest_run, suite
 
 RIGHT = '{"label": "billing"}'
-HEAD = 'suite: triage\nprompt: {user: "{{ message }}"}\nchecks: [{enum: {pointer: /label, values: [billing, bug]}}]\n'
+HEAD = """\
+suite: triage
+prompt: {user: "{{ message }}"}
+checks: [{enum: {pointer: /label, values: [billing, bug]}}]
+"""
 
 
 def some_slow(server: Server) -> float:

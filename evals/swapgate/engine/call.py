@@ -10,7 +10,7 @@ from typing import Any
 from swapgate.engine.breaker import LONGEST_RETRY_AFTER_S
 from swapgate.engine.hedge import first_answer
 from swapgate.engine.pace import Pace, Ticket
-from swapgate.engine.slots import Slots
+from swapgate.engine.slots import Slots, SpareRoom
 from swapgate.errors import ErrorKind, ProviderError
 from swapgate.prices import cost_usd
 from swapgate.providers import Provider
@@ -64,7 +64,7 @@ class Caller:
             )
             attempts += 1
             try:
-                after_s = pace.latencies.quantile(self._hedge) if self._hedge and opened.may_hedge else None
+                after_s = pace.hedge_after_s(self._hedge) if self._hedge and opened.may_hedge else None
                 if after_s is None:
                     return await self._attempt(opened, request, ticket), attempts
                 response, made = await self._hedged(opened, request, ticket, after_s)
@@ -90,6 +90,9 @@ class Caller:
         except ProviderError as error:
             pace.failed(ticket, loop.time(), error)
             raise
+        except asyncio.CancelledError:
+            ticket.is_cancelled = True
+            raise
         finally:
             self._slots.release(pace, ticket)
         self.spent.cost_usd += cost_usd(opened.spec, response.usage) or 0.0
@@ -99,18 +102,21 @@ class Caller:
         self, opened: OpenModel, request: Request, ticket: Ticket, after_s: float
     ) -> tuple[Response, int]:
         """Make an attempt, and a second one beside it when it takes long; a cancelled one costs as much."""
+        tickets = [ticket]
 
-        def again() -> Coroutine[Any, Any, Response] | None:
-            second = opened.pace.may_hedge() and self._slots.acquire_now(
-                opened.pace, tokens_in=ticket.tokens_in, tokens_out=ticket.tokens_out
-            )
-            return self._attempt(opened, request, second) if second else None
+        def again(second: Ticket) -> Coroutine[Any, Any, Response]:
+            tickets.append(second)
+            return self._attempt(opened, request, second)
 
-        response, made, cancelled = await first_answer(
-            self._attempt(opened, request, ticket), again, after_s=after_s
+        response = await first_answer(
+            self._attempt(opened, request, ticket),
+            after_s=after_s,
+            room=SpareRoom(self._slots, opened.pace, ticket),
+            again=again,
         )
+        cancelled = sum(one.is_cancelled for one in tickets)
         self.spent.cost_usd += cancelled * (cost_usd(opened.spec, response.usage) or 0.0)
-        return response, made
+        return response, len(tickets)
 
     def _wait_before_retry(
         self, pace: Pace, error: ProviderError, failures: int, rejections: int

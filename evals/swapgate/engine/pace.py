@@ -39,6 +39,7 @@ class Ticket:
     tokens_out: float
     is_probe: bool
     cohort: Cohort | None
+    is_cancelled: bool = False
 
 
 class Pace:
@@ -173,12 +174,21 @@ class Pace:
         self._retried += 1
         return True
 
-    def may_hedge(self) -> bool:
-        """Whether an attempt may be doubled: as long as at most one in twenty calls was."""
-        if self._hedged >= 1 + _HEDGE_SHARE * self._calls or self.breaker.is_doubtful:
-            return False
+    def hedge_after_s(self, share: float) -> float | None:
+        """Return after how long an attempt is doubled; None with too few answers, or too many doubled."""
+        is_spent = self._hedged >= 1 + _HEDGE_SHARE * self._calls
+        return None if is_spent or self.breaker.is_doubtful else self.latencies.quantile(share)
+
+    def take_hedge(self, now: float, ticket: Ticket) -> Ticket | None:
+        """Count the second attempt of a call, if it may be made now."""
+        if (
+            self._hedged >= 1 + _HEDGE_SHARE * self._calls
+            or self.breaker.is_doubtful
+            or self.ready_at(now) > now
+        ):
+            return None
         self._hedged += 1
-        return True
+        return self.take(now, tokens_in=ticket.tokens_in, tokens_out=ticket.tokens_out)
 
     def backoff_s(self, attempt: int) -> float:
         """Return how long to wait after this many failed attempts, drawn."""

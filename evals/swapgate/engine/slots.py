@@ -24,6 +24,15 @@ class _Waiter:
     is_trial: bool
 
 
+@dataclass(slots=True, eq=False)
+class _Spare:
+    """The second attempt of a call that waits until it disturbs nobody."""
+
+    turn: asyncio.Future[Ticket]
+    pace: Pace
+    first: Ticket
+
+
 class _Line:
     """Those who wait for one model: its calls as a model under test, and those as a judge.
 
@@ -58,6 +67,7 @@ class Slots:
         self.waiting_model_calls = 0
         self._model_calls_left = model_calls_left
         self._lines: dict[Pace, _Line] = {}
+        self._spares: list[_Spare] = []
         self._timer: asyncio.TimerHandle | None = None
 
     async def acquire(
@@ -85,17 +95,23 @@ class Slots:
                 self.release(pace, waiter.turn.result())
             raise
 
-    def acquire_now(self, pace: Pace, *, tokens_in: float = 0.0, tokens_out: float = 0.0) -> Ticket | None:
-        """Return a ticket if an attempt may be made at once and nobody waits for it."""
-        if pace.breaker.is_open:
-            return None
-        return self._take(pace, asyncio.get_running_loop().time(), tokens_in, tokens_out)
+    async def acquire_spare(self, pace: Pace, ticket: Ticket) -> Ticket:
+        """Wait until the second attempt of a call may be made without keeping anybody else waiting."""
+        waiter = _Spare(asyncio.get_running_loop().create_future(), pace, ticket)
+        self._spares.append(waiter)
+        self._serve_spares(asyncio.get_running_loop().time())
+        try:
+            return await waiter.turn
+        except asyncio.CancelledError:
+            if not waiter.turn.cancelled():
+                self.release(pace, waiter.turn.result())
+            raise
 
     def release(self, pace: Pace, ticket: Ticket) -> None:
         """Give a slot back and let the next in line go."""
         self.in_flight -= 1
         pace.ended(ticket)
-        if self._lines:
+        if self._lines or self._spares:
             self._dispatch()
 
     def _take(self, pace: Pace, now: float, tokens_in: float, tokens_out: float) -> Ticket | None:
@@ -110,7 +126,25 @@ class Slots:
         judges_first = self._model_calls_left() >= 2 * self.size
         while self.in_flight < self.size and self._serve_one(now, judges_first=judges_first):
             pass
+        if self._spares:
+            self._serve_spares(now)
         self._arm(now)
+
+    def _serve_spares(self, now: float) -> None:
+        """Let second attempts go as long as slots are left over."""
+        for spare in list(self._spares):
+            if self.in_flight >= self.size:
+                return
+            second = (
+                None
+                if spare.turn.done() or spare.pace in self._lines
+                else (spare.pace.take_hedge(now, spare.first))
+            )
+            if second is not None:
+                self.in_flight += 1
+                spare.turn.set_result(second)
+            if spare.turn.done():
+                self._spares.remove(spare)
 
     def _serve_one(self, now: float, *, judges_first: bool) -> bool:
         """Let one call go, if one may: of the role that goes first where there is one, else of the other."""
@@ -170,6 +204,23 @@ class Slots:
     def _ring(self) -> None:
         self._timer = None
         self._dispatch()
+
+
+@dataclass(frozen=True, slots=True)
+class SpareRoom:
+    """Room for the second attempt of one call."""
+
+    slots: Slots
+    pace: Pace
+    first: Ticket
+
+    async def acquire(self) -> Ticket:
+        """Wait for room."""
+        return await self.slots.acquire_spare(self.pace, self.first)
+
+    def release(self, ticket: Ticket) -> None:
+        """Give room back that is not needed any more."""
+        self.slots.release(self.pace, ticket)
 
 
 def _drop_gone(queue: _Queue) -> _Queue:
