@@ -99,7 +99,7 @@ class LearnedRate:
             self._last.rejected += sent_at >= self._last.begun_at
             return retry_after_s or 0.0  # sent before the last rejection was known: it tells nothing new
         self._last.rejected += 1
-        pause_s = self._fall_back() if self._is_confirmed else self._plan_estimate()
+        pause_s = self._fall_back() if self._is_borne() else self._plan_estimate()
         self._asked_s = retry_after_s or 0.0
         if retry_after_s is not None:
             is_first = self.rate is None and self._all.accepted >= _FEW
@@ -107,6 +107,11 @@ class LearnedRate:
         self._pause_s = pause_s
         self._changed_at, self._answered = now + pause_s, 0
         return pause_s
+
+    def _is_borne(self) -> bool:
+        """Whether the rate has held for so long that a rejection is about a little less or more of it."""
+        held = self.rate is not None and self._answered >= max(10.0, 2 * self.rate)
+        return self._is_confirmed or held
 
     def _plan_estimate(self) -> float:
         """Have the rate estimated after the pause that is returned: of what was accepted until then."""

@@ -21,7 +21,8 @@ from swapgate.errors import ErrorKind, ProviderError
 from swapgate.records import Request, Usage
 from swapgate.spec.models import Limits
 
-# The first calls to an endpoint are spread over this time, so that one that rejects is noticed in time.
+# The first round of calls to an endpoint is spread over this time, or more where this machine cannot keep
+# up, so that one that rejects is noticed in time.
 _RAMP_S = 0.1
 _RETRY_SHARE = 0.2
 _HEDGE_SHARE = 0.05
@@ -72,7 +73,7 @@ class Pace:
         self._tokens = _a_minute(limits.tokens_per_minute, share)
         self._quotas: dict[Unit, Quota] = {}
         self._ramp = Meter(most / _RAMP_S) if ramps else None
-        self._ramp_until = math.inf
+        self._in_ramp = most
         self._paused_until = -math.inf
         self._probes = self._calls = self._retried = self._hedged = 0
         self._tokens_out = _FIRST_GUESS_TOKENS_OUT
@@ -95,9 +96,6 @@ class Pace:
         """Return when the next attempt may be made: now, later, or (inf) after another one has ended."""
         if self.in_flight >= self._crowding.limit or (self.breaker.is_doubtful and self._probes):
             return math.inf
-        if self._ramp is not None and now >= self._ramp_until:
-            self._ramp = None
-            self._collect()
         at = max(now, self._paused_until)
         for one in self._timed:
             ready_at = one.ready_at if isinstance(one, Meter) else one.ready_at(now)
@@ -109,9 +107,11 @@ class Pace:
         self.in_flight += 1
         self._calls += 1
         if self._ramp is not None:
-            if self._ramp_until == math.inf:
-                self._ramp_until = now + _RAMP_S
             self._ramp.take(now)
+            self._in_ramp -= 1
+            if not self._in_ramp:
+                self._ramp = None
+                self._collect()
         self._learned.sent(now)
         self._follow_learned(now)
         ticket = Ticket(

@@ -67,7 +67,8 @@ def _openai(headers: Mapping[str, str]) -> Iterator[Allowance]:
         if limit is None or remaining is None or reset_s is None:
             continue
         refills = not written.strip().replace(".", "").isdigit()
-        yield _allowance(unit, limit, remaining, reset_s, rate=limit / _MINUTE_S if refills else None)
+        rate = limit / _MINUTE_S if refills else None
+        yield _allowance(unit, limit, remaining, reset_s, rate=rate, precise_s=0.1)
 
 
 def _anthropic(headers: Mapping[str, str]) -> Iterator[Allowance]:
@@ -79,7 +80,7 @@ def _anthropic(headers: Mapping[str, str]) -> Iterator[Allowance]:
             continue
         is_scarce = remaining < limit / 2
         reset_s = _until(headers, headers.get(f"anthropic-ratelimit-{name}-reset", "")) if is_scarce else 0.0
-        yield _allowance(unit, limit, remaining, reset_s, rate=limit / _MINUTE_S)
+        yield _allowance(unit, limit, remaining, reset_s, rate=limit / _MINUTE_S, precise_s=10.0)
 
 
 def _draft(headers: Mapping[str, str]) -> Iterator[Allowance]:
@@ -99,11 +100,18 @@ def _items(text: str) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def _allowance(
-    unit: Unit, limit: float, remaining: float, reset_s: float, *, rate: float | None = None
+    unit: Unit,
+    limit: float,
+    remaining: float,
+    reset_s: float,
+    *,
+    rate: float | None = None,
+    precise_s: float = math.inf,
 ) -> Allowance:
+    """`precise_s` is the least reset that is told precisely enough to divide by."""
     remaining = min(remaining, limit)
     used = limit - remaining
-    if rate is not None and used >= limit / 2 and reset_s >= 2.0:
+    if rate is not None and used >= 1 and reset_s >= precise_s:
         # Some limits are those of a day: how long the used part takes to come back tells.
         rate = used / reset_s
     return Allowance(unit=unit, limit=limit, remaining=remaining, reset_s=reset_s, rate=rate)
