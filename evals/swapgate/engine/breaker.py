@@ -18,8 +18,8 @@ _FIRST_PROBE_S = 10.0
 _LONGEST_PROBE_S = 120.0
 _REMEDIES = {
     ErrorKind.AUTH: "Mend that",
-    ErrorKind.CONNECTION: "Check base_url, and that the server runs",
-    ErrorKind.TIMEOUT: "Check that it works, or set a longer timeout_s",
+    ErrorKind.CONNECTION: "Start the server or mend base_url",
+    ErrorKind.TIMEOUT: "Mend the server or set a longer timeout_s",
     ErrorKind.SERVER: "Wait until it has recovered",
     ErrorKind.RATE_LIMIT: "Wait until its limit lets calls through",
 }
