@@ -265,6 +265,22 @@ def test_silent_server_of_one_model_costs_two_time_outs_and_the_other_model_pass
         assert len(silent.requests) <= 40
 
 
+def test_other_model_does_not_wait_for_the_silent_one(pytester: pytest.Pytester) -> None:
+    answered_at: list[float] = []
+
+    def handler(request: Received) -> Answer:
+        answered_at.append(time.monotonic())
+        return answers_right(request)
+
+    with serving(Answer(delay_s=600)) as silent, serving(handler) as server:
+        lay_two(pytester.path, silent.url, server.url, cases=40, timeout_s=6.0)
+        pytester.runpytest("--model=dead", "--model=alive", "-q", "--swapgate-retries=0")
+        assert len(answered_at) == 40
+        assert silent.requests
+    # All of them while the silent server's first calls still wait for their time-out.
+    assert answered_at[-1] - answered_at[0] < 6
+
+
 def test_wrong_key_is_said_once_and_asked_with_few_calls(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -207,7 +207,7 @@ class Engine:
 
     def _pump(self) -> None:
         """Start trials while a call of theirs would find a slot soon, and the consumer is near enough."""
-        while self._pending and self._slots.waiting_model_calls < self._slots.size and self._is_near():
+        while self._pending and self._slots.wants_more() and self._is_near():
             job = self._pending.popleft()
             task = self._loop.create_task(self._run(job))
             self._tasks.add(task)

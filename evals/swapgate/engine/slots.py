@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from swapgate.engine.pace import Pace, Ticket
 
+# How many calls may wait for their models: each is a trial that has been started.
+_MOST_HELD = 1000
 # By role: is_judge False, True.
 _Queue = deque["_Waiter"]
 
@@ -58,7 +60,8 @@ class Slots:
 
     A waiting judge call goes first, so that results stream; but model calls go first while fewer than two
     rounds of them are left, or the judges' last round would start late (`model_calls_left` says how many).
-    A call holds a slot only while it is in flight: what waits for its model's pace keeps nobody else back.
+    A call holds a slot only while it is in flight: what waits for its model's pace keeps nobody else back. Of
+    several models the one with the fewest calls in flight is next, so that none that hangs takes all slots.
     """
 
     def __init__(self, size: int, *, model_calls_left: Callable[[], int] = lambda: 0) -> None:
@@ -67,8 +70,26 @@ class Slots:
         self.waiting_model_calls = 0
         self._model_calls_left = model_calls_left
         self._lines: dict[Pace, _Line] = {}
+        self._models: set[Pace] = set()
         self._spares: list[_Spare] = []
         self._timer: asyncio.TimerHandle | None = None
+
+    def wants_more(self) -> bool:
+        """Whether another model call would find a slot soon.
+
+        What its model keeps waiting does not count, nor what is beyond its model's share of the slots: a
+        model that is slow or dead keeps the others from nothing.
+        """
+        if not self._lines:
+            return True
+        now = asyncio.get_running_loop().time()
+        share = math.ceil(self.size / max(1, len(self._models)))
+        in_front = sum(
+            min(share, len(line.queues[False]))
+            for pace, line in self._lines.items()
+            if pace.ready_at(now) <= now
+        )
+        return in_front < self.size and self.waiting_model_calls < self.size + _MOST_HELD
 
     async def acquire(
         self, pace: Pace, *, is_judge: bool, tokens_in: float = 0.0, tokens_out: float = 0.0
@@ -79,6 +100,8 @@ class Slots:
         is_trial = pace.breaker.is_open
         if is_trial and (refusal := pace.breaker.refusal(now)) is not None:
             raise refusal
+        if not is_judge:
+            self._models.add(pace)
         ticket = self._take(pace, now, tokens_in, tokens_out)
         if ticket is not None:
             return ticket
@@ -147,20 +170,21 @@ class Slots:
                 self._spares.remove(spare)
 
     def _serve_one(self, now: float, *, judges_first: bool) -> bool:
-        """Let one call go, if one may: of the role that goes first where there is one, else of the other."""
+        """Let one call go, if one may: of the role that goes first, of the model with fewest in flight."""
         chosen: tuple[Pace, bool] | None = None
+        best = (2, 0)
         for pace, line in list(self._lines.items()):
             is_judge = line.next_role(judges_first=judges_first)
             if is_judge is None:
                 del self._lines[pace]
-            elif (chosen is None or is_judge is judges_first) and pace.ready_at(now) <= now:
-                chosen = pace, is_judge
-                if is_judge is judges_first:
-                    break
+                continue
+            rank = (int(is_judge is not judges_first), pace.in_flight)
+            if rank < best and pace.ready_at(now) <= now:
+                chosen, best = (pace, is_judge), rank
         if chosen is None:
             return False
         pace, is_judge = chosen
-        # The line goes to the end, so that models whose calls may go take turns.
+        # The line goes to the end, so that models with as many in flight take turns.
         line = self._lines.pop(pace)
         waiter = line.queues[is_judge].popleft()
         line.served_judge = is_judge
