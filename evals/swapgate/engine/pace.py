@@ -66,6 +66,7 @@ class Pace:
         self.in_flight = 0
         self.breaker = Breaker(retries=retries, jitter=self._jitter)
         self.latencies = Latencies()
+        self.has_answered = False
         self._crowding = Crowding(most)
         self._learned = LearnedRate()
         self._learned_meter: Meter | None = None
@@ -77,7 +78,7 @@ class Pace:
         self._paused_until = -math.inf
         self._probes = self._calls = self._retried = self._hedged = 0
         self._tokens_out = _FIRST_GUESS_TOKENS_OUT
-        self._has_answered = False
+        self._knows_tokens = False
         self._counts_tokens = self._tokens is not None
         self._timed: tuple[Meter | Quota, ...] = ()
         self._collect()
@@ -130,15 +131,16 @@ class Pace:
     def answered(self, ticket: Ticket, now: float, usage: Usage) -> None:
         """Learn from an answer."""
         latency_s = now - ticket.sent_at
+        self.has_answered = True
         self.breaker.succeeded()
         self._learned.answered(now, ticket.sent_at)
         self._follow_learned(now)
         self._crowding.answered(latency_s, ticket.cohort)
         self.latencies.add(latency_s)
         if usage.tokens_out is not None:
-            weight = 0.1 if self._has_answered else 1.0
+            weight = 0.1 if self._knows_tokens else 1.0
             self._tokens_out += weight * (usage.tokens_out - self._tokens_out)
-            self._has_answered = True
+            self._knows_tokens = True
         if self._counts_tokens and usage.tokens_in is not None and usage.tokens_out is not None:
             self._correct_tokens(usage.tokens_in - ticket.tokens_in, usage.tokens_out - ticket.tokens_out)
 
@@ -198,7 +200,7 @@ class Pace:
         """Return the tokens that a request is taken for, in and out, until its answer tells."""
         written = sum(len(message.content) for message in request.messages)
         asked = request.params.get("max_tokens")
-        most = float(asked) if isinstance(asked, int | float) and not self._has_answered else math.inf
+        most = float(asked) if isinstance(asked, int | float) and not self._knows_tokens else math.inf
         return written / _CHARACTERS_A_TOKEN, min(most, self._tokens_out)
 
     def _hear(self, said: Allowance, now: float) -> None:

@@ -61,7 +61,8 @@ class Slots:
     A waiting judge call goes first, so that results stream; but model calls go first while fewer than two
     rounds of them are left, or the judges' last round would start late (`model_calls_left` says how many).
     A call holds a slot only while it is in flight: what waits for its model's pace keeps nobody else back. Of
-    several models the one with the fewest calls in flight is next, so that none that hangs takes all slots.
+    several models the one with the fewest calls in flight is next, and one that has not answered yet keeps to
+    its share, so that none that hangs takes all slots.
     """
 
     def __init__(self, size: int, *, model_calls_left: Callable[[], int] = lambda: 0) -> None:
@@ -83,11 +84,10 @@ class Slots:
         if not self._lines:
             return True
         now = asyncio.get_running_loop().time()
-        share = math.ceil(self.size / max(1, len(self._models)))
         in_front = sum(
-            min(share, len(line.queues[False]))
+            min(self._share(), len(line.queues[False]))
             for pace, line in self._lines.items()
-            if pace.ready_at(now) <= now
+            if self._ready_at(pace, now) <= now
         )
         return in_front < self.size and self.waiting_model_calls < self.size + _MOST_HELD
 
@@ -137,8 +137,18 @@ class Slots:
         if self._lines or self._spares:
             self._dispatch()
 
+    def _share(self) -> int:
+        """Return a model's part of the slots where all models under test want them."""
+        return math.ceil(self.size / max(1, len(self._models)))
+
+    def _ready_at(self, pace: Pace, now: float) -> float:
+        """Return when the pace lets a call go; a model that has not answered yet keeps to its share."""
+        if not pace.has_answered and pace.in_flight >= self._share() and pace in self._models:
+            return math.inf
+        return pace.ready_at(now)
+
     def _take(self, pace: Pace, now: float, tokens_in: float, tokens_out: float) -> Ticket | None:
-        if self.in_flight >= self.size or pace in self._lines or pace.ready_at(now) > now:
+        if self.in_flight >= self.size or pace in self._lines or self._ready_at(pace, now) > now:
             return None
         self.in_flight += 1
         return pace.take(now, tokens_in=tokens_in, tokens_out=tokens_out)
@@ -179,7 +189,7 @@ class Slots:
                 del self._lines[pace]
                 continue
             rank = (int(is_judge is not judges_first), pace.in_flight)
-            if rank < best and pace.ready_at(now) <= now:
+            if rank < best and self._ready_at(pace, now) <= now:
                 chosen, best = (pace, is_judge), rank
         if chosen is None:
             return False
@@ -214,7 +224,7 @@ class Slots:
         first_at = math.inf
         if self.in_flight < self.size:
             for pace, line in self._lines.items():
-                ready_at = pace.ready_at(now)
+                ready_at = self._ready_at(pace, now)
                 line.is_held = ready_at > now
                 first_at = min(first_at, ready_at)
         if self._timer is not None:
