@@ -19,7 +19,7 @@ from swapgate.cache import ResponseCache
 from swapgate.engine.batch import BatchQueue
 from swapgate.engine.batch_follow import Pacing
 from swapgate.engine.call import OpenModel
-from swapgate.engine.limits import Pace
+from swapgate.engine.pace import Pace
 from swapgate.errors import ErrorKind, ProviderError, StoreError
 from swapgate.providers.batch import BatchLimits, BatchLine, BatchStatus, Outcome, SentFacts
 from swapgate.records import Message, Request, Response
@@ -96,7 +96,7 @@ async def ask_all(
     opened = OpenModel(
         spec=ModelSpec(name="candidate", provider="openai", model="m"),
         provider=Idle(),
-        pace=Pace(Limits()),
+        pace=Pace(Limits(), most=4),
         batches=desk,
     )
     with closing(ResponseCache(root / "cache.db")) as cache:

@@ -38,6 +38,7 @@ _OPTIONS = (
     "report",
     "timeout_s",
     "retries",
+    "hedge",
     "reports",
     "state",
     "batch",

@@ -153,6 +153,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="further attempts after a transient error (default 4)",
     )
     add(
+        "--hedge",
+        dest="swapgate_hedge",
+        metavar="QUANTILE",
+        help="call again what takes longer than p90, p95 or p99 of a model's answers (default: never)",
+    )
+    add(
         "--swapgate-seed",
         dest="swapgate_seed",
         type=int,

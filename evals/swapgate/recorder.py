@@ -159,6 +159,7 @@ def manifest(
         settings={
             "concurrency": settings.concurrency,
             "retries": settings.retries,
+            "hedge": settings.hedge,
             "timeout_s": settings.timeout_s,
             "cache": settings.cache,
             "max_cost": settings.max_cost,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
+from swapgate.engine.breaker import LONGEST_RETRY_AFTER_S
 from swapgate.engine.budget import Budget
-from swapgate.engine.limits import Pace, Slots
+from swapgate.engine.hedge import first_answer
+from swapgate.engine.pace import Pace, Ticket
+from swapgate.engine.slots import Slots, SpareRoom
 from swapgate.errors import ErrorKind, ProviderError
 from swapgate.prices import cost_usd
 from swapgate.providers import Provider
@@ -18,18 +21,18 @@ from swapgate.spec.models import ModelSpec
 from swapgate.storable import storable
 
 _NO_ANSWERS = {"refusal", "content_filter"}
-_FIRST_WAIT_S = 0.5
-_LONGEST_WAIT_S = 30.0
-_LONGEST_RETRY_AFTER_S = 300.0
+# A request that alone is too much for a limit is rejected for ever, while others are let through.
+_MOST_REJECTIONS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenModel:
-    """A model ready to be asked."""
+    """A model ready to be asked. `may_hedge`: a second attempt costs nothing but money."""
 
     spec: ModelSpec
     provider: Provider
     pace: Pace
+    may_hedge: bool = False
     batches: BatchProvider | None = None
 
     def stores(self, response: Response) -> bool:
@@ -46,41 +49,65 @@ class Spent:
 
 
 class Caller:
-    """Calls models and counts what that cost. Raises ProviderError or BudgetSpent."""
+    """Calls models and counts what that cost. Raises ProviderError or BudgetSpent.
 
-    def __init__(self, *, slots: Slots, retries: int, jitter: random.Random, budget: Budget) -> None:
+    `retries` is the number of further attempts after a transient error; waiting for a rate limit is none.
+    `hedge` is the share of a model's answers after whose time a call is made a second time.
+    """
+
+    def __init__(self, *, slots: Slots, retries: int, budget: Budget, hedge: float | None = None) -> None:
         self._slots = slots
         self._retries = retries
-        self._jitter = jitter
         self._budget = budget
+        self._hedge = hedge
         self.spent = Spent()
 
     async def call(self, opened: OpenModel, request: Request, *, is_judge: bool) -> tuple[Response, int]:
         """Call with retries; return the response and the number of attempts."""
-        attempt = 0
+        pace = opened.pace
+        attempts = failures = 0
         while True:
-            attempt += 1
+            tokens_in, tokens_out = pace.estimate(request) if pace.counts_tokens else (0.0, 0.0)
+            ticket = await self._slots.acquire(
+                pace, is_judge=is_judge, tokens_in=tokens_in, tokens_out=tokens_out
+            )
+            attempts += 1
             try:
-                return await self._attempt(opened, request, is_judge=is_judge), attempt
+                after_s = pace.hedge_after_s(self._hedge) if self._hedge and opened.may_hedge else None
+                if after_s is None:
+                    return await self._attempt(opened, request, ticket, is_judge=is_judge), attempts
+                response, made = await self._hedged(opened, request, ticket, after_s, is_judge=is_judge)
+                return response, attempts + made - 1
             except ProviderError as error:
-                wait_s = self._wait_before_retry(error, attempt)
+                if pace.breaker.is_open:
+                    raise pace.breaker.reason() from error
+                failures += error.kind is not ErrorKind.RATE_LIMIT
+                wait_s = self._wait_before_retry(pace, error, failures, attempts - failures)
                 if wait_s is None:
                     raise
-                if error.kind is ErrorKind.RATE_LIMIT:
-                    opened.pace.pause(wait_s)
-            await asyncio.sleep(wait_s)
+            if wait_s:
+                await asyncio.sleep(wait_s)
 
-    async def _attempt(self, opened: OpenModel, request: Request, *, is_judge: bool) -> Response:
-        async with (
-            opened.pace.hold(),
-            self._slots.hold(is_judge=is_judge),
-            self._budget.reserved(opened.spec, request, is_judge=is_judge) as reservation,
-        ):
-            self.spent.calls += 1
-            response = storable(await opened.provider.complete(request))
-            reservation.settle(response.usage)
-        usage = response.usage
-        opened.pace.spent((usage.tokens_in or 0) + (usage.tokens_out or 0))
+    async def _attempt(
+        self, opened: OpenModel, request: Request, ticket: Ticket, *, is_judge: bool
+    ) -> Response:
+        """Make one attempt from its beginning to its end; what it was let through for is given back."""
+        pace = opened.pace
+        loop = asyncio.get_running_loop()
+        try:
+            async with self._budget.reserved(opened.spec, request, is_judge=is_judge) as reservation:
+                self.spent.calls += 1
+                response = storable(await opened.provider.complete(request))
+                reservation.settle(response.usage)
+            pace.answered(ticket, loop.time(), response.usage)
+        except ProviderError as error:
+            pace.failed(ticket, loop.time(), error)
+            raise
+        except asyncio.CancelledError:
+            ticket.is_cancelled = True
+            raise
+        finally:
+            self._slots.release(pace, ticket)
         self.spent.cost_usd += response_cost(opened.spec, response) or 0.0
         return response
 
@@ -103,14 +130,37 @@ class Caller:
         self.spent.cost_usd += response_cost(opened.spec, response) or 0.0
         return response
 
-    def _wait_before_retry(self, error: ProviderError, attempt: int) -> float | None:
+    async def _hedged(
+        self, opened: OpenModel, request: Request, ticket: Ticket, after_s: float, *, is_judge: bool
+    ) -> tuple[Response, int]:
+        """Make an attempt, and a second one beside it when it takes long; a cancelled one costs as much."""
+        tickets = [ticket]
+
+        def again(second: Ticket) -> Coroutine[Any, Any, Response]:
+            tickets.append(second)
+            return self._attempt(opened, request, second, is_judge=is_judge)
+
+        response = await first_answer(
+            self._attempt(opened, request, ticket, is_judge=is_judge),
+            after_s=after_s,
+            room=SpareRoom(self._slots, opened.pace, ticket),
+            again=again,
+        )
+        cancelled = sum(one.is_cancelled for one in tickets)
+        self.spent.cost_usd += cancelled * (response_cost(opened.spec, response) or 0.0)
+        return response, len(tickets)
+
+    def _wait_before_retry(
+        self, pace: Pace, error: ProviderError, failures: int, rejections: int
+    ) -> float | None:
         """Return how long to wait, or None when another attempt would not help."""
-        if not error.is_transient or attempt > self._retries:
+        if error.kind is ErrorKind.RATE_LIMIT:
+            return 0.0 if rejections < _MOST_REJECTIONS else None  # the pace waits, for all its calls
+        if not error.is_transient or failures > self._retries or not pace.may_retry():
             return None
         if error.retry_after_s is not None:
-            return error.retry_after_s if error.retry_after_s <= _LONGEST_RETRY_AFTER_S else None
-        wait_s = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2.0 ** (attempt - 1))
-        return wait_s * self._jitter.uniform(0.5, 1.5)
+            return error.retry_after_s if error.retry_after_s <= LONGEST_RETRY_AFTER_S else None
+        return pace.backoff_s(failures)
 
 
 def response_cost(spec: ModelSpec, response: Response) -> float | None:

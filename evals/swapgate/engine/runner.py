@@ -23,7 +23,9 @@ from swapgate.engine.batch import BatchProgress, BatchQueue
 from swapgate.engine.batch_follow import Pacing
 from swapgate.engine.budget import Budget
 from swapgate.engine.call import Caller, OpenModel
-from swapgate.engine.limits import Pace, Slots
+from swapgate.engine.hedge import share_of
+from swapgate.engine.paces import Paces, is_service
+from swapgate.engine.slots import Slots
 from swapgate.engine.trial import UserCode, blank_trial, run_trial
 from swapgate.engine.workspace import Job
 from swapgate.errors import ErrorKind, SwapgateError
@@ -191,8 +193,8 @@ class Engine:
             self._caller = Caller(
                 slots=self._slots,
                 retries=self._settings.retries,
-                jitter=random.Random(),  # noqa: S311 - spreads retries, decides nothing
                 budget=Budget(self._settings.max_cost, share=self._share),
+                hedge=share_of(self._settings.hedge),
             )
             self._batches = self._open_batches()
             self._asker = Asker(
@@ -209,14 +211,23 @@ class Engine:
                 await self._close(opened)
 
     def _open_models(self, http: httpx.AsyncClient) -> dict[str, OpenModel]:
-        return {name: self._open_model(spec, http) for name, spec in self._models.items()}
+        paces = Paces(
+            self._models.values(),
+            most=self._slots.size,
+            share=self._share,
+            retries=self._settings.retries,
+            jitter=random.Random(),  # noqa: S311 - spreads retries, decides nothing
+            clock=self._loop.time,
+        )
+        return {name: self._open_model(spec, http, paces) for name, spec in self._models.items()}
 
-    def _open_model(self, spec: ModelSpec, http: httpx.AsyncClient) -> OpenModel:
-        provider = open_provider(spec, http=http, root=self._settings.root)
+    def _open_model(self, spec: ModelSpec, http: httpx.AsyncClient, paces: Paces) -> OpenModel:
+        provider = open_provider(spec, http=http, root=self._settings.root, heard=paces.listener(spec))
         return OpenModel(
             spec=spec,
             provider=provider,
-            pace=Pace(spec.limits, share=self._share),
+            pace=paces.of(spec),
+            may_hedge=is_service(spec),
             batches=open_batches(spec, provider) if self._settings.is_batched else None,
         )
 
@@ -251,7 +262,7 @@ class Engine:
 
     def _pump(self) -> None:
         """Start trials while a call of theirs would find a slot soon, and the consumer is near enough."""
-        while self._pending and self._slots.waiting_model_calls < self._slots.size and self._is_near():
+        while self._pending and self._slots.wants_more() and self._is_near():
             job = self._pending.popleft()
             task = self._loop.create_task(self._run(job))
             self._tasks.add(task)

@@ -38,6 +38,8 @@ _FILTER = re.compile(
 _QUOTA = re.compile(
     r"insufficient.?(quota|balance|credit)|credit balance|billing.?(hard.?limit|not.?active)", re.I
 )
+# What OpenAI answers with 429 to a request that alone is more than a minute allows.
+_TOO_LARGE = re.compile(r"request too large", re.I)
 _BAD_KEY = re.compile(r"api.?key.?(not.?valid|invalid|expired)|invalid.?api.?key|incorrect api key", re.I)
 _REFUSED = re.compile(
     r"(unsupported|unknown|unrecognized|unexpected|invalid)[ _](parameter|request argument|value|name|field)"
@@ -45,6 +47,7 @@ _REFUSED = re.compile(
     r"|cannot (both )?be (specified|used|set)|unexpected keyword",
     re.I,
 )
+_LESS = "This request alone is over the limit: shorten it, or lower max_tokens"
 _MASKED_KEY = re.compile(r"\S*\*{3,}\S*")
 # What errors are called that come without a status, within an answer: Anthropic's and OpenAI's words.
 _STATUS_OF_NAME = {
@@ -182,6 +185,7 @@ def _classify(target: Target, status: int, said: _Said) -> tuple[ErrorKind, str]
         (status in {401, 403}, ErrorKind.AUTH, _key_advice(target)),
         (status == 400 and _BAD_KEY.search(everything), ErrorKind.AUTH, _key_advice(target)),
         (status in {408, 504}, ErrorKind.TIMEOUT, ASK_AGAIN),
+        (status == 429 and _TOO_LARGE.search(everything), ErrorKind.BAD_REQUEST, _LESS),
         (status == 429, ErrorKind.RATE_LIMIT, "Lower --concurrency, or give the model `limits`"),
         (status >= 500, ErrorKind.SERVER, ASK_AGAIN),
         (refused, ErrorKind.REFUSED_PARAMETER, refused),

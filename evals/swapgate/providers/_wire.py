@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -44,6 +44,9 @@ _HIDING = re.compile(r"\\[u/]")
 _REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id")
 _BROKEN = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError)
 _Shape = TypeVar("_Shape", bound=BaseModel)
+# Told the headers (names in lower case) of each answer that says something about rate limits.
+Heard = Callable[[Mapping[str, str]], None]
+_ALLOWANCE = b"ratelimit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +114,7 @@ class Wire:
     query: Mapping[str, str] = field(default_factory=dict)
     method: str = "POST"
     limit_s: float | None = None
+    heard: Heard | None = None
     _address: httpx.URL | None = field(default=None, init=False, repr=False)
 
     async def send(
@@ -164,6 +168,7 @@ class Wire:
         started = time.perf_counter()
         try:
             async with asyncio.timeout(self.timeout_s), self._stream(sent, content, content_type) as response:
+                self._tell(response)
                 _check_encoding(target, response)
                 if assembly is not None and _is_stream(response):
                     return await self._streamed(target, sent, response, started, assembly)
@@ -171,6 +176,13 @@ class Wire:
         except _BROKEN as exc:
             raise self._failure(target, exc) from None
         return _reply(target, sent, response, raw, time.perf_counter() - started)
+
+    def _tell(self, response: httpx.Response) -> None:
+        """Tell of what the headers say about rate limits: most answers say nothing, and few are read."""
+        if self.heard is not None and any(
+            _ALLOWANCE in name.lower() for name, _value in response.headers.raw
+        ):
+            self.heard({name.lower(): value for name, value in response.headers.items()})
 
     def _stream(
         self, sent: Sent, content: bytes | None, content_type: str

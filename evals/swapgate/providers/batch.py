@@ -136,7 +136,7 @@ def batch_line(wire: Wire, custom_id: str, asked: Asked, told: Json) -> BatchLin
 
 def at(wire: Wire, url: str, *, method: str = "GET", query: Mapping[str, str] | None = None) -> Wire:
     """Return the same way to another address of the same service."""
-    return replace(wire, url=url, method=method, query=query or {})
+    return replace(wire, url=url, method=method, query=query or {}, heard=None)
 
 
 def transfer(wire: Wire) -> Wire:

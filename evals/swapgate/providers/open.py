@@ -17,7 +17,7 @@ from swapgate.spec.models import ModelSpec
 if TYPE_CHECKING:
     import httpx
 
-    from swapgate.providers._wire import Wire
+    from swapgate.providers._wire import Heard, Wire
 
 __all__ = ["ENTRY_POINTS", "PROVIDER_NAMES", "file_sha256", "missing_key", "open_provider", "require_ready"]
 
@@ -28,14 +28,17 @@ _ANTHROPIC_VERSION = "2023-06-01"
 _GEMINI_VERSION = "v1beta"
 
 
-def open_provider(spec: ModelSpec, *, http: httpx.AsyncClient, root: Path) -> Provider:
+def open_provider(
+    spec: ModelSpec, *, http: httpx.AsyncClient, root: Path, heard: Heard | None = None
+) -> Provider:
     """Return the provider of a model; nothing is called, and no key is read yet.
 
+    `heard` is told the headers (names in lower case) of answers that speak of rate limits.
     Raises UsageError for an unknown provider, a missing address or file, or a credential written out.
     """
     _check_stream(spec)
     if spec.provider in SERVICES:
-        return _open_service(spec, SERVICES[spec.provider], http)
+        return _open_service(spec, SERVICES[spec.provider], http, heard)
     if spec.provider == "recorded":
         from swapgate.providers.recorded import RecordedProvider
 
@@ -82,7 +85,9 @@ def file_sha256(spec: ModelSpec, root: Path) -> str | None:
     return hash_file(root / spec.path)
 
 
-def _open_service(spec: ModelSpec, service: Service, http: httpx.AsyncClient) -> Provider:
+def _open_service(
+    spec: ModelSpec, service: Service, http: httpx.AsyncClient, heard: Heard | None
+) -> Provider:
     base_url = _base_url(spec, service)
     if spec.prompt_cache and service.protocol != "anthropic":
         raise UsageError(
@@ -94,25 +99,26 @@ def _open_service(spec: ModelSpec, service: Service, http: httpx.AsyncClient) ->
 
         dated = {"anthropic-version": spec.api_version or _ANTHROPIC_VERSION}
         url = f"{base_url.removesuffix('/v1')}/v1/messages"
-        return AnthropicProvider(spec, _wire(spec, service, http, url, literal=dated), identity=identity)
+        return AnthropicProvider(
+            spec, _wire(spec, service, http, url, heard, literal=dated), identity=identity
+        )
     if service.protocol == "gemini":
         from swapgate.providers.gemini import GeminiProvider
 
         query = {"alt": "sse"} if spec.stream else {}
-        wire = _wire(spec, service, http, _gemini_url(spec, base_url), query=query)
+        wire = _wire(spec, service, http, _gemini_url(spec, base_url), heard, query=query)
         return GeminiProvider(spec, wire, identity=identity)
     if service.protocol == "http":
         from swapgate.providers.http import HttpProvider
 
         method = (spec.method or "POST").upper()
-        wire = _wire(spec, service, http, base_url, method=method)
+        wire = _wire(spec, service, http, base_url, heard, method=method)
         return HttpProvider(spec, wire, identity=identity | _written_request(spec, method))
     from swapgate.providers.openai import OpenAIProvider
 
     version = spec.api_version if spec.provider == "azure" else None
-    wire = _wire(
-        spec, service, http, _openai_url(spec, base_url), query={"api-version": version} if version else {}
-    )
+    query = {"api-version": version} if version else {}
+    wire = _wire(spec, service, http, _openai_url(spec, base_url), heard, query=query)
     return OpenAIProvider(spec, wire, identity=identity)
 
 
@@ -121,6 +127,7 @@ def _wire(
     service: Service,
     http: httpx.AsyncClient,
     url: str,
+    heard: Heard | None,
     *,
     literal: Mapping[str, str] | None = None,
     query: Mapping[str, str] | None = None,
@@ -137,7 +144,15 @@ def _wire(
         key_prefix=service.key_prefix,
         literal=literal,
     )
-    return Wire(spec=spec, http=http, credentials=credentials, url=url, query=query or {}, method=method)
+    return Wire(
+        spec=spec,
+        http=http,
+        credentials=credentials,
+        url=url,
+        query=query or {},
+        method=method,
+        heard=heard,
+    )
 
 
 def _base_url(spec: ModelSpec, service: Service) -> str:

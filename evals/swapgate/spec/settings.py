@@ -20,6 +20,8 @@ from swapgate.spec.suite import OverallGateEntry, Written
 from swapgate.spec.yaml_core import Place
 
 CacheMode = Literal["auto", "live", "replay"]
+# The quantile of a model's answering times after which a straggler is asked a second time.
+Hedge = Literal["p90", "p95", "p99"]
 # How often a run that may stop early looks at its results.
 Looks: TypeAlias = int | Literal["every-case"]
 MOST_LOOKS = 100
@@ -42,6 +44,7 @@ class Settings:
     concurrency: int = 16
     timeout_s: float = 120.0
     retries: int = 4
+    hedge: Hedge | None = None
     cache: CacheMode = "auto"
     recordings: tuple[Path, ...] = ()
     reports: tuple[str, ...] = ("json", "md", "html")
@@ -97,6 +100,7 @@ class SettingsTable(Written):
     concurrency: Annotated[int, Field(ge=1)] = 16
     timeout_s: Annotated[float, Field(gt=0)] = 120.0
     retries: Annotated[int, Field(ge=0)] = 4
+    hedge: Hedge | None = None
     cache: CacheMode = "auto"
     recordings: str | tuple[str, ...] = ()
     report: str | tuple[str, ...] = ("json", "md", "html")
@@ -140,6 +144,7 @@ def resolve_settings(root: Path, options: Mapping[str, Any], environ: Mapping[st
         concurrency=table.concurrency,
         timeout_s=table.timeout_s,
         retries=table.retries,
+        hedge=table.hedge,
         cache=table.cache,
         recordings=_paths(root, table.recordings),
         reports=_listed(table.report),

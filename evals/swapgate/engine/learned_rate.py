@@ -1,0 +1,197 @@
+"""The rate that a server bears and does not tell, found from what it rejects. Pure: no clock, no waiting."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+# Limits are made in whole seconds and minutes: a span near one of them is taken for it.
+_WINDOWS = ((1.0, 0.6, 2.1), (60.0, 45.0, 80.0))
+# A rate so close below the limit leaves room for jitter: a window of ten calls then has 20 ms to spare.
+_MARGIN = 0.98
+_FEW = 3
+_CLOSE = 1.045
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 60.0
+_LEAST_RATE = 1 / 600
+_DECREASES = (0.97, 0.9, 0.75, 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hold:
+    """How long a rate must be borne before a higher one is tried."""
+
+    seconds: float
+    calls: int
+
+
+_SHORT = _Hold(1.2, 5)
+_LONG = _Hold(30.0, 150)
+# The first estimate is probed once, sooner where a rejection costs no pause.
+_PROBED_S = 5.0
+_PROBED_CALLS = 50
+_ASKED_A_PROBE = 30.0
+_HINTED = _Hold(3.0, 15)
+_LONGEST_S = 300.0
+_PAUSES_A_HOLD = 40.0
+
+
+@dataclass(slots=True)
+class _Span:
+    """Calls since a moment: how many went out, how many of them were rejected."""
+
+    begun_at: float
+    sent: int = 0
+    rejected: int = 0
+
+    @property
+    def accepted(self) -> int:
+        return self.sent - self.rejected
+
+
+class LearnedRate:
+    """Searches the highest rate without rejections: an estimate, halving of the range, then small probes.
+
+    `rate` is None as long as nothing was rejected. The estimate is what was accepted over the time until the
+    server took calls again; it is made with the next call when it `is_due`. From there on `_low` has been
+    borne and `_high` has not; once they are close, the rate stays for long and is then tried a little higher,
+    so that probing costs few rejections.
+    """
+
+    def __init__(self) -> None:
+        self.rate: float | None = None
+        self._low, self._high, self._step = 0.0, math.inf, 2.0
+        self._hold = _SHORT
+        self._least_hold_s = _SHORT.seconds
+        self._all: _Span | None = None
+        self._last = _Span(0.0)
+        self._answered = 0
+        self._changed_at = -math.inf
+        self.is_due = self._is_confirmed = self._is_window = False
+        self._rounds = self._strikes = 0
+        self._pause_s = self._asked_s = 0.0
+
+    def sent(self, now: float) -> None:
+        """Count a call that goes out now; after a pause this is where the rate is estimated."""
+        if self._all is None:
+            self._all = _Span(now)
+        if self.is_due:
+            self._estimate(self._all, now)
+        self._all.sent += 1
+        self._last.sent += 1
+
+    def answered(self, now: float, sent_at: float) -> None:
+        """Count an accepted call; go on searching when the rate has been borne for long enough."""
+        if self.rate is None or sent_at < self._changed_at or self.is_due:
+            return
+        self._answered += 1
+        held_s = now - self._changed_at
+        if self._answered < self._hold.calls or held_s < self._hold.seconds:
+            return
+        if self._answered >= 0.7 * self.rate * held_s:  # else it is not the rate that bounds the calls
+            self._raise(now)
+
+    def rejected(self, now: float, sent_at: float, retry_after_s: float | None) -> float:
+        """Take in a rejection; return how many seconds the endpoint is to be left alone."""
+        assert self._all is not None
+        self._all.rejected += 1
+        if (self.rate is None and self.is_due) or sent_at < self._changed_at:
+            self._last.rejected += sent_at >= self._last.begun_at
+            return retry_after_s or 0.0  # sent before the last rejection was known: it tells nothing new
+        self._last.rejected += 1
+        pause_s = self._fall_back() if self._is_borne() else self._plan_estimate()
+        self._asked_s = retry_after_s or 0.0
+        if retry_after_s is not None:
+            is_first = self.rate is None and self._all.accepted >= _FEW
+            pause_s = max(retry_after_s, self._all.begun_at + _FIRST_PAUSE_S - now if is_first else 0.0)
+        self._pause_s = pause_s
+        self._changed_at, self._answered = now + pause_s, 0
+        return pause_s
+
+    def _is_borne(self) -> bool:
+        """Whether the rate has held for so long that a rejection is about a little less or more of it."""
+        held = self.rate is not None and self._answered >= max(10.0, 2 * self.rate)
+        return self._is_confirmed or held
+
+    def _plan_estimate(self) -> float:
+        """Have the rate estimated after the pause that is returned: of what was accepted until then."""
+        self.is_due = True
+        if self.rate is not None and self._last.accepted >= _FEW:
+            self._all = self._last
+            self._rounds = 0
+        return self._wait_longer()
+
+    def _fall_back(self) -> float:
+        """Lower the rate where it was too high, but not where nothing at all is accepted any more."""
+        pause_s = self._lower() if self._last.accepted else self._wait_longer()
+        self._last = _Span(-math.inf)
+        return pause_s
+
+    def _wait_longer(self) -> float:
+        self._rounds += 1
+        return min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** (self._rounds - 1))
+
+    def _estimate(self, span: _Span, now: float) -> None:
+        count, span_s = span.accepted, max(now - span.begun_at, 1e-3)
+        window_s = next((whole for whole, least, most in _WINDOWS if least <= span_s <= most), None)
+        before = self.rate if self._rounds == 1 else None
+        self._high = math.inf
+        self._is_window = count >= _FEW and window_s is not None and count / window_s <= (before or math.inf)
+        if self._is_window and window_s is not None:
+            self.rate = self._low = _MARGIN * count / window_s
+            self._least_hold_s = 1.2 * window_s
+            self._step = 1.5
+            seconds = max(_PROBED_S, _ASKED_A_PROBE * self._asked_s, self._least_hold_s)
+            self._hold = _Hold(seconds, _PROBED_CALLS)
+            if 0 < self._asked_s * self._low < 0.5:
+                # Sooner than a window would: perhaps a bucket that holds less than a second lets through.
+                self._hold = _HINTED
+        else:
+            self.rate = self._low = max(count / span_s, _LEAST_RATE)
+            self._step, self._hold = 2.0 if count < _FEW else 1.25, _SHORT
+            if before is not None and before > self._low:
+                self._high, self.rate = before, math.sqrt(self._low * before)
+        self.is_due = self._is_confirmed = False
+        self._last = _Span(now)
+        self._changed_at, self._answered = now, 0
+
+    def _raise(self, now: float) -> None:
+        assert self.rate is not None
+        was_probe = self.rate > self._low
+        self._is_window &= not was_probe
+        self._low = self.rate
+        self._is_confirmed = True
+        self._strikes = self._rounds = 0
+        if self._high == math.inf:
+            self.rate = self._low * self._step
+            if was_probe:  # far from the limit: hurry
+                self._step = min(2.0, self._step**1.5)
+                self._hold = _Hold(max(self._least_hold_s, self._hold.seconds / 2), self._hold.calls)
+        elif self._high > _CLOSE * self._low:
+            self.rate = math.sqrt(self._low * self._high)
+        else:
+            self._settle()
+        self._changed_at, self._answered = now, 0
+
+    def _lower(self) -> float:
+        """Fall back to the last rate that was borne, or below it; return a pause if none is asked for."""
+        assert self.rate is not None
+        if self.rate > self._low:
+            self._high, self.rate = self.rate, self._low
+            if self._is_window or self._high <= _CLOSE * self._low:
+                self._settle()
+            return 0.5 / self.rate
+        self.rate = max(_LEAST_RATE, self._low * _DECREASES[min(self._strikes, len(_DECREASES) - 1)])
+        self._strikes += 1
+        if self._strikes == 1:
+            self._settle()
+        else:
+            self._high, self._hold = self._low, _SHORT
+        self._low = self.rate
+        return min(_LONGEST_PAUSE_S, self._strikes / self.rate)
+
+    def _settle(self) -> None:
+        """Stay for long, the longer the more a rejection costs; then try a little more."""
+        self._high, self._step = math.inf, 1.02
+        seconds = max(_LONG.seconds, 2 * self._hold.seconds, _PAUSES_A_HOLD * self._pause_s)
+        self._hold = _Hold(min(_LONGEST_S, seconds), _LONG.calls)

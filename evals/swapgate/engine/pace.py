@@ -1,0 +1,250 @@
+"""What one model at one endpoint bears: calls at once, requests and tokens over time, pauses, its failures.
+
+Pure: it is told the time and never waits; `engine.slots` does.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from swapgate.engine.breaker import Breaker, backoff_s
+from swapgate.engine.crowding import Cohort, Crowding
+from swapgate.engine.latencies import Latencies
+from swapgate.engine.learned_rate import LearnedRate
+from swapgate.engine.meter import Meter
+from swapgate.engine.quota import Quota
+from swapgate.engine.rate_headers import Allowance, Unit, read_allowances
+from swapgate.errors import ErrorKind, ProviderError
+from swapgate.records import Request, Usage
+from swapgate.spec.models import Limits
+
+# The first round of calls to an endpoint is spread over this time, or more where this machine cannot keep
+# up, so that one that rejects is noticed in time.
+_RAMP_S = 0.1
+_RETRY_SHARE = 0.2
+_HEDGE_SHARE = 0.05
+_CHARACTERS_A_TOKEN = 4
+_FIRST_GUESS_TOKENS_OUT = 256.0
+_TOKENS: tuple[Unit, ...] = ("tokens", "tokens_in", "tokens_out")
+
+
+@dataclass(slots=True)
+class Ticket:
+    """One attempt that may be made: when it was let through, and what it was taken for."""
+
+    sent_at: float
+    tokens_in: float
+    tokens_out: float
+    is_probe: bool
+    cohort: Cohort | None
+    is_cancelled: bool = False
+
+
+class Pace:
+    """Says when the next attempt may be made (`ready_at`), and learns from what becomes of each.
+
+    `share` is the number of processes that drive the same model at once (xdist's workers), `most` the calls
+    that this one may have in flight. `ramps` spreads the first calls over a moment.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        most: int,
+        share: int = 1,
+        retries: int = 0,
+        jitter: random.Random | None = None,
+        ramps: bool = False,
+    ) -> None:
+        most = min(most, max(1, limits.concurrency // share)) if limits.concurrency else most
+        self._jitter = jitter or random.Random()  # noqa: S311 - spreads retries, decides nothing
+        self._share = share
+        self.in_flight = 0
+        self.breaker = Breaker(retries=retries, jitter=self._jitter)
+        self.latencies = Latencies()
+        self.has_answered = False
+        self._crowding = Crowding(most)
+        self._learned = LearnedRate()
+        self._learned_meter: Meter | None = None
+        self._requests = _a_minute(limits.requests_per_minute, share)
+        self._tokens = _a_minute(limits.tokens_per_minute, share)
+        self._quotas: dict[Unit, Quota] = {}
+        self._ramp = Meter(most / _RAMP_S) if ramps else None
+        self._in_ramp = most
+        self._paused_until = -math.inf
+        self._probes = self._calls = self._retried = self._hedged = 0
+        self._tokens_out = _FIRST_GUESS_TOKENS_OUT
+        self._knows_tokens = False
+        self._counts_tokens = self._tokens is not None
+        self._timed: tuple[Meter | Quota, ...] = ()
+        self._collect()
+
+    @property
+    def at_once(self) -> int:
+        """How many calls may be in flight now."""
+        return int(self._crowding.limit)
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether an attempt needs an estimate of its tokens."""
+        return self._counts_tokens
+
+    def ready_at(self, now: float) -> float:
+        """Return when the next attempt may be made: now, later, or (inf) after another one has ended."""
+        if self.in_flight >= self._crowding.limit or (self.breaker.is_doubtful and self._probes):
+            return math.inf
+        at = max(now, self._paused_until)
+        for one in self._timed:
+            ready_at = one.ready_at if isinstance(one, Meter) else one.ready_at(now)
+            at = max(at, ready_at)
+        return at
+
+    def take(self, now: float, *, tokens_in: float = 0.0, tokens_out: float = 0.0) -> Ticket:
+        """Count an attempt that is made now."""
+        self.in_flight += 1
+        self._calls += 1
+        if self._ramp is not None:
+            self._ramp.take(now)
+            self._in_ramp -= 1
+            if not self._in_ramp:
+                self._ramp = None
+                self._collect()
+        self._learned.sent(now)
+        self._follow_learned(now)
+        ticket = Ticket(
+            now, tokens_in, tokens_out, self.breaker.is_doubtful, self._crowding.sent(self.in_flight)
+        )
+        self._probes += ticket.is_probe
+        for meter in (self._learned_meter, self._requests):
+            if meter is not None:
+                meter.take(now)
+        if self._counts_tokens:
+            self._take_tokens(now, tokens_in, tokens_out)
+        if "requests" in self._quotas:
+            self._quotas["requests"].take(now, 1.0)
+        return ticket
+
+    def answered(self, ticket: Ticket, now: float, usage: Usage) -> None:
+        """Learn from an answer."""
+        latency_s = now - ticket.sent_at
+        self.has_answered = True
+        self.breaker.succeeded()
+        self._learned.answered(now, ticket.sent_at)
+        self._follow_learned(now)
+        self._crowding.answered(latency_s, ticket.cohort)
+        self.latencies.add(latency_s)
+        if usage.tokens_out is not None:
+            weight = 0.1 if self._knows_tokens else 1.0
+            self._tokens_out += weight * (usage.tokens_out - self._tokens_out)
+            self._knows_tokens = True
+        if self._counts_tokens and usage.tokens_in is not None and usage.tokens_out is not None:
+            self._correct_tokens(usage.tokens_in - ticket.tokens_in, usage.tokens_out - ticket.tokens_out)
+
+    def failed(self, ticket: Ticket, now: float, error: ProviderError) -> None:
+        """Learn from a failure; what it means for the endpoint is a pause, fewer calls, or to give it up."""
+        if error.kind is ErrorKind.RATE_LIMIT:
+            pause_s = self._learned.rejected(now, ticket.sent_at, error.retry_after_s)
+            self._follow_learned(now)
+            if self._learned.is_due and self._learned_meter is not None:
+                self._learned_meter.hurry(now + pause_s)
+            self.breaker.rejected(now, ticket.sent_at, error, pause_s)
+            self._correct_tokens(-ticket.tokens_in, -ticket.tokens_out)
+        else:
+            if error.kind is ErrorKind.SERVER and error.status in {503, 529}:
+                self._crowding.overloaded(now, ticket.sent_at)
+            pause_s = self.breaker.failed(now, ticket.sent_at, error)
+        self._paused_until = max(self._paused_until, now + pause_s)
+
+    def ended(self, ticket: Ticket) -> None:
+        """An attempt is over, whatever became of it."""
+        self.in_flight -= 1
+        self._probes -= ticket.is_probe
+
+    def heard(self, headers: Mapping[str, str], now: float) -> None:
+        """Take in an answer's headers (names in lower case)."""
+        for said in read_allowances(headers):
+            self._hear(said, now)
+
+    def may_retry(self) -> bool:
+        """Whether an attempt may be repeated: at most a fifth of the calls are, and one round of them."""
+        if self._retried >= self._crowding.most + _RETRY_SHARE * self._calls:
+            return False
+        self._retried += 1
+        return True
+
+    def hedge_after_s(self, share: float) -> float | None:
+        """Return after how long an attempt is doubled; None with too few answers, or too many doubled."""
+        is_spent = self._hedged >= 1 + _HEDGE_SHARE * self._calls
+        return None if is_spent or self.breaker.is_doubtful else self.latencies.quantile(share)
+
+    def take_hedge(self, now: float, ticket: Ticket) -> Ticket | None:
+        """Count the second attempt of a call, if it may be made now."""
+        if (
+            self._hedged >= 1 + _HEDGE_SHARE * self._calls
+            or self.breaker.is_doubtful
+            or self.ready_at(now) > now
+        ):
+            return None
+        self._hedged += 1
+        return self.take(now, tokens_in=ticket.tokens_in, tokens_out=ticket.tokens_out)
+
+    def backoff_s(self, attempt: int) -> float:
+        """Return how long to wait after this many failed attempts, drawn."""
+        return backoff_s(attempt, self._jitter)
+
+    def estimate(self, request: Request) -> tuple[float, float]:
+        """Return the tokens that a request is taken for, in and out, until its answer tells."""
+        written = sum(len(message.content) for message in request.messages)
+        asked = request.params.get("max_tokens")
+        most = float(asked) if isinstance(asked, int | float) and not self._knows_tokens else math.inf
+        return written / _CHARACTERS_A_TOKEN, min(most, self._tokens_out)
+
+    def _hear(self, said: Allowance, now: float) -> None:
+        quota = self._quotas.get(said.unit)
+        if quota is None:
+            quota = self._quotas[said.unit] = Quota(share=self._share)
+            self._counts_tokens |= said.unit in _TOKENS
+            self._collect()
+        unseen = float(self.in_flight - 1) if said.unit == "requests" else 0.0
+        quota.heard(now, said, unseen=max(0.0, unseen))
+
+    def _take_tokens(self, now: float, tokens_in: float, tokens_out: float) -> None:
+        if self._tokens is not None:
+            self._tokens.take(now, tokens_in + tokens_out)
+        for unit in _TOKENS:
+            if unit in self._quotas:
+                self._quotas[unit].take(now, _units(unit, tokens_in, tokens_out))
+
+    def _correct_tokens(self, tokens_in: float, tokens_out: float) -> None:
+        if self._tokens is not None:
+            self._tokens.correct(tokens_in + tokens_out)
+        for unit in _TOKENS:
+            if unit in self._quotas:
+                self._quotas[unit].correct(_units(unit, tokens_in, tokens_out))
+
+    def _follow_learned(self, now: float) -> None:
+        rate = self._learned.rate
+        if rate is None:
+            return
+        if self._learned_meter is None:
+            self._learned_meter = Meter(rate)
+            self._learned_meter.begin_at(now)
+            self._collect()
+        else:
+            self._learned_meter.change(rate)
+
+    def _collect(self) -> None:
+        meters = (self._ramp, self._learned_meter, self._requests, self._tokens)
+        self._timed = (*(meter for meter in meters if meter is not None), *self._quotas.values())
+
+
+def _a_minute(units: float | None, share: int) -> Meter | None:
+    return Meter(units / 60 / share) if units else None
+
+
+def _units(unit: Unit, tokens_in: float, tokens_out: float) -> float:
+    return {"tokens_in": tokens_in, "tokens_out": tokens_out}.get(unit, tokens_in + tokens_out)

@@ -1,0 +1,63 @@
+"""What a provider's headers leave to be asked, followed between two answers. Pure: no clock, no waiting."""
+
+from __future__ import annotations
+
+import math
+
+from swapgate.engine.rate_headers import Allowance
+
+# However long a header asks to wait: one call then finds out whether it is true.
+_LONGEST_WAIT_S = 60.0
+
+
+class Quota:
+    """One allowance: it shrinks with what is sent, refills or is reset, and is corrected by each answer.
+
+    `share` is the number of processes that live on it.
+    """
+
+    def __init__(self, *, share: int = 1) -> None:
+        self._share = share
+        self._level = math.inf
+        self._limit = math.inf
+        self._rate = 0.0
+        self._at = 0.0
+        self._heard_at = 0.0
+        self._resets_at = math.inf
+
+    def heard(self, now: float, said: Allowance, *, unseen: float = 0.0) -> None:
+        """Take in what an answer said; `unseen` is what was sent that it may not count yet."""
+        self._refresh(now)
+        level = said.remaining / self._share - unseen
+        is_new_window = said.rate is None and now + said.reset_s > self._resets_at + 1.0
+        # An older answer may arrive later: within one window, the least is the latest.
+        self._level = level if is_new_window else min(self._level, level)
+        self._limit = said.limit / self._share
+        self._rate = (said.rate or 0.0) / self._share
+        self._resets_at = math.inf if said.rate is not None else now + said.reset_s
+        self._heard_at = now
+
+    def ready_at(self, now: float) -> float:
+        """Return when the next call may go: now, or later."""
+        self._refresh(now)
+        if self._level >= 1.0:
+            return now
+        filled_at = now + (1.0 - self._level) / self._rate if self._rate else self._resets_at
+        return max(now, min(filled_at, self._heard_at + _LONGEST_WAIT_S))
+
+    def take(self, now: float, units: float) -> None:
+        """Count units as sent."""
+        if self._level < 1.0:
+            self._level, self._heard_at = 1.0, now
+        self._level -= units
+
+    def correct(self, units: float) -> None:
+        """Count units more (or fewer, below zero) than were taken before."""
+        self._level -= units
+
+    def _refresh(self, now: float) -> None:
+        if now >= self._resets_at:
+            self._level, self._resets_at = self._limit, math.inf
+        elif self._rate:
+            self._level = min(self._limit, self._level + (now - self._at) * self._rate)
+        self._at = now

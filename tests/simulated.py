@@ -1,0 +1,220 @@
+"""An event loop whose time jumps, and servers with limits in it: minutes of calls in milliseconds."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import selectors
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from swapgate.engine.budget import Budget
+from swapgate.engine.call import Caller, OpenModel
+from swapgate.engine.pace import Pace
+from swapgate.engine.slots import Slots
+from swapgate.errors import ErrorKind, ProviderError
+from swapgate.records import Message, Request, Response, Usage
+from swapgate.spec.models import Limits, ModelSpec
+
+T = TypeVar("T")
+
+
+class _Jumping(selectors.SelectSelector):
+    """Waits for nothing: what would be waited is added to the clock."""
+
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        if timeout is None:
+            raise RuntimeError("everybody waits and nothing will ever happen")
+        self.now += max(0.0, timeout)
+        return []
+
+
+class SimulatedLoop(asyncio.SelectorEventLoop):
+    """A loop in which waiting takes no time. Only for what never touches the network."""
+
+    def __init__(self) -> None:
+        self._jumping = _Jumping()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._jumping.now
+
+
+def simulate(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in simulated time."""
+    with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
+        return runner.run(main)
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+class Limit(Protocol):
+    """What a server allows: None, or the seconds until it would allow one more."""
+
+    def ask(self, at: float) -> float | None: ...
+
+
+@dataclass
+class FixedWindow:
+    """So many calls in each window of the clock; `phase` is how far into a window the run begins."""
+
+    calls: int
+    window_s: float = 1.0
+    phase: float = 0.0
+    _window: int = -1
+    _used: int = 0
+
+    def ask(self, at: float) -> float | None:
+        window = math.floor((at + self.phase) / self.window_s)
+        if window != self._window:
+            self._window, self._used = window, 0
+        if self._used < self.calls:
+            self._used += 1
+            return None
+        return (window + 1) * self.window_s - self.phase - at
+
+
+@dataclass
+class SlidingWindow:
+    """So many calls in any span of the window's length."""
+
+    calls: int
+    window_s: float = 1.0
+    _taken: deque[float] = field(default_factory=deque)
+
+    def ask(self, at: float) -> float | None:
+        while self._taken and self._taken[0] <= at - self.window_s:
+            self._taken.popleft()
+        if len(self._taken) < self.calls:
+            self._taken.append(at)
+            return None
+        return self._taken[0] + self.window_s - at
+
+
+@dataclass
+class TokenBucket:
+    """So many calls a second, and as many at once as the bucket holds."""
+
+    rate: float
+    holds: float
+    _level: float = math.inf
+    _at: float = 0.0
+
+    def ask(self, at: float) -> float | None:
+        self._level = min(self.holds, self._level + (at - self._at) * self.rate)
+        self._at = at
+        if self._level >= 1:
+            self._level -= 1
+            return None
+        return (1 - self._level) / self.rate
+
+
+RetryAfter = Callable[[float], float | None]
+TELLS: dict[str, RetryAfter] = {
+    "whole seconds": lambda wait_s: float(math.ceil(wait_s)),
+    "exactly": lambda wait_s: wait_s,
+    "nothing": lambda _wait_s: None,
+}
+Latency = Callable[["Server"], float]
+
+
+class Server:
+    """A provider in simulated time. `seen` holds when each call came and whether it was accepted."""
+
+    is_recordable = True
+    reads_cache = True
+    needs_variables = False
+
+    def __init__(
+        self,
+        limit: Limit | None = None,
+        *,
+        retry_after: RetryAfter = TELLS["nothing"],
+        latency_s: Callable[[Server], float] = lambda _server: 0.2,
+        failure: Callable[[Request], ProviderError | None] = lambda _request: None,
+        seed: int = 0,
+    ) -> None:
+        self.identity = {"protocol": "simulated"}
+        self.random = random.Random(seed)
+        self.seen: list[tuple[float, bool]] = []
+        self.at_once = 0
+        self.most_at_once = 0
+        self._limit = limit
+        self._retry_after = retry_after
+        self._latency_s = latency_s
+        self._failure = failure
+
+    async def complete(self, request: Request) -> Response:
+        await asyncio.sleep(self.random.uniform(0.0005, 0.004))  # the network, with some jitter
+        wait_s = self._limit.ask(now()) if self._limit is not None else None
+        self.seen.append((now(), wait_s is None))
+        if wait_s is not None:
+            await asyncio.sleep(0.003)
+            raise ProviderError(
+                "HTTP 429", kind=ErrorKind.RATE_LIMIT, status=429, retry_after_s=self._retry_after(wait_s)
+            )
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            await asyncio.sleep(self._latency_s(self))
+        finally:
+            self.at_once -= 1
+        if (error := self._failure(request)) is not None:
+            raise error
+        return Response(text="ok", usage=Usage(tokens_in=20, tokens_out=10))
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    @property
+    def rejected(self) -> int:
+        return sum(not is_accepted for _at, is_accepted in self.seen)
+
+
+class Run:
+    """A caller with its slots, and models on simulated servers."""
+
+    def __init__(
+        self, *, concurrency: int = 16, retries: int = 4, hedge: float | None = None, seed: int = 0
+    ) -> None:
+        self.slots = Slots(concurrency)
+        self.caller = Caller(slots=self.slots, retries=retries, budget=Budget(), hedge=hedge)
+        self.retries = retries
+        self.random = random.Random(seed)
+
+    def open(self, server: Server, **limits: float) -> OpenModel:
+        pace = Pace(
+            Limits.model_validate(limits),
+            most=self.slots.size,
+            retries=self.retries,
+            jitter=self.random,
+            ramps=True,
+        )
+        return OpenModel(
+            spec=ModelSpec(name="m", provider="openai", model="m"),
+            provider=server,
+            pace=pace,
+            may_hedge=True,
+        )
+
+    async def ask(
+        self, model: OpenModel, text: str = "hello", *, is_judge: bool = False
+    ) -> tuple[Response, int]:
+        request = Request(model="m", messages=(Message(role="user", content=text),))
+        return await self.caller.call(model, request, is_judge=is_judge)
+
+    async def ask_many(self, model: OpenModel, count: int, **how: Any) -> list[Any]:
+        return await gathered(self.ask(model, f"case {n}", **how) for n in range(count))
+
+
+async def gathered(calls: Any) -> list[Any]:
+    """Return the results of all calls; an exception in the place of a result."""
+    awaited: list[Awaitable[Any]] = list(calls)
+    return await asyncio.gather(*awaited, return_exceptions=True)

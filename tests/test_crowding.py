@@ -1,0 +1,116 @@
+"""Calls at once: lowered where a server queues or is overloaded, never for honest spread."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+import pytest
+
+from simulated import Run, Server, now, simulate
+from swapgate.errors import ErrorKind, ProviderError
+from swapgate.records import Request, Response
+
+
+class Queueing(Server):
+    """A server with a few workers: what exceeds them waits."""
+
+    def __init__(self, workers: int, service_s: float, *, spread: float) -> None:
+        super().__init__()
+        self._workers = asyncio.Semaphore(workers)
+        self._service_s, self._spread = service_s, spread
+        self.waiting = 0
+
+    async def complete(self, request: Request) -> Response:
+        self.waiting += 1
+        self.most_at_once = max(self.most_at_once, self.waiting)
+        try:
+            async with self._workers:
+                await asyncio.sleep(self._service_s * self.random.lognormvariate(0, self._spread))
+        finally:
+            self.waiting -= 1
+        return Response(text="ok")
+
+
+@pytest.mark.parametrize(
+    ("spread", "concurrency"), [(0.0, 16), (0.5, 64), (1.0, 16), (1.0, 64), (1.5, 16), (1.5, 256)]
+)
+def test_honest_spread_never_lowers_the_calls_at_once(spread: float, concurrency: int) -> None:
+    async def main() -> None:
+        server = Server(latency_s=lambda one: 0.2 * one.random.lognormvariate(0, spread), seed=concurrency)
+        run = Run(concurrency=concurrency)
+        model = run.open(server)
+        await run.ask_many(model, max(20 * concurrency, 800))
+        assert model.pace.at_once == concurrency
+
+    simulate(main())
+
+
+def test_one_slow_answer_changes_nothing() -> None:
+    async def main() -> None:
+        server = Server(latency_s=lambda one: 60.0 if len(one.seen) == 100 else 0.2)
+        run = Run(concurrency=32)
+        model = run.open(server)
+        await run.ask_many(model, 2000)
+        assert model.pace.at_once == 32
+
+    simulate(main())
+
+
+def test_queue_is_shortened_and_no_throughput_is_lost() -> None:
+    async def main() -> None:
+        server = Queueing(4, 0.1, spread=0.2)
+        run = Run(concurrency=64)
+        model = run.open(server)
+        await run.ask_many(model, 3000)
+        assert model.pace.at_once <= 32
+        assert 3000 / now() >= 0.9 * 4 / (0.1 * math.exp(0.02))
+
+    simulate(main())
+
+
+def test_server_that_batches_keeps_its_calls_at_once() -> None:
+    """Three times slower at 64 calls than at one is 21 times the throughput."""
+
+    async def main() -> None:
+        server = Server(latency_s=lambda one: 0.2 * (1 + 2 * one.at_once / 64))
+        run = Run(concurrency=64)
+        model = run.open(server)
+        await run.ask_many(model, 3000)
+        assert model.pace.at_once == 64
+
+    simulate(main())
+
+
+def test_server_that_becomes_slow_for_others_keeps_its_calls_at_once() -> None:
+    async def main() -> None:
+        server = Server(latency_s=lambda _one: 0.2 if now() < 10 else 1.0)
+        run = Run(concurrency=64)
+        model = run.open(server)
+        await run.ask_many(model, 8000)
+        assert model.pace.at_once >= 60
+
+    simulate(main())
+
+
+def test_overload_is_answered_by_fewer_calls_at_once_and_they_come_back() -> None:
+    async def main() -> None:
+        server = Server()
+
+        def overloaded(_request: Request) -> ProviderError | None:
+            if server.at_once < 20 or now() > 60:
+                return None
+            return ProviderError("HTTP 529: overloaded", kind=ErrorKind.SERVER, status=529)
+
+        server._failure = overloaded
+        run = Run(concurrency=64, retries=6)
+        model = run.open(server)
+        answers = await run.ask_many(model, 3000)
+        assert [answer for answer in answers if not isinstance(answer, tuple)] == []
+        assert len(server.seen) <= 3000 * 1.1
+        assert model.pace.at_once <= 32
+        await asyncio.sleep(60)
+        await run.ask_many(model, 4000)
+        assert model.pace.at_once == 64
+
+    simulate(main())

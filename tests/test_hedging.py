@@ -1,0 +1,133 @@
+"""--hedge: a straggler is asked a second time, the first answer counts, both are paid for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+
+import pytest
+
+from servers import Answer, Received, openai_completion, serving
+from simulated import Run, Server, now, simulate
+from swapgate.errors import ErrorKind, ProviderError
+from swapgate.spec.models import Price
+from workspaces import case, lay, newest_run, suite
+
+RIGHT = '{"label": "billing"}'
+HEAD = """\
+suite: triage
+prompt: {user: "{{ message }}"}
+checks: [{enum: {pointer: /label, values: [billing, bug]}}]
+"""
+
+
+def some_slow(server: Server) -> float:
+    """One attempt in forty takes a minute."""
+    return 60.0 if len(server.seen) % 40 == 30 else 0.2
+
+
+def test_stragglers_are_asked_again_and_the_first_answer_counts() -> None:
+    async def main() -> None:
+        server = Server(latency_s=some_slow)
+        run = Run(concurrency=8, hedge=0.95)
+        answers = await run.ask_many(run.open(server), 400)
+        assert {attempts for _response, attempts in answers[40:]} == {1, 2}
+        hedged = len(server.seen) - 400
+        assert sum(attempts - 1 for _response, attempts in answers) == hedged
+        assert 5 <= hedged <= 1 + 0.05 * len(server.seen)
+        assert run.caller.spent.calls == len(server.seen)
+        assert (run.slots.in_flight, server.at_once) == (0, 0)
+        assert now() < 60 + 20  # only what came before the twentieth answer takes its minute
+
+    simulate(main())
+
+
+def test_without_hedge_nobody_is_asked_twice() -> None:
+    async def main() -> None:
+        server = Server(latency_s=some_slow)
+        await (run := Run(concurrency=8)).ask_many(run.open(server), 200)
+        assert len(server.seen) == 200
+
+    simulate(main())
+
+
+def test_cancelled_attempt_is_counted_as_costly_as_the_answer() -> None:
+    async def main() -> None:
+        server = Server(latency_s=some_slow)
+        run = Run(concurrency=8, hedge=0.9)
+        model = run.open(server)
+        priced = model.spec.model_copy(update={"price": Price(input=1e6, output=0)})
+        await run.ask_many(replace(model, spec=priced), 400)
+        assert len(server.seen) > 400
+        assert run.caller.spent.cost_usd == pytest.approx(20 * len(server.seen))
+
+    simulate(main())
+
+
+def test_failure_of_one_attempt_leaves_the_other_its_chance() -> None:
+    async def main() -> None:
+        server = Server(latency_s=some_slow)
+        slow_failures = iter([True] * 3)
+        server._failure = lambda request: (
+            ProviderError("HTTP 500", kind=ErrorKind.SERVER, status=500)
+            if "slow" in request.messages[0].content and next(slow_failures, False)
+            else None
+        )
+        run = Run(concurrency=8, hedge=0.95)
+        model = run.open(server)
+        await run.ask_many(model, 100)
+        assert isinstance(await run.ask(model, "slow"), tuple)
+
+    simulate(main())
+
+
+def test_call_that_is_cancelled_cancels_both_attempts() -> None:
+    async def main() -> None:
+        server = Server()
+        run = Run(concurrency=8, hedge=0.95)
+        model = run.open(server)
+        await run.ask_many(model, 60)
+        server._latency_s = lambda _server: 1000.0
+        call = asyncio.create_task(run.ask(model))
+        await asyncio.sleep(5)
+        assert server.at_once == 2
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        assert (server.at_once, run.slots.in_flight, model.pace.in_flight) == (0, 0, 0)
+
+    simulate(main())
+
+
+def test_run_with_hedge_ends_before_its_stragglers_would(pytester: pytest.Pytester) -> None:
+    slow: list[Received] = []
+
+    def handler(request: Received) -> Answer:
+        is_straggler = b"case-70" in request.body and not slow
+        if is_straggler:
+            slow.append(request)
+        return Answer(openai_completion(RIGHT), delay_s=60.0 if is_straggler else 0.05)
+
+    with serving(handler) as server:
+        entry = {"provider": "openai-compatible", "base_url": f"{server.url}/v1"}
+        lay(
+            pytester.path,
+            {
+                "cases/triage.yml": suite([case(f"case-{n}") for n in range(80)], head=HEAD),
+                "config/models.yml": json.dumps({"models": {"m": entry}}),
+            },
+        )
+        result = pytester.runpytest("--model=m", "--hedge=p95", "--concurrency=8")
+        assert result.duration < 40
+    result.assert_outcomes(passed=80)
+    _run, trials = newest_run(pytester.path)
+    (straggler,) = [trial for trial in trials if trial.case == "case-70"]
+    assert straggler.answer is not None
+    assert straggler.answer.attempts == 2
+
+
+def test_quantile_that_is_none_of_the_three_is_refused(pytester: pytest.Pytester) -> None:
+    lay(pytester.path, {"cases/triage.yml": suite([case("one")], head=HEAD)})
+    result = pytester.runpytest("--model=recorded:x.jsonl", "--hedge=p50")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*hedge*p90*p95*p99*"])

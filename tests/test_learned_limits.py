@@ -1,0 +1,144 @@
+"""Limits that nobody wrote down: found from rejections, used nearly in full, hardly ever overstepped."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulated import TELLS, FixedWindow, Limit, Run, Server, SlidingWindow, TokenBucket, now, simulate
+from swapgate.engine.learned_rate import LearnedRate
+from swapgate.errors import ErrorKind, ProviderError
+from swapgate.records import Request
+
+LIMITS: dict[str, Callable[[int], Limit]] = {
+    "fixed window": lambda seed: FixedWindow(10, phase=seed / 4),
+    "sliding window": lambda _seed: SlidingWindow(10),
+    "token bucket": lambda _seed: TokenBucket(10, holds=10),
+}
+
+
+async def drive(limit: Limit, tells: str, *, calls: int, concurrency: int, seed: int) -> tuple[float, float]:
+    """Return the calls a second that were answered, and the share of the attempts that was rejected."""
+    server = Server(limit, retry_after=TELLS[tells], seed=seed)
+    run = Run(concurrency=concurrency, seed=seed)
+    answers = await run.ask_many(run.open(server), calls)
+    assert [type(answer) for answer in answers] == [tuple] * calls
+    return calls / (now() - 0.2), server.rejected / len(server.seen)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("tells", TELLS)
+@pytest.mark.parametrize("kind", LIMITS)
+def test_ten_calls_a_second_are_used_nearly_in_full(kind: str, tells: str, seed: int) -> None:
+    a_second, rejected = simulate(drive(LIMITS[kind](seed), tells, calls=300, concurrency=16, seed=seed))
+    assert a_second >= 9.5
+    assert rejected < 0.02
+
+
+@pytest.mark.parametrize("kind", LIMITS)
+def test_long_run_stays_near_the_limit(kind: str) -> None:
+    a_second, rejected = simulate(drive(LIMITS[kind](3), "whole seconds", calls=3000, concurrency=64, seed=3))
+    assert a_second >= 9.5
+    assert rejected < 0.02
+
+
+def test_limit_of_a_minute_is_found_as_well() -> None:
+    limit = FixedWindow(600, window_s=60)
+    a_second, rejected = simulate(drive(limit, "nothing", calls=3000, concurrency=16, seed=1))
+    assert a_second >= 9
+    assert rejected < 0.02
+
+
+def test_limit_that_falls_and_rises_again_is_followed() -> None:
+    async def main() -> None:
+        class Changing:
+            rate = 20.0
+            _bucket = TokenBucket(20, holds=5)
+
+            def ask(self, at: float) -> float | None:
+                self._bucket.rate = self.rate
+                return self._bucket.ask(at)
+
+        limit = Changing()
+        server = Server(limit, retry_after=TELLS["exactly"])
+        run = Run(concurrency=32)
+        model = run.open(server)
+        await run.ask_many(model, 600)
+        limit.rate = 4.0
+        started, before = now(), len(server.seen)
+        await run.ask_many(model, 400)
+        assert 400 / (now() - started) >= 0.75 * 4
+        assert server.rejected / (len(server.seen) - before) < 0.1
+        limit.rate = 40.0
+        await run.ask_many(model, 4000)
+        started = now()
+        await run.ask_many(model, 1000)
+        assert 1000 / (now() - started) >= 0.75 * 40
+
+    simulate(main())
+
+
+def test_server_without_a_limit_sees_every_slot_at_once_and_is_never_slowed() -> None:
+    async def main() -> None:
+        server = Server()
+        run = Run(concurrency=256)
+        await run.ask_many(run.open(server), 2560)
+        assert server.most_at_once == 256
+        assert now() <= 10 * 0.205 + 0.15
+
+    simulate(main())
+
+
+def test_first_rejections_of_a_wide_run_are_few() -> None:
+    async def main() -> None:
+        server = Server(SlidingWindow(10), retry_after=TELLS["whole seconds"])
+        run = Run(concurrency=256)
+        await run.ask_many(run.open(server), 600)
+        assert server.rejected <= 24
+
+    simulate(main())
+
+
+def test_request_that_is_rejected_for_ever_becomes_an_error_and_the_others_are_answered() -> None:
+    def failure(request: Request) -> ProviderError | None:
+        is_large = request.messages[0].content == "case 7"
+        return ProviderError("HTTP 429", kind=ErrorKind.RATE_LIMIT, status=429) if is_large else None
+
+    async def main() -> None:
+        run = Run(concurrency=4)
+        answers = await run.ask_many(run.open(Server(failure=failure)), 300)
+        assert [n for n, answer in enumerate(answers) if not isinstance(answer, tuple)] == [7]
+
+    simulate(main())
+
+
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["sent", "answered", "rejected"]),
+        st.floats(0, 30),
+        st.one_of(st.none(), st.floats(0, 300)),
+    ),
+    max_size=200,
+)
+
+
+@given(EVENTS)
+@settings(max_examples=200, deadline=None)
+def test_whatever_happens_the_rate_stays_a_rate(events: list[tuple[str, float, float | None]]) -> None:
+    learned, at = LearnedRate(), 0.0
+    in_flight: list[float] = []
+    for what, later, retry_after_s in events:
+        at += later
+        if what == "sent" or not in_flight:
+            learned.sent(at)
+            in_flight.append(at)
+        elif what == "answered":
+            learned.answered(at, in_flight.pop(0))
+        else:
+            pause_s = learned.rejected(at, in_flight.pop(0), retry_after_s)
+            assert 0 <= pause_s <= 300
+        assert learned.rate is None or (math.isfinite(learned.rate) and learned.rate >= 1 / 600)
