@@ -12,6 +12,7 @@ from swapgate.analysis.outcome import RunOutcome
 from swapgate.before_run import require_enough, warnings_before
 from swapgate.cache import CACHE_FILE, ResponseCache
 from swapgate.early_stop import EarlyStop, early_stop, shuffled
+from swapgate.engine.ray_executor import executing
 from swapgate.engine.runner import Engine
 from swapgate.engine.workspace import Job, Workspace
 from swapgate.errors import UsageError
@@ -68,7 +69,11 @@ def run(
         jobs = shuffled(jobs, lambda job: job, seed=workspace.seed)
     require_enough(workspace, jobs)
     cache = ResponseCache(settings.state_dir / CACHE_FILE, recordings=settings.recordings)
-    with contextlib.closing(cache), Engine(settings, specs, cache) as engine:
+    with (
+        contextlib.closing(cache),
+        executing(settings, specs, [job.case for job in jobs]) as executor,
+        Engine(settings, specs, cache, executor=executor) as engine,
+    ):
         recorder.start(planned=len(jobs), warnings=warnings_before(workspace, jobs))
         early = early_stop(workspace, jobs, recorder.baseline)
         for trial in _results(engine, jobs, early):

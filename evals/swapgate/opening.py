@@ -27,6 +27,7 @@ _OPTIONS = (
     "looks",
     "seed",
     "concurrency",
+    "ray",
     "cache",
     "recordings",
     "report",

@@ -111,9 +111,15 @@ class SwapgateSession:
         size = f"{count(len(jobs), 'trial')} of {count(cases, 'case')}"
         judges = sorted({f"{j.spec.judge} ({j.spec.model})" for job in jobs for j in job.case.judges})
         judged = f"; judged by {', '.join(judges)}" if judges else "; no judge"
-        at_once = f"{self.settings.concurrency} calls at once"
+        at_once = f"{self.settings.concurrency} calls at once{self._on_ray(jobs)}"
         head = f"swapgate: {size}, {at_once}{judged}"
         return [head, *(f"swapgate: warning: {text}" for text in self._warnings)]
+
+    def _on_ray(self, jobs: Sequence[Job]) -> str:
+        """Say that a run takes place on Ray: starting it takes some seconds."""
+        from swapgate.before_run import uses_ray
+
+        return f", on Ray ({self.settings.ray})" if uses_ray(self.workspace, jobs) else ""
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -132,6 +138,10 @@ class SwapgateSession:
         """In xdist's controller, find every mistake before the workers start."""
         if not is_controller(self.config) or self.config.option.collectonly:
             return
+        if self.settings.ray is not None:
+            raise pytest.UsageError(
+                "--ray has worker processes of its own, which one process of pytest feeds: leave out -n"
+            )
         if self.settings.stop_early:
             raise pytest.UsageError(
                 "--stop-early decides in one process, which keeps --concurrency calls in flight: leave out -n"
@@ -185,6 +195,7 @@ class SwapgateSession:
     @contextlib.contextmanager
     def _running(self, session: pytest.Session) -> Iterator[None]:
         from swapgate.cache import CACHE_FILE, ResponseCache
+        from swapgate.engine.ray_executor import executing
         from swapgate.engine.runner import Engine
         from swapgate.progress import LiveLine
 
@@ -195,10 +206,15 @@ class SwapgateSession:
         if not is_worker(self.config):
             self._require_ready(suites, cases)
         cache = ResponseCache(self.settings.state_dir / CACHE_FILE, recordings=self.settings.recordings)
-        with self._closing(cache):
+        with self._closing(cache), executing(self.settings, specs, cases) as executor:
             self._line = LiveLine(self.config)
             self._engine = Engine(
-                self.settings, specs, cache, share=processes(self.config), window=self._window()
+                self.settings,
+                specs,
+                cache,
+                share=processes(self.config),
+                window=self._window(),
+                executor=executor,
             )
             try:
                 with self._engine:

@@ -19,12 +19,12 @@ from swapgate.cache import ResponseCache
 from swapgate.daemon import message_of
 from swapgate.engine.ask import Asker
 from swapgate.engine.call import Caller, OpenModel
+from swapgate.engine.executor import Executor, ThisProcess
 from swapgate.engine.limits import Pace, Slots
 from swapgate.engine.trial import UserCode, blank_trial, run_trial
 from swapgate.engine.workspace import Job
 from swapgate.errors import ErrorKind, SwapgateError
 from swapgate.providers.http_client import open_http
-from swapgate.providers.open import open_provider
 from swapgate.records import Trial, TrialError
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.settings import Settings
@@ -49,7 +49,8 @@ class Engine:
     """Runs trials in a background thread. Use as a context manager; leaving it cancels what is not finished.
 
     `share` is the number of processes that run the same session (xdist): limits are divided by it.
-    `window` bounds how many trials run ahead of the consumer (None: no bound).
+    `window` bounds how many trials run ahead of the consumer (None: no bound). `executor` opens the models
+    and runs the user's checks (None: this process).
     """
 
     def __init__(
@@ -60,8 +61,10 @@ class Engine:
         *,
         share: int = 1,
         window: int | None = None,
+        executor: Executor | None = None,
     ) -> None:
         self._settings = settings
+        self._executor = executor or ThisProcess(timeout_s=settings.timeout_s)
         self._models = models
         self._cache = cache
         self._share = share
@@ -151,7 +154,7 @@ class Engine:
         """Open everything, run until stopped, cancel what is left, close everything."""
         self._stopped = asyncio.Event()
         per_process = max(1, self._settings.concurrency // self._share)
-        self._user_code = UserCode(timeout_s=self._settings.timeout_s, threads=asyncio.Semaphore(per_process))
+        self._user_code = UserCode(run=self._executor.run_checks, at_once=asyncio.Semaphore(per_process))
         self._slots = Slots(
             per_process, model_calls_left=lambda: len(self._pending) + self._slots.waiting_model_calls
         )
@@ -173,8 +176,8 @@ class Engine:
         return {
             name: OpenModel(
                 spec=spec,
-                provider=open_provider(spec, http=http, root=self._settings.root),
-                pace=Pace(spec.limits, share=self._share),
+                provider=self._executor.open_provider(spec, http=http, root=self._settings.root),
+                pace=Pace(self._executor.limits(spec), share=self._share),
             )
             for name, spec in self._models.items()
         }

@@ -50,6 +50,7 @@ class Settings:
     stop_early: bool = False
     looks: Looks = 10
     seed: int | None = None
+    ray: str | None = None
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -61,6 +62,12 @@ def _countable(looks: Looks) -> Looks:
     if isinstance(looks, int) and not 2 <= looks <= MOST_LOOKS:
         raise ValueError(f"must be 2 to {MOST_LOOKS} planned looks, or 'every-case', got {looks}")
     return looks
+
+
+def _address(ray: str) -> str:
+    if ray not in {"local", "auto"} and ":" not in ray:
+        raise ValueError(f"must be local, auto or the address of a cluster (host:port), got {ray!r}")
+    return ray
 
 
 class SettingsTable(Written):
@@ -86,6 +93,7 @@ class SettingsTable(Written):
     stop_early: bool = False
     looks: Annotated[int | Literal["every-case"], AfterValidator(_countable)] = 10
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    ray: Annotated[str, AfterValidator(_address)] | None = None
 
 
 def resolve_settings(root: Path, options: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -122,6 +130,7 @@ def resolve_settings(root: Path, options: Mapping[str, Any], environ: Mapping[st
         stop_early=table.stop_early,
         looks=table.looks,
         seed=table.seed,
+        ray=table.ray,
     )
 
 
