@@ -17,7 +17,7 @@ LAYER = {
     "checks": 2, "judging": 2, "providers": 2,
     "engine": 3,
     "analysis": 4,
-    "reporting": 5,
+    "reporting": 5, "scoring": 5,
     "recorder": 6, "stored": 6, "progress": 6, "trial_reports": 6, "distribute": 6, "workers": 6,
     "collect": 6, "session": 6, "opening": 6, "early_stop": 6, "before_run": 6, "plugin": 6, "cli": 6,
     "api": 6, "__init__": 6, "__main__": 6,
