@@ -19,6 +19,16 @@ if TYPE_CHECKING:
     from swapgate.scoring.scorer import Trouble
 
 _SHOWN = 3
+_HEADER = (
+    "model",
+    "suite",
+    "responses",
+    "cases",
+    "structural [95%]",
+    "semantic [95%]",
+    "blind pass",
+    "errored",
+)
 
 
 def score(
@@ -40,6 +50,7 @@ def score(
         Path | None,
         typer.Option("--out", metavar="DIR", help="Where to write. Default: reports/scores-HASH."),
     ] = None,
+    *,
     processes: Annotated[
         int | None,
         typer.Option("--processes", metavar="N", min=1, help="Worker processes. Default: one for each CPU."),
@@ -48,7 +59,6 @@ def score(
         str | None,
         typer.Option("--ray", metavar="ADDRESS", help="Score on Ray: local, auto, or a cluster's host:port."),
     ] = None,
-    *,
     root: RootOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -93,16 +103,6 @@ def _print(scoring: Scoring, elapsed_s: float) -> None:
     summary = scoring.summary
     reused = f", {scoring.reused} of {scoring.parts} parts were done before" if scoring.reused else ""
     typer.echo(f"{summary.records:,} responses scored in {show.seconds(elapsed_s)}{reused}\n")
-    header = (
-        "model",
-        "suite",
-        "responses",
-        "cases",
-        "structural [95%]",
-        "semantic [95%]",
-        "blind pass",
-        "errored",
-    )
     rows = [
         (
             scope.model,
@@ -116,7 +116,7 @@ def _print(scoring: Scoring, elapsed_s: float) -> None:
         )
         for scope in summary.scopes
     ]
-    print_table(header, rows)
+    print_table(_HEADER, rows)
     failing = [check for check in summary.checks if check.passed < check.n]
     if failing:
         typer.echo("")
