@@ -6,6 +6,7 @@ https://docs.ray.io/en/latest/ray-core/api/doc/ray.init.html
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import importlib.util
 import logging
@@ -75,9 +76,16 @@ def connected(address: str, *, root: Path, without: Sequence[Path] = ()) -> Iter
             )
         finally:
             if is_ours:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    ray.shutdown()
+                leave(ray)
+
+
+def leave(ray: Any) -> None:
+    """Leave a cluster, and end it when it is this process's own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ray.shutdown()
+        # Ray does not wait for the processes that it ends, of which Python warns when it forgets them.
+        gc.collect()
 
 
 def _imported() -> Any:
