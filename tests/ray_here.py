@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,15 @@ from swapgate.engine.ray_cluster import leave
 
 IS_MISSING = importlib.util.find_spec("ray") is None
 needs_ray = pytest.mark.skipif(IS_MISSING and os.environ.get("CI") != "true", reason="not installed: ray")
+
+_OPTIONS: dict[str, Any] = {
+    "address": "local",
+    "num_cpus": 2,
+    "include_dashboard": False,
+    "log_to_driver": False,
+    "configure_logging": False,
+    "object_store_memory": 128 * 1024 * 1024,
+}
 
 
 @contextmanager
@@ -33,14 +43,13 @@ def small_cluster() -> Iterator[str]:
 
         logging.getLogger("ray").setLevel(logging.CRITICAL)
         try:
-            ray.init(
-                address="local",
-                num_cpus=2,
-                include_dashboard=False,
-                log_to_driver=False,
-                configure_logging=False,
-                object_store_memory=128 * 1024 * 1024,
-            )
+            try:
+                ray.init(**_OPTIONS)
+            except (
+                Exception
+            ):  # a machine that is busy with all other tests may need more time than Ray gives it
+                leave(ray)
+                ray.init(**_OPTIONS)
             yield ray.get_runtime_context().gcs_address
         finally:
             leave(ray)

@@ -16,6 +16,7 @@ import swapgate
 from processes import start_pytest, wait_for
 from ray_here import needs_ray, small_cluster
 from servers import Answer, Received, openai_completion, serving
+from swapgate.cli import main
 from swapgate.errors import ErrorKind
 from workspaces import JUDGE, case, lay, newest_run, outputs, suite
 
@@ -142,7 +143,8 @@ def test_a_cluster_elsewhere_gets_a_copy_of_the_workspace_without_what_is_secret
     lay_own_code(tmp_path, models={"spy": {"provider": "python", "model": "mine:secrets"}})
     lay(tmp_path, {".env": "KEY=1", "weights.gguf": "GGUF", "reports/old.txt": "x", ".swapgate/x": "x"})
     code = f"import swapgate; swapgate.run(model=['mine', 'spy'], root='.', ray={address!r})"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     told = answers(tmp_path)
     assert all(answer.get("at") != str(tmp_path) for answer in told)
@@ -168,6 +170,27 @@ def test_ctrl_c_stores_what_is_done_and_leaves_no_process_behind(tmp_path: Path)
     assert "gate not judged: the session was interrupted" in told
     assert 0 < len(newest_run(tmp_path)[1]) < 40
     wait_for(lambda: marked(tmp_path) == [])
+
+
+@needs_ray
+@pytest.mark.usefixtures("address")
+def test_scores_on_ray_are_those_of_this_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    head = HEAD.replace("judges: [meaning]", "")
+    lay_own_code(tmp_path)
+    lay(tmp_path, {"cases/triage.yml": suite([case(f"c{n}") for n in range(50)], head=head)})
+    with (tmp_path / "many.jsonl").open("w") as file:
+        for n in range(5_000):
+            label = json.dumps({"label": "bug" if n % 7 == 0 else "billing"})
+            file.write(json.dumps({"case": f"c{n % 50}", "repeat": n // 50 + 1, "output": label}) + "\n")
+    told = []
+    for out, more in (("here", ()), ("there", ("--ray", "local"))):
+        to = ["--root", str(tmp_path), "--out", str(tmp_path / out), "--json", *more]
+        assert main(["score", str(tmp_path / "many.jsonl"), *to]) == 0
+        told.append(json.loads(capsys.readouterr().out))
+    assert {**told[1], "folder": ""} == {**told[0], "folder": ""}
+    assert told[0]["scopes"][0]["responses"] == 5_000
+    for part in sorted((tmp_path / "here/results").iterdir()):
+        assert part.read_bytes() == (tmp_path / "there/results" / part.name).read_bytes()
 
 
 def marked(root: Path) -> list[int]:

@@ -104,14 +104,14 @@ def _join(ray: Any, address: str, *, root: Path, without: Sequence[Path]) -> Non
         with warnings.catch_warnings(), _environ(_ENVIRON):
             warnings.simplefilter("ignore")
             ray.init(**options)
-    except (ConnectionError, ImportError, OSError, RuntimeError, ValueError) as exc:
-        told = str(exc).strip().partition("\n")[0]
+    except Exception as exc:  # Ray has no class of its own for this, and raises Exception itself
+        told = str(exc).strip().partition("\n")[0].rstrip(".")
         raise UsageError(f"--ray={address}: {told or type(exc).__name__}. {_fix(address)}") from exc
 
 
 def _fix(address: str) -> str:
     if address == LOCAL:
-        return "Ray could not be started on this machine"
+        return "Ray could not be started on this machine: is it busy? Run it again, or without --ray"
     if address == "auto":
         return "`ray start --head` starts a cluster here; --ray=local starts one for this run alone"
     return "Is a cluster there, with the same versions of Ray and Python?"

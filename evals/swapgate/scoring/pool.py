@@ -38,6 +38,9 @@ def open_pool(
     settings: Settings, suites: Sequence[Path], *, model: str | None, processes: int
 ) -> Iterator[Pool]:
     """Yield the workers until the block ends: those of Ray where the settings name a cluster."""
+    if settings.ray is None and processes == 1:
+        yield HerePool(Scorer(settings, suites, model=model))
+        return
     if settings.ray is None:
         with _processes(settings, suites, model, processes) as executor:
             yield LocalPool(executor, processes)
@@ -45,6 +48,18 @@ def open_pool(
     without = (settings.state_dir, settings.reports_dir)
     with connected(settings.ray, root=settings.root, without=without) as cluster:
         yield RayPool(cluster, settings, suites, model)
+
+
+class HerePool:
+    """This process itself, for what one can do: no other has to be started."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer = scorer
+
+    def score(self, chunks: Iterable[Chunk], read: Read) -> Iterator[Scored]:
+        """Yield each chunk with its part."""
+        for chunk in chunks:
+            yield chunk, self._scorer.score(read(chunk))
 
 
 class LocalPool:
