@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from processes import wait_for
+from servers import Answer, Received, openai_completion, serving
 from swapgate.cli import main
-from workspaces import case, lay, suite
+from workspaces import JUDGE, JUDGED_SUITE, case, lay, suite
 
 HEAD = """\
 suite: triage
@@ -190,6 +191,42 @@ def test_a_check_of_the_users_that_raises_is_an_error_of_its_response(
     (scope,) = said["scopes"]
     assert (scope["responses"], scope["errored"], scope["structural"]["n"]) == (2, 1, 1)
     assert "ZeroDivisionError" in result_lines(said["folder"])[1]["error"]
+
+
+def test_judges_are_asked_once_and_say_what_a_run_with_them_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answered: list[bytes] = []
+
+    def judge(request: Received) -> Answer:
+        answered.append(request.body)
+        is_right = b'\\"bug\\"' not in request.body
+        said = {"evidence": [], "reasoning": "So.", "agrees": "pass" if is_right else "fail"}
+        return Answer(openai_completion(json.dumps(said)))
+
+    with serving(judge) as server:
+        asked = {"provider": "openai-compatible", "base_url": f"{server.url}/v1", "model": "j"}
+        lay(
+            tmp_path,
+            {
+                "cases/triage.yml": suite([case("c0"), case("c1"), case("c2")], head=JUDGED_SUITE),
+                "judges/meaning.yml": JUDGE,
+                "config/models.yml": json.dumps({"models": {"judge": asked}}),
+                "a.jsonl": line("c0") + line("c1", BLIND) + line("c2", BROKEN) + line("c0", BLIND),
+            },
+        )
+        said = scored(capsys, tmp_path, "a.jsonl", "--judges", "--out", "first")
+        assert len(answered) == 2
+        assert scored(capsys, tmp_path, "a.jsonl", "--judges", "--out", "again")["scopes"] == said["scopes"]
+        assert len(answered) == 2
+    (scope,) = said["scopes"]
+    assert (scope["semantic"]["passed"], scope["semantic"]["n"], scope["errored"]) == (1, 3, 0)
+    assert said["judge_cost_usd"] is None
+    checks = {check["check"]: (check["passed"], check["n"]) for check in said["checks"]}
+    assert checks["judge:meaning"] == (1, 2)
+    assert said["repeated"]["count"] == 1
+    assert score(tmp_path, "a.jsonl", "--judges", "--ray", "local") == 4
+    assert "leave out --ray" in capsys.readouterr().err
 
 
 def many(root: Path, count: int, *, cases: int = 50) -> None:

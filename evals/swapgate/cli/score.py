@@ -59,6 +59,9 @@ def score(
         str | None,
         typer.Option("--ray", metavar="ADDRESS", help="Score on Ray: local, auto, or a cluster's host:port."),
     ] = None,
+    judges: Annotated[
+        bool, typer.Option("--judges", help="Ask the judges too, from this process; answers are cached.")
+    ] = False,
     root: RootOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -66,6 +69,8 @@ def score(
     from swapgate.scoring.inputs import find_files
     from swapgate.scoring.run import score_files
 
+    if judges and ray:
+        raise UsageError("--judges asks models from this process, where Ray is of no use: leave out --ray")
     settings = open_settings(root, ray=ray)
     found = find_files(files, start=Path.cwd())
     started = time.monotonic()
@@ -77,6 +82,7 @@ def score(
             model=model,
             out=out.resolve() if out else None,
             processes=processes,
+            with_judges=judges,
             on_progress=draw,
         )
     if as_json:
@@ -122,6 +128,8 @@ def _print(scoring: Scoring, elapsed_s: float) -> None:
         typer.echo("")
         counts = [(c.suite, c.check, f"{c.n - c.passed:,} of {c.n:,}") for c in failing]
         print_table(("suite", "check", "failed"), counts)
+    if summary.judge_cost_usd != 0:
+        typer.echo(f"\njudges: {show.money(summary.judge_cost_usd)} at list price")
     typer.echo(f"\nresults: {shown(scoring.folder)}/results/\nsummary: {shown(scoring.folder)}/summary.json")
 
 

@@ -32,12 +32,13 @@ class DonePart:
     checks: dict[str, list[int]]
     unreadable: Trouble
     unknown: Trouble
+    judge_cost_usd: float | None
 
 
 def describe(
-    files: Sequence[Path], suites: dict[str, str], *, model: str | None, chunk_bytes: int, root: Path
+    files: Sequence[Path], suites: dict[str, str], judges: dict[str, str], *, model: str | None, root: Path
 ) -> dict[str, Json]:
-    """Return what a scoring is of: files by size and time, suites by the hash of their content."""
+    """Return what a scoring is of: files by size and time, suites and judges by the hash of their content."""
     inputs: list[Json] = []
     for file in files:
         stat = file.stat()
@@ -46,8 +47,8 @@ def describe(
         "format": _FORMAT,
         "inputs": inputs,
         "suites": dict(suites),
+        "judges": dict(judges),
         "model": model,
-        "chunk_bytes": chunk_bytes,
     }
 
 
@@ -57,19 +58,26 @@ def short_hash(manifest: dict[str, Json]) -> str:
 
 
 class Parts:
-    """The parts in a folder. Opening it refuses one that belongs to another scoring."""
+    """The parts in a folder, of chunks of `chunk_bytes`: of the given size where the folder is new.
 
-    def __init__(self, folder: Path, manifest: dict[str, Json]) -> None:
+    Opening it refuses one that belongs to another scoring.
+    """
+
+    def __init__(self, folder: Path, manifest: dict[str, Json], *, chunk_bytes: int) -> None:
         self.folder = folder
+        self.chunk_bytes = chunk_bytes
         self.results = folder / "results"
         self._facts = folder / "parts"
         for part in (self.results, self._facts):
             part.mkdir(parents=True, exist_ok=True)
         written = folder / _MANIFEST
         if written.is_file():
-            _require_same(json.loads(written.read_text(encoding="utf-8")), manifest, folder)
+            stored = json.loads(written.read_text(encoding="utf-8"))
+            _require_same(stored, manifest, folder)
+            self.chunk_bytes = stored["chunk_bytes"]
         else:
-            _write(written, json.dumps(manifest, indent=1).encode() + b"\n")
+            begun = {**manifest, "chunk_bytes": chunk_bytes}
+            _write(written, json.dumps(begun, indent=1).encode() + b"\n")
 
     def done(self, chunk: Chunk) -> DonePart | None:
         """Return the part of a chunk, None when it has still to be made."""
@@ -96,6 +104,7 @@ class Parts:
             checks=part.checks,
             unreadable=part.unreadable,
             unknown=part.unknown,
+            judge_cost_usd=part.judge_cost_usd,
         )
         name = _name(chunk.number)
         _write(self.results / f"{name}.jsonl", part.results)
@@ -118,20 +127,11 @@ def _name(number: int) -> str:
 
 
 def _require_same(stored: dict[str, Json], wanted: dict[str, Json], folder: Path) -> None:
-    differing = [key for key in wanted if stored.get(key) != wanted[key] and key != "chunk_bytes"]
+    differing = [key for key in wanted if stored.get(key) != wanted[key]]
     if differing:
         raise UsageError(
             f"{folder} holds the scores of other {', '.join(differing)}: give another --out, or remove it"
         )
-
-
-def chunk_bytes_of(folder: Path) -> int | None:
-    """Return the size of the chunks that a folder was begun with, None when it is new."""
-    written = folder / _MANIFEST
-    if not written.is_file():
-        return None
-    size = json.loads(written.read_text(encoding="utf-8")).get("chunk_bytes")
-    return size if isinstance(size, int) else None
 
 
 def _write(path: Path, content: bytes) -> None:

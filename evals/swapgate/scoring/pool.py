@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeAlias
 
 from swapgate.engine.ray_cluster import Cluster, connected
 from swapgate.engine.ray_worker import moved
+from swapgate.engine.workspace import Workspace
 from swapgate.errors import SwapgateError
 from swapgate.scoring.inputs import Chunk, Text
 from swapgate.scoring.scorer import ScoredPart, Scorer
@@ -39,7 +40,7 @@ def open_pool(
 ) -> Iterator[Pool]:
     """Yield the workers until the block ends: those of Ray where the settings name a cluster."""
     if settings.ray is None and processes == 1:
-        yield HerePool(Scorer(settings, suites, model=model))
+        yield HerePool(Scorer(Workspace(settings), suites, model=model))
         return
     if settings.ray is None:
         with _processes(settings, suites, model, processes) as executor:
@@ -141,7 +142,7 @@ class RayScorer:
         self, settings: Settings, suites: Sequence[str], model: str | None, root: Path | None
     ) -> None:
         here = moved(settings, root or Path.cwd())
-        self._scorer = Scorer(here, [here.root / path for path in suites], model=model)
+        self._scorer = Scorer(Workspace(here), [here.root / path for path in suites], model=model)
 
     def score(self, text: Text) -> ScoredPart:
         """Return what becomes of a chunk."""
@@ -171,7 +172,7 @@ def _begin(settings: Settings, suites: Sequence[Path], model: str | None) -> Non
     """Open the suites in a worker process, which ends with the one that started it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _scorer.append(Scorer(settings, suites, model=model))
+    _scorer.append(Scorer(Workspace(settings), suites, model=model))
 
 
 def _end_with_parent() -> None:

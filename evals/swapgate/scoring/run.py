@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from swapgate.engine.workspace import Workspace
+from swapgate.engine.workspace import ReadySuite, Workspace
 from swapgate.errors import UsageError
-from swapgate.scoring.inputs import Chunk, cut, read
-from swapgate.scoring.parts import DonePart, Parts, chunk_bytes_of, describe, short_hash
+from swapgate.scoring.inputs import Chunk, Text, cut, read
+from swapgate.scoring.judged import open_judges
+from swapgate.scoring.parts import DonePart, Parts, describe, short_hash
 from swapgate.scoring.pool import open_pool
-from swapgate.scoring.scorer import cases_of
 from swapgate.scoring.summary import ScoreSummary, summarise_parts
 from swapgate.spec.settings import Settings
 
@@ -41,78 +41,75 @@ def score_files(
     model: str | None = None,
     out: Path | None = None,
     processes: int | None = None,
+    with_judges: bool = False,
     on_progress: Callable[[float], None] = lambda _share: None,
 ) -> Scoring:
     """Score recorded outputs by the checks of their cases; raise UsageError before anything is written.
 
-    `processes` (None: one for each CPU) is for this machine; on Ray there is one for each free CPU.
-    `on_progress` takes the share of bytes that is done.
+    `processes` (None: one for each CPU) is for this machine; on Ray there is one for each free CPU. Judges
+    are asked from this process alone. `on_progress` takes the share of chunks that is done.
     """
     workspace = Workspace(settings)
     ready = [workspace.suite(path) for path in suites]
     if not ready:
         raise UsageError("no suite to score by: name one with --suite")
-    processes = processes or os.cpu_count() or 1
-    size = sum(file.stat().st_size for file in files)
-    chunk_bytes = (chunk_bytes_of(out) if out else None) or _chunk_bytes(size, processes)
+    judges = _judges(workspace, ready) if with_judges else {}
     hashes = {suite.name: suite.loaded.content_hash for suite in ready}
-    manifest = describe(files, hashes, model=model, chunk_bytes=chunk_bytes, root=settings.root)
-    chunks = list(cut(files, chunk_bytes=chunk_bytes, root=settings.root))
-    parts = Parts(out or settings.reports_dir / f"scores-{short_hash(manifest)}", manifest)
+    manifest = describe(files, hashes, judges, model=model, root=settings.root)
+    folder = out or settings.reports_dir / f"scores-{short_hash(manifest)}"
+    processes = processes or os.cpu_count() or 1
+    size = _SMALLEST_CHUNK if with_judges else _chunk_bytes(files, processes)
+    parts = Parts(folder, manifest, chunk_bytes=size)
+    chunks = list(cut(files, chunk_bytes=parts.chunk_bytes, root=settings.root))
     done = {part.number: part for chunk in chunks if (part := parts.done(chunk)) is not None}
     reused = len(done)
-    if reused < len(chunks):
-        for part in _made(chunks, done, parts, suites, settings, model=model, processes=processes):
-            done[part.number] = part
-            on_progress(len(done) / len(chunks))
-    summary = summarise_parts(parts, [done[chunk.number] for chunk in chunks], cases_of(ready))
+    if missing := [chunk for chunk in chunks if chunk.number not in done]:
+        reader = _Reader(chunks, done)
+        pools = (
+            open_judges(workspace, suites, model=model)
+            if with_judges
+            else open_pool(settings, suites, model=model, processes=min(processes, len(missing)))
+        )
+        with pools as pool:
+            for chunk, scored in pool.score(missing, reader.read):
+                done[chunk.number] = parts.add(chunk, scored)
+                on_progress(len(done) / len(chunks))
+    cases = [(suite.name, case) for suite in ready for case in suite.cases]
+    summary = summarise_parts(parts, [done[chunk.number] for chunk in chunks], cases)
     _write_summary(parts.folder / SUMMARY_FILE, summary)
     return Scoring(folder=parts.folder, parts=len(chunks), reused=reused, summary=summary)
 
 
-def _made(
-    chunks: Sequence[Chunk],
-    done: dict[int, DonePart],
-    parts: Parts,
-    suites: Sequence[Path],
-    settings: Settings,
-    *,
-    model: str | None,
-    processes: int,
-) -> Iterator[DonePart]:
-    """Yield the parts that were missing, as they are written."""
-    missing = [chunk for chunk in chunks if chunk.number not in done]
-    firsts = _FirstLines(chunks, done)
-    with open_pool(settings, suites, model=model, processes=min(processes, len(missing))) as pool:
-        for chunk, part in pool.score(missing, lambda chunk: read(chunk, first_line=firsts.of(chunk))):
-            yield parts.add(chunk, part)
+def _judges(workspace: Workspace, suites: Sequence[ReadySuite]) -> dict[str, str]:
+    """Return the judges of the suites by the hash of their definition; UsageError when there is none."""
+    found = {judge.spec.judge: judge for suite in suites for case in suite.cases for judge in case.judges}
+    if not found:
+        raise UsageError("--judges: no suite here has a judge")
+    workspace.require_ready({j.spec.model: workspace.model(j.spec.model) for j in found.values()})
+    return {name: judge.definition_hash for name, judge in sorted(found.items())}
 
 
-class _FirstLines:
-    """The number of each chunk's first line; those in front of it are counted at most once."""
+class _Reader:
+    """Reads chunks in their order, and knows which line each begins with."""
 
-    def __init__(self, chunks: Sequence[Chunk], done: dict[int, DonePart]) -> None:
+    def __init__(self, chunks: Sequence[Chunk], done: Mapping[int, DonePart]) -> None:
         self._chunks = chunks
         self._lines = {number: part.lines for number, part in done.items()}
-        self._firsts: dict[int, int] = {}
+        self._firsts: list[int] = []
 
-    def of(self, chunk: Chunk) -> int:
-        """Return the number of a chunk's first line in its file."""
-        if chunk.start == 0:
-            self._firsts[chunk.number] = 1
-        if chunk.number not in self._firsts:
-            before = self._chunks[chunk.number - 1]
-            self._firsts[chunk.number] = self.of(before) + self._count(before)
-        return self._firsts[chunk.number]
-
-    def _count(self, chunk: Chunk) -> int:
-        if chunk.number not in self._lines:
-            self._lines[chunk.number] = read(chunk, first_line=1).lines.count(b"\n")
-        return self._lines[chunk.number]
+    def read(self, chunk: Chunk) -> Text:
+        """Return a chunk's text. Those before it are done, or have been read."""
+        for number in range(len(self._firsts), chunk.number + 1):
+            is_first = self._chunks[number].start == 0
+            self._firsts.append(1 if is_first else self._firsts[-1] + self._lines[number - 1])
+        text = read(chunk, first_line=self._firsts[chunk.number])
+        self._lines[chunk.number] = text.lines.count(b"\n")
+        return text
 
 
-def _chunk_bytes(size: int, processes: int) -> int:
+def _chunk_bytes(files: Sequence[Path], processes: int) -> int:
     """Return chunks that keep all processes busy to the end, and are still worth their way."""
+    size = sum(file.stat().st_size for file in files)
     return max(_SMALLEST_CHUNK, min(_LARGEST_CHUNK, size // (processes * _CHUNKS_A_PROCESS)))
 
 

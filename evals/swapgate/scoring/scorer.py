@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from swapgate.errors import nearest
 from swapgate.providers.recorded import RecordedOutput, read_output, recorded_response
 from swapgate.records import CheckResult, Json
 from swapgate.scoring.inputs import Text
-from swapgate.spec.settings import Settings
 
 # One row a result: what the summary is made of. `key` is a hash of model, suite, case and repeat.
 FACTS = np.dtype([("key", "<u8"), ("case", "<i4"), ("model", "<u2"), ("said", "u1")])
@@ -54,7 +52,8 @@ class Trouble:
 class ScoredPart:
     """What became of one chunk: a line of JSON and a row of facts for each result.
 
-    `checks` counts by `suite/check` how many results passed of how many.
+    `checks` counts by `suite/check` how many results passed of how many. `judge_cost_usd` is what the judges'
+    answers cost at list price, None when a price is unknown.
     """
 
     lines: int = 0
@@ -65,45 +64,58 @@ class ScoredPart:
     checks: dict[str, list[int]] = field(default_factory=dict)
     unreadable: Trouble = field(default_factory=Trouble)
     unknown: Trouble = field(default_factory=Trouble)
+    judge_cost_usd: float | None = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class Known:
     """A case with its number among all cases of the suites."""
 
-    suite: str
+    suite: ReadySuite
     case: ReadyCase
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An output and a case that it answers; `place` is `file:line`."""
+
+    place: str
+    model: str
+    output: RecordedOutput
+    known: Known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What is said of one answer: whether each check passed, what the failed ones found, or the error."""
+
+    structural: bool | None = None
+    semantic: bool | None = None
+    checks: Mapping[str, bool] = field(default_factory=dict)
+    findings: Mapping[str, Json] = field(default_factory=dict)
+    error: str | None = None
 
 
 class Scorer:
     """The suites of a workspace, ready to score outputs with. `model` names those that carry no name."""
 
-    def __init__(self, settings: Settings, suites: Sequence[Path], *, model: str | None) -> None:
-        workspace = Workspace(settings)
+    def __init__(self, workspace: Workspace, suites: Sequence[Path], *, model: str | None) -> None:
         self._model = model
         self._known = _by_id([workspace.suite(path) for path in suites])
 
     def score(self, text: Text) -> ScoredPart:
         """Return the results of a chunk's lines."""
         part = ScoredPart()
-        results: list[bytes] = []
-        rows: list[tuple[int, int, int, int]] = []
-        checks: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-        models: dict[str, int] = {}
+        found = self.find(text, part)
+        return filled(part, ((one, by_checks(one)) for one in found))
+
+    def find(self, text: Text, part: ScoredPart) -> Iterator[Found]:
+        """Yield each output with each case that it answers; count in the part what is none."""
         for place, output in self._outputs(text, part):
             name = self._model or output.model or _UNNAMED
             for known in self._cases_of(place, output, part):
-                said, passed, result = _score(known, output)
-                line = {"place": place, "model": name, **result, "checks": passed}
-                results.append(to_json(line) + b"\n")
-                key = _key(name, known.suite, output)
-                rows.append((key, known.number, models.setdefault(name, len(models)), said))
-                count_checks(checks, known.suite, passed, by=1)
-        part.results = b"".join(results)
-        part.facts = np.array(rows, dtype=FACTS).tobytes()
-        part.models, part.checks = list(models), dict(checks)
-        return part
+                yield Found(place, name, output, known)
 
     def _outputs(self, text: Text, part: ScoredPart) -> Iterator[tuple[str, RecordedOutput]]:
         for number, raw in enumerate(text.lines.split(b"\n"), start=text.first_line):
@@ -118,10 +130,10 @@ class Scorer:
                 part.unreadable.add(place, _why(exc))
         part.lines = text.lines.count(b"\n")
 
-    def _cases_of(self, place: str, output: RecordedOutput, part: ScoredPart) -> list[_Known]:
+    def _cases_of(self, place: str, output: RecordedOutput, part: ScoredPart) -> list[Known]:
         """Return the cases that an output answers; without a suite's name it answers each of that id."""
         named = self._known.get(output.case, ())
-        found = [known for known in named if output.suite in {None, known.suite}]
+        found = [known for known in named if output.suite in {None, known.suite.name}]
         if not found:
             asked = f"{output.suite}/{output.case}" if output.suite else output.case
             hint = "" if part.unknown.count >= MOST_EXAMPLES else self._hint(output)
@@ -130,13 +142,53 @@ class Scorer:
 
     def _hint(self, output: RecordedOutput) -> str:
         if output.case in self._known:
-            return f" It is a case of {', '.join(known.suite for known in self._known[output.case])}"
+            return f" It is a case of {', '.join(known.suite.name for known in self._known[output.case])}"
         return nearest(output.case, list(self._known)[:1000])
 
 
 def cases_of(suites: Sequence[ReadySuite]) -> list[tuple[str, ReadyCase]]:
     """Return all cases in the order of their numbers, each with its suite's name."""
     return [(suite.name, case) for suite in suites for case in suite.cases]
+
+
+def filled(part: ScoredPart, results: Iterable[tuple[Found, Said]]) -> ScoredPart:
+    """Return the part with its results written and counted."""
+    lines: list[bytes] = []
+    rows: list[tuple[int, int, int, int]] = []
+    models: dict[str, int] = {}
+    for found, said in results:
+        lines.append(to_json(_line(found, said)) + b"\n")
+        number = models.setdefault(found.model, len(models))
+        rows.append((_key(found), found.known.number, number, _bits(said)))
+        count_checks(part.checks, found.known.suite.name, said.checks, by=1)
+    part.results = b"".join(lines)
+    part.facts = np.array(rows, dtype=FACTS).tobytes()
+    part.models = list(models)
+    return part
+
+
+def by_checks(found: Found) -> Said:
+    """Return what the checks of its case say of an output."""
+    written = found.known.case.placed.case
+    subject = Subject(
+        response=recorded_response(found.output), expected=written.expected, variables=written.input
+    )
+    try:
+        results = run_checks(found.known.case.checks, subject)
+    except UserCheckFailed as exc:
+        return Said(error=str(exc))
+    meanings = [r.passed for r in results if r.kind == "semantic"]
+    return Said(
+        structural=all(r.passed for r in results if r.kind == "structural"),
+        semantic=all(meanings) if meanings else None,
+        checks={r.check: r.passed for r in results},
+        findings={r.check: findings_of(r) for r in results if not r.passed},
+    )
+
+
+def findings_of(result: CheckResult) -> Json:
+    """Return what a check found, one text each."""
+    return [f"{f.pointer}: {f.message}" if f.pointer else f.message for f in result.findings]
 
 
 def count_checks(counts: dict[str, list[int]], suite: str, said: Mapping[str, bool], *, by: int) -> None:
@@ -147,39 +199,39 @@ def count_checks(counts: dict[str, list[int]], suite: str, said: Mapping[str, bo
         pair[1] += by
 
 
-def _by_id(suites: Sequence[ReadySuite]) -> dict[str, tuple[_Known, ...]]:
-    found: dict[str, tuple[_Known, ...]] = {}
-    for number, (suite, case) in enumerate(cases_of(suites)):
+def _by_id(suites: Sequence[ReadySuite]) -> dict[str, tuple[Known, ...]]:
+    found: dict[str, tuple[Known, ...]] = {}
+    pairs = [(suite, case) for suite in suites for case in suite.cases]
+    for number, (suite, case) in enumerate(pairs):
         name = case.placed.case.id
-        found[name] = (*found.get(name, ()), _Known(suite, case, number))
+        found[name] = (*found.get(name, ()), Known(suite, case, number))
     return found
 
 
-def _score(known: _Known, output: RecordedOutput) -> tuple[int, dict[str, bool], dict[str, Json]]:
-    """Return the bits of a result's facts, what each check said, and the rest of its line."""
-    line: dict[str, Json] = {"suite": known.suite, "case": output.case, "repeat": output.repeat}
-    written = known.case.placed.case
-    subject = Subject(response=recorded_response(output), expected=written.expected, variables=written.input)
-    try:
-        results = run_checks(known.case.checks, subject)
-    except UserCheckFailed as exc:
-        return ERRORED, {}, {**line, "structural": None, "semantic": None, "error": str(exc)}
-    structural = all(r.passed for r in results if r.kind == "structural")
-    meanings = [r.passed for r in results if r.kind == "semantic"]
-    semantic = all(meanings) if meanings else None
-    said = STRUCTURAL * structural + (SCORED + SEMANTIC * semantic if semantic is not None else 0)
-    line |= {"structural": structural, "semantic": semantic}
-    if failed := {r.check: _findings(r) for r in results if not r.passed}:
-        line["findings"] = failed
-    return said, {r.check: r.passed for r in results}, line
+def _line(found: Found, said: Said) -> dict[str, object]:
+    line: dict[str, object] = {
+        "place": found.place,
+        "model": found.model,
+        "suite": found.known.suite.name,
+        "case": found.output.case,
+        "repeat": found.output.repeat,
+        "structural": said.structural,
+        "semantic": said.semantic,
+        "checks": said.checks,
+    }
+    more = {"findings": said.findings, "error": said.error}
+    return line | {name: value for name, value in more.items() if value}
 
 
-def _findings(result: CheckResult) -> Json:
-    return [f"{f.pointer}: {f.message}" if f.pointer else f.message for f in result.findings]
+def _bits(said: Said) -> int:
+    if said.error is not None:
+        return ERRORED
+    scored = 0 if said.semantic is None else SCORED + SEMANTIC * said.semantic
+    return STRUCTURAL * bool(said.structural) + scored
 
 
-def _key(model: str, suite: str, output: RecordedOutput) -> int:
-    text = "\0".join((model, suite, output.case, str(output.repeat)))
+def _key(found: Found) -> int:
+    text = "\0".join((found.model, found.known.suite.name, found.output.case, str(found.output.repeat)))
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest())
 
 

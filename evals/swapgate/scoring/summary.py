@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from swapgate.analysis.rates import REPORT_CONFIDENCE, Rate
 from swapgate.engine.workspace import ReadyCase
+from swapgate.records import total
 from swapgate.scoring.parts import DonePart, Parts
 from swapgate.scoring.scorer import ERRORED, SCORED, SEMANTIC, STRUCTURAL, Facts, Trouble, count_checks
 from swapgate.stats.clusters import cluster_codes
@@ -54,6 +55,7 @@ class ScoreSummary:
     unreadable: Trouble = field(default_factory=Trouble)
     unknown: Trouble = field(default_factory=Trouble)
     repeated: Trouble = field(default_factory=Trouble)
+    judge_cost_usd: float | None = 0.0
 
 
 def summarise_parts(
@@ -64,6 +66,7 @@ def summarise_parts(
     tallies: dict[str, _Tally] = {}
     checks: dict[str, list[int]] = {}
     again = _repeated(parts, done)
+    summary.judge_cost_usd = total([part.judge_cost_usd for part in done])
     for part in done:
         summary.records += part.records
         summary.unreadable.merge(part.unreadable)
