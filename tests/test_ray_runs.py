@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import swapgate
-from processes import start_pytest, wait_for
+from processes import MARK, marked, start_pytest, wait_for
 from ray_here import needs_ray, small_cluster
 from servers import Answer, Received, openai_completion, serving
 from swapgate.cli import main
@@ -155,7 +155,7 @@ def test_ctrl_c_stores_what_is_done_and_leaves_no_process_behind(tmp_path: Path)
     lay_own_code(tmp_path, cases=40)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ANSWER_S", "0.5")
-        patch.setenv("PLANTED_MARK", str(tmp_path))
+        patch.setenv(MARK, str(tmp_path))
         process = start_pytest(tmp_path, "--model=mine", "--ray=local", "-q", "-s")
         assert process.stdout is not None
         while process.stdout.read(1) not in {".", ""}:
@@ -188,18 +188,6 @@ def test_scores_on_ray_are_those_of_this_machine(tmp_path: Path, capsys: pytest.
     assert told[0]["scopes"][0]["responses"] == 5_000
     for part in sorted((tmp_path / "here/results").iterdir()):
         assert part.read_bytes() == (tmp_path / "there/results" / part.name).read_bytes()
-
-
-def marked(root: Path) -> list[int]:
-    """Return the processes that were started, by whomever, with the mark of this test."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"PLANTED_MARK={root}".encode() in (folder / "environ").read_bytes():
-                found.append(int(folder.name))
-        except OSError:
-            continue
-    return found
 
 
 def test_without_the_package_the_way_to_install_it_is_said(

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from processes import wait_for
+from processes import MARK, marked, wait_for
 from servers import Answer, Received, openai_completion, serving
 from swapgate.cli import main
 from workspaces import JUDGE, JUDGED_SUITE, case, lay, suite
@@ -242,10 +242,13 @@ def test_a_killed_scoring_goes_on_where_it_was_and_counts_everything_once(
 ) -> None:
     many(tmp_path, 40_000)
     command = [sys.executable, "-m", "swapgate", "score", "many.jsonl", "--out", "out", "--processes", "2"]
-    process = subprocess.Popen(command, env=with_package(), stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, env={**with_package(), MARK: str(tmp_path)}, stdout=subprocess.DEVNULL
+    )
     wait_for(lambda: len(list((tmp_path / "out/parts").glob("*.json"))) >= 2, limit_s=60)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    wait_for(lambda: marked(tmp_path) == [])
     done = len(list((tmp_path / "out/parts").glob("*.json")))
     said = scored(capsys, tmp_path, "many.jsonl", "--out", "out")
     assert done < len(list((tmp_path / "out/parts").glob("*.json")))

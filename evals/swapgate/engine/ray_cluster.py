@@ -140,12 +140,12 @@ def _environ(values: Mapping[str, str]) -> Iterator[None]:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep Ray from writing into this process's output: what matters to a trial stands in its record."""
-    worker = _imported()._private.worker
+    worker: Any = _imported()._private.worker
     logger = logging.getLogger("ray")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     # What the nodes say of a lost worker is printed on stdout, for which Ray has no switch.
-    printing = getattr(worker, "print_to_stdstream", None)
+    printing = worker.print_to_stdstream
     worker.print_to_stdstream = lambda *_args, **_kwargs: None
     try:
         yield

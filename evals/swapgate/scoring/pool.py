@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeAlias
 from swapgate.engine.ray_cluster import Cluster, connected
 from swapgate.engine.ray_worker import moved
 from swapgate.engine.workspace import Workspace
-from swapgate.errors import SwapgateError
+from swapgate.errors import SwapgateError, UsageError
 from swapgate.scoring.inputs import Chunk, Text
 from swapgate.scoring.scorer import ScoredPart, Scorer
 from swapgate.spec.settings import Settings
@@ -91,10 +91,12 @@ class RayPool:
     def __init__(
         self, cluster: Cluster, settings: Settings, suites: Sequence[Path], model: str | None
     ) -> None:
+        if cluster.cpus < 1:
+            raise UsageError(f"--ray={cluster.address}: no CPU of the cluster is free now")
         self._cluster = cluster
         inside = [os.path.relpath(path, settings.root) for path in suites]
         self._arguments = (settings, inside, model, cluster.root)
-        self._free = [self._new_worker() for _ in range(max(1, cluster.cpus))]
+        self._free = [self._new_worker() for _ in range(cluster.cpus)]
         self._lost: set[int] = set()
 
     def score(self, chunks: Iterable[Chunk], read: Read) -> Iterator[Scored]:
