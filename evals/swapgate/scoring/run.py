@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from swapgate.errors import UsageError
 from swapgate.scoring.inputs import Chunk, Text, cut, read
 from swapgate.scoring.judged import open_judges
 from swapgate.scoring.parts import DonePart, Parts, describe, short_hash
-from swapgate.scoring.pool import open_pool
+from swapgate.scoring.pool import Pool, open_pool
 from swapgate.scoring.summary import ScoreSummary, summarise_parts
 from swapgate.spec.settings import Settings
 
@@ -56,28 +57,42 @@ def score_files(
     judges = _judges(workspace, ready) if with_judges else {}
     hashes = {suite.name: suite.loaded.content_hash for suite in ready}
     manifest = describe(files, hashes, judges, model=model, root=settings.root)
-    folder = out or settings.reports_dir / f"scores-{short_hash(manifest)}"
     processes = processes or os.cpu_count() or 1
-    size = _SMALLEST_CHUNK if with_judges else _chunk_bytes(files, processes)
-    parts = Parts(folder, manifest, chunk_bytes=size)
+    parts = Parts(
+        out or settings.reports_dir / f"scores-{short_hash(manifest)}",
+        manifest,
+        chunk_bytes=_SMALLEST_CHUNK if with_judges else _chunk_bytes(files, processes),
+    )
     chunks = list(cut(files, chunk_bytes=parts.chunk_bytes, root=settings.root))
     done = {part.number: part for chunk in chunks if (part := parts.done(chunk)) is not None}
     reused = len(done)
-    if missing := [chunk for chunk in chunks if chunk.number not in done]:
-        reader = _Reader(chunks, done)
-        pools = (
+    if reused < len(chunks):
+        pool = (
             open_judges(workspace, suites, model=model)
             if with_judges
-            else open_pool(settings, suites, model=model, processes=min(processes, len(missing)))
+            else open_pool(settings, suites, model=model, processes=min(processes, len(chunks) - reused))
         )
-        with pools as pool:
-            for chunk, scored in pool.score(missing, reader.read):
-                done[chunk.number] = parts.add(chunk, scored)
-                on_progress(len(done) / len(chunks))
+        _make_missing(chunks, done, parts, pool, on_progress)
     cases = [(suite.name, case) for suite in ready for case in suite.cases]
     summary = summarise_parts(parts, [done[chunk.number] for chunk in chunks], cases)
     _write_summary(parts.folder / SUMMARY_FILE, summary)
     return Scoring(folder=parts.folder, parts=len(chunks), reused=reused, summary=summary)
+
+
+def _make_missing(
+    chunks: Sequence[Chunk],
+    done: dict[int, DonePart],
+    parts: Parts,
+    opening: AbstractContextManager[Pool],
+    on_progress: Callable[[float], None],
+) -> None:
+    """Score the chunks that are not done, and add each to those that are once it is on disk."""
+    reader = _Reader(chunks, done)
+    missing = [chunk for chunk in chunks if chunk.number not in done]
+    with opening as pool:
+        for chunk, scored in pool.score(missing, reader.read):
+            done[chunk.number] = parts.add(chunk, scored)
+            on_progress(len(done) / len(chunks))
 
 
 def _judges(workspace: Workspace, suites: Sequence[ReadySuite]) -> dict[str, str]:

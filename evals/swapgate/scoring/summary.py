@@ -62,36 +62,43 @@ def summarise_parts(
     parts: Parts, done: Sequence[DonePart], cases: Sequence[tuple[str, ReadyCase]]
 ) -> ScoreSummary:
     """Return what the parts add up to, in a memory that the number of cases bounds."""
-    summary = ScoreSummary()
+    summary = ScoreSummary(judge_cost_usd=total([part.judge_cost_usd for part in done]))
     tallies: dict[str, _Tally] = {}
     checks: dict[str, list[int]] = {}
     again = _repeated(parts, done)
-    summary.judge_cost_usd = total([part.judge_cost_usd for part in done])
     for part in done:
         summary.records += part.records
         summary.unreadable.merge(part.unreadable)
         summary.unknown.merge(part.unknown)
-        for name, (passed, n) in part.checks.items():
-            pair = checks.setdefault(name, [0, 0])
-            pair[0], pair[1] = pair[0] + passed, pair[1] + n
-        places = again.get(part.number)
-        if places is not None:
+        _add_checks(checks, part)
+        places = again.get(part.number, np.zeros(0, dtype=np.int64))
+        if len(places):
             _take_out(parts, part, places, checks, summary.repeated)
-        facts = parts.facts(part.number)
-        counted = facts if places is None else np.delete(facts, places)
+        facts = np.delete(parts.facts(part.number), places)
         for number, model in enumerate(part.models):
-            tallies.setdefault(model, _Tally(len(cases))).add(counted[counted["model"] == number])
+            tallies.setdefault(model, _Tally(len(cases))).add(facts[facts["model"] == number])
+    summary.scopes = list(_scopes(tallies, cases))
+    for name, (passed, n) in sorted(checks.items()):
+        suite, _, check = name.partition("/")
+        summary.checks.append(CheckScore(suite=suite, check=check, passed=passed, n=n))
+    return summary
+
+
+def _add_checks(checks: dict[str, list[int]], part: DonePart) -> None:
+    for name, (passed, n) in part.checks.items():
+        pair = checks.setdefault(name, [0, 0])
+        pair[0], pair[1] = pair[0] + passed, pair[1] + n
+
+
+def _scopes(tallies: Mapping[str, _Tally], cases: Sequence[tuple[str, ReadyCase]]) -> Iterator[ScopeScore]:
+    """Yield each model on each suite of which it answered a case."""
     suites = np.array([suite for suite, _case in cases], dtype=object)
     clusters = cluster_codes([(suite, _cluster(case)) for suite, case in cases])
     for model, tally in sorted(tallies.items()):
         for suite in sorted(set(suites)):
             is_inside = suites == suite
             if tally.answered[is_inside].any():
-                summary.scopes.append(_scope(model, suite, tally, is_inside, clusters))
-    for name, (passed, n) in sorted(checks.items()):
-        suite, _, check = name.partition("/")
-        summary.checks.append(CheckScore(suite=suite, check=check, passed=passed, n=n))
-    return summary
+                yield _scope(model, suite, tally, is_inside, clusters)
 
 
 class _Tally:
