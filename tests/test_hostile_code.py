@@ -132,7 +132,6 @@ def test_engine_that_died_says_so_instead_of_waiting(tmp_path: Path) -> None:
         with pytest.raises(SwapgateError, match="the engine has stopped: KeyboardInterrupt"):
             engine.result(jobs[0], timeout_s=60)
     cache.close()
-    assert list(engine.unconsumed()) == []
 
 
 # Hanging

@@ -13,12 +13,13 @@ PACKAGE = Path(__file__).parents[1] / "evals" / "swapgate"
 LAYER = {
     "errors": 0, "records": 0, "storable": 0, "facts": 0,
     "spec": 1, "stats": 1,
-    "daemon": 2, "writer": 2, "wal": 2, "cache": 2, "history": 2, "prices": 2,
+    "daemon": 2, "writer": 2, "wal": 2, "cache": 2, "history": 2, "prices": 2, "batches": 2,
     "checks": 2, "judging": 2, "providers": 2,
     "engine": 3,
     "analysis": 4,
     "reporting": 5, "scoring": 5,
-    "recorder": 6, "stored": 6, "progress": 6, "trial_reports": 6, "distribute": 6, "workers": 6,
+    "recorder": 6, "stored": 6, "progress": 6, "trial_reports": 6, "protocol": 6, "distribute": 6,
+    "workers": 6,
     "collect": 6, "session": 6, "opening": 6, "early_stop": 6, "before_run": 6, "plugin": 6, "cli": 6,
     "api": 6, "__init__": 6, "__main__": 6,
 }  # fmt: skip
@@ -28,6 +29,7 @@ FACES_PYTEST = {
     "collect",
     "session",
     "trial_reports",
+    "protocol",
     "progress",
     "workers",
     "distribute",

@@ -54,3 +54,26 @@ def test_cached_tokens_have_their_own_price() -> None:
     usage = Usage(tokens_in=1_000_000, tokens_out=0, tokens_cached_in=400_000)
     assert cost_usd(model("x", "x", Price(input=10, output=1, cached_input=1)), usage) == pytest.approx(6.4)
     assert cost_usd(model("x", "x", Price(input=10, output=1)), usage) == pytest.approx(10)
+
+
+@pytest.mark.parametrize(
+    ("provider", "name"),
+    [
+        ("openai", "gpt-4o-2024-08-06"),
+        ("anthropic", "claude-sonnet-4-6"),
+        ("anthropic", "claude-3-haiku-20240307"),  # the list holds no batch price of it
+        ("gemini", "gemini-2.5-flash"),
+    ],
+)
+def test_answers_of_a_batch_cost_half(provider: str, name: str) -> None:
+    live = cost_usd(model(provider, name), USAGE)
+    assert live is not None
+    assert cost_usd(model(provider, name), USAGE, is_batch=True) == pytest.approx(live / 2)
+
+
+def test_own_price_says_how_much_a_batch_saves() -> None:
+    half, none = Price(input=10, output=20), Price(input=10, output=20, batch_discount=0)
+    assert cost_usd(model("x", "x", half), USAGE) == pytest.approx(0.012)
+    assert cost_usd(model("x", "x", half), USAGE, is_batch=True) == pytest.approx(0.006)
+    assert cost_usd(model("x", "x", none), USAGE, is_batch=True) == pytest.approx(0.012)
+    assert cost_usd(model("openai", "gpt-4o-banana"), USAGE, is_batch=True) is None

@@ -7,10 +7,12 @@ import pty
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+from swapgate.engine.batch import BatchProgress
 from swapgate.engine.runner import Progress
-from swapgate.progress import progress_text
+from swapgate.progress import batch_text, progress_text
 from workspaces import case, lay, suite
 
 SLOW = "import time\ndef answer(message):\n    time.sleep(0.4)\n    return 'fine'\n"
@@ -86,3 +88,12 @@ def test_nothing_is_drawn_where_output_is_no_terminal(tmp_path: Path) -> None:
 def test_text_names_what_is_done_running_spent_and_left() -> None:
     progress = Progress(planned=60, finished=12, in_flight=16, calls=30, cost_usd=0.0042)
     assert progress_text(progress, elapsed_s=4) == "12/60 | 16 in flight | $0.0042 | 3.0/s | 0:16 left"
+
+
+def test_text_says_first_how_far_the_batches_are() -> None:
+    batch = BatchProgress(requests=847, done=312, services=("openai",), age_s=42.4)
+    progress = Progress(planned=900, finished=53, in_flight=0, calls=53, cost_usd=0.1, batch=batch)
+    assert progress_text(progress, elapsed_s=0) == (
+        "batch: 847 requests at openai, 312 done, submitted 0:42 ago | 53/900 | 0 in flight | $0.10"
+    )
+    assert batch_text(replace(batch, requests=1, age_s=3 * 3600 + 65)).endswith("submitted 3:01:05 ago")

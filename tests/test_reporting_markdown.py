@@ -16,6 +16,7 @@ from markdown_it.token import Token
 from reporting_outcome import HOSTILE, made_up_outcome
 from swapgate.analysis.compare import Flip
 from swapgate.analysis.gate import GateAnswer
+from swapgate.facts import facts_of
 from swapgate.reporting.markdown import MAX_CHARS, escaped, render
 
 GOLDEN = Path(__file__).parent / "golden" / "report.md"
@@ -108,6 +109,7 @@ def test_five_thousand_misses_fit_into_a_comment(long_names: bool) -> None:
         replace(
             outcome,
             trials=trials,
+            facts=[facts_of(trial) for trial in trials],
             comparisons=comparisons,
             warnings=tuple(f"{reason} {n}" for n in range(900)),
         )

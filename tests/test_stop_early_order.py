@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from analysis_trials import trial
 from swapgate.early_stop import EarlyStop, shuffled
 from swapgate.engine.workspace import Job, ReadyCase, ReadySuite
+from swapgate.facts import facts_of
 from swapgate.records import Stopping
 from swapgate.spec.settings import Settings
 from swapgate.spec.suite import Case, GateSpec, LoadedSuite, PlacedCase, RateRule, Suite
@@ -143,7 +144,7 @@ def ended(jobs: list[Job], is_right: Callable[[Job], bool], **chosen: object) ->
         if early.admit(job) is not None:
             placed = job.case.placed.case
             made = trial(placed.id, semantic=is_right(job), model=job.model, cluster=placed.cluster)
-            early.add(replace(made, repeat=job.repeat))
+            early.add(facts_of(replace(made, repeat=job.repeat)))
     return early.conclude()
 
 

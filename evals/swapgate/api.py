@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from swapgate.analysis.compare import Comparison
 from swapgate.analysis.outcome import RunOutcome
-from swapgate.before_run import require_enough, warnings_before
+from swapgate.before_run import refuse_with_batch, require_enough, warnings_before
 from swapgate.cache import CACHE_FILE, ResponseCache
 from swapgate.early_stop import EarlyStop, early_stop, shuffled
 from swapgate.engine.ray_executor import executing
 from swapgate.engine.runner import Engine
 from swapgate.engine.workspace import Job, Workspace
 from swapgate.errors import UsageError
+from swapgate.facts import Facts
 from swapgate.recorder import Recorder
 from swapgate.records import Trial
 from swapgate.spec.settings import resolve_settings
@@ -63,21 +64,27 @@ def run(
         raise UsageError(f"nothing to run: name a model, and suites below the cases directories ({folders})")
     specs = workspace.models_of(case for suite in suites for case in suite.cases)
     workspace.require_ready(specs)
+    refuse_with_batch(settings)
     recorder = Recorder(workspace, suites, specs)
     jobs = [job for suite in suites for job in workspace.jobs(suite)]
     if settings.stop_early:
         jobs = shuffled(jobs, lambda job: job, seed=workspace.seed)
     require_enough(workspace, jobs)
     cache = ResponseCache(settings.state_dir / CACHE_FILE, recordings=settings.recordings)
+
+    def take(trial: Trial, facts: Facts) -> bool:
+        recorder.add(trial, facts)
+        return False
+
     with (
         contextlib.closing(cache),
         executing(settings, specs, [job.case for job in jobs]) as executor,
-        Engine(settings, specs, cache, executor=executor) as engine,
+        Engine(settings, specs, cache, take=take, executor=executor) as engine,
     ):
         recorder.start(planned=len(jobs), warnings=warnings_before(workspace, jobs))
+        recorder.require_open()
         early = early_stop(workspace, jobs, recorder.baseline)
-        for trial in _results(engine, jobs, early):
-            recorder.add(trial)
+        _run_all(engine, jobs, early)
         stopping = early.conclude() if early is not None else None
         outcome = recorder.finish(stopping=stopping)  # before the cache closes, which may fail on a full disk
     if recorder.problem is not None:
@@ -85,8 +92,8 @@ def run(
     return outcome
 
 
-def _results(engine: Engine, jobs: Sequence[Job], early: EarlyStop | None) -> Iterator[Trial]:
-    """Yield the trials in order, without those that are not wanted any more."""
+def _run_all(engine: Engine, jobs: Sequence[Job], early: EarlyStop | None) -> None:
+    """Run the jobs in order, without those that are not wanted any more."""
     if early is None:
         engine.plan(jobs)
     for job in jobs:
@@ -95,11 +102,10 @@ def _results(engine: Engine, jobs: Sequence[Job], early: EarlyStop | None) -> It
             if admitted is None:
                 continue
             engine.plan(admitted)
-        while (trial := engine.result(job, timeout_s=_SLICE_S)) is None:
+        while (finished := engine.result(job, timeout_s=_SLICE_S)) is None:
             pass
         if early is not None:
-            early.add(trial)
-        yield trial
+            early.add(finished.facts)
 
 
 def compare(candidate: RunOutcome, baseline: RunOutcome) -> Comparison:

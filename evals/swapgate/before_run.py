@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from swapgate.analysis.plan import PlannedCase, count_cases, plan_warnings
 from swapgate.engine.workspace import Job, Workspace
 from swapgate.errors import UsageError
+from swapgate.providers.services import has_batches
+from swapgate.spec.settings import Settings
 
 
 def warnings_before(workspace: Workspace, jobs: Sequence[Job]) -> list[str]:
@@ -16,6 +18,7 @@ def warnings_before(workspace: Workspace, jobs: Sequence[Job]) -> list[str]:
         *_why_no_looks(workspace, jobs),
         *_why_no_ray(workspace, jobs),
         *workspace.unusable_fallbacks(),
+        *_called_live(workspace, jobs),
     ]
 
 
@@ -33,6 +36,29 @@ def uses_ray(workspace: Workspace, jobs: Sequence[Job]) -> bool:
 
     cases = [job.case for job in jobs]
     return has_work(workspace.models_of(cases).values(), cases)
+
+
+def refuse_with_batch(settings: Settings, *, maxfail: bool = False, has_workers: bool = False) -> None:
+    """Raise UsageError for what makes no sense in a run that sends all its requests at once."""
+    if not settings.is_batched:
+        return
+    reasons = (
+        (settings.stop_early, "--stop-early saves calls by looking before it asks on: leave out one of them"),
+        (maxfail, "-x and --maxfail spare later calls after a miss: leave them out"),
+        (has_workers, "one process keeps a batch of any size waiting: leave out -n"),
+    )
+    for is_given, reason in reasons:
+        if is_given:
+            raise UsageError(f"--batch sends all requests at once, and {reason}")
+
+
+def _called_live(workspace: Workspace, jobs: Sequence[Job]) -> list[str]:
+    """Return one sentence for the models that --batch cannot ask through a batch API."""
+    if not workspace.settings.is_batched:
+        return []
+    specs = workspace.models_of(job.case for job in jobs)
+    live = [f"{name} ({spec.provider})" for name, spec in sorted(specs.items()) if not has_batches(spec)]
+    return [f"--batch: called live, for want of a batch API: {', '.join(live)}"] if live else []
 
 
 def _too_few(workspace: Workspace, jobs: Sequence[Job]) -> list[str]:

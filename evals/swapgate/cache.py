@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from swapgate.errors import SpecError, StoreError
-from swapgate.records import Json, Request, Response, adapter, content_hash, to_json
+from swapgate.records import Json, Request, Response, adapter, content_hash, to_json, to_text
 from swapgate.wal import BUSY_S, use_wal
 from swapgate.writer import BatchWriter
 
@@ -129,7 +129,7 @@ class ResponseCache:
 
         def write(rows: Sequence[Recording]) -> None:
             now = datetime.now(UTC).isoformat(timespec="seconds")
-            values = [(r.key, _compact(dict(r.about)), _compact(to_json(r.response)), now) for r in rows]
+            values = [(r.key, _compact(dict(r.about)), to_text(r.response), now) for r in rows]
             with connection:
                 connection.executemany("INSERT OR REPLACE INTO responses VALUES (?, ?, ?, ?)", values)
 

@@ -10,12 +10,10 @@ import pytest
 
 from swapgate.engine.workspace import Job
 from swapgate.errors import UsageError
-from swapgate.facts import first_reason
-from swapgate.records import Trial
-from swapgate.reporting.explain import explain_trial
-from swapgate.reporting.text import safe_text
+from swapgate.facts import Facts, first_reason
 
 if TYPE_CHECKING:
+    from swapgate.engine.runner import Finished
     from swapgate.session import SwapgateSession
 
 REASON_CHARS = 200
@@ -58,7 +56,7 @@ class CaseItem(pytest.Item):
     def __init__(self, *, job: Job, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.job = job
-        self.trial: Trial | None = None
+        self.finished: Finished | None = None
         for tag in job.case.placed.case.tags:
             self.config.stash[TAGS].register(self.config, tag)
             self.add_marker(tag)
@@ -66,13 +64,14 @@ class CaseItem(pytest.Item):
 
     def runtest(self) -> None:
         """Wait for the trial; raise Miss or TrialErrored for a candidate's, never for the baseline's."""
-        self.trial = self.parent.swapgate.wait(self.job)
-        self.user_properties.extend(_facts(self.trial))
-        if self.trial.role == "baseline":
+        self.finished = self.parent.swapgate.wait(self.job)
+        facts = self.finished.facts
+        self.user_properties.extend(_properties(facts))
+        if facts.role == "baseline":
             return
-        if self.trial.outcome == "errored":
+        if facts.outcome == "errored":
             raise TrialErrored
-        if self.trial.outcome == "missed":
+        if facts.outcome == "missed":
             raise Miss
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
@@ -80,8 +79,12 @@ class CaseItem(pytest.Item):
 
         pytest's short summary shows the beginning of the first line alone.
         """
-        if self.trial is not None and isinstance(excinfo.value, (Miss, TrialErrored)):
-            return "\n".join([safe_text(first_reason(self.trial), REASON_CHARS), *explain_trial(self.trial)])
+        trial = self.finished.trial if self.finished is not None else None
+        if trial is not None and isinstance(excinfo.value, (Miss, TrialErrored)):
+            from swapgate.reporting.explain import explain_trial
+            from swapgate.reporting.text import safe_text
+
+            return "\n".join([safe_text(first_reason(trial), REASON_CHARS), *explain_trial(trial)])
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int, str]:
@@ -94,10 +97,10 @@ class CaseItem(pytest.Item):
         return not any(self.get_closest_marker(mark) for mark in ("skip", "skipif", "xfail"))
 
 
-def _facts(trial: Trial) -> list[tuple[str, object]]:
+def _properties(facts: Facts) -> list[tuple[str, object]]:
     """Return the scalars of a trial that JUnit shows as properties."""
-    facts = {"model": trial.model, "structural": trial.structural_passed, "semantic": trial.semantic_passed}
-    return [(name, str(value).lower()) for name, value in facts.items() if value is not None]
+    shown = {"model": facts.model, "structural": facts.structural, "semantic": facts.semantic}
+    return [(name, str(value).lower()) for name, value in shown.items() if value is not None]
 
 
 class TagRegistry:

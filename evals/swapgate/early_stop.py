@@ -123,9 +123,9 @@ class EarlyStop:
         """Return why a trial is not wanted any more."""
         return self._monitor.stopped.get(job.model, "every candidate is decided")
 
-    def add(self, trial: Trial) -> None:
+    def add(self, facts: Facts) -> None:
         """Take a finished trial."""
-        self._own.append(facts_of(trial))
+        self._own.append(facts)
 
     def conclude(self) -> Stopping:
         """Return how it went; the candidates that are still open get their last look."""

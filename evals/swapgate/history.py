@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from heapq import merge
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from swapgate.errors import StoreError, SwapgateError, UsageError, nearest
 from swapgate.facts import Facts, facts_of, pack, unpack
-from swapgate.records import Run, Trial, adapter, to_json
+from swapgate.records import Outcome, Run, Trial, adapter, to_text
 from swapgate.wal import BUSY_S, use_wal
 from swapgate.writer import BatchWriter
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 HISTORY_FILE = "history.db"
 SCHEMA_VERSION = 2
+_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,7 @@ class HistoryWriter:
     def __init__(self, path: Path, run: Run) -> None:
         self.path = path
         self.run = run
+        self._is_stored = False
         self._writer: BatchWriter[Run | tuple[str, Trial]] = BatchWriter(self._open, name="swapgate-history")
         self._writer.put(run)
 
@@ -93,14 +96,15 @@ class HistoryWriter:
         """Store one trial; a second one of the same case, model and repeat replaces the first."""
         self._writer.put((self.run.id, trial))
 
-    def flush(self) -> None:
-        """Wait until everything added so far is written; StoreError when it cannot be."""
+    def require_open(self) -> None:
+        """Wait until the run is stored; StoreError when it cannot be. Lost trials are told by `finish`."""
         try:
             self._writer.flush()
         except SwapgateError:
             raise
         except Exception as exc:
-            raise self._lost(exc) from exc
+            if not self._is_stored:
+                raise self._lost(exc) from exc
 
     def finish(self, run: Run) -> None:
         """Store the run's final state and close; raises StoreError when something could not be written."""
@@ -124,9 +128,11 @@ class HistoryWriter:
         engine = _connect(self.path, tables)
 
         def write(rows: Sequence[Run | tuple[str, Trial]]) -> None:
-            with engine.begin() as connection:
-                for run in (r for r in rows if isinstance(r, Run)):
+            for run in (r for r in rows if isinstance(r, Run)):
+                with engine.begin() as connection:
                     _upsert_run(connection, tables, run)
+                self._is_stored = True
+            with engine.begin() as connection:
                 stored = [row for row in rows if not isinstance(row, Run)]
                 _put(connection, tables.trials, [_trial_row(*row) for row in stored])
                 _put(connection, tables.facts, [_facts_row(*row) for row in stored])
@@ -164,17 +170,30 @@ class History:
             f"no run {name!r} in {self.path}.{nearest(name, [r.id for r in runs])} Newest runs: {known}"
         )
 
-    def trials(self, run_id: str) -> Iterator[Trial]:
-        """Yield the stored trials of a run, sorted by suite, case, model and repeat."""
+    def trials(self, run_id: str, *, outcome: Outcome | None = None) -> Iterator[Trial]:
+        """Yield the stored trials of a run, or those of one outcome, sorted by suite, case, model, repeat."""
         table = self._tables.trials
         query = (
             table.select()
+            .with_only_columns(table.c.record)
             .where(table.c.run_id == run_id)
             .order_by(table.c.suite, table.c.case_id, table.c.model, table.c.repeat)
         )
+        if outcome is not None:
+            query = query.where(table.c.outcome == outcome)
+        read = adapter(Trial).validate_json
         with self._engine.connect() as connection:
-            for row in connection.execute(query):
-                yield adapter(Trial).validate_json(row.record)
+            for record in connection.execution_options(yield_per=_AT_ONCE).execute(query).scalars():
+                yield read(record)
+
+    def count(self, run_id: str) -> int:
+        """Return how many trials of a run are stored."""
+        from sqlalchemy import func, select
+
+        table = self._tables.trials
+        with self._engine.connect() as connection:
+            query = select(func.count()).select_from(table).where(table.c.run_id == run_id)
+            return int(connection.execute(query).scalar_one())
 
     def facts(self, run_id: str) -> list[Facts]:
         """Return the facts of a run's trials, in the order of `trials`; an old run's are made once."""
@@ -197,8 +216,46 @@ class History:
         self._engine.dispose()
 
 
+class StoredTrials(Sequence[Trial]):
+    """A run's trials where they are stored: read when they are gone through, and never all held.
+
+    In order of suite, case, model and repeat. `beside` are trials of a baseline that an older run holds.
+    """
+
+    def __init__(self, path: Path, run_id: str, *, beside: Sequence[Trial] = ()) -> None:
+        self._path = path
+        self._run_id = run_id
+        self._beside = sorted(beside, key=_place)
+
+    def __iter__(self) -> Iterator[Trial]:
+        return self.of_outcome(None)
+
+    def __len__(self) -> int:
+        with closing(History(self._path)) as history:
+            return history.count(self._run_id) + len(self._beside)
+
+    @overload
+    def __getitem__(self, index: int) -> Trial: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Trial]: ...
+
+    def __getitem__(self, index: int | slice) -> Trial | Sequence[Trial]:
+        return list(self)[index]
+
+    def of_outcome(self, outcome: Outcome | None) -> Iterator[Trial]:
+        """Yield the trials of one outcome, of all for None."""
+        beside = [t for t in self._beside if outcome in {None, t.outcome}]
+        with closing(History(self._path)) as history:
+            yield from merge(history.trials(self._run_id, outcome=outcome), beside, key=_place)
+
+
+def _place(trial: Trial) -> tuple[str, str, str, int, str]:
+    return trial.suite, trial.case, trial.model, trial.repeat, trial.role
+
+
 def _trial_row(run_id: str, trial: Trial) -> dict[str, Any]:
-    return {**_key(run_id, trial), "outcome": trial.outcome, "record": _dump(trial)}
+    return {**_key(run_id, trial), "outcome": trial.outcome, "record": to_text(trial)}
 
 
 def _facts_row(run_id: str, trial: Trial) -> dict[str, Any]:
@@ -230,13 +287,9 @@ def _upsert_run(connection: Connection, tables: _Tables, run: Run) -> None:
             "models": ", ".join(m.name for m in run.models),
             "is_complete": run.is_complete,
             "is_partial": run.is_partial,
-            "record": _dump(run),
+            "record": to_text(run),
         },
     )
-
-
-def _dump(record: Run | Trial) -> str:
-    return json.dumps(to_json(record), separators=(",", ":"))
 
 
 def _connect(path: Path, tables: _Tables) -> Engine:

@@ -13,6 +13,7 @@ from swapgate.collect import TAGS, TagRegistry
 from swapgate.engine.workspace import Workspace
 from swapgate.errors import UsageError
 from swapgate.plugin import holds_settings
+from swapgate.protocol import TrialProtocol
 from swapgate.reporting import check_formats
 from swapgate.session import SwapgateSession
 from swapgate.spec.settings import resolve_settings
@@ -35,6 +36,9 @@ _OPTIONS = (
     "retries",
     "reports",
     "state",
+    "batch",
+    "batch_deadline_h",
+    "batch_poll_s",
 )
 
 
@@ -60,6 +64,7 @@ def open_session(config: pytest.Config) -> SwapgateSession:
     config.pluginmanager.register(trial_reports, "swapgate-trial-reports")
     session = SwapgateSession(config, workspace)
     config.pluginmanager.register(WorkerHooks(session), "swapgate-workers")
+    config.pluginmanager.register(TrialProtocol(config, session.runs_user_code), "swapgate-protocol")
     return session
 
 

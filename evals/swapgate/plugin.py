@@ -97,6 +97,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="report to write: json, md, html or none (default: the first three); repeat for several",
     )
     add(
+        "--batch",
+        dest="swapgate_batch",
+        action="store_const",
+        const=True,
+        help="ask through the services' batch APIs: within a day, at half the price",
+    )
+    add(
+        "--swapgate-batch-deadline",
+        dest="swapgate_batch_deadline_h",
+        type=float,
+        metavar="HOURS",
+        help="with --batch: call live what has no answer so long after it was sent (default 24)",
+    )
+    add(
+        "--swapgate-batch-poll",
+        dest="swapgate_batch_poll_s",
+        type=float,
+        metavar="SECONDS",
+        help="with --batch: first wait between two looks at a batch; it grows to twelve times (default 5)",
+    )
+    add(
         "--swapgate-timeout",
         dest="swapgate_timeout_s",
         type=float,
@@ -135,6 +156,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Open swapgate's own session when a model is named; otherwise do nothing at all."""
     if not _names_a_model(config):
         return
+    _keep_asserts_plain(config)
     from swapgate.opening import open_session
 
     session = open_session(config)
@@ -154,6 +176,19 @@ def holds_settings(folder: Path) -> bool:
     """Whether a folder's pyproject.toml has a table [tool.swapgate]."""
     pyproject = folder / "pyproject.toml"
     return pyproject.is_file() and b"[tool.swapgate" in pyproject.read_bytes()
+
+
+def _keep_asserts_plain(config: pytest.Config) -> None:
+    """Take swapgate's own modules out of pytest's rewriting of asserts.
+
+    A plugin's whole distribution is rewritten, for plugins that help with assertions. This one has none to
+    explain, and where no bytecode can be written its two hundred modules are parsed anew by every run.
+    """
+    hook = config.pluginmanager.rewrite_hook
+    marked, answers = getattr(hook, "_must_rewrite", None), getattr(hook, "_marked_for_rewrite_cache", None)
+    if isinstance(marked, set) and isinstance(answers, dict):
+        marked -= {name for name in marked if name.partition(".")[0] == "swapgate"}
+        answers.clear()
 
 
 def _names_a_model(config: pytest.Config) -> bool:

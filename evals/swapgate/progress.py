@@ -6,8 +6,9 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, TextIO
 
+from swapgate.engine.batch import BatchProgress
 from swapgate.engine.runner import Progress
-from swapgate.reporting.format import money
+from swapgate.reporting.format import count, money
 
 if TYPE_CHECKING:
     import pytest
@@ -65,4 +66,15 @@ def progress_text(progress: Progress, *, elapsed_s: float) -> str:
         parts.append(f"{rate:.1f}/s")
         parts.append(f"{left_s // 60}:{left_s % 60:02d} left")
     parts.insert(2, money(progress.cost_usd))
+    if progress.batch is not None:
+        parts.insert(0, batch_text(progress.batch))
     return " | ".join(parts)
+
+
+def batch_text(batch: BatchProgress) -> str:
+    """Return `batch: 847 requests at openai, 312 done, submitted 0:42 ago`."""
+    minutes, seconds = divmod(int(batch.age_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    age = f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+    where = ", ".join(batch.services)
+    return f"batch: {count(batch.requests, 'request')} at {where}, {batch.done:,} done, submitted {age} ago"

@@ -11,18 +11,21 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import swapgate
-from swapgate.analysis.outcome import RunOutcome, conclude
 from swapgate.engine.workspace import ReadySuite, Workspace
 from swapgate.errors import StoreError, UsageError
-from swapgate.history import HISTORY_FILE, HistoryWriter
+from swapgate.facts import Facts, facts_of
+from swapgate.history import HISTORY_FILE, HistoryWriter, StoredTrials
 from swapgate.providers.open import file_sha256
 from swapgate.records import Json, JudgeCalibration, JudgeLabel, ModelIdentity, Run, Stopping, Trial
 from swapgate.spec.calibration import cluster_of, read_calibration
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.suite import GateEntry, GateSpec
-from swapgate.stored import as_baseline, load_run, open_history, why_incomplete
+
+if TYPE_CHECKING:
+    from swapgate.analysis.outcome import RunOutcome
 
 
 class Recorder:
@@ -34,7 +37,7 @@ class Recorder:
         self._workspace = workspace
         self._suites = suites
         self._specs = specs
-        self._trials: dict[tuple[str, str, str, int], Trial] = {}
+        self._facts: dict[tuple[str, str, str, int], Facts] = {}
         self._baseline = _stored_baseline(workspace, suites)
         self._calibrations = _calibrations(workspace, suites)
         self.problem: StoreError | None = None
@@ -58,13 +61,17 @@ class Recorder:
         if self._baseline:
             run = replace(run, baseline=self._baseline[0].model)
         self._writer = HistoryWriter(self._workspace.settings.state_dir / HISTORY_FILE, run)
-        self._writer.flush()
         return run
 
-    def add(self, trial: Trial) -> None:
-        """Store one trial."""
+    def require_open(self) -> None:
+        """Wait until the history takes records; StoreError when it cannot be used."""
         assert self._writer is not None
-        self._trials[trial.suite, trial.case, trial.model, trial.repeat] = trial
+        self._writer.require_open()
+
+    def add(self, trial: Trial, facts: Facts) -> None:
+        """Store one trial, from whatever thread; its facts stay at hand for the end."""
+        assert self._writer is not None
+        self._facts[trial.suite, trial.case, trial.model, trial.repeat] = facts
         self._writer.add(trial)
 
     @property
@@ -74,11 +81,13 @@ class Recorder:
 
     def finish(self, *, why_not_judged: str | None = None, stopping: Stopping | None = None) -> RunOutcome:
         """Store the run's end, whatever it was, then conclude; `problem` says what could not be stored."""
+        from swapgate.analysis.outcome import conclude
+
         assert self._writer is not None
         run = replace(
             self._writer.run,
             finished_at=_now(),
-            is_complete=len(self._trials) >= self._writer.run.planned,
+            is_complete=len(self._facts) >= self._writer.run.planned,
             is_partial=why_not_judged is not None,
             stopping=stopping,
         )
@@ -86,7 +95,12 @@ class Recorder:
             self._writer.finish(run)
         except StoreError as error:
             self.problem = error
-        return conclude(run, [*self._trials.values(), *self._baseline], why_not_judged=why_not_judged)
+        return conclude(
+            run,
+            StoredTrials(self._writer.path, run.id, beside=self._baseline),
+            facts=[*(self._facts[key] for key in sorted(self._facts)), *map(facts_of, self._baseline)],
+            why_not_judged=why_not_judged,
+        )
 
 
 def _manifest(
@@ -177,6 +191,8 @@ def _stored_baseline(workspace: Workspace, suites: Sequence[ReadySuite]) -> tupl
     name = workspace.settings.baseline
     if name is None or workspace.baseline_model is not None:
         return ()
+    from swapgate.stored import as_baseline, load_run, why_incomplete
+
     if name == "latest":
         name = _latest_baseline(workspace, suites)
     run, trials = load_run(name, workspace.settings)
@@ -194,6 +210,8 @@ def _stored_baseline(workspace: Workspace, suites: Sequence[ReadySuite]) -> tupl
 
 def _latest_baseline(workspace: Workspace, suites: Sequence[ReadySuite]) -> str:
     """Return the newest complete run of one other model that covers these suites."""
+    from swapgate.stored import open_history
+
     wanted = {suite.name for suite in suites}
     with contextlib.closing(open_history("latest", workspace.settings)) as history:
         for run in history.runs():

@@ -84,7 +84,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """What a provider answered; `latency_s` is the time of the successful attempt alone."""
+    """What a provider answered; `latency_s` is the time of the successful attempt alone.
+
+    `batch_id` names the service's batch that it came in, at the price of batches; None for a live call.
+    """
 
     text: str
     tool_calls: tuple[ToolCall, ...] = ()
@@ -95,6 +98,7 @@ class Response:
     request_id: str | None = None
     latency_s: float | None = None
     dropped_params: tuple[str, ...] = ()
+    batch_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -375,6 +379,11 @@ def content_hash(content: Json | Mapping[str, Any]) -> str:
 def adapter(record_type: type[DataclassInstance]) -> TypeAdapter[Any]:
     """Return the (cached) pydantic adapter that reads and writes one kind of record as JSON."""
     return TypeAdapter(record_type)
+
+
+def to_text(record: DataclassInstance) -> str:
+    """Return the record as one line of JSON, which the kind's adapter reads back."""
+    return adapter(type(record)).dump_json(record).decode()
 
 
 def to_json(record: DataclassInstance) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,17 +13,18 @@ import pytest
 from swapgate.collect import CaseItem, SuiteFile
 from swapgate.engine.workspace import Job, ReadyCase, ReadySuite, Workspace
 from swapgate.errors import StoreError, UsageError
+from swapgate.facts import Facts, facts_of
 from swapgate.records import Trial
-from swapgate.reporting import write_reports
+from swapgate.reporting import find_reporter, write_reports
 from swapgate.reporting.format import count
-from swapgate.trial_reports import take_trial
+from swapgate.trial_reports import is_of_trial, take_trial
 from swapgate.workers import is_controller, is_worker, own_trials, processes, refusal
 
 if TYPE_CHECKING:
     from swapgate.analysis.outcome import RunOutcome
     from swapgate.cache import ResponseCache
     from swapgate.early_stop import EarlyStop
-    from swapgate.engine.runner import Engine
+    from swapgate.engine.runner import Engine, Finished
     from swapgate.progress import LiveLine
     from swapgate.recorder import Recorder
 
@@ -44,6 +46,7 @@ class SwapgateSession:
         self._line: LiveLine | None = None
         self._recorder: Recorder | None = None
         self._wanted = 0
+        self._is_prepared = False
         self._has_ordinary_failure = False
         self._reports: list[Path] = []
         self._problems: list[str] = []
@@ -69,7 +72,8 @@ class SwapgateSession:
     def pytest_report_header(self) -> list[str]:
         """Say what is under test."""
         roles = [self._under_test(name, role) for name, role in self.workspace.roles()]
-        lines = [f"swapgate: {', '.join(roles)}; cache {self.settings.cache}"]
+        batched = "; in batches" if self.settings.is_batched else ""
+        lines = [f"swapgate: {', '.join(roles)}; cache {self.settings.cache}{batched}"]
         return lines + [f"swapgate: {note}" for note in self.workspace.catalogue.notes]
 
     def _under_test(self, name: str, role: str) -> str:
@@ -146,7 +150,10 @@ class SwapgateSession:
             raise pytest.UsageError(
                 "--stop-early decides in one process, which keeps --concurrency calls in flight: leave out -n"
             )
+        from swapgate.before_run import refuse_with_batch
+
         try:
+            refuse_with_batch(self.settings, has_workers=True)
             suites = self._discovered()
             self._wanted = self._count_wanted()
             self._require_ready(suites, [case for suite in suites for case in suite.cases])
@@ -161,7 +168,7 @@ class SwapgateSession:
     def _count_wanted(self) -> int:
         """Return how many trials the paths of the command line hold, selected or not."""
         try:
-            return sum(len(self.workspace.jobs(suite)) for suite in self._discovered())
+            return sum(self.workspace.count_jobs(suite) for suite in self._discovered())
         except UsageError:
             return 0  # its collector has told of it, and an ordinary failure keeps pytest's code
 
@@ -194,11 +201,13 @@ class SwapgateSession:
 
     @contextlib.contextmanager
     def _running(self, session: pytest.Session) -> Iterator[None]:
+        from swapgate.before_run import refuse_with_batch
         from swapgate.cache import CACHE_FILE, ResponseCache
         from swapgate.engine.ray_executor import executing
         from swapgate.engine.runner import Engine
         from swapgate.progress import LiveLine
 
+        refuse_with_batch(self.settings, maxfail=bool(self.config.getvalue("maxfail")))
         items = [item for item in session.items if isinstance(item, CaseItem)]
         suites = list({item.job.suite.name: item.job.suite for item in items}.values())
         cases = [item.job.case for item in items]
@@ -214,6 +223,7 @@ class SwapgateSession:
                 cache,
                 share=processes(self.config),
                 window=self._window(),
+                take=self._take,
                 executor=executor,
             )
             try:
@@ -224,14 +234,16 @@ class SwapgateSession:
                     self._early = self._begin_looks([item.job for item in items])
                     if self._early is None:
                         self.prefetch(own_trials(session.items, self.config))
+                    if not is_worker(self.config):
+                        # The history opens while the first calls are on their way.
+                        self._recorder_is_open.require_open()
                     yield
             finally:
                 self._line.clear()
-                self._store_unconsumed()
 
     def _begin_looks(self, jobs: Sequence[Job]) -> EarlyStop | None:
         """Return who decides when to stop: nobody in a worker, nor where nothing will be judged."""
-        if is_worker(self.config) or len(jobs) < self._wanted:
+        if not self.settings.stop_early or is_worker(self.config) or len(jobs) < self._wanted:
             return None
         from swapgate.early_stop import early_stop
 
@@ -275,14 +287,35 @@ class SwapgateSession:
         planned = sum(node_id.startswith(starts) for node_id in ids)
         self._recorder.start(planned=planned, warnings=warnings_before(self.workspace, jobs))
 
-    def _store_unconsumed(self) -> None:
-        """Keep the finished trials that an interrupted session never asked for."""
-        if self._engine is not None and self._recorder is not None:
-            for trial in self._engine.unconsumed():
-                self._recorder.add(trial)
+    def _take(self, trial: Trial, facts: Facts) -> bool:
+        """Store a trial as it ends, in the engine's thread; a worker's travels on its report instead."""
+        if self._recorder is None:
+            return True
+        self._recorder.add(trial, facts)
+        return facts.outcome != "passed"  # to be explained
 
-    def wait(self, job: Job) -> Trial:
-        """Return the trial of a job, waiting in short slices so that Ctrl-C is seen."""
+    def _prepare_end(self) -> None:
+        """Load what the end needs while the last answers are on their way."""
+        from importlib import import_module
+
+        self._is_prepared = True
+        if not is_worker(self.config):
+            import_module("swapgate.analysis.outcome")
+            for name in self.settings.formats:
+                find_reporter(name)
+
+    def runs_user_code(self) -> bool:
+        """Whether a model or a check of this session is code of the user's or of another package."""
+        from swapgate.engine.executor import is_user_code
+        from swapgate.providers.open import is_user_provider
+
+        suites = self.workspace.opened_suites()
+        checks = {id(check): check for suite in suites for case in suite.cases for check in case.checks}
+        specs = self.workspace.models_of(case for suite in suites for case in suite.cases)
+        return any(map(is_user_code, checks.values())) or any(map(is_user_provider, specs.values()))
+
+    def wait(self, job: Job) -> Finished:
+        """Return the finished trial of a job, waiting in short slices so that Ctrl-C is seen."""
         assert self._engine is not None
         if self._early is not None:
             admitted = self._early.admit(job)
@@ -290,12 +323,16 @@ class SwapgateSession:
                 pytest.skip(f"stopped early: {self._early.why_skipped(job)}")
             self._engine.plan(one for one in admitted if id(one) in self._prefetched)
         self._engine.plan([job])
-        while (trial := self._engine.result(job, timeout_s=_SLICE_S)) is None:
+        if not self._is_prepared and self._engine.is_draining():
+            self._prepare_end()
+        while (finished := self._engine.result(job, timeout_s=_SLICE_S)) is None:
             if self._line is not None:
                 self._line.draw(self._engine.progress())
         if self._early is not None:
-            self._early.add(trial)
-        return trial
+            self._early.add(finished.facts)
+        if finished.trial is not None:
+            self._note_miss(finished.trial)
+        return finished
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -304,11 +341,14 @@ class SwapgateSession:
             return
         if self._line is not None:
             self._line.clear()
-        trial = take_trial(report)
-        if trial is None:
+        if not is_of_trial(report):
             self._has_ordinary_failure |= report.failed
-            return
-        self._recorder_is_open.add(trial)
+        elif (trial := take_trial(report)) is not None:
+            self._recorder_is_open.add(trial, facts_of(trial))
+            self._note_miss(trial)
+
+    def _note_miss(self, trial: Trial) -> None:
+        """Keep the first misses, a case once, to be explained at the end."""
         is_miss = trial.role == "candidate" and trial.outcome == "missed"
         is_told = any((trial.suite, trial.case) == (told.suite, told.case) for told in self._misses)
         if is_miss and not is_told and len(self._misses) < _MISSES_EXPLAINED:
@@ -349,6 +389,21 @@ class SwapgateSession:
             return f"the session stopped early ({stopped})"
         return "partial selection" if self._recorder_is_open.planned < self._wanted else None
 
+    def _batches_said(self) -> list[str]:
+        """Return what became of the run's batches, and how to pick up those that are still running."""
+        batches = self._engine.batches if self._engine is not None else None
+        if batches is None:
+            return []
+        if batches.left is None:
+            return batches.said
+        command = shlex.join(["pytest", *(str(arg) for arg in self.config.invocation_params.args)])
+        where = ", ".join(batches.left.services)
+        return [
+            *batches.said,
+            f"{count(batches.left.requests, 'request')} still running at {where}: `{command}` picks them up, "
+            "`swapgate batch cancel --all` ends them",
+        ]
+
     def _write_reports(self, outcome: RunOutcome) -> None:
         if formats := self.settings.formats:
             self._reports = write_reports(outcome, self.settings.reports_dir / outcome.run.id, formats)
@@ -358,6 +413,8 @@ class SwapgateSession:
         """Print the summary and the gate's answer."""
         for problem in self._problems:
             terminalreporter.write_line(f"swapgate: {problem}", red=True)
+        for line in self._batches_said():
+            terminalreporter.write_line(f"swapgate: batch: {line}")
         if self.outcome is None:
             return
         from swapgate.reporting.explain import explain_trial
@@ -365,7 +422,7 @@ class SwapgateSession:
 
         verbose = self.config.get_verbosity()
         terminalreporter.section("swapgate", sep="=")
-        explained = self._misses if verbose <= 0 else _missed(self.outcome)
+        explained: Iterable[Trial] = self._misses if verbose <= 0 else _missed(self.outcome)
         for trial in explained if verbose >= 0 else ():
             for line in explain_trial(trial):
                 terminalreporter.write_line(line)
@@ -378,8 +435,8 @@ class SwapgateSession:
         )
 
 
-def _missed(outcome: RunOutcome) -> list[Trial]:
-    return [t for t in outcome.trials if t.role == "candidate" and t.outcome == "missed"]
+def _missed(outcome: RunOutcome) -> Iterator[Trial]:
+    return (t for t in outcome.trials if t.role == "candidate" and t.outcome == "missed")
 
 
 def _short(path: Path, start: Path) -> Path:

@@ -7,7 +7,9 @@ from collections.abc import Generator
 import pytest
 
 from swapgate.collect import CaseItem, Miss, TrialErrored
-from swapgate.records import Trial, adapter
+from swapgate.facts import Facts
+from swapgate.records import Trial, adapter, to_text
+from swapgate.workers import is_worker
 
 _STATUS: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
     "missed": ("missed", "m", ("MISS", {"yellow": True})),
@@ -21,25 +23,34 @@ _STATUS: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Attach the trial as JSON text, and its standing; a bug's report is left as it is."""
+    """Attach how the trial stands, and in a worker the trial as JSON; a bug's report is left as it is."""
     report = yield
-    if call.when != "call" or not isinstance(item, CaseItem) or item.trial is None:
+    if call.when != "call" or not isinstance(item, CaseItem) or item.finished is None:
         return report
     if call.excinfo is None or isinstance(call.excinfo.value, (Miss, TrialErrored)):
-        report.__dict__["swapgate_trial"] = adapter(Trial).dump_json(item.trial).decode()
-        report.__dict__["swapgate_status"] = _status(item.trial)
+        if is_worker(item.config) and item.finished.trial is not None:
+            report.__dict__["swapgate_trial"] = to_text(item.finished.trial)
+        report.__dict__["swapgate_status"] = _status(item.finished.facts)
+        item.finished = None  # pytest keeps every item to the end
     return report
 
 
-def _status(trial: Trial) -> str:
-    return f"{'baseline ' if trial.role == 'baseline' else ''}{trial.outcome}"
+def _status(facts: Facts) -> str:
+    return f"{'baseline ' if facts.role == 'baseline' else ''}{facts.outcome}"
+
+
+def is_of_trial(report: pytest.TestReport) -> bool:
+    """Whether a report is that of a trial which came to an end of its own, a miss or an error included."""
+    return "swapgate_status" in report.__dict__
 
 
 def take_trial(report: pytest.TestReport) -> Trial | None:
-    """Take the trial off a report, None when there is none: pytest keeps every report to the end."""
+    """Take the trial off a worker's report: pytest keeps every report to the end."""
     text = report.__dict__.pop("swapgate_trial", None)
-    if text is None:
-        return None
+    return None if text is None else _read(text)
+
+
+def _read(text: str) -> Trial:
     trial: Trial = adapter(Trial).validate_json(text)
     return trial
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 _BATCH = 256
+_GATHERING = 4.0
+_LONGEST_GATHERING_S = 0.05
 
 
 class BatchWriter(Generic[T]):
@@ -30,6 +33,8 @@ class BatchWriter(Generic[T]):
         self._on_written = on_written
         self._queue: queue.SimpleQueue[T | threading.Event | None] = queue.SimpleQueue()
         self._failure: BaseException | None = None
+        self._is_wanted = threading.Event()
+        self._took_s = 0.0
         self.lost = 0
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -42,12 +47,15 @@ class BatchWriter(Generic[T]):
         """Wait until everything queued so far is written."""
         reached = threading.Event()
         self._queue.put(reached)
+        self._is_wanted.set()
         reached.wait()
+        self._is_wanted.clear()
         self._raise_failure()
 
     def close(self) -> None:
         """Write what is queued and end the thread."""
         self._queue.put(None)
+        self._is_wanted.set()
         self._thread.join()
         self._raise_failure()
 
@@ -64,15 +72,24 @@ class BatchWriter(Generic[T]):
             return
         try:
             while self._write_batch(write):
-                pass
+                self._gather()
         finally:
             close()
+
+    def _gather(self) -> None:
+        """Let rows come together for a few times as long as the last batch took: a commit a row is slow.
+
+        Whoever flushes or closes is not kept waiting.
+        """
+        self._is_wanted.wait(min(_LONGEST_GATHERING_S, _GATHERING * self._took_s))
 
     def _write_batch(self, write: Callable[[Sequence[T]], None]) -> bool:
         """Take what is there, write it in one go; False once the end was seen."""
         rows, reached, is_open = self._take()
+        started = time.perf_counter()
         if rows:
             self._write(rows, write)
+        self._took_s = time.perf_counter() - started
         for event in reached:
             event.set()
         return is_open

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from swapgate.checks.json_reading import read_json
+from swapgate.checks.jsonschema_import import import_jsonschema
 from swapgate.checks.options import Folders, OptionError
 from swapgate.checks.schema_findings import violations
 from swapgate.checks.wording import MISSING, pointer_parts, quoted, resolve
@@ -66,6 +67,7 @@ def _loaded_file(path: Path, shown: str, mtime_ns: int, size: int) -> LoadedSche
 
 
 def _loaded(schema: Any, path: Path, shown: str) -> LoadedSchema:
+    import_jsonschema()
     from jsonschema.validators import Draft202012Validator, validator_for
     from referencing.jsonschema import EMPTY_REGISTRY
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 import swapgate
+from swapgate.cli.batch import batch_app
 from swapgate.cli.cache import cache_app
 from swapgate.cli.check import check
 from swapgate.cli.compare import compare
@@ -37,6 +38,7 @@ def build_command() -> Any:
     for name, group in (
         ("history", history_app),
         ("cache", cache_app),
+        ("batch", batch_app),
         ("models", models_app),
         ("prompt", prompt_app),
     ):

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from swapgate.cache import ResponseCache, request_key
-from swapgate.engine.call import Caller, OpenModel
+from swapgate.engine.batch import BatchQueue
+from swapgate.engine.call import Caller, OpenModel, response_cost
 from swapgate.errors import RecordingMissing
-from swapgate.prices import cost_usd
 from swapgate.records import Answer, Json, Request, Response
 from swapgate.spec.settings import CacheMode
-
-_NO_ANSWERS = {"refusal", "content_filter"}
 
 
 class Asker:
@@ -25,12 +23,15 @@ class Asker:
         cache: ResponseCache,
         mode: CacheMode,
         caller: Caller,
+        batches: BatchQueue | None = None,
     ) -> None:
         self._models = models
         self._cache = cache
         self._mode = mode
         self._caller = caller
-        self._in_flight: dict[str, asyncio.Task[tuple[Response, int]]] = {}
+        self._batches = batches
+        # The calls in flight, each with those who wait for its answer.
+        self._in_flight: dict[str, list[asyncio.Future[tuple[Response, int]]]] = {}
 
     async def ask(self, model: str, request: Request, *, is_judge: bool = False) -> Answer:
         """Return the answer of the named model, from the cache where the mode allows it."""
@@ -47,13 +48,6 @@ class Asker:
         response, attempts = await self._call_once(key, opened, request, is_judge=is_judge)
         return _answer(opened, response, attempts=attempts)
 
-    async def close(self) -> None:
-        """Cancel the calls in flight."""
-        calls = list(self._in_flight.values())
-        for call in calls:
-            call.cancel()
-        await asyncio.gather(*calls, return_exceptions=True)
-
     def _reads(self, opened: OpenModel) -> bool:
         if self._mode == "replay":
             return True
@@ -64,20 +58,47 @@ class Asker:
         self, key: str, opened: OpenModel, request: Request, *, is_judge: bool
     ) -> tuple[Response, int]:
         """Call, or wait for the call with the same content that is already in flight."""
-        task = self._in_flight.get(key)
-        if task is None:
-            task = asyncio.create_task(self._call_and_store(key, opened, request, is_judge=is_judge))
-            self._in_flight[key] = task
-            task.add_done_callback(lambda _task: self._in_flight.pop(key, None))
-        return await asyncio.shield(task)
+        if key in self._in_flight:
+            follower: asyncio.Future[tuple[Response, int]] = asyncio.get_running_loop().create_future()
+            self._in_flight[key].append(follower)
+            return await follower
+        self._in_flight[key] = []
+        try:
+            called = await self._call_and_store(key, opened, request, is_judge=is_judge)
+        except BaseException as exc:
+            _tell(self._in_flight.pop(key), exc)
+            raise
+        _tell(self._in_flight.pop(key), called)
+        return called
 
     async def _call_and_store(
         self, key: str, opened: OpenModel, request: Request, *, is_judge: bool
     ) -> tuple[Response, int]:
+        about = _about(opened, request, is_judge=is_judge)
+        if self._batches is not None and opened.batches is not None:
+            batched = await self._batches.ask(key, opened, request, about, reads_cache=self._reads(opened))
+            if batched is not None:
+                self._caller.count_batched(opened, batched)
+                return batched, 1
         response, attempts = await self._caller.call(opened, request, is_judge=is_judge)
-        if response.finish_reason not in _NO_ANSWERS and opened.spec.cache is not False:
-            self._cache.put(key, response, _about(opened, request, is_judge=is_judge))
+        if opened.stores(response):
+            self._cache.put(key, response, about)
         return response, attempts
+
+
+def _tell(
+    followers: Sequence[asyncio.Future[tuple[Response, int]]], outcome: tuple[Response, int] | BaseException
+) -> None:
+    """Hand a call's outcome to those who waited for it; nobody waits on in a session that is ending."""
+    for follower in followers:
+        if follower.done():
+            continue
+        if isinstance(outcome, asyncio.CancelledError):
+            follower.cancel()
+        elif isinstance(outcome, BaseException):
+            follower.set_exception(outcome)
+        else:
+            follower.set_result(outcome)
 
 
 def _answer(opened: OpenModel, response: Response, *, attempts: int = 1, from_cache: bool = False) -> Answer:
@@ -86,7 +107,7 @@ def _answer(opened: OpenModel, response: Response, *, attempts: int = 1, from_ca
         model=opened.spec.name,
         from_cache=from_cache,
         attempts=attempts,
-        cost_usd=cost_usd(opened.spec, response.usage),
+        cost_usd=response_cost(opened.spec, response),
     )
 
 

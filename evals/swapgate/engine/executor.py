@@ -40,6 +40,10 @@ class Executor(Protocol):
         """Return what a job's checks say, of which one is the user's code; raise UserCheckFailed."""
         ...
 
+    async def close(self) -> None:
+        """End what was begun in the engine's loop; all calls have ended by then."""
+        ...
+
 
 class ThisProcess:
     """Opens models here, and runs the user's checks in threads that may take `timeout_s` for one trial."""
@@ -58,6 +62,9 @@ class ThisProcess:
     async def run_checks(self, job: Job, subject: Subject) -> tuple[CheckResult, ...]:
         """Return what the checks say."""
         return await checks_in_thread(job.case.checks, subject, timeout_s=self._timeout_s)
+
+    async def close(self) -> None:
+        """Nothing is held."""
 
 
 def is_user_code(check: Check) -> bool:

@@ -86,7 +86,10 @@ class RayExecutor:
         self._threads = max([1, *(_threads(spec) for spec in models.values())])
         self._models = {name: self._with_threads(spec) for name, spec in models.items()}
         self._lanes: list[_Lane] = []
-        self._replacing: set[asyncio.Task[None]] = set()
+        self._coming: set[asyncio.Task[None]] = set()
+        # Calls whose worker ended, and the new worker that they are given to, one after the other.
+        self._lost = 0
+        self._apart: _Lane | None = None
         self._one_again = asyncio.Lock()
 
     @property
@@ -114,7 +117,7 @@ class RayExecutor:
 
     def stop(self) -> None:
         """End the workers at once: nobody waits any more for what they have in hand."""
-        for lane in self._lanes:
+        for lane in [*self._lanes, *([self._apart] if self._apart else [])]:
             with contextlib.suppress(Exception):  # it has ended already, or the cluster has
                 self._cluster.ray.kill(lane.actor)
 
@@ -143,24 +146,34 @@ class RayExecutor:
         results: tuple[CheckResult, ...] = said
         return results
 
+    async def close(self) -> None:
+        """Give up the workers that are still to come."""
+        coming = list(self._coming)
+        for task in coming:
+            task.cancel()
+        await asyncio.gather(*coming, return_exceptions=True)
+
     async def call(self, method: str, *args: object) -> Any:
         """Return what a worker's method returns; WorkerLost when two workers in a row ended over it.
 
-        What is tried again is tried one at a time: what ends a worker shall not take the same others with it.
+        What is tried again has a new worker to itself: it is not lost with others, nor others with it.
         """
         try:
-            return await self._try(method, *args)
+            return await self._ask(await self._least_busy(), method, *args)
         except WorkerLost:
+            self._lost += 1
+        try:
             async with self._one_again:
-                try:
-                    return await self._try(method, *args)
-                except WorkerLost as exc:
-                    raise WorkerLost(
-                        f"the Ray worker that was at it ended, and so did a second one: {exc}"
-                    ) from exc
+                return await self._ask(await self._worker_apart(), method, *args)
+        except WorkerLost as exc:
+            message = f"the Ray worker that was at it ended, and so did a second one: {exc}"
+            raise WorkerLost(message) from exc
+        finally:
+            self._lost -= 1
+            if not self._lost:
+                self._join()
 
-    async def _try(self, method: str, *args: object) -> Any:
-        lane = await self._least_busy()
+    async def _ask(self, lane: _Lane, method: str, *args: object) -> Any:
         lane.in_hand += 1
         try:
             return await getattr(lane.actor, method).remote(*args)
@@ -174,28 +187,53 @@ class RayExecutor:
 
     async def _least_busy(self) -> _Lane:
         while not self._lanes:
-            if not self._replacing:
+            if not self._coming and self._apart is not None:
+                return self._apart  # there is no other
+            if not self._coming:
                 raise WorkerLost("no Ray worker is left, and no new one could be started")
-            await asyncio.wait(self._replacing, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(self._coming, return_when=asyncio.FIRST_COMPLETED)
         return min(self._lanes, key=lambda lane: lane.in_hand)
 
+    async def _worker_apart(self) -> _Lane:
+        """Return a worker that has nothing else in hand: the one that came for the last one that ended."""
+        while self._apart is None:
+            if not self._coming:
+                return await self._least_busy()
+            await asyncio.wait(self._coming, return_when=asyncio.FIRST_COMPLETED)
+        return self._apart
+
+    def _join(self) -> None:
+        """Let the worker apart take its turn like the others."""
+        if self._apart is not None:
+            self._lanes.append(self._apart)
+            self._apart = None
+
     def _replace(self, lane: _Lane) -> None:
-        """Take a worker that ended out of the lanes, and start another one beside."""
-        if lane in self._lanes:
+        """Forget a worker that ended, once, and start another one."""
+        if lane is self._apart:
+            self._apart = None
+        elif lane in self._lanes:
             self._lanes.remove(lane)
-            task = asyncio.create_task(self._add())
-            self._replacing.add(task)
-            task.add_done_callback(self._replacing.discard)
+        else:
+            return
+        task = asyncio.create_task(self._add())
+        self._coming.add(task)
+        task.add_done_callback(self._coming.discard)
 
     async def _add(self) -> None:
         actor = self._new_actor()
         try:
             async with asyncio.timeout(_START_S):
-                place = await actor.place.remote()
-        except (self._cluster.ray.exceptions.RayError, TimeoutError):
+                lane = _Lane(actor, await actor.place.remote())
+        except (self._cluster.ray.exceptions.RayError, TimeoutError, asyncio.CancelledError) as exc:
             self._cluster.ray.kill(actor)
+            if isinstance(exc, asyncio.CancelledError):
+                raise
             return
-        self._lanes.append(_Lane(actor, place))
+        if self._lost and self._apart is None:
+            self._apart = lane
+        else:
+            self._lanes.append(lane)
 
     def _new_actor(self) -> Any:
         options = {"num_cpus": self._threads, "max_restarts": 0, "max_task_retries": 0}

@@ -7,7 +7,7 @@ import contextlib
 import random
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
@@ -15,15 +15,20 @@ from typing import Self, TypeVarTuple
 
 import httpx
 
+from swapgate.batches import BATCHES_FILE, BatchStore
 from swapgate.cache import ResponseCache
 from swapgate.daemon import message_of
 from swapgate.engine.ask import Asker
+from swapgate.engine.batch import BatchProgress, BatchQueue
+from swapgate.engine.batch_follow import Pacing
 from swapgate.engine.call import Caller, OpenModel
 from swapgate.engine.executor import Executor, ThisProcess
 from swapgate.engine.limits import Pace, Slots
 from swapgate.engine.trial import UserCode, blank_trial, run_trial
 from swapgate.engine.workspace import Job
 from swapgate.errors import ErrorKind, SwapgateError
+from swapgate.facts import Facts, facts_of
+from swapgate.providers.batch import open_batches
 from swapgate.providers.http_client import open_http
 from swapgate.records import Trial, TrialError
 from swapgate.spec.models import ModelSpec
@@ -43,11 +48,26 @@ class Progress:
     in_flight: int
     calls: int
     cost_usd: float
+    batch: BatchProgress | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A trial as its consumer gets it: its facts, and the whole of it where that was to be kept."""
+
+    facts: Facts
+    trial: Trial | None
+
+
+def _keep(_trial: Trial, _facts: Facts) -> bool:
+    return True
 
 
 class Engine:
     """Runs trials in a background thread. Use as a context manager; leaving it cancels what is not finished.
 
+    `take` is given each trial as it ends, in the engine's thread, and says whether the whole of it must be
+    kept for the consumer: that one takes them in order, and thousands may be waiting for it.
     `share` is the number of processes that run the same session (xdist): limits are divided by it.
     `window` bounds how many trials run ahead of the consumer (None: no bound). `executor` opens the models
     and runs the user's checks (None: this process).
@@ -61,6 +81,7 @@ class Engine:
         *,
         share: int = 1,
         window: int | None = None,
+        take: Callable[[Trial, Facts], bool] = _keep,
         executor: Executor | None = None,
     ) -> None:
         self._settings = settings
@@ -69,8 +90,9 @@ class Engine:
         self._cache = cache
         self._share = share
         self._window = window
+        self._take = take
         self._pending: deque[Job] = deque()
-        self._results: dict[int, Future[Trial]] = {}
+        self._results: dict[int, Future[Finished]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._planned = self._finished = self._consumed = self._started = 0
         self._loop = asyncio.new_event_loop()
@@ -78,6 +100,7 @@ class Engine:
         self._is_ready = threading.Event()
         self._failure: BaseException | None = None
         self._is_closing = False
+        self._batches: BatchQueue | None = None
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -94,12 +117,14 @@ class Engine:
     def plan(self, jobs: Iterable[Job]) -> None:
         """Queue trials; those already queued are left alone."""
         new = [job for job in jobs if id(job) not in self._results]
+        if not new:
+            return
         for job in new:
             self._results[id(job)] = Future()
         self._planned += len(new)
         self._tell(self._enqueue, new)
 
-    def result(self, job: Job, *, timeout_s: float) -> Trial | None:
+    def result(self, job: Job, *, timeout_s: float) -> Finished | None:
         """Return the trial of a planned job and forget it; None when it is not finished within the time.
 
         Raises SwapgateError when it never will be, because the engine has stopped.
@@ -108,18 +133,17 @@ class Engine:
         if not self._thread.is_alive() and not future.done():
             raise SwapgateError(f"the engine has stopped{_cause(self._failure)}") from self._failure
         try:
-            trial = future.result(timeout_s)
+            finished = future.result(timeout_s)
         except FutureTimeoutError:
             return None
         del self._results[id(job)]
-        self._tell(self._count_consumed)
-        return trial
+        if self._window is not None:
+            self._tell(self._count_consumed)
+        return finished
 
-    def unconsumed(self) -> Iterator[Trial]:
-        """Yield the finished trials that nobody asked for: an interrupted session stores them."""
-        for future in self._results.values():
-            if future.done() and not future.cancelled():
-                yield future.result()
+    def is_draining(self) -> bool:
+        """Whether no model has to be asked any more: the rest is waiting for answers, and judges."""
+        return not self._pending and not self._slots.waiting_model_calls
 
     def progress(self) -> Progress:
         """Return how far the engine is."""
@@ -130,7 +154,13 @@ class Engine:
             in_flight=self._slots.in_flight,
             calls=spent.calls,
             cost_usd=spent.cost_usd,
+            batch=self._batches.progress() if self._batches is not None else None,
         )
+
+    @property
+    def batches(self) -> BatchQueue | None:
+        """What asks the services' batch APIs; None in a run without them. Its words outlive the engine."""
+        return self._batches
 
     def _tell(self, callback: Callable[[*Args], object], *args: *Args) -> None:
         with contextlib.suppress(RuntimeError):  # a loop that has died is closed: `result` says so
@@ -165,7 +195,14 @@ class Engine:
                 retries=self._settings.retries,
                 jitter=random.Random(),  # noqa: S311 - spreads retries, decides nothing
             )
-            self._asker = Asker(opened, cache=self._cache, mode=self._settings.cache, caller=self._caller)
+            self._batches = self._open_batches()
+            self._asker = Asker(
+                opened,
+                cache=self._cache,
+                mode=self._settings.cache,
+                caller=self._caller,
+                batches=self._batches,
+            )
             try:
                 self._is_ready.set()
                 await self._stopped.wait()
@@ -173,14 +210,27 @@ class Engine:
                 await self._close(opened)
 
     def _open_models(self, http: httpx.AsyncClient) -> dict[str, OpenModel]:
-        return {
-            name: OpenModel(
-                spec=spec,
-                provider=self._executor.open_provider(spec, http=http, root=self._settings.root),
-                pace=Pace(self._executor.limits(spec), share=self._share),
-            )
-            for name, spec in self._models.items()
-        }
+        return {name: self._open_model(spec, http) for name, spec in self._models.items()}
+
+    def _open_model(self, spec: ModelSpec, http: httpx.AsyncClient) -> OpenModel:
+        provider = self._executor.open_provider(spec, http=http, root=self._settings.root)
+        return OpenModel(
+            spec=spec,
+            provider=provider,
+            pace=Pace(self._executor.limits(spec), share=self._share),
+            batches=open_batches(spec, provider) if self._settings.is_batched else None,
+        )
+
+    def _open_batches(self) -> BatchQueue | None:
+        if not self._settings.is_batched:
+            return None
+        return BatchQueue(
+            BatchStore(self._settings.state_dir / BATCHES_FILE),
+            self._cache,
+            pacing=Pacing.of(self._settings),
+            retries=self._settings.retries,
+            is_busy=lambda: bool(self._pending) or self._slots.in_flight > 0,
+        )
 
     async def _close(self, opened: Mapping[str, OpenModel]) -> None:
         self._is_closing = True
@@ -188,8 +238,10 @@ class Engine:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._asker.close()
+        if self._batches is not None:
+            await self._batches.close()
         await asyncio.gather(*(model.provider.close() for model in opened.values()), return_exceptions=True)
+        await self._executor.close()
 
     def _enqueue(self, jobs: list[Job]) -> None:
         self._pending.extend(jobs)
@@ -225,9 +277,11 @@ class Engine:
                 raise
             trial = storable(blank_trial(job, _unexpected(exc)))
         self._finished += 1
+        facts = facts_of(trial)
+        is_kept = self._take(trial, facts)
         future = self._results.get(id(job))
         if future is not None and not future.done():
-            future.set_result(trial)
+            future.set_result(Finished(facts=facts, trial=trial if is_kept else None))
         self._pump()
 
 

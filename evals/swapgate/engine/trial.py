@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -176,6 +177,7 @@ def blank_trial(job: Job, error: TrialError | None = None) -> Trial:
     )
 
 
+@lru_cache(maxsize=1024)
 def relative_path(path: Path, root: Path) -> str:
     """Return the path as seen from the workspace: records never carry the machine's own paths."""
     return Path(os.path.relpath(path, root)).as_posix()

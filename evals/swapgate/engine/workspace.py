@@ -150,6 +150,10 @@ class Workspace:
             for model, role in self.roles()
         ]
 
+    def count_jobs(self, suite: ReadySuite) -> int:
+        """Return how many trials `jobs` would return."""
+        return len(suite.cases) * self.settings.repeats * len(self.roles())
+
     def models_of(self, cases: Iterable[ReadyCase]) -> dict[str, ModelSpec]:
         """Return every model that a run of these cases may ask: under test, baseline, judges, fallbacks.
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -16,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from swapgate.errors import ErrorKind, ProviderError, UsageError
 from swapgate.providers._failures import Target, connection_failure, excerpt, status_failure
 from swapgate.providers.credentials import Credentials, Sent, scrub
+from swapgate.providers.http_client import exchange
 from swapgate.records import Json
 from swapgate.spec.models import ModelSpec
 from swapgate.storable import parse_json
@@ -23,17 +26,32 @@ from swapgate.storable import parse_json
 LARGEST_ANSWER = 10 * 1024 * 1024
 _LONGEST_ID = 200
 _SECRET_QUERY = {"key", "api_key", "api-key", "apikey", "access_token", "token", "secret", "password"}
+# Escapes that can hide a secret from a search for it as JSON usually writes it.
+_HIDING = re.compile(r"\\[u/]")
 _REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id")
+_BROKEN = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError)
 _Shape = TypeVar("_Shape", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request in its wire format: the body, the wire parameters as people write them, those left out."""
+
+    body: Json
+    written: Mapping[str, str]
+    dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A successful answer: its scrubbed body, the seconds that the exchange took, the server's id of it."""
+    """A successful answer: its scrubbed body, the seconds that the exchange took, the server's id of it.
+
+    `latency_s` is None where the exchange says nothing about the time that the answer took.
+    """
 
     target: Target
     text: str
-    latency_s: float
+    latency_s: float | None
     secrets: tuple[str, ...] = field(repr=False)
     request_id: str | None = None
 
@@ -43,7 +61,7 @@ class Reply:
             value = parse_json(self.text)
         except ValueError as exc:
             raise self.bad(f"the answer is not JSON ({exc})") from None
-        return _scrub_value(value, self.secrets) if "\\" in self.text else value
+        return _scrub_value(value, self.secrets) if self.secrets and _HIDING.search(self.text) else value
 
     def read(self, shape: type[_Shape]) -> _Shape:
         """Return the body in its expected shape; an error that a gateway calls a success is told as one."""
@@ -66,7 +84,10 @@ class Reply:
 
 @dataclass(slots=True, kw_only=True)
 class Wire:
-    """Sends JSON to one URL on behalf of one model. Raises ProviderError and nothing else."""
+    """Sends to one URL on behalf of one model. Raises ProviderError and nothing else.
+
+    `limit_s` takes the place of the model's time limit where more than one answer is carried.
+    """
 
     spec: ModelSpec
     http: httpx.AsyncClient
@@ -74,48 +95,83 @@ class Wire:
     url: str
     query: Mapping[str, str] = field(default_factory=dict)
     method: str = "POST"
+    limit_s: float | None = None
+    _address: httpx.URL | None = field(default=None, init=False, repr=False)
 
     async def send(self, body: Json, *, written: Mapping[str, str] | None = None) -> Reply:
         """Exchange a body (None: none) for a reply; `written` maps wire parameters to what people write."""
-        target = self._target(written or {})
-        sent = self.credentials.take()
-        content = _encode(target, body)
-        timeout_s = self.timeout_s
-        started = time.perf_counter()
+        target = self.target(written or {})
+        return await self._send(target, encode_json(target, body), "application/json")
+
+    async def send_content(self, content: bytes, content_type: str) -> Reply:
+        """Exchange bytes of any type for a reply in JSON."""
+        return await self._send(self.target({}), content, content_type)
+
+    async def lines(self) -> AsyncGenerator[Reply, None]:
+        """Yield the lines of a JSONL answer of any size, each as a reply of its own; empty ones are left out.
+
+        Nothing bounds the whole but the server. A line beyond the limit of an answer is left out; each wait
+        keeps the time.
+        """
+        target, sent = self.target({}), self.credentials.take()
         try:
-            async with asyncio.timeout(timeout_s):
-                return await self._exchange(target, sent, content, started)
-        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError) as exc:
-            if isinstance(exc, httpx.DecodingError):
-                raise target.error("the answer's compression is broken", ErrorKind.BAD_RESPONSE) from None
-            raise connection_failure(target, exc, timeout_s=timeout_s) from None
+            async with self._stream(sent, None, "") as response:
+                if not response.is_success:
+                    _reply(target, sent, response, await _read(target, response), None)
+                async for line in _lines(response):
+                    yield _reply(target, sent, response, line, None)
+        except _BROKEN as exc:
+            raise self._failure(target, exc) from None
 
     @property
     def timeout_s(self) -> float | None:
         """The seconds that one exchange may take, from the model's own setting or the client's."""
-        return self.spec.timeout_s if self.spec.timeout_s is not None else self.http.timeout.read
+        own = self.limit_s if self.limit_s is not None else self.spec.timeout_s
+        return own if own is not None else self.http.timeout.read
 
-    async def _exchange(self, target: Target, sent: Sent, content: bytes | None, started: float) -> Reply:
-        headers = {"accept": "application/json", **sent.headers}
-        if content is not None:
-            headers.setdefault("content-type", "application/json")
-        async with self.http.stream(
-            self.method,
-            self.url,
-            params=self.query or None,
-            headers=headers,
-            content=content,
-            timeout=self.timeout_s,
-            follow_redirects=False,
-        ) as response:
-            raw = await _read(target, response)
+    async def _send(self, target: Target, content: bytes | None, content_type: str) -> Reply:
+        sent = self.credentials.take()
+        started = time.perf_counter()
+        try:
+            async with asyncio.timeout(self.timeout_s), self._stream(sent, content, content_type) as response:
+                raw = await _read(target, response)
+        except _BROKEN as exc:
+            raise self._failure(target, exc) from None
         return _reply(target, sent, response, raw, time.perf_counter() - started)
 
-    def _target(self, written: Mapping[str, str]) -> Target:
+    def _stream(
+        self, sent: Sent, content: bytes | None, content_type: str
+    ) -> AbstractAsyncContextManager[httpx.Response]:
+        headers = {**self.http.headers, "accept": "application/json"}
+        if content is not None:
+            headers["content-type"] = content_type
+        request = httpx.Request(
+            self.method,
+            self.address,
+            headers={**headers, **sent.headers},
+            content=content,
+            extensions={"timeout": httpx.Timeout(self.timeout_s).as_dict()},
+        )
+        return exchange(self.http, request)
+
+    @property
+    def address(self) -> httpx.URL:
+        """The URL with its query, parsed once."""
+        if self._address is None:
+            self._address = httpx.URL(self.url, params=self.query) if self.query else httpx.URL(self.url)
+        return self._address
+
+    def _failure(self, target: Target, exc: Exception) -> ProviderError:
+        if isinstance(exc, httpx.DecodingError):
+            return target.error("the answer's compression is broken", ErrorKind.BAD_RESPONSE)
+        return connection_failure(target, exc, timeout_s=self.timeout_s)
+
+    def target(self, written: Mapping[str, str]) -> Target:
+        """Return who is asked, for messages."""
         return Target(
             name=self.spec.name,
             model=self.spec.model,
-            host=httpx.URL(self.url).netloc.decode(),
+            host=self.address.netloc.decode(),
             key_env=self.credentials.key_env,
             written=written,
         )
@@ -132,6 +188,11 @@ class WireProvider:
         self._spec = spec
         self._wire = wire
         self.identity = identity
+
+    @property
+    def wire(self) -> Wire:
+        """What the provider sends over: batches of its requests go the same way."""
+        return self._wire
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -164,23 +225,53 @@ async def _read(target: Target, response: httpx.Response) -> bytes:
     return bytes(body)
 
 
-def _reply(target: Target, sent: Sent, response: httpx.Response, raw: bytes, latency_s: float) -> Reply:
-    headers = {name.lower(): scrub(value, sent.secrets) for name, value in response.headers.items()}
-    if response.status_code in range(300, 400):
-        raise _redirected(target, response.status_code, headers.get("location", ""))
+async def _lines(response: httpx.Response) -> AsyncIterator[bytes]:
+    """Yield the lines of a body, never holding more than one of them and a chunk; too long ones are lost."""
+    line = bytearray()
+    is_lost = False
+    async for chunk in response.aiter_bytes():
+        for number, part in enumerate(chunk.split(b"\n")):
+            if number:
+                if not is_lost and line.strip():
+                    yield bytes(line)
+                line.clear()
+                is_lost = False
+            line += part
+            if len(line) > LARGEST_ANSWER:
+                line.clear()
+                is_lost = True
+    if not is_lost and line.strip():
+        yield bytes(line)
+
+
+def _reply(
+    target: Target, sent: Sent, response: httpx.Response, raw: bytes, latency_s: float | None
+) -> Reply:
     if not response.is_success:
-        text = scrub(raw.decode("utf-8", "backslashreplace"), sent.secrets)
-        raise status_failure(target, response.status_code, text, headers)
+        raise _failure(target, sent, response, raw)
     reply = Reply(
         target=target,
         text=scrub(raw.decode("utf-8", "backslashreplace"), sent.secrets, is_answer=True),
         latency_s=latency_s,
         secrets=sent.secrets,
-        request_id=next((headers[name][:_LONGEST_ID] for name in _REQUEST_IDS if name in headers), None),
+        request_id=_request_id(response.headers, sent),
     )
     if not _is_utf8(raw):
         raise reply.bad("the answer is not text in UTF-8")
     return reply
+
+
+def _failure(target: Target, sent: Sent, response: httpx.Response, raw: bytes) -> ProviderError:
+    headers = {name.lower(): scrub(value, sent.secrets) for name, value in response.headers.items()}
+    if response.status_code in range(300, 400):
+        return _redirected(target, response.status_code, headers.get("location", ""))
+    text = scrub(raw.decode("utf-8", "backslashreplace"), sent.secrets)
+    return status_failure(target, response.status_code, text, headers)
+
+
+def _request_id(headers: httpx.Headers, sent: Sent) -> str | None:
+    found = next((headers[name] for name in _REQUEST_IDS if name in headers), None)
+    return None if found is None else scrub(found, sent.secrets)[:_LONGEST_ID]
 
 
 def _redirected(target: Target, status: int, location: str) -> ProviderError:
@@ -188,7 +279,8 @@ def _redirected(target: Target, status: int, location: str) -> ProviderError:
     return target.error(text + "Set base_url to the final address", ErrorKind.BAD_REQUEST, status=status)
 
 
-def _encode(target: Target, body: Json) -> bytes | None:
+def encode_json(target: Target, body: Json) -> bytes | None:
+    """Return a body as compact JSON (None: none); ProviderError when it cannot be written as such."""
     if body is None:
         return None
     try:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from swapgate.providers._params import kept_params, stop_list
 from swapgate.providers._tools import arguments_text, call_arguments, read_tools
-from swapgate.providers._wire import Reply, WireProvider
+from swapgate.providers._wire import Asked, Reply, WireProvider
 from swapgate.records import FinishReason, Json, Message, Request, Response, ToolCall, Usage
 
 _DEFAULT_MAX_TOKENS = 4096
@@ -55,6 +55,12 @@ class AnthropicProvider(WireProvider):
 
     async def complete(self, request: Request) -> Response:
         """Return the response to one request; one attempt."""
+        asked = self.body(request)
+        reply = await self._wire.send(asked.body, written=asked.written)
+        return read_message(reply, dropped=asked.dropped)
+
+    def body(self, request: Request) -> Asked:
+        """Return the request as it goes over the wire."""
         params, dropped = kept_params(self._spec, request.params)
         sent = {_RENAMED.get(name, name): stop_list(name, value) for name, value in params.items()}
         body: dict[str, Json] = {"model": self._spec.model, "max_tokens": _DEFAULT_MAX_TOKENS, **sent}
@@ -64,7 +70,7 @@ class AnthropicProvider(WireProvider):
         if self._spec.structured_output is not False and request.output_schema is not None:
             body["output_config"] = _output_config(sent.get("output_config"), request.output_schema)
         written = {_RENAMED.get(name, name): name for name in params} | {"output_config": "output_config"}
-        return read_message(await self._wire.send(body, written=written), dropped=dropped)
+        return Asked(body=body, written=written, dropped=dropped)
 
 
 def read_message(reply: Reply, *, dropped: tuple[str, ...] = ()) -> Response:

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote
 
 from swapgate.errors import ErrorKind, ProviderError, UsageError
@@ -85,6 +86,7 @@ def scrub(text: str, secrets: Iterable[str], *, is_answer: bool = False) -> str:
     return text
 
 
+@lru_cache(maxsize=64)
 def _forms(secret: str) -> set[str]:
     escaped = json.dumps(secret)[1:-1]
     return {secret, escaped, escaped.replace("/", "\\/"), quote(secret), quote(secret, safe="")}

@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel
 
 from swapgate.providers._params import kept_params, stop_list
 from swapgate.providers._tools import call_arguments, read_tools
-from swapgate.providers._wire import Reply, WireProvider
+from swapgate.providers._wire import Asked, Reply, WireProvider
 from swapgate.records import FinishReason, Json, Message, Request, Response, ToolCall, Usage
 
 _RENAMED = {"max_tokens": "maxOutputTokens", "stop": "stopSequences"}
@@ -31,6 +31,12 @@ class GeminiProvider(WireProvider):
 
     async def complete(self, request: Request) -> Response:
         """Return the response to one request; one attempt."""
+        asked = self.body(request)
+        reply = await self._wire.send(asked.body, written=asked.written)
+        return read_content(reply, dropped=asked.dropped)
+
+    def body(self, request: Request) -> Asked:
+        """Return the request as it goes over the wire."""
         params, dropped = kept_params(self._spec, request.params)
         sent = {_wire_name(name): stop_list(name, value) for name, value in params.items()}
         config = {name: value for name, value in sent.items() if name not in _BESIDE}
@@ -41,7 +47,7 @@ class GeminiProvider(WireProvider):
         if request.tools:
             body["tools"] = [{"functionDeclarations": _declarations(request)}]
         written = {_wire_name(name): name for name in params} | {name: name for name in _output(request)}
-        return read_content(await self._wire.send(body, written=written), dropped=dropped)
+        return Asked(body=body, written=written, dropped=dropped)
 
 
 def read_content(reply: Reply, *, dropped: tuple[str, ...] = ()) -> Response:

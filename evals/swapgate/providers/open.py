@@ -50,6 +50,11 @@ def open_provider(spec: ModelSpec, *, http: httpx.AsyncClient, root: Path) -> Pr
     return _third_party(spec)(spec, http=http, root=root)
 
 
+def is_user_provider(spec: ModelSpec) -> bool:
+    """Whether the model is code of the user's or of another package."""
+    return spec.provider == "python" or spec.provider not in PROVIDER_NAMES
+
+
 def require_ready(spec: ModelSpec, root: Path) -> None:
     """Raise UsageError when a model cannot be asked: its key is not set, or its weights are not here."""
     variable = missing_key(spec)

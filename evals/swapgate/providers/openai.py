@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from swapgate.providers._params import kept_params
 from swapgate.providers._tools import arguments_text, read_tools
-from swapgate.providers._wire import Reply, WireProvider
+from swapgate.providers._wire import Asked, Reply, WireProvider
 from swapgate.records import FinishReason, Json, Message, Request, Response, ToolCall, Usage
 from swapgate.spec.models import ModelSpec
 
@@ -44,6 +44,12 @@ class OpenAIProvider(WireProvider):
 
     async def complete(self, request: Request) -> Response:
         """Return the response to one request; one attempt."""
+        asked = self.body(request)
+        reply = await self._wire.send(asked.body, written=asked.written)
+        return read_completion(reply, dropped=asked.dropped)
+
+    def body(self, request: Request) -> Asked:
+        """Return the request as it goes over the wire."""
         params, dropped = kept_params(self._spec, request.params)
         wire_params = _wire_params(self._spec, params)
         body: dict[str, Json] = {
@@ -56,7 +62,7 @@ class OpenAIProvider(WireProvider):
         if self._spec.structured_output is not False:
             body |= _response_format(request)
         written = {name: _written(params, name) for name in (*wire_params, "response_format")}
-        return read_completion(await self._wire.send(body, written=written), dropped=dropped)
+        return Asked(body=body, written=written, dropped=dropped)
 
 
 def read_completion(reply: Reply, *, dropped: tuple[str, ...] = ()) -> Response:

@@ -14,13 +14,17 @@ Protocol = Literal["openai", "anthropic", "gemini", "http"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """One service. `base_url` None: the user gives it; `key_env` None: no key unless `api_key_env` is set."""
+    """One service. `base_url` None: the user gives it; `key_env` None: no key unless `api_key_env` is set.
+
+    `has_batches` says that it has a batch API which is spoken here.
+    """
 
     protocol: Protocol = "openai"
     base_url: str | None = None
     key_env: str | None = None
     key_header: str = "authorization"
     key_prefix: str = "Bearer "
+    has_batches: bool = False
 
 
 _GEMINI = Service(
@@ -29,9 +33,10 @@ _GEMINI = Service(
     key_env="GEMINI_API_KEY",
     key_header="x-goog-api-key",
     key_prefix="",
+    has_batches=True,
 )
 SERVICES: Mapping[str, Service] = {
-    "openai": Service(base_url="https://api.openai.com/v1", key_env="OPENAI_API_KEY"),
+    "openai": Service(base_url="https://api.openai.com/v1", key_env="OPENAI_API_KEY", has_batches=True),
     "deepseek": Service(base_url="https://api.deepseek.com", key_env="DEEPSEEK_API_KEY"),
     "mistral": Service(base_url="https://api.mistral.ai/v1", key_env="MISTRAL_API_KEY"),
     "openrouter": Service(base_url="https://openrouter.ai/api/v1", key_env="OPENROUTER_API_KEY"),
@@ -51,6 +56,7 @@ SERVICES: Mapping[str, Service] = {
         key_env="ANTHROPIC_API_KEY",
         key_header="x-api-key",
         key_prefix="",
+        has_batches=True,
     ),
     "gemini": _GEMINI,
     "google": _GEMINI,
@@ -62,6 +68,11 @@ def service_url(name: str) -> str | None:
     """Return a service's address: OPENAI_BASE_URL and the like, as its own clients do, else its default."""
     variable = f"{name.upper().replace('-', '_')}_BASE_URL"
     return os.environ.get(variable, "").strip() or SERVICES[name].base_url
+
+
+def has_batches(spec: ModelSpec) -> bool:
+    """Whether the service of a model has a batch API that is spoken here."""
+    return spec.provider in SERVICES and SERVICES[spec.provider].has_batches
 
 
 def key_variable(spec: ModelSpec) -> str | None:

@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
+from tempfile import SpooledTemporaryFile
+from typing import IO
 
 from swapgate.facts import first_reason
 from swapgate.records import Answer, CheckResult, Json, JudgeSample, Message, ToolCall, Trial, Verdict
 from swapgate.reporting import format as show
-from swapgate.reporting.reasons import in_order, standing
+from swapgate.reporting.reasons import standing, worst_first
 from swapgate.reporting.text import clipped, safe_text, visible
 
 TEXT_CHARS = 20_000
 REASON_CHARS = 300
-_STANDINGS = ("blind", "missed", "errored", "passed")
+# Bytes of texts held in memory, and characters read back at once.
+_HELD, _AT_ONCE = 4_000_000, 100_000
 # Inside <script> only `<` can end the element; the others guard against other readers of the page.
 _SCRIPT_ESCAPES = str.maketrans(
     {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 )
 
 
-@dataclass(slots=True)
 class _Texts:
-    """Texts kept once each: the system prompt of five thousand trials is one text."""
+    """Texts kept once each, in a file: the system prompt of five thousand trials is one text."""
 
-    index: dict[str, int] = field(default_factory=dict)
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._numbers: dict[bytes, int] = {}
 
     def number(self, text: str) -> int:
-        return self.index.setdefault(text, len(self.index))
+        key = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        if key not in self._numbers:
+            self._file.write(("," if self._numbers else "") + script_json(clipped(text, TEXT_CHARS)))
+            self._numbers[key] = len(self._numbers)
+        return self._numbers[key]
 
 
 def script_json(value: Json) -> str:
@@ -36,14 +44,17 @@ def script_json(value: Json) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).translate(_SCRIPT_ESCAPES)
 
 
-def case_chunks(trials: Iterable[Trial]) -> Iterator[str]:
+def case_chunks(trials: Sequence[Trial]) -> Iterator[str]:
     """Yield `{"trials": [...], "texts": [...]}` in pieces; what did not pass comes first."""
-    texts = _Texts()
-    ordered = sorted(in_order(trials), key=lambda t: _STANDINGS.index(standing(t)))
-    yield '{"trials":['
-    for number, trial in enumerate(ordered):
-        yield (",\n" if number else "\n") + script_json(case_entry(trial, texts=texts))
-    yield '\n],"texts":' + script_json([clipped(text, TEXT_CHARS) for text in texts.index]) + "}"
+    with SpooledTemporaryFile(_HELD, "w+", encoding="utf-8", errors="surrogatepass", newline="") as file:
+        texts = _Texts(file)
+        yield '{"trials":['
+        for number, trial in enumerate(worst_first(trials)):
+            yield (",\n" if number else "\n") + script_json(case_entry(trial, texts=texts))
+        yield '\n],"texts":['
+        file.seek(0)
+        yield from iter(lambda: file.read(_AT_ONCE), "")
+        yield "]}"
 
 
 def case_entry(trial: Trial, *, texts: _Texts) -> dict[str, Json]:

@@ -18,7 +18,8 @@ from swapgate.analysis.matrix import Cell
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.analysis.scopes import Scope
 from swapgate.analysis.summary import CheckCount, Summary
-from swapgate.records import JudgeCalibration, StoppedRule, Trial
+from swapgate.facts import Facts
+from swapgate.records import JudgeCalibration, StoppedRule
 from swapgate.reporting import charts, comparing, findings
 from swapgate.reporting import format as show
 from swapgate.reporting.case_data import case_chunks
@@ -51,6 +52,9 @@ class HtmlReporter:
     name = "html"
     filename = "report.html"
 
+    def __init__(self) -> None:
+        _template()  # compiled now: a reporter is made while the last answers are still on their way
+
     def write(self, outcome: RunOutcome, folder: Path) -> Path:
         """Write report.html into the folder and return its path."""
         head, _, tail = page(outcome).partition(_DATA_MARK)
@@ -80,7 +84,7 @@ def page(outcome: RunOutcome) -> str:
         "has_matrix": findings.has_matrix(outcome),
         "calibrations": [_calibration(one) for one in outcome.run.calibrations],
         "most": _MOST,
-        "misses": _misses(outcome.trials),
+        "misses": _misses(outcome.facts),
         "failing": _failing(models),
         "errors": [(s.model, kind, n) for s in models for kind, n in sorted(s.errors.items())],
         "json_kinds": sorted({kind for s in models for kind in s.json_kinds}),
@@ -113,9 +117,9 @@ def filter_link(outcome: str, **terms: str) -> str:
     return f"#filter={outcome}{more}"
 
 
-def _misses(trials: Iterable[Trial]) -> Counter[tuple[str, str, str | None]]:
+def _misses(facts: Iterable[Facts]) -> Counter[tuple[str, str, str | None]]:
     """Return the number of misses by model, role and suite; suite None counts all."""
-    missed = [trial for trial in trials if trial.outcome == "missed"]
+    missed = [one for one in facts if one.outcome == "missed"]
     counts = Counter[tuple[str, str, str | None]]((t.model, t.role, t.suite) for t in missed)
     counts.update((t.model, t.role, None) for t in missed)
     return counts

@@ -8,8 +8,7 @@ from pathlib import Path
 from swapgate.analysis.decision import GateAnswer
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.analysis.summary import Summary
-from swapgate.facts import first_reason
-from swapgate.records import Trial
+from swapgate.facts import Facts
 from swapgate.reporting import format as show
 from swapgate.reporting.files import write_text
 from swapgate.reporting.markdown_comparison import case_line, comparison_lines
@@ -28,11 +27,9 @@ from swapgate.reporting.reasons import (
     by_suite,
     correction_notes,
     headline,
-    in_order,
     interval_notes,
     overall,
     rate_title,
-    standing,
 )
 from swapgate.reporting.text import safe_text
 
@@ -103,7 +100,7 @@ def _text(outcome: RunOutcome, most: int) -> str:
         _section("Warnings", outcome.warnings, most),
         _cost(outcome),
         # A comparison of stored runs has no trials at hand, and so no page of them.
-        ["Everything in detail: [report.html](report.html)"] if outcome.trials else [],
+        ["Everything in detail: [report.html](report.html)"] if len(outcome.trials) else [],
     )
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
@@ -157,18 +154,21 @@ def _comparisons(outcome: RunOutcome, most: int) -> list[list[str]]:
 
 
 def _misses(outcome: RunOutcome, most: int) -> list[str]:
-    missed = [t for t in in_order(outcome.trials) if t.outcome == "missed" and t.role == "candidate"]
+    missed = sorted(
+        (f for f in outcome.facts if f.outcome == "missed" and f.role == "candidate"),
+        key=lambda f: (f.suite, f.case, f.model, f.repeat),
+    )
     if not missed:
         return []
-    blind = sum(t.is_blind_pass for t in missed)
+    blind = sum(f.is_blind_pass is True for f in missed)
     title = f"### Misses ({len(missed):,}; blind passes: {blind:,})"
     return [title, "", *capped(missed, most, _miss_line)]
 
 
-def _miss_line(trial: Trial) -> str:
-    kind = "blind pass" if standing(trial) == "blind" else "missed"
-    who = f"{safe_text(trial.model, NAME_CHARS)}, {kind}"
-    return case_line(trial.suite, trial.case, trial.repeat, f"({who}) {first_reason(trial)}")
+def _miss_line(miss: Facts) -> str:
+    kind = "blind pass" if miss.is_blind_pass else "missed"
+    who = f"{safe_text(miss.model, NAME_CHARS)}, {kind}"
+    return case_line(miss.suite, miss.case, miss.repeat, f"({who}) {miss.reason}")
 
 
 def _errors(outcome: RunOutcome, most: int) -> list[str]:

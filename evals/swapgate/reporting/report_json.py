@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar
@@ -154,7 +154,7 @@ def _write_head(stream: BinaryIO, outcome: RunOutcome) -> None:
         stream.write(f',\n"{key}": '.encode() + _dump_part(part))
 
 
-def _write_trials(stream: BinaryIO, trials: Sequence[Trial]) -> None:
+def _write_trials(stream: BinaryIO, trials: Iterable[Trial]) -> None:
     stream.write(b',\n"trials": [')
     for index, trial in enumerate(trials):
         derived = to_json({"outcome": trial.outcome, "is_blind_pass": trial.is_blind_pass})

@@ -123,9 +123,10 @@ def _job(found: Found) -> Job:
 
 
 def _result(engine: Engine, job: Job) -> Trial:
-    while (trial := engine.result(job, timeout_s=_SLICE_S)) is None:
+    while (finished := engine.result(job, timeout_s=_SLICE_S)) is None:
         pass
-    return trial
+    assert finished.trial is not None
+    return finished.trial
 
 
 def _said(found: Found, trial: Trial | None) -> Said:

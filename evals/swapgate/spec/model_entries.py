@@ -51,11 +51,15 @@ class Limits(Written):
 
 
 class Price(Written):
-    """US dollars per million tokens; overrides the bundled price list."""
+    """US dollars per million tokens; overrides the bundled price list.
+
+    `batch_discount` is the share that an answer of the service's batch API is cheaper by.
+    """
 
     input: Annotated[float, Field(ge=0)]
     output: Annotated[float, Field(ge=0)]
     cached_input: Annotated[float, Field(ge=0)] | None = None
+    batch_discount: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 
 class AcceptUnpinned(Written):

@@ -51,6 +51,14 @@ class Settings:
     looks: Looks = 10
     seed: int | None = None
     ray: str | None = None
+    batch: bool = False
+    batch_deadline_h: float = 24.0
+    batch_poll_s: float = 5.0
+
+    @property
+    def is_batched(self) -> bool:
+        """Whether batch APIs are asked: a replay asks nobody."""
+        return self.batch and self.cache != "replay"
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -94,6 +102,9 @@ class SettingsTable(Written):
     looks: Annotated[int | Literal["every-case"], AfterValidator(_countable)] = 10
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     ray: Annotated[str, AfterValidator(_address)] | None = None
+    batch: bool = False
+    batch_deadline_h: Annotated[float, Field(gt=0)] = 24.0
+    batch_poll_s: Annotated[float, Field(gt=0)] = 5.0
 
 
 def resolve_settings(root: Path, options: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -131,6 +142,9 @@ def resolve_settings(root: Path, options: Mapping[str, Any], environ: Mapping[st
         looks=table.looks,
         seed=table.seed,
         ray=table.ray,
+        batch=table.batch,
+        batch_deadline_h=table.batch_deadline_h,
+        batch_poll_s=table.batch_poll_s,
     )
 
 

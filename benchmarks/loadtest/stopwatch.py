@@ -1,0 +1,142 @@
+"""Runs a command against the mock server and measures the whole process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = os.sysconf("SC_PAGE_SIZE")
+_PATH = os.pathsep.join([str(ROOT / "evals"), str(ROOT)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One process. Seconds; `start_s` to the first request, `tail_s` from the last reply to the exit."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+    requests: int = 0
+    ideal_s: float = 0.0
+    span_s: float = 0.0
+    start_s: float = 0.0
+    tail_s: float = 0.0
+    most_in_flight: int = 0
+
+    @property
+    def span(self) -> float:
+        """First request to last reply over the sum of latencies / concurrency."""
+        return self.span_s / self.ideal_s
+
+    @property
+    def wall(self) -> float:
+        """The whole process over the sum of latencies / concurrency."""
+        return self.wall_s / self.ideal_s
+
+
+class Mock:
+    """The mock server in a process of its own."""
+
+    def __init__(self, process: subprocess.Popen[str], url: str) -> None:
+        self._process = process
+        self.url = url
+
+    def config(self, *, latency_s: float, sigma: float = 0.0) -> None:
+        """Set the latency and clear the counters."""
+        body = json.dumps({"latency_s": latency_s, "sigma": sigma}).encode()
+        urllib.request.urlopen(f"{self.url}/config", body, timeout=10).close()
+
+    def stats(self) -> dict[str, float]:
+        """Return the counters."""
+        with urllib.request.urlopen(f"{self.url}/stats", timeout=10) as answer:
+            counted: dict[str, float] = json.load(answer)
+        return counted
+
+
+@contextmanager
+def mock_server() -> Iterator[Mock]:
+    """Start the mock server, and stop it at the end."""
+    command = [sys.executable, "-m", "benchmarks.loadtest.server"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield Mock(process, f"http://127.0.0.1:{int(process.stdout.readline())}")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def measure(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    mock: Mock | None = None,
+    latency_s: float = 0.0,
+    sigma: float = 0.0,
+    concurrency: int = 1,
+) -> Measured:
+    """Run a command to its end, which must be a good one, and return what it took."""
+    if mock is not None:
+        mock.config(latency_s=latency_s, sigma=sigma)
+    before = os.times()
+    started = time.monotonic()
+    environment = {**os.environ, "MOCK_KEY": "mock-key-0123456789", "PYTHONPATH": _PATH}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's second run finds its bytecode
+    process = subprocess.Popen(
+        command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    peak = _Peak(process.pid)
+    output = process.communicate()[0]
+    ended = time.monotonic()
+    peak_mb = peak.stop()
+    if process.returncode != 0:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{output.decode()[-3000:]}")
+    after = os.times()
+    cpu_s = after.children_user + after.children_system - before.children_user - before.children_system
+    if mock is None or not (stats := mock.stats())["requests"]:
+        return Measured(wall_s=ended - started, cpu_s=cpu_s, peak_mb=peak_mb)
+    return Measured(
+        wall_s=ended - started,
+        cpu_s=cpu_s,
+        peak_mb=peak_mb,
+        requests=int(stats["requests"]),
+        ideal_s=stats["latency_sum_s"] / concurrency,
+        span_s=stats["last_at"] - stats["first_at"],
+        start_s=stats["first_at"] - started,
+        tail_s=ended - stats["last_at"],
+        most_in_flight=int(stats["most_in_flight"]),
+    )
+
+
+class _Peak:
+    """Watches the resident memory of a process, every 50 ms."""
+
+    def __init__(self, pid: int) -> None:
+        self._file = Path(f"/proc/{pid}/statm")
+        self._pages = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+
+    def stop(self) -> float:
+        """Return the peak in MB."""
+        self._ended.set()
+        self._thread.join()
+        return self._pages * PAGE / 1e6
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.05):
+            try:
+                self._pages = max(self._pages, int(self._file.read_text().split()[1]))
+            except (OSError, IndexError):
+                return

@@ -1,0 +1,114 @@
+"""Requests answered through the services' batch APIs: the queue between those who ask and the lanes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from swapgate.batches import BatchStore
+from swapgate.cache import ResponseCache
+from swapgate.engine.batch_follow import Pacing
+from swapgate.engine.batch_lane import Asked, Lane
+from swapgate.engine.call import OpenModel
+from swapgate.records import Json, Request, Response
+
+_PATIENCE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchProgress:
+    """What is waited for: requests in batches, how many are done, where, and since when (seconds)."""
+
+    requests: int
+    done: int
+    services: tuple[str, ...]
+    age_s: float
+
+
+class BatchQueue:
+    """Answers requests through batches.
+
+    `said` are sentences for people about what was sent and fetched; `left` is what was still waited for at
+    the end.
+
+    Everything of it belongs to one event loop. The store's transactions are short and block it.
+    """
+
+    def __init__(
+        self,
+        store: BatchStore,
+        cache: ResponseCache,
+        *,
+        pacing: Pacing,
+        retries: int,
+        is_busy: Callable[[], bool],
+    ) -> None:
+        self._store = store
+        self._cache = cache
+        self._pacing = pacing
+        self._retries = retries
+        self._is_busy = is_busy
+        self._lanes: dict[str, Lane] = {}
+        self.said: list[str] = []
+        self.left: BatchProgress | None = None
+        store.forget_old()
+        self._close_answered()
+
+    async def ask(
+        self, key: str, opened: OpenModel, request: Request, about: Mapping[str, Json], *, reads_cache: bool
+    ) -> Response | None:
+        """Return the answer, stored already where it may be; None when the request should be called live.
+
+        Raises ProviderError when the service refuses this request, or the key.
+        """
+        lane = self._lane(opened)
+        answer: asyncio.Future[Response | None] = asyncio.get_running_loop().create_future()
+        line = lane.api.line(key, request)
+        return await lane.ask(Asked(line=line, about=about, reads_cache=reads_cache, answer=answer))
+
+    def progress(self) -> BatchProgress | None:
+        """Return what is waited for, None when nothing is in a batch."""
+        followers = [f for lane in self._lanes.values() for f, _task in lane.followers.values() if f.batch]
+        sent = [f.batch.sent_at or f.batch.begun_at for f in followers if f.batch]
+        if not sent:
+            return None
+        return BatchProgress(
+            requests=sum(f.batch.requests for f in followers if f.batch),
+            done=sum((f.status.done or 0) for f in followers if f.status),
+            services=tuple(sorted({f.batch.service for f in followers if f.batch})),
+            age_s=max(0.0, self._pacing.clock() - min(sent)),
+        )
+
+    async def close(self) -> None:
+        """Stop waiting; what is at the services stays there, and is said."""
+        lanes = list(self._lanes.values())
+        await asyncio.gather(*(lane.settle(patience_s=_PATIENCE_S) for lane in lanes))
+        self.left = self.progress()
+        await asyncio.gather(*(lane.close() for lane in lanes))
+        self._store.close()
+
+    def _close_answered(self) -> None:
+        """Close the batches whose every answer is stored: a run may die just before it says so."""
+        for batch in self._store.batches():
+            if batch.state == "running" and all(
+                (stored := self._cache.get(key)) is not None and stored.batch_id == batch.batch_id
+                for key in self._store.requests(batch.mark)
+            ):
+                self._store.finish(batch.mark, "ended")
+
+    def _lane(self, opened: OpenModel) -> Lane:
+        assert opened.batches is not None
+        name = opened.spec.name
+        if name not in self._lanes:
+            self._lanes[name] = Lane(
+                opened,
+                opened.batches,
+                store=self._store,
+                cache=self._cache,
+                pacing=self._pacing,
+                retries=self._retries,
+                is_busy=self._is_busy,
+                say=self.said.append,
+            )
+        return self._lanes[name]

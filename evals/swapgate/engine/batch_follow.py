@@ -1,0 +1,230 @@
+"""One batch from its id to its last answer: looked at, cancelled when it is late, fetched, closed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
+
+from swapgate.batches import StoredBatch, StoredRequest, StoredState
+from swapgate.daemon import in_daemon_thread
+from swapgate.errors import ErrorKind, ProviderError
+from swapgate.providers.batch import BatchStatus, Outcome, SentFacts
+from swapgate.records import Response, adapter
+from swapgate.spec.settings import Settings
+from swapgate.storable import storable
+
+if TYPE_CHECKING:
+    from swapgate.engine.batch_lane import Lane
+
+_HOW: Mapping[StoredState, str] = {
+    "ended": "ended without their answers",
+    "failed": "failed",
+    "expired": "has not answered in time",
+    "cancelled": "was cancelled",
+}
+_GROWTH = 1.5
+_FETCHES = 5
+# Starting the next trial takes a loop some milliseconds.
+_QUIET_S = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pacing:
+    """How long to wait for what, in seconds. `clock` gives Unix time: batches outlive processes."""
+
+    deadline_s: float
+    quiet_s: float = _QUIET_S
+    longest_gather_s: float = 60.0
+    first_poll_s: float = 5.0
+    longest_poll_s: float = 60.0
+    lease_s: float = 30.0
+    cancel_s: float = 600.0
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Return the times of a run, in proportion to its wait between two looks."""
+        unit_s = settings.batch_poll_s
+        return cls(
+            deadline_s=settings.batch_deadline_h * 3600,
+            quiet_s=min(_QUIET_S, unit_s),
+            longest_gather_s=unit_s * 12,
+            first_poll_s=unit_s,
+            longest_poll_s=unit_s * 12,
+            lease_s=unit_s * 6,
+            cancel_s=unit_s * 120,
+        )
+
+
+class Follower:
+    """Waits for one batch on behalf of a lane, and hands out and stores every answer in it."""
+
+    def __init__(self, lane: Lane, mark: str) -> None:
+        self.mark = mark
+        self.batch: StoredBatch | None = None
+        self.status: BatchStatus | None = None
+        self.is_fetching = False
+        self._lane = lane
+        self._api = lane.api
+        self._store = lane.store
+        self._pacing = lane.pacing
+
+    async def run(self) -> None:
+        """Wait, fetch, close; an error that no waiting mends is told to everybody who waits."""
+        try:
+            batch = self.batch = await self._known()
+            if batch is None or batch.batch_id is None:
+                self._lane.add_again(self.mark)
+                return
+            state = await self._end(batch, batch.batch_id)
+            self.is_fetching = True
+            is_ours = await self._fetch(batch.batch_id)
+        except ProviderError as error:
+            await self._give_up(error)
+            return
+        await self._close(state if is_ours else "lost")
+
+    async def _give_up(self, error: ProviderError) -> None:
+        """Tell those who wait, and leave the batch to a later run; past its deadline nobody waits for it."""
+        is_late = self.batch is not None and self._pacing.clock() > self._deadline(self.batch)
+        if is_late and error.kind is not ErrorKind.AUTH:
+            self.status = BatchStatus(state="failed", problem=str(error))
+            await self._close("failed")
+            return
+        for asked in self._lane.waiting_for(self.mark):
+            asked.answer.set_exception(error)
+
+    def _deadline(self, batch: StoredBatch) -> float:
+        return (batch.sent_at or batch.begun_at) + self._pacing.deadline_s
+
+    async def _known(self) -> StoredBatch | None:
+        """Return the batch once its id is known; None when it was never made.
+
+        A process that died between sending and remembering leaves it without an id: then it is looked for.
+        """
+        while (batch := self._store.get(self.mark)) is not None and batch.batch_id is None:
+            if self._store.take_over(self.mark, lease_s=self._pacing.lease_s):
+                await self._recover(batch)
+            else:
+                await self._pacing.sleep(self._pacing.lease_s / 3)
+        return batch
+
+    async def _recover(self, batch: StoredBatch) -> None:
+        try:
+            found = await self._lane.find(self.mark, batch.begun_at, batch.requests)
+        except ProviderError as error:
+            if not error.is_transient:
+                raise
+            await self._pacing.sleep(self._pacing.lease_s)
+            return
+        if found is None:
+            self._store.release(self.mark)
+            return
+        is_guessed = not self._api.takes_mark
+        self._store.sent(self.mark, found, at_s=batch.begun_at, is_guessed=is_guessed)
+
+    async def _end(self, batch: StoredBatch, batch_id: str) -> StoredState:
+        """Return how the batch has ended; cancel it at the deadline and give it a while for that."""
+        deadline = self._deadline(batch)
+        wait_s, is_cancelled = self._pacing.first_poll_s, False
+        while True:
+            self.status = await self._look(batch_id) or self.status
+            if self.status is not None and self.status.state != "running":
+                return self.status.state
+            left_s = deadline - self._pacing.clock()
+            if left_s <= -self._pacing.cancel_s:
+                return "expired"
+            if left_s <= 0 and not is_cancelled:
+                is_cancelled = await self._cancel(batch, batch_id)
+                wait_s = self._pacing.first_poll_s
+            await self._pacing.sleep(min(wait_s, left_s) if left_s > 0 else wait_s)
+            wait_s = min(wait_s * _GROWTH, self._pacing.longest_poll_s)
+
+    async def _look(self, batch_id: str) -> BatchStatus | None:
+        """Return the batch's status; None when the service could not be asked just now."""
+        try:
+            return await self._api.status(batch_id)
+        except ProviderError as error:
+            if error.is_transient:
+                return None
+            if error.status == 404:
+                return BatchStatus(state="failed", problem="the service does not know it any more")
+            raise
+
+    async def _cancel(self, batch: StoredBatch, batch_id: str) -> bool:
+        """Ask for the end of the batch; never of one that was only guessed to be ours."""
+        if batch.is_guessed:
+            return True
+        try:
+            await self._api.cancel(batch_id)
+        except ProviderError as error:
+            return not error.is_transient
+        return True
+
+    async def _fetch(self, batch_id: str) -> bool:
+        """Store and hand out every answer; False when the batch turns out to be another one."""
+        requests = self._store.requests(self.mark)
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self._fetch_once(batch_id, requests)
+            except ProviderError as error:
+                if error.status == 404:
+                    return True
+                if not error.is_transient or attempt >= _FETCHES:
+                    raise
+            await self._pacing.sleep(self._pacing.first_poll_s)
+
+    async def _fetch_once(self, batch_id: str, requests: dict[str, StoredRequest]) -> bool:
+        read_facts = adapter(SentFacts).validate_python
+        facts = {key: read_facts(request.facts) for key, request in requests.items()}
+        strangers = known = 0
+        async with aclosing(self._api.results(batch_id, facts)) as results:
+            async for key, outcome in results:
+                if key not in requests:
+                    strangers += 1
+                    continue
+                known += 1
+                self._hand_out(requests[key], outcome, batch_id)
+        return known > 0 or strangers == 0
+
+    def _hand_out(self, request: StoredRequest, outcome: Outcome, batch_id: str) -> None:
+        lane = self._lane
+        if isinstance(outcome, Response):
+            outcome = storable(replace(outcome, batch_id=batch_id))
+            if lane.opened.stores(outcome):
+                lane.cache.put(request.key, outcome, request.about)
+        asked = lane.waiting.get(request.key)
+        if asked is None or asked.answer.done():
+            return
+        if isinstance(outcome, Response):
+            asked.answer.set_result(outcome)
+        elif outcome is not None and not outcome.is_transient:
+            asked.answer.set_exception(outcome)
+
+    async def _close(self, state: StoredState) -> None:
+        """Close the batch once its answers are on disk; then see to what has none."""
+        await in_daemon_thread(self._lane.cache.flush, timeout_s=None)
+        stored = self._store.get(self.mark)
+        self._store.finish(self.mark, state)
+        is_sent_again = state == "lost" or (stored is not None and stored.state == "cancelling")
+        if is_sent_again:
+            self._lane.add_again(self.mark)
+            return
+        left = self._lane.waiting_for(self.mark)
+        if left:
+            name = self._lane.opened.spec.name
+            self._lane.say(f"{name}: {len(left)} called live: {self._why(state)}")
+        for asked in left:
+            asked.answer.set_result(None)
+
+    def _why(self, state: StoredState) -> str:
+        batch_id = self.batch.batch_id if self.batch else None
+        told = f": {self.status.problem}" if self.status and self.status.problem else ""
+        return f"the batch {batch_id} {_HOW.get(state, state)}{told}"

@@ -1,0 +1,270 @@
+"""The queue before the batch APIs, and what it remembers: when it sends, how it waits, who sends what."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from swapgate.batches import BatchStore, StoredRequest
+from swapgate.cache import ResponseCache
+from swapgate.engine.batch import BatchQueue
+from swapgate.engine.batch_follow import Pacing
+from swapgate.engine.call import OpenModel
+from swapgate.engine.limits import Pace
+from swapgate.errors import ErrorKind, ProviderError, StoreError
+from swapgate.providers.batch import BatchLimits, BatchLine, BatchStatus, Outcome, SentFacts
+from swapgate.records import Message, Request, Response
+from swapgate.spec.models import Limits, ModelSpec
+
+
+@dataclass
+class Desk:
+    """A batch API in memory, behind the same Protocol as the real ones."""
+
+    limits: BatchLimits = field(default_factory=lambda: BatchLimits(requests=100, bytes=100_000))
+    takes_mark: bool = True
+    looks: list[BatchStatus | ProviderError] = field(default_factory=lambda: [BatchStatus(state="ended")])
+    batches: list[list[str]] = field(default_factory=list)
+    answers: Callable[[str], Outcome] = lambda key: Response(text=f"answer to {key}")
+    looked: int = 0
+
+    def line(self, custom_id: str, request: Request) -> BatchLine:
+        return BatchLine(custom_id=custom_id, content=b"x" * 10, facts=SentFacts(written={}))
+
+    async def submit(self, lines: Sequence[BatchLine], *, mark: str) -> str:
+        self.batches.append([line.custom_id for line in lines])
+        return f"b{len(self.batches)}"
+
+    async def status(self, batch_id: str) -> BatchStatus:
+        self.looked += 1
+        told = self.looks[min(self.looked, len(self.looks)) - 1]
+        if isinstance(told, ProviderError):
+            raise told
+        return told
+
+    async def results(
+        self, batch_id: str, facts: Mapping[str, SentFacts]
+    ) -> AsyncGenerator[tuple[str, Outcome], None]:
+        for key in reversed(self.batches[int(batch_id[1:]) - 1]):
+            yield key, self.answers(key)
+
+    async def cancel(self, batch_id: str) -> None:
+        pass
+
+    async def find(self, mark: str, *, since_s: float, requests: int, known: Collection[str]) -> str | None:
+        return None
+
+
+class Idle:
+    """A provider that nobody calls."""
+
+    identity: Mapping[str, Any] = {}
+    is_recordable = reads_cache = True
+    needs_variables = False
+
+    async def complete(self, request: Request) -> Response:
+        raise AssertionError("called live")
+
+    async def close(self) -> None:
+        pass
+
+
+QUICK = Pacing(
+    deadline_s=60, quiet_s=0.01, longest_gather_s=0.2, first_poll_s=0.001, longest_poll_s=0.002, lease_s=1
+)
+
+
+async def ask_all(
+    root: Path,
+    desk: Desk,
+    keys: Sequence[str],
+    *,
+    pacing: Pacing = QUICK,
+    is_busy: Callable[[], bool] = lambda: False,
+    pause_s: float = 0.0,
+) -> list[Response | BaseException | None]:
+    """Ask for every key at once, or with pauses between; return what came of each."""
+    opened = OpenModel(
+        spec=ModelSpec(name="candidate", provider="openai", model="m"),
+        provider=Idle(),
+        pace=Pace(Limits()),
+        batches=desk,
+    )
+    with closing(ResponseCache(root / "cache.db")) as cache:
+        queue = BatchQueue(BatchStore(root / "batches.db"), cache, pacing=pacing, retries=2, is_busy=is_busy)
+        asked = []
+        for key in keys:
+            request = Request(model="m", messages=(Message(role="user", content=key),))
+            asked.append(asyncio.create_task(queue.ask(key, opened, request, {}, reads_cache=True)))
+            await asyncio.sleep(pause_s)
+        try:
+            return await asyncio.gather(*asked, return_exceptions=True)
+        finally:
+            await queue.close()
+
+
+def texts(responses: Sequence[Response | BaseException | None]) -> list[str]:
+    return [r.text if isinstance(r, Response) else repr(r) for r in responses]
+
+
+@pytest.mark.parametrize(
+    ("limits", "sizes"),
+    [
+        (BatchLimits(requests=4, bytes=10_000), [4, 4, 2]),
+        (BatchLimits(requests=100, bytes=34), [3, 3, 3, 1]),
+        (BatchLimits(requests=100, bytes=10_000), [10]),
+    ],
+)
+def test_batch_is_sent_when_it_is_full_and_the_rest_when_nobody_asks(
+    tmp_path: Path, limits: BatchLimits, sizes: list[int]
+) -> None:
+    desk = Desk(limits=limits)
+    keys = [f"k{n}" for n in range(10)]
+    assert texts(asyncio.run(ask_all(tmp_path, desk, keys))) == [f"answer to {key}" for key in keys]
+    assert sorted(map(len, desk.batches)) == sorted(sizes)
+
+
+def test_requests_that_come_while_calls_are_under_way_wait_for_each_other(tmp_path: Path) -> None:
+    keys = [f"k{n}" for n in range(5)]
+    desk = Desk()
+    asyncio.run(ask_all(tmp_path, desk, keys, pause_s=0.03))
+    assert [len(batch) for batch in desk.batches] == [1] * 5
+    busy = Desk()
+    asyncio.run(ask_all(tmp_path, busy, [f"b{key}" for key in keys], pause_s=0.03, is_busy=lambda: True))
+    assert [len(batch) for batch in busy.batches] == [5]
+
+
+def test_looks_come_ever_later_and_faults_of_the_service_are_waited_out(tmp_path: Path) -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        await asyncio.sleep(0)
+
+    running = BatchStatus(state="running")
+    fault = ProviderError("down", kind=ErrorKind.SERVER, status=503)
+    desk = Desk(looks=[running, fault, running, running, running, running, BatchStatus(state="ended")])
+    pacing = Pacing(deadline_s=1e6, quiet_s=0.0, first_poll_s=5, longest_poll_s=20, lease_s=1e6, sleep=sleep)
+    assert texts(asyncio.run(ask_all(tmp_path, desk, ["k"], pacing=pacing))) == ["answer to k"]
+    assert [wait for wait in waits if 5 <= wait <= 20] == [5, 7.5, 11.25, 16.875, 20, 20]
+
+
+def test_key_that_is_not_accepted_is_an_error_and_the_batch_stays_for_later(tmp_path: Path) -> None:
+    desk = Desk(looks=[ProviderError("no such key", kind=ErrorKind.AUTH, status=401)])
+    (failure,) = asyncio.run(ask_all(tmp_path, desk, ["k"]))
+    assert isinstance(failure, ProviderError)
+    desk.looks = [BatchStatus(state="ended")]
+    assert texts(asyncio.run(ask_all(tmp_path, desk, ["k"]))) == ["answer to k"]
+    assert desk.batches == [["k"]]
+
+
+def test_batch_that_the_service_does_not_know_any_more_is_called_live(tmp_path: Path) -> None:
+    desk = Desk(looks=[ProviderError("gone", kind=ErrorKind.BAD_REQUEST, status=404)])
+    desk.answers = lambda _key: None
+    assert asyncio.run(ask_all(tmp_path, desk, ["k"])) == [None]
+
+
+def test_broken_store_is_told_to_everybody_who_waits(tmp_path: Path) -> None:
+    class Full(Desk):
+        async def submit(self, lines: Sequence[BatchLine], *, mark: str) -> str:
+            (tmp_path / "batches.db").unlink()
+            raise StoreError("the disk is full")
+
+    failures = asyncio.run(ask_all(tmp_path, Full(), ["k", "l"]))
+    assert [str(failure) for failure in failures] == ["the disk is full"] * 2
+
+
+def test_batch_whose_answers_are_all_stored_is_closed_and_one_without_them_is_not(tmp_path: Path) -> None:
+    with (
+        closing(BatchStore(tmp_path / "batches.db")) as store,
+        closing(ResponseCache(tmp_path / "cache.db")) as cache,
+    ):
+        for keys, batch_id in ((["a", "b"], "b1"), (["c"], "b2"), (["d"], "b3")):
+            mark, _mine, _theirs = claim(store, keys)
+            store.sent(mark, batch_id)
+        for key, batch_id in (("a", "b1"), ("b", "b1"), ("c", "of an earlier run")):
+            cache.put(key, Response(text="x", batch_id=batch_id), {})
+    asyncio.run(ask_all(tmp_path, Desk(), []))
+    with closing(BatchStore(tmp_path / "batches.db")) as store:
+        states = {batch.batch_id: batch.state for batch in store.batches()}
+    assert states == {"b1": "ended", "b2": "running", "b3": "running"}
+
+
+# The store
+
+
+def stored(keys: Sequence[str]) -> list[StoredRequest]:
+    return [StoredRequest(key=key, about={}, facts={"written": {}}) for key in keys]
+
+
+def claim(store: BatchStore, keys: Sequence[str]) -> tuple[str, frozenset[str], Mapping[str, str]]:
+    claimed = store.claim(stored(keys), service="openai", model="m", lease_s=30)
+    return claimed.mark, claimed.mine, claimed.theirs
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    steps=st.lists(
+        st.tuples(st.booleans(), st.sets(st.sampled_from("abcdef"), min_size=1), st.booleans()), max_size=12
+    )
+)
+def test_no_request_is_ever_in_two_open_batches(steps: list[tuple[bool, set[str], bool]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "batches.db"
+        with closing(BatchStore(path)) as one, closing(BatchStore(path)) as other:
+            owner: dict[str, str] = {}
+            for is_first, keys, is_finished in steps:
+                store = one if is_first else other
+                mark, mine, theirs = claim(store, sorted(keys))
+                assert mine == {key for key in keys if key not in owner}
+                assert theirs == {key: owner[key] for key in keys if key in owner}
+                owner |= dict.fromkeys(mine, mark)
+                if is_finished and mine:
+                    store.finish(mark, "ended")
+                    owner = {key: held for key, held in owner.items() if held != mark}
+
+
+def test_sending_is_taken_over_only_from_a_process_that_fell_silent(tmp_path: Path) -> None:
+    now = [1000.0]
+    with closing(BatchStore(tmp_path / "batches.db", clock=lambda: now[0])) as store:
+        mark, _mine, _theirs = claim(store, ["a"])
+        assert not store.take_over(mark, lease_s=30)
+        now[0] += 29
+        store.renew(mark, lease_s=30)
+        now[0] += 29
+        assert not store.take_over(mark, lease_s=30)
+        now[0] += 2
+        assert store.take_over(mark, lease_s=30)
+        assert not store.take_over(mark, lease_s=30)
+        store.sent(mark, "b1")
+        now[0] += 100
+        assert not store.take_over(mark, lease_s=30)
+
+
+def test_batches_that_were_over_a_month_ago_are_forgotten_and_running_ones_never(tmp_path: Path) -> None:
+    now = [1000.0]
+    with closing(BatchStore(tmp_path / "batches.db", clock=lambda: now[0])) as store:
+        over, _mine, _theirs = claim(store, ["a"])
+        store.finish(over, "ended")
+        running, _mine, _theirs = claim(store, ["b"])
+        now[0] += 31 * 86400
+        store.forget_old()
+        assert [batch.mark for batch in store.batches()] == [running]
+        assert (store.requests(over), set(store.requests(running))) == ({}, {"b"})
+
+
+def test_file_of_a_newer_swapgate_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "batches.db"
+    with closing(BatchStore(path)) as store:
+        store._db.execute("PRAGMA user_version = 99")
+    with pytest.raises(StoreError, match="update swapgate"):
+        BatchStore(path)
