@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+MARK = "SWAPGATE_TESTS_MARK"
+
 
 def start_pytest(root: Path, *arguments: str, **environ: str) -> subprocess.Popen[str]:
     """Start pytest in a workspace, its output on one pipe; `environ` are further variables."""
@@ -28,3 +30,15 @@ def wait_for(condition: Callable[[], bool], *, limit_s: float = 30) -> None:
     while not condition():
         assert time.monotonic() < until, "waited in vain"
         time.sleep(0.02)
+
+
+def marked(mark: Path) -> list[int]:
+    """Return the processes in whose environment the variable MARK is this path: children inherit it."""
+    return [int(folder.name) for folder in Path("/proc").glob("[0-9]*") if _has_mark(folder, mark)]
+
+
+def _has_mark(process: Path, mark: Path) -> bool:
+    try:
+        return f"{MARK}={mark}".encode() in (process / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return False

@@ -12,6 +12,7 @@ from swapgate.analysis.outcome import RunOutcome
 from swapgate.before_run import refuse_with_batch, require_enough, warnings_before
 from swapgate.cache import CACHE_FILE, ResponseCache
 from swapgate.early_stop import EarlyStop, early_stop, shuffled
+from swapgate.engine.ray_executor import executing
 from swapgate.engine.runner import Engine
 from swapgate.engine.workspace import Job, ReadySuite, Workspace
 from swapgate.errors import UsageError
@@ -84,7 +85,11 @@ def run(
         recorder.add(trial, facts)
         return False
 
-    with contextlib.closing(cache), Engine(settings, specs, cache, take=take) as engine:
+    with (
+        contextlib.closing(cache),
+        executing(settings, specs, [job.case for job in jobs]) as executor,
+        Engine(settings, specs, cache, take=take, executor=executor) as engine,
+    ):
         recorder.start(planned=len(jobs), wanted=wanted, warnings=warnings, part=part)
         recorder.require_open()
         early = early_stop(workspace, jobs, recorder.baseline)

@@ -16,6 +16,7 @@ def warnings_before(workspace: Workspace, jobs: Sequence[Job]) -> list[str]:
     return [
         *_too_few(workspace, jobs),
         *_why_no_looks(workspace, jobs),
+        *_why_no_ray(workspace, jobs),
         *workspace.unusable_fallbacks(),
         *_called_live(workspace, jobs),
     ]
@@ -25,6 +26,16 @@ def require_enough(workspace: Workspace, jobs: Sequence[Job]) -> None:
     """Raise UsageError, under strict_plan, when so few cases can hardly pass the gate."""
     if workspace.settings.strict_plan and (too_few := _too_few(workspace, jobs)):
         raise UsageError(f"--strict-plan: {'; '.join(too_few)}")
+
+
+def uses_ray(workspace: Workspace, jobs: Sequence[Job]) -> bool:
+    """Whether a run has worker processes on Ray."""
+    if workspace.settings.ray is None:
+        return False
+    from swapgate.engine.ray_executor import has_work
+
+    cases = [job.case for job in jobs]
+    return has_work(workspace.models_of(cases).values(), cases)
 
 
 def refuse_with_batch(settings: Settings, *, maxfail: bool = False, has_workers: bool = False) -> None:
@@ -73,3 +84,12 @@ def _why_no_looks(workspace: Workspace, jobs: Sequence[Job]) -> list[str]:
     from swapgate.early_stop import why_not
 
     return [reason] if (reason := why_not(workspace, jobs)) else []
+
+
+def _why_no_ray(workspace: Workspace, jobs: Sequence[Job]) -> list[str]:
+    if workspace.settings.ray is None or uses_ray(workspace, jobs):
+        return []
+    return [
+        "--ray runs local models, Python functions and your own checks, of which there are none here: "
+        "the run stays in this process"
+    ]

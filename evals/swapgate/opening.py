@@ -33,6 +33,7 @@ _OPTIONS = (
     "max_cost",
     "dry_run",
     "concurrency",
+    "ray",
     "cache",
     "recordings",
     "report",

@@ -90,6 +90,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="calls in flight at once (default 16)",
     )
     add(
+        "--ray",
+        dest="swapgate_ray",
+        metavar="ADDRESS",
+        help="run local models and your own code on Ray: local (started for this run), auto, or host:port",
+    )
+    add(
         "--live",
         dest="swapgate_cache",
         action="append_const",

@@ -123,9 +123,15 @@ class SwapgateSession:
         size = f"{count(len(jobs), 'trial')} of {count(cases, 'case')}"
         judges = sorted({f"{j.spec.judge} ({j.spec.model})" for job in jobs for j in job.case.judges})
         judged = f"; judged by {', '.join(judges)}" if judges else "; no judge"
-        at_once = f"{self.settings.concurrency} calls at once"
+        at_once = f"{self.settings.concurrency} calls at once{self._on_ray(jobs)}"
         head = f"swapgate: {size}, {at_once}{judged}"
         return [head, *(f"swapgate: warning: {text}" for text in self._warnings)]
+
+    def _on_ray(self, jobs: Sequence[Job]) -> str:
+        """Say that a run takes place on Ray: starting it takes some seconds."""
+        from swapgate.before_run import uses_ray
+
+        return f", on Ray ({self.settings.ray})" if uses_ray(self.workspace, jobs) else ""
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -144,6 +150,10 @@ class SwapgateSession:
         """In xdist's controller, find every mistake before the workers start."""
         if not is_controller(self.config) or self.config.option.collectonly:
             return
+        if self.settings.ray is not None:
+            raise pytest.UsageError(
+                "--ray has worker processes of its own, which one process of pytest feeds: leave out -n"
+            )
         if self.settings.stop_early:
             raise pytest.UsageError(
                 "--stop-early decides in one process, which keeps --concurrency calls in flight: leave out -n"
@@ -205,6 +215,7 @@ class SwapgateSession:
     def _running(self, session: pytest.Session) -> Iterator[None]:
         from swapgate.before_run import refuse_with_batch
         from swapgate.cache import CACHE_FILE, ResponseCache
+        from swapgate.engine.ray_executor import executing
         from swapgate.engine.runner import Engine
         from swapgate.progress import LiveLine
 
@@ -217,7 +228,7 @@ class SwapgateSession:
         if not is_worker(self.config):
             self._require_ready(suites, cases)
         cache = ResponseCache(self.settings.state_dir / CACHE_FILE, recordings=self.settings.recordings)
-        with self._closing(cache):
+        with self._closing(cache), executing(self.settings, specs, cases) as executor:
             self._line = LiveLine(self.config)
             self._engine = Engine(
                 self.settings,
@@ -226,6 +237,7 @@ class SwapgateSession:
                 share=processes(self.config),
                 window=self._window(),
                 take=self._take,
+                executor=executor,
             )
             try:
                 with self._engine:
@@ -312,7 +324,7 @@ class SwapgateSession:
 
     def runs_user_code(self) -> bool:
         """Whether a model or a check of this session is code of the user's or of another package."""
-        from swapgate.engine.trial import is_user_code
+        from swapgate.engine.executor import is_user_code
         from swapgate.providers.open import is_user_provider
 
         suites = self.workspace.opened_suites()

@@ -39,6 +39,7 @@ class UserCheckFailed(SwapgateError):
     def __init__(
         self, message: str, *, check: str, exception: str | None = None, place: str | None = None
     ) -> None:
+        self.message = message
         self.check = check
         self.exception = exception
         self.place = place

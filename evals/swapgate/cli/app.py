@@ -21,6 +21,7 @@ from swapgate.cli.plan import plan
 from swapgate.cli.prompt import prompt_app
 from swapgate.cli.report import report
 from swapgate.cli.schema import schema
+from swapgate.cli.score import score
 
 
 def build_command() -> Any:
@@ -34,7 +35,7 @@ def build_command() -> Any:
         rich_markup_mode=None if os.environ.get("NO_COLOR") else "rich",
     )
     app.callback(invoke_without_command=True)(_root)
-    for command in (init, check, plan, estimate, compare, merge, report, schema):
+    for command in (init, check, plan, estimate, compare, score, merge, report, schema):
         app.command()(command)
     for name, group in (
         ("history", history_app),

@@ -15,8 +15,9 @@ from swapgate.checks import Subject
 from swapgate.checks.build import UserCheckFailed, run_checks
 from swapgate.engine.ask import reads_stored
 from swapgate.engine.estimate import CHARS_PER_TOKEN, Estimator, Expected
+from swapgate.engine.executor import is_user_code
 from swapgate.engine.forecast import Forecast, Row, Tally, expected_usd, total_of
-from swapgate.engine.trial import is_user_code, judge_request, needs_structure, render_case, request_of
+from swapgate.engine.trial import judge_request, needs_structure, render_case, request_of
 from swapgate.engine.workspace import Job, Workspace
 from swapgate.errors import PromptError, ProviderError, UsageError
 from swapgate.judging.judge import Judge

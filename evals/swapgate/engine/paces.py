@@ -20,7 +20,7 @@ class Paces:
 
     def __init__(
         self,
-        specs: Iterable[ModelSpec],
+        models: Iterable[tuple[ModelSpec, Limits]],
         *,
         most: int,
         share: int,
@@ -30,17 +30,17 @@ class Paces:
     ) -> None:
         self._clock = clock
         self._paces: dict[_Endpoint, Pace] = {}
-        together: dict[_Endpoint, list[ModelSpec]] = {}
-        for spec in specs:
-            together.setdefault(_endpoint(spec), []).append(spec)
+        together: dict[_Endpoint, list[tuple[ModelSpec, Limits]]] = {}
+        for spec, limits in models:
+            together.setdefault(_endpoint(spec), []).append((spec, limits))
         for endpoint, same in together.items():
             self._paces[endpoint] = Pace(
-                _least(spec.limits for spec in same),
+                _least(limits for _spec, limits in same),
                 most=most,
                 share=share,
                 retries=retries,
                 jitter=jitter,
-                ramps=is_service(same[0]),
+                ramps=is_service(same[0][0]),
             )
 
     def of(self, spec: ModelSpec) -> Pace:

@@ -23,6 +23,7 @@ from swapgate.engine.batch import BatchProgress, BatchQueue
 from swapgate.engine.batch_follow import Pacing
 from swapgate.engine.budget import Budget
 from swapgate.engine.call import Caller, OpenModel
+from swapgate.engine.executor import Executor, ThisProcess
 from swapgate.engine.hedge import share_of
 from swapgate.engine.paces import Paces, is_service
 from swapgate.engine.slots import Slots
@@ -32,7 +33,6 @@ from swapgate.errors import ErrorKind, SwapgateError
 from swapgate.facts import Facts, facts_of
 from swapgate.providers.batch import open_batches
 from swapgate.providers.http_client import open_http
-from swapgate.providers.open import open_provider
 from swapgate.records import Trial, TrialError
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.settings import Settings
@@ -72,7 +72,8 @@ class Engine:
     `take` is given each trial as it ends, in the engine's thread, and says whether the whole of it must be
     kept for the consumer: that one takes them in order, and thousands may be waiting for it.
     `share` is the number of processes that run the same session (xdist): limits are divided by it.
-    `window` bounds how many trials run ahead of the consumer (None: no bound).
+    `window` bounds how many trials run ahead of the consumer (None: no bound). `executor` opens the models
+    and runs the user's checks (None: this process).
     """
 
     def __init__(
@@ -84,8 +85,10 @@ class Engine:
         share: int = 1,
         window: int | None = None,
         take: Callable[[Trial, Facts], bool] = _keep,
+        executor: Executor | None = None,
     ) -> None:
         self._settings = settings
+        self._executor = executor or ThisProcess(timeout_s=settings.timeout_s)
         self._models = models
         self._cache = cache
         self._share = share
@@ -184,7 +187,7 @@ class Engine:
         """Open everything, run until stopped, cancel what is left, close everything."""
         self._stopped = asyncio.Event()
         per_process = max(1, self._settings.concurrency // self._share)
-        self._user_code = UserCode(timeout_s=self._settings.timeout_s, threads=asyncio.Semaphore(per_process))
+        self._user_code = UserCode(run=self._executor.run_checks, at_once=asyncio.Semaphore(per_process))
         self._slots = Slots(
             per_process, model_calls_left=lambda: len(self._pending) + self._slots.waiting_model_calls
         )
@@ -212,7 +215,7 @@ class Engine:
 
     def _open_models(self, http: httpx.AsyncClient) -> dict[str, OpenModel]:
         paces = Paces(
-            self._models.values(),
+            [(spec, self._executor.limits(spec)) for spec in self._models.values()],
             most=self._slots.size,
             share=self._share,
             retries=self._settings.retries,
@@ -222,7 +225,8 @@ class Engine:
         return {name: self._open_model(spec, http, paces) for name, spec in self._models.items()}
 
     def _open_model(self, spec: ModelSpec, http: httpx.AsyncClient, paces: Paces) -> OpenModel:
-        provider = open_provider(spec, http=http, root=self._settings.root, heard=paces.listener(spec))
+        heard = paces.listener(spec)
+        provider = self._executor.open_provider(spec, http=http, root=self._settings.root, heard=heard)
         return OpenModel(
             spec=spec,
             provider=provider,
@@ -251,6 +255,7 @@ class Engine:
         if self._batches is not None:
             await self._batches.close()
         await asyncio.gather(*(model.provider.close() for model in opened.values()), return_exceptions=True)
+        await self._executor.close()
 
     def _enqueue(self, jobs: list[Job]) -> None:
         self._pending.extend(jobs)

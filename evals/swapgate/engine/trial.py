@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
-from swapgate.checks import Check, Subject
+from swapgate.checks import Subject
 from swapgate.checks.build import UserCheckFailed, run_checks
-from swapgate.checks.model_check import PythonModelCheck
-from swapgate.checks.python_check import PythonCheck
-from swapgate.daemon import in_daemon_thread
+from swapgate.engine.executor import RunChecks, is_user_code
 from swapgate.engine.workspace import Job
 from swapgate.errors import ErrorKind, NotAsked, ProviderError
 from swapgate.judging.judge import Ask as AskJudge
@@ -35,10 +33,10 @@ class Ask(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserCode:
-    """What the user's own checks may take: seconds for those of one trial, and threads at once."""
+    """How the user's own checks are run, and those of how many trials at once."""
 
-    timeout_s: float
-    threads: asyncio.Semaphore
+    run: RunChecks
+    at_once: asyncio.Semaphore
 
 
 async def run_trial(job: Job, *, models: Mapping[str, ModelSpec], asker: Ask, user_code: UserCode) -> Trial:
@@ -74,7 +72,7 @@ async def _scored(trial: Trial, job: Job, ask: AskJudge, user_code: UserCode) ->
 
 
 async def _checked(trial: Trial, job: Job, user_code: UserCode) -> tuple[CheckResult, ...]:
-    """Return what the checks say; in a thread when the code of one of them is the user's and may block."""
+    """Return what the checks say; where the executor has it when one of them is the user's and may block."""
     assert trial.answer is not None
     subject = Subject(
         response=trial.answer.response,
@@ -84,30 +82,8 @@ async def _checked(trial: Trial, job: Job, user_code: UserCode) -> tuple[CheckRe
     )
     if not any(map(is_user_code, job.case.checks)):
         return run_checks(job.case.checks, subject)
-    begun = [job.case.checks[0].name]
-    async with user_code.threads:
-        try:
-            return await in_daemon_thread(
-                _run_one_by_one, job.case.checks, subject, begun, timeout_s=user_code.timeout_s
-            )
-        except TimeoutError:
-            message = f"no result within {user_code.timeout_s:g} s"
-            raise UserCheckFailed(message, check=begun[-1]) from None
-
-
-def is_user_code(check: Check) -> bool:
-    """Whether a check runs code of the user's or of another package, which may block, print or fail."""
-    is_built_in = type(check).__module__.startswith("swapgate.")
-    return not is_built_in or isinstance(check, PythonCheck | PythonModelCheck)
-
-
-def _run_one_by_one(checks: Sequence[Check], subject: Subject, begun: list[str]) -> tuple[CheckResult, ...]:
-    """Run the checks; `begun` tells the loop's thread which one is running."""
-    results: list[CheckResult] = []
-    for check in checks:
-        begun.append(check.name)
-        results += run_checks([check], subject)
-    return tuple(results)
+    async with user_code.at_once:
+        return await user_code.run(job, subject)
 
 
 async def _judged(trial: Trial, job: Job, judge: Judge, ask: AskJudge) -> Trial:

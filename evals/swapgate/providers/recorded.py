@@ -74,7 +74,7 @@ class RecordedProvider:
         for suite in (request.suite, None):
             line = self._lines.get((suite, request.case, request.repeat))
             if line is not None:
-                return _response(line.output)
+                return recorded_response(line.output)
         message = f"{self._written}: {_missing(self._lines, request)}"
         raise ProviderError(message, kind=ErrorKind.MISSING_RECORDING)
 
@@ -101,7 +101,7 @@ class RecordedProvider:
 
     def _parse(self, text: bytes, number: int) -> RecordedOutput:
         try:
-            return _read_output(text)
+            return read_output(text)
         except ValidationError as exc:
             first = exc.errors(include_url=False, include_input=False)[0]
             place = ".".join(str(part) for part in first["loc"])
@@ -110,7 +110,8 @@ class RecordedProvider:
             raise SpecError(message + fix, path=self._written, line=number) from exc
 
 
-def _read_output(text: bytes) -> RecordedOutput:
+def read_output(text: bytes) -> RecordedOutput:
+    """Return the output of one line; pydantic's ValidationError when it is none."""
     try:
         return RecordedOutput.model_validate_json(text)
     except ValidationError as exc:
@@ -131,7 +132,8 @@ def _missing(lines: Mapping[_Place, _Line], request: Request) -> str:
     return f"{wanted}.{nearest(request.case, alike[:_MOST_COMPARED])}"
 
 
-def _response(line: RecordedOutput) -> Response:
+def recorded_response(line: RecordedOutput) -> Response:
+    """Return a recorded output as the response that it was."""
     text = line.output if isinstance(line.output, str) else json.dumps(line.output, ensure_ascii=False)
     return Response(
         text=text,

@@ -55,6 +55,7 @@ class Settings:
     seed: int | None = None
     shard: tuple[int, int] | None = None
     rerun_errors: bool = False
+    ray: str | None = None
     batch: bool = False
     batch_deadline_h: float = 24.0
     batch_poll_s: float = 5.0
@@ -85,6 +86,12 @@ def _share(shard: str) -> str:
     return shard
 
 
+def _address(ray: str) -> str:
+    if ray not in {"local", "auto"} and ":" not in ray:
+        raise ValueError(f"must be local, auto or the address of a cluster (host:port), got {ray!r}")
+    return ray
+
+
 class SettingsTable(Written):
     """The keys of `[tool.swapgate]`, of options and of `SWAPGATE_*` variables; paths start at the root."""
 
@@ -111,6 +118,7 @@ class SettingsTable(Written):
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     shard: Annotated[str, AfterValidator(_share)] | None = None
     rerun_errors: bool = False
+    ray: Annotated[str, AfterValidator(_address)] | None = None
     batch: bool = False
     batch_deadline_h: Annotated[float, Field(gt=0)] = 24.0
     batch_poll_s: Annotated[float, Field(gt=0)] = 5.0
@@ -155,6 +163,7 @@ def resolve_settings(root: Path, options: Mapping[str, Any], environ: Mapping[st
         seed=table.seed,
         shard=_numbers(table.shard),
         rerun_errors=table.rerun_errors,
+        ray=table.ray,
         batch=table.batch,
         batch_deadline_h=table.batch_deadline_h,
         batch_poll_s=table.batch_poll_s,

@@ -188,16 +188,47 @@ def clustered_rate(
     passed, n = int(results.sum()), len(results)
     if clusters is None:
         return _interval(passed, n, confidence=confidence, method=method)
-    sums, sizes = cluster_sums(results, clusters)
-    groups = len(sizes)
+    return rate_of_sums(*cluster_sums(results, clusters), confidence=confidence, method=method)
+
+
+def rate_of_sums(
+    passed: ArrayLike, sizes: ArrayLike, *, confidence: float = 0.95, method: Method = "score"
+) -> Interval:
+    """Return the interval of a pass rate whose trials were counted by cluster.
+
+    Parameters
+    ----------
+    passed : array_like of int, length g
+        How many trials of each cluster passed.
+    sizes : array_like of int, length g
+        How many trials each cluster has, at least one.
+    confidence : float
+        Two-sided coverage.
+    method : {"score", "exact"}
+        See `clustered_rate`, of which this is the same for results that are too many to be listed.
+
+    Returns
+    -------
+    Interval
+
+    Examples
+    --------
+    >>> rate_of_sums([5] * 10, [5] * 10) == clustered_rate([True] * 50, [i // 5 for i in range(50)])
+    True
+    """
+    import numpy as np
+
+    method = as_method(method)
+    sums, counts = np.asarray(passed, dtype=np.int64), np.asarray(sizes, dtype=np.int64)
+    total, n, groups = int(sums.sum()), int(counts.sum()), len(counts)
     if groups == n:
-        return _interval(passed, n, confidence=confidence, method=method)
+        return _interval(total, n, confidence=confidence, method=method)
     if groups == 1:
-        return Interval(estimate=passed / n, low=None, high=None, confidence=confidence, note=ONE_CLUSTER)
-    n_eff = _effective_n(sums, sizes, rate=passed / n)
-    low, high = _clustered_bounds(passed / n, n_eff, df=groups - 1, confidence=confidence, method=method)
+        return Interval(estimate=total / n, low=None, high=None, confidence=confidence, note=ONE_CLUSTER)
+    n_eff = _effective_n(sums, counts, rate=total / n)
+    low, high = _clustered_bounds(total / n, n_eff, df=groups - 1, confidence=confidence, method=method)
     return Interval(
-        estimate=passed / n,
+        estimate=total / n,
         low=low,
         high=high,
         confidence=confidence,

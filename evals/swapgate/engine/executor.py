@@ -1,0 +1,100 @@
+"""Where models are opened and the user's checks run: in this process, or where another executor has them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+import httpx
+
+from swapgate.checks import Check, Subject
+from swapgate.checks.build import UserCheckFailed, run_checks
+from swapgate.checks.model_check import PythonModelCheck
+from swapgate.checks.python_check import PythonCheck
+from swapgate.daemon import in_daemon_thread
+from swapgate.engine.workspace import Job
+from swapgate.providers import Provider
+from swapgate.providers.open import open_provider
+from swapgate.records import CheckResult
+from swapgate.spec.models import Limits, ModelSpec
+
+if TYPE_CHECKING:
+    from swapgate.providers._wire import Heard
+
+RunChecks: TypeAlias = Callable[[Job, Subject], Awaitable[tuple[CheckResult, ...]]]
+
+
+class Executor(Protocol):
+    """What an engine leaves to others: opening models and running the user's checks.
+
+    All else of a trial stays with the engine: cache, limits, retries, judges' prompts, records.
+    """
+
+    def open_provider(
+        self, spec: ModelSpec, *, http: httpx.AsyncClient, root: Path, heard: Heard | None = None
+    ) -> Provider:
+        """Return the provider of a model, ready to be asked in the engine's loop."""
+        ...
+
+    def limits(self, spec: ModelSpec) -> Limits:
+        """Return the limits of a model, over all that answers for it."""
+        ...
+
+    async def run_checks(self, job: Job, subject: Subject) -> tuple[CheckResult, ...]:
+        """Return what a job's checks say, of which one is the user's code; raise UserCheckFailed."""
+        ...
+
+    async def close(self) -> None:
+        """End what was begun in the engine's loop; all calls have ended by then."""
+        ...
+
+
+class ThisProcess:
+    """Opens models here, and runs the user's checks in threads that may take `timeout_s` for one trial."""
+
+    def __init__(self, *, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+
+    def open_provider(
+        self, spec: ModelSpec, *, http: httpx.AsyncClient, root: Path, heard: Heard | None = None
+    ) -> Provider:
+        """Return the provider of a model."""
+        return open_provider(spec, http=http, root=root, heard=heard)
+
+    def limits(self, spec: ModelSpec) -> Limits:
+        """Return the limits as they are written."""
+        return spec.limits
+
+    async def run_checks(self, job: Job, subject: Subject) -> tuple[CheckResult, ...]:
+        """Return what the checks say."""
+        return await checks_in_thread(job.case.checks, subject, timeout_s=self._timeout_s)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def is_user_code(check: Check) -> bool:
+    """Whether a check is code of the user's or of another package's: it may block, and may be slow."""
+    is_built_in = type(check).__module__.startswith("swapgate.")
+    return not is_built_in or isinstance(check, PythonCheck | PythonModelCheck)
+
+
+async def checks_in_thread(
+    checks: Sequence[Check], subject: Subject, *, timeout_s: float
+) -> tuple[CheckResult, ...]:
+    """Return what the checks say, from a thread; UserCheckFailed names the one that took too long."""
+    begun = [checks[0].name]
+    try:
+        return await in_daemon_thread(_run_one_by_one, checks, subject, begun, timeout_s=timeout_s)
+    except TimeoutError:
+        raise UserCheckFailed(f"no result within {timeout_s:g} s", check=begun[-1]) from None
+
+
+def _run_one_by_one(checks: Sequence[Check], subject: Subject, begun: list[str]) -> tuple[CheckResult, ...]:
+    """Run the checks; `begun` tells the loop's thread which one is running."""
+    results: list[CheckResult] = []
+    for check in checks:
+        begun.append(check.name)
+        results += run_checks([check], subject)
+    return tuple(results)

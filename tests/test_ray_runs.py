@@ -1,0 +1,235 @@
+"""`--ray`: the same run with its models and the user's code in Ray's workers, real ones on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import swapgate
+from processes import MARK, marked, start_pytest, wait_for
+from ray_here import needs_ray, small_cluster
+from servers import Answer, Received, openai_completion, serving
+from swapgate.cli import main
+from swapgate.errors import ErrorKind
+from workspaces import JUDGE, case, lay, newest_run, outputs, suite
+
+HEAD = """\
+suite: triage
+prompt: {user: "{{ message }}"}
+checks: [{json: strict}, {python: {call: "mine:is_short"}}, {expected: [/label]}]
+judges: [meaning]
+"""
+CODE = """\
+import os, signal, time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def answer(message):
+    dies = HERE / f"{message.removeprefix('about ')}.dies"
+    if dies.exists():
+        if dies.read_text() == "once":
+            dies.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(float(os.environ.get("ANSWER_S", "0")))
+    return {"label": "bug" if message.endswith("-3") else "billing", "pid": os.getpid(), "at": str(HERE)}
+
+
+def is_short(text):
+    return len(text) < 500 or f"too long in {os.getpid()}"
+
+
+def secrets(message):
+    return {"label": "billing", "files": sorted(path.name for path in HERE.iterdir())}
+"""
+GATE = {"semantic": {"min": 0.5, "on": "point"}}
+PASS = json.dumps({"evidence": [], "reasoning": "So it is.", "agrees": "pass"})
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with small_cluster() as found:
+        yield found
+
+
+def lay_own_code(root: Path, *, cases: int = 6, models: dict[str, object] | None = None) -> None:
+    names = [f"case-{n}" for n in range(cases)]
+    own = {"mine": {"provider": "python", "model": "mine:answer"}}
+    judge = {"judge": {"provider": "recorded", "path": "outputs/judge.jsonl"}}
+    lay(
+        root,
+        {
+            "cases/triage.yml": suite([case(name) for name in names], head=HEAD, gate=GATE),
+            "judges/meaning.yml": JUDGE,
+            "config/models.yml": json.dumps({"models": {**own, **judge, **(models or {})}}),
+            "outputs/judge.jsonl": outputs(dict.fromkeys(names, PASS)),
+            "mine.py": CODE,
+        },
+    )
+
+
+def answers(root: Path) -> list[dict[str, object]]:
+    return [json.loads(trial.answer.response.text) for trial in newest_run(root)[1] if trial.answer]
+
+
+@needs_ray
+@pytest.mark.usefixtures("address")
+def test_a_run_on_ray_is_the_run_without_it_but_for_the_processes(pytester: pytest.Pytester) -> None:
+    lay_own_code(pytester.path)
+    here = pytester.runpytest_inprocess("--model=mine")
+    run, trials = newest_run(pytester.path)
+    there = pytester.runpytest_inprocess("--model=mine", "--ray=local")
+    run_there, trials_there = newest_run(pytester.path)
+    there.stdout.fnmatch_lines(["swapgate: 6 trials of 6 cases, 16 calls at once, on Ray (local); *"])
+    assert here.ret == there.ret == 0
+    assert here.parseoutcomes() == there.parseoutcomes() == {"passed": 5, "missed": 1}
+    assert run.id != run_there.id
+    for one, other in zip(trials, trials_there, strict=True):
+        assert (one.case, one.checks, one.outcome) == (other.case, other.checks, other.outcome)
+        assert [v.passed for v in one.verdicts] == [v.passed for v in other.verdicts]
+    pids = {answer["pid"] for answer in answers(pytester.path)}
+    assert os.getpid() not in pids
+    assert len(pids) == 2
+
+
+@needs_ray
+@pytest.mark.usefixtures("address")
+def test_models_over_http_are_asked_from_this_process_and_paid_once(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The workers do not have the key: they were started before it was set.
+    monkeypatch.setenv("PLANTED_KEY", "sk-planted-0123456789abcdef")
+
+    def handler(request: Received) -> Answer:
+        return Answer(openai_completion('{"label": "billing"}'))
+
+    with serving(handler) as server:
+        shared = {"provider": "openai-compatible", "base_url": f"{server.url}/v1", "model": "m"}
+        lay_own_code(pytester.path, models={"far": {**shared, "api_key_env": "PLANTED_KEY"}})
+        assert pytester.runpytest_inprocess("--model=far", "--ray=local").ret == 0
+        assert len(server.requests) == 6
+
+
+@needs_ray
+@pytest.mark.usefixtures("address")
+def test_what_a_killed_worker_had_in_hand_is_done_elsewhere_once(pytester: pytest.Pytester) -> None:
+    lay_own_code(pytester.path, cases=8)
+    (pytester.path / "case-1.dies").write_text("once")
+    # Calls go to the two workers in turn: this one never meets the other.
+    (pytester.path / "case-4.dies").write_text("always")
+    outcome = swapgate.run(model="mine", root=pytester.path, ray="local", gate={**GATE, "errors": 0.5})
+    errored = [trial for trial in outcome.trials if trial.error is not None]
+    assert [trial.case for trial in errored] == ["case-4"]
+    assert errored[0].error is not None
+    assert errored[0].error.kind is ErrorKind.INTERNAL
+    assert "the Ray worker that was at it ended, and so did a second one" in errored[0].error.message
+    assert len(outcome.trials) == 8
+
+
+@needs_ray
+def test_a_cluster_elsewhere_gets_a_copy_of_the_workspace_without_what_is_secret(
+    address: str, tmp_path: Path
+) -> None:
+    lay_own_code(tmp_path, models={"spy": {"provider": "python", "model": "mine:secrets"}})
+    lay(tmp_path, {".env": "KEY=1", "weights.gguf": "GGUF", "reports/old.txt": "x", ".swapgate/x": "x"})
+    code = f"import swapgate; swapgate.run(model=['mine', 'spy'], root='.', ray={address!r})"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    told = answers(tmp_path)
+    assert all(answer.get("at") != str(tmp_path) for answer in told)
+    seen = {str(name) for answer in told for name in answer.get("files", [])}  # type: ignore[attr-defined]
+    assert {"cases", "config", "mine.py"} <= seen
+    assert seen.isdisjoint({".env", "weights.gguf", "reports", ".swapgate"})
+
+
+@needs_ray
+def test_ctrl_c_stores_what_is_done_and_leaves_no_process_behind(tmp_path: Path) -> None:
+    lay_own_code(tmp_path, cases=40)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANSWER_S", "0.5")
+        patch.setenv(MARK, str(tmp_path))
+        process = start_pytest(tmp_path, "--model=mine", "--ray=local", "-q", "-s")
+        assert process.stdout is not None
+        while process.stdout.read(1) not in {".", ""}:
+            pass
+        assert len(marked(tmp_path)) > 3
+        process.send_signal(signal.SIGINT)
+        told, _ = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "gate not judged: the session was interrupted" in told
+    assert 0 < len(newest_run(tmp_path)[1]) < 40
+    wait_for(lambda: marked(tmp_path) == [])
+
+
+@needs_ray
+@pytest.mark.usefixtures("address")
+def test_scores_on_ray_are_those_of_this_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    head = HEAD.replace("judges: [meaning]", "")
+    lay_own_code(tmp_path)
+    lay(tmp_path, {"cases/triage.yml": suite([case(f"c{n}") for n in range(50)], head=head)})
+    with (tmp_path / "many.jsonl").open("w") as file:
+        for n in range(5_000):
+            label = json.dumps({"label": "bug" if n % 7 == 0 else "billing"})
+            file.write(json.dumps({"case": f"c{n % 50}", "repeat": n // 50 + 1, "output": label}) + "\n")
+    told = []
+    for out, more in (("here", ()), ("there", ("--ray", "local"))):
+        to = ["--root", str(tmp_path), "--out", str(tmp_path / out), "--json", *more]
+        assert main(["score", str(tmp_path / "many.jsonl"), *to]) == 0
+        told.append(json.loads(capsys.readouterr().out))
+    assert {**told[1], "folder": ""} == {**told[0], "folder": ""}
+    assert told[0]["scopes"][0]["responses"] == 5_000
+    for part in sorted((tmp_path / "here/results").iterdir()):
+        assert part.read_bytes() == (tmp_path / "there/results" / part.name).read_bytes()
+
+
+def test_without_the_package_the_way_to_install_it_is_said(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay_own_code(pytester.path)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    result = pytester.runpytest_inprocess("--model=mine", "--ray=local")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*--ray needs the package ray*pip install 'swapgate[[]ray]'"])
+    assert not (pytester.path / ".swapgate" / "history.db").exists()
+
+
+def test_without_work_for_it_ray_is_not_even_looked_for(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = HEAD.replace('{python: {call: "mine:is_short"}}, ', "")
+    lay_own_code(pytester.path)
+    lay(
+        pytester.path,
+        {
+            "cases/triage.yml": suite([case("case-0")], head=head),
+            "config/models.yml": json.dumps(
+                {"models": {"judge": {"provider": "recorded", "path": "outputs/judge.jsonl"}}}
+            ),
+        },
+    )
+    result = pytester.runpytest_inprocess("--model=judge", "--ray=local")
+    result.stdout.fnmatch_lines(["*warning: --ray runs local models, Python functions and your own checks*"])
+    assert "on Ray" not in result.stdout.str()
+
+
+def test_an_address_that_is_none_and_several_processes_of_pytest_are_refused(
+    pytester: pytest.Pytester,
+) -> None:
+    lay_own_code(pytester.path)
+    wrong = pytester.runpytest_inprocess("--model=mine", "--ray=loca")
+    assert wrong.ret == 4
+    wrong.stderr.fnmatch_lines(
+        ["*option 'ray' must be local, auto or the address of a cluster (host:port), got 'loca'"]
+    )
+    many = pytester.runpytest_inprocess("--model=mine", "--ray=local", "-n2")
+    assert many.ret == 4
+    many.stderr.fnmatch_lines(["*--ray has worker processes of its own*leave out -n*"])
