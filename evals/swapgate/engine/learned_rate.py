@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 # Limits are made in whole seconds and minutes: a span near one of them is taken for it.
 _WINDOWS = ((1.0, 0.6, 2.1), (60.0, 45.0, 80.0))
-# A rate so close below the limit leaves room for jitter: a window of ten calls then has 20 ms to spare.
-_MARGIN = 0.98
+# A rate so close below the limit leaves room for jitter: a window of a second then has 25 ms to spare.
+_MARGIN = 0.975
 _FEW = 3
 _CLOSE = 1.045
 _FIRST_PAUSE_S = 1.0

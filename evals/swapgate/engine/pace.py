@@ -21,9 +21,10 @@ from swapgate.errors import ErrorKind, ProviderError
 from swapgate.records import Request, Usage
 from swapgate.spec.models import Limits
 
-# The first round of calls to an endpoint is spread over this time, or more where this machine cannot keep
-# up, so that one that rejects is noticed in time.
-_RAMP_S = 0.1
+# A round of calls is spread over this time, or more where this machine cannot keep up, until the first two
+# are out: so one that rejects is noticed in time. Answers that take longer than this are not slowed by it.
+_RAMP_ROUNDS = 2
+_RAMP_S = 0.15
 _RETRY_SHARE = 0.2
 _HEDGE_SHARE = 0.05
 _CHARACTERS_A_TOKEN = 4
@@ -74,7 +75,7 @@ class Pace:
         self._tokens = _a_minute(limits.tokens_per_minute, share)
         self._quotas: dict[Unit, Quota] = {}
         self._ramp = Meter(most / _RAMP_S) if ramps else None
-        self._in_ramp = most
+        self._in_ramp = _RAMP_ROUNDS * most
         self._paused_until = -math.inf
         self._probes = self._calls = self._retried = self._hedged = 0
         self._tokens_out = _FIRST_GUESS_TOKENS_OUT
