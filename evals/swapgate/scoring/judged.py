@@ -73,7 +73,7 @@ class JudgePool:
 
     def _models(self, given: Iterable[str], found: Iterable[Found]) -> dict[str, ModelSpec]:
         judges = {judge.spec.model for one in found for judge in one.known.case.judges}
-        specs = {name: ModelSpec(name=name, provider=_GIVEN, model=name) for name in given}
+        specs = {name: ModelSpec(name=name, provider="recorded", model=name) for name in given}
         return specs | {name: self._workspace.model(name) for name in judges}
 
 
@@ -88,7 +88,7 @@ class _Given(ThisProcess):
         self, spec: ModelSpec, *, http: httpx.AsyncClient, root: Path, heard: Heard | None = None
     ) -> Provider:
         """Return the provider of a model."""
-        if spec.provider == _GIVEN:
+        if spec.name in self._given:
             return _GivenProvider(self._given[spec.name])
         return super().open_provider(spec, http=http, root=root, heard=heard)
 
