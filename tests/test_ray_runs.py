@@ -157,14 +157,14 @@ def test_ctrl_c_stores_what_is_done_and_leaves_no_process_behind(tmp_path: Path)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ANSWER_S", "0.5")
         patch.setenv(MARK, str(tmp_path))
-        process = start_pytest(tmp_path, "--model=mine", "--ray=local", "-q", "-s")
+        process = start_pytest(tmp_path, "--model=mine", "--ray=local", "--concurrency=2", "-q", "-s")
         assert process.stdout is not None
         while process.stdout.read(1) not in {".", ""}:
             pass
         assert len(marked(tmp_path)) > 3
         process.send_signal(signal.SIGINT)
         told, _ = process.communicate(timeout=60)
-    assert process.returncode == 2
+    assert process.returncode == 2, told
     assert "gate not judged: the session was interrupted" in told
     assert 0 < len(newest_run(tmp_path)[1]) < 40
     wait_for(lambda: marked(tmp_path) == [])

@@ -128,7 +128,7 @@ class RayExecutor:
         self, spec: ModelSpec, *, http: httpx.AsyncClient, root: Path, heard: Heard | None = None
     ) -> Provider:
         """Return the provider of a model: one that asks the workers where it works on its own machine."""
-        provider = open_provider(spec, http=http, root=root)
+        provider = open_provider(spec, http=http, root=root, heard=heard)
         return RayProvider(spec.name, provider, self) if spec.provider in PLACED else provider
 
     def limits(self, spec: ModelSpec) -> Limits:
