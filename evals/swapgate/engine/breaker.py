@@ -116,7 +116,8 @@ class Breaker:
             self._rate_rounds += 1
             self._round_from = now + pause_s
         asked_s = error.retry_after_s or 0.0
-        if asked_s > LONGEST_RETRY_AFTER_S or self._rate_rounds > max(self._retries, _RATE_ROUNDS):
+        rounds = min(_RATE_ROUNDS, most_rejections(self._retries))
+        if asked_s > LONGEST_RETRY_AFTER_S or self._rate_rounds > rounds:
             self._give_up(now, error)
 
     def _begin_row(self, now: float, sent_at: float) -> None:
@@ -141,6 +142,14 @@ class Breaker:
             self._probe_at = now + self._probe_pause_s
         if error.kind is ErrorKind.AUTH:
             self._probe_at = math.inf
+
+
+def most_rejections(retries: int) -> int:
+    """Return how often one call may be rejected for its rate; waiting for that is no retry.
+
+    A request that alone is too much for a limit is rejected for ever, while others are let through.
+    """
+    return 2 + 2 * retries
 
 
 def backoff_s(attempt: int, jitter: random.Random) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from swapgate.engine.breaker import LONGEST_RETRY_AFTER_S
+from swapgate.engine.breaker import LONGEST_RETRY_AFTER_S, most_rejections
 from swapgate.engine.budget import Budget
 from swapgate.engine.hedge import first_answer
 from swapgate.engine.pace import Pace, Ticket
@@ -21,8 +21,6 @@ from swapgate.spec.models import ModelSpec
 from swapgate.storable import storable
 
 _NO_ANSWERS = {"refusal", "content_filter"}
-# A request that alone is too much for a limit is rejected for ever, while others are let through.
-_MOST_REJECTIONS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +153,8 @@ class Caller:
     ) -> float | None:
         """Return how long to wait, or None when another attempt would not help."""
         if error.kind is ErrorKind.RATE_LIMIT:
-            return 0.0 if rejections < _MOST_REJECTIONS else None  # the pace waits, for all its calls
+            # The pace waits, for all its calls.
+            return 0.0 if rejections < most_rejections(self._retries) else None
         if not error.is_transient or failures > self._retries or not pace.may_retry():
             return None
         if error.retry_after_s is not None:
