@@ -116,6 +116,7 @@ class Wire:
     limit_s: float | None = None
     heard: Heard | None = None
     _address: httpx.URL | None = field(default=None, init=False, repr=False)
+    _made: tuple[Sent, str, httpx.Headers] | None = field(default=None, init=False, repr=False)
 
     async def send(
         self, body: Json, *, written: Mapping[str, str] | None = None, assembly: Assembly | None = None
@@ -187,17 +188,22 @@ class Wire:
     def _stream(
         self, sent: Sent, content: bytes | None, content_type: str
     ) -> AbstractAsyncContextManager[httpx.Response]:
-        headers = {**self.http.headers, "accept": "application/json", "accept-encoding": _ACCEPTED}
-        if content is not None:
-            headers["content-type"] = content_type
         request = httpx.Request(
             self.method,
             self.address,
-            headers={**headers, **sent.headers},
+            headers=self._headers(sent, content_type if content is not None else ""),
             content=content,
             extensions={"timeout": httpx.Timeout(self.timeout_s).as_dict()},
         )
         return exchange(self.http, request)
+
+    def _headers(self, sent: Sent, content_type: str) -> httpx.Headers:
+        """Return a request's headers: the client's, below the model's own; the last ones are kept."""
+        if self._made is None or self._made[:2] != (sent, content_type):
+            headers = {**self.http.headers, "accept": "application/json", "accept-encoding": _ACCEPTED}
+            typed = {"content-type": content_type} if content_type else {}
+            self._made = (sent, content_type, httpx.Headers({**headers, **typed, **sent.headers}))
+        return self._made[2]
 
     async def _streamed(
         self, target: Target, sent: Sent, response: httpx.Response, started: float, assembly: Assembly
@@ -286,7 +292,10 @@ def check_url(where: str, url: str) -> None:
 async def _read(target: Target, response: httpx.Response) -> bytes:
     """Read the body as it comes, never more than the limit."""
     body = bytearray()
-    async for chunk in response.aiter_bytes():
+    # Without a compression httpx's own layers around the stream would only pass the chunks on.
+    is_plain = "content-encoding" not in response.headers
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    async for chunk in response.stream if is_plain else response.aiter_bytes():
         body += chunk
         if len(body) > LARGEST_ANSWER:
             raise too_large(target, response.status_code)
