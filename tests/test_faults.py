@@ -28,9 +28,10 @@ HEAD = "suite: faults\nprompt: {user: '{{ message }}'}\nchecks: [{json: strict}]
 GATE = {"structural": {"min": 0.5, "on": "point"}}
 # How much memory the process has had at most, in MiB.
 PEAK = """\
-import atexit, os, pathlib, resource
+import atexit, os, pathlib, re
 def write():
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    # Not getrusage: what it tells begins with the size of the process that started this one.
+    peak = int(re.search(r"VmHWM:\\s+(\\d+)", pathlib.Path("/proc/self/status").read_text())[1]) // 1024
     pathlib.Path(__file__).with_name(f"peak-{os.getpid()}").write_text(str(peak))
 atexit.register(write)
 """
@@ -41,7 +42,10 @@ TIMEOUT = "--swapgate-timeout=3"
 
 @dataclass(frozen=True)
 class Expected:
-    """The kinds of error that a fault makes of an answer in one piece and of a streamed one; what is said."""
+    """The kinds of error that a fault makes of an answer in one piece and of a streamed one; what is said.
+
+    `connection/bad_response`: either, as the bytes happen to arrive.
+    """
 
     kind: str
     streamed: str
@@ -59,7 +63,7 @@ EXPECTED: Mapping[str, Expected] = {
     "reset-in-the-body": Expected("connection", "connection", _AGAIN),
     "hanging-up": Expected("connection", "connection", _AGAIN),
     "too-short": Expected("connection", "connection", _AGAIN),
-    "too-long": Expected("connection", "connection", _AGAIN),
+    "too-long": Expected("connection/bad_response", "connection/bad_response", ""),
     "cut-off": Expected("bad_response", "connection", ""),
     "endless": Expected("bad_response", "bad_response", f"answer larger than 10 MiB. {_INTERFACE}"),
     "endless-line": Expected("bad_response", "bad_response", f"answer larger than 10 MiB. {_INTERFACE}"),
@@ -262,7 +266,7 @@ def test_fault_is_an_error_of_its_trial_with_host_and_remedy(ended: Ended, fault
                 assert ended.code not in {11, 0}  # cut off before it was over
                 continue
             assert trial.error is not None, trial
-            assert trial.error.kind.value == kind, trial.error
+            assert trial.error.kind.value in kind.split("/"), trial.error
             assert trial.error.message.startswith(f"{model} ({ended.host}): ")
             assert expected.told in trial.error.message
             assert trial.answer is None
@@ -345,7 +349,8 @@ def test_exit_first_stops_at_the_fault(
         assert f"{fault} by {model}: errored" in output
         assert trials[GOOD[0], model].outcome == "passed"
         kind = EXPECTED[fault].kind if model == "candidate" else EXPECTED[fault].streamed
-        assert [t.error.kind.value for t in trials.values() if t.case == fault and t.error] == [kind]
+        (error,) = [t.error for t in trials.values() if t.case == fault and t.error]
+        assert error.kind.value in kind.split("/")
     else:
         assert DEAD[model] in output
     assert_key_is_nowhere(root, output)
