@@ -89,7 +89,10 @@ class HistoryWriter:
         self.path = path
         self.run = run
         self._is_stored = False
-        self._writer: BatchWriter[Run | tuple[str, Trial]] = BatchWriter(self._open, name="swapgate-history")
+        # What the database needs to be opened takes longer to import than the first calls to be sent.
+        self._writer: BatchWriter[Run | tuple[str, Trial]] = BatchWriter(
+            self._open, name="swapgate-history", waits=True
+        )
         self._writer.put(run)
 
     def add(self, trial: Trial) -> None:
@@ -97,7 +100,8 @@ class HistoryWriter:
         self._writer.put((self.run.id, trial))
 
     def require_open(self) -> None:
-        """Wait until the run is stored; StoreError when it cannot be. Lost trials are told by `finish`."""
+        """Open the history and store the run; StoreError when it cannot be. `finish` tells of lost trials."""
+        self._writer.begin()
         try:
             self._writer.flush()
         except SwapgateError:

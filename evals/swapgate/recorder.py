@@ -76,7 +76,7 @@ class Recorder:
         return run
 
     def require_open(self) -> None:
-        """Wait until the history takes records; StoreError when it cannot be used."""
+        """Open the history, to be done once the first calls are on their way; StoreError when that fails."""
         assert self._writer is not None
         self._writer.require_open()
 

@@ -18,8 +18,8 @@ class BatchWriter(Generic[T]):
     """Hands queued rows to `write`, in order, in batches; what is queued is written before `close` returns.
 
     `open` runs in the thread and returns the `write` and `close` functions, so that a database connection
-    belongs to the thread that uses it. The first failure stops the writing and is raised by `flush` and
-    `close`; rows queued after it are counted in `lost`.
+    belongs to the thread that uses it; with `waits` the thread begins at `begin`. The first failure stops the
+    writing and is raised by `flush` and `close`; rows queued after it are counted in `lost`.
     """
 
     def __init__(
@@ -28,6 +28,7 @@ class BatchWriter(Generic[T]):
         *,
         name: str,
         on_written: Callable[[Sequence[T]], None] = lambda _rows: None,
+        waits: bool = False,
     ) -> None:
         self._open_store = open_store
         self._on_written = on_written
@@ -37,7 +38,13 @@ class BatchWriter(Generic[T]):
         self._took_s = 0.0
         self.lost = 0
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        if not waits:
+            self.begin()
+
+    def begin(self) -> None:
+        """Open the store and write what is queued from now on; nothing where that has begun."""
+        if self._thread.ident is None:
+            self._thread.start()
 
     def put(self, row: T) -> None:
         """Queue one row; returns at once."""
@@ -54,6 +61,7 @@ class BatchWriter(Generic[T]):
 
     def close(self) -> None:
         """Write what is queued and end the thread."""
+        self.begin()
         self._queue.put(None)
         self._is_wanted.set()
         self._thread.join()
