@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -100,7 +101,7 @@ class CaseItem(pytest.Item):
 def _properties(facts: Facts) -> list[tuple[str, object]]:
     """Return the scalars of a trial that JUnit shows as properties."""
     shown = {"model": facts.model, "structural": facts.structural, "semantic": facts.semantic}
-    return [(name, str(value).lower()) for name, value in shown.items() if value is not None]
+    return [(name, intern(str(value).lower())) for name, value in shown.items() if value is not None]
 
 
 class TagRegistry:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from functools import lru_cache
+from sys import intern
+from typing import NamedTuple, TypeVar
 
 from pydantic_core import from_json
 
@@ -80,6 +82,13 @@ _MODEL, _ROLE, _TAGS, _CHECKS, _VERDICTS = map(
     Facts._fields.index, ("model", "role", "tags", "checks", "verdicts")
 )
 _AT_ONCE = 2000
+_Same = TypeVar("_Same", bound=tuple[object, ...])
+
+
+@lru_cache(maxsize=4096)
+def _same(value: _Same) -> _Same:
+    """Return the one of equal values that came first: thousands of trials have the same results."""
+    return value
 
 
 def facts_of(trial: Trial) -> Facts:
@@ -103,9 +112,9 @@ def facts_of(trial: Trial) -> Facts:
         structural=structural_result(trial),
         semantic=semantic_result(trial),
         is_code_wrong=is_own and _is_code_wrong(trial),
-        checks=tuple((c.check, c.kind, c.passed) for c in trial.checks) if is_own else (),
-        verdicts=tuple((v.judge, v.definition_hash, v.status, v.passed) for v in trial.verdicts),
-        scores={f"{v.judge}.{name}": score for v in trial.verdicts for name, score in v.scores.items()},
+        checks=_same(tuple((c.check, c.kind, c.passed) for c in trial.checks) if is_own else ()),
+        verdicts=_same(tuple((v.judge, v.definition_hash, v.status, v.passed) for v in trial.verdicts)),
+        scores={intern(f"{v.judge}.{name}"): x for v in trial.verdicts for name, x in v.scores.items()},
         json_kind=_json_kind(json_check),
         is_recoverable=_is_recoverable(json_check),
         is_answered=answer is not None,

@@ -252,6 +252,7 @@ class SwapgateSession:
                     if not is_worker(self.config):
                         # The history opens while the first calls are on their way.
                         self._recorder_is_open.require_open()
+                    self._freeze()
                     yield
             finally:
                 self._line.clear()
@@ -437,9 +438,13 @@ class SwapgateSession:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_unconfigure(self) -> None:
-        """Spare the last collections of garbage their way through all that is about to go anyway.
+        """Spare the last collection of garbage its way through all that is about to go anyway."""
+        self._freeze()
 
-        pytest collects five times to find what tests have left open; a session of trials alone has no tests.
+    def _freeze(self) -> None:
+        """Have collections of garbage pass over what is there now: cases and items stay to the end.
+
+        pytest collects garbage to find what tests have left open: a session of trials alone has no tests.
         One that runs within another process is left as it is.
         """
         if self._has_trials_alone and not self.config.invocation_params.plugins:

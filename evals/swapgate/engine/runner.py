@@ -8,8 +8,6 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from typing import Self, TypeVarTuple
 
@@ -95,7 +93,10 @@ class Engine:
         self._window = window
         self._take = take
         self._pending: deque[Job] = deque()
-        self._results: dict[int, Future[Finished]] = {}
+        # What is planned, None until it has ended. The consumer waits for one of them at a time.
+        self._results: dict[int, Finished | None] = {}
+        self._has_ended = threading.Condition()
+        self._awaited: int | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._planned = self._finished = self._consumed = self._started = 0
         self._loop = asyncio.new_event_loop()
@@ -123,7 +124,7 @@ class Engine:
         if not new:
             return
         for job in new:
-            self._results[id(job)] = Future()
+            self._results[id(job)] = None
         self._planned += len(new)
         self._tell(self._enqueue, new)
 
@@ -132,14 +133,17 @@ class Engine:
 
         Raises SwapgateError when it never will be, because the engine has stopped.
         """
-        future = self._results[id(job)]
-        if not self._thread.is_alive() and not future.done():
-            raise SwapgateError(f"the engine has stopped{_cause(self._failure)}") from self._failure
-        try:
-            finished = future.result(timeout_s)
-        except FutureTimeoutError:
-            return None
-        del self._results[id(job)]
+        key = id(job)
+        with self._has_ended:
+            if self._results[key] is None and self._thread.is_alive():
+                self._awaited = key
+                self._has_ended.wait(timeout_s)
+            finished = self._results[key]
+            if finished is None:
+                if not self._thread.is_alive():
+                    raise SwapgateError(f"the engine has stopped{_cause(self._failure)}") from self._failure
+                return None
+            del self._results[key]
         if self._window is not None:
             self._tell(self._count_consumed)
         return finished
@@ -293,9 +297,10 @@ class Engine:
         self._finished += 1
         facts = facts_of(trial)
         is_kept = self._take(trial, facts)
-        future = self._results.get(id(job))
-        if future is not None and not future.done():
-            future.set_result(Finished(facts=facts, trial=trial if is_kept else None))
+        with self._has_ended:
+            self._results[id(job)] = Finished(facts=facts, trial=trial if is_kept else None)
+            if self._awaited == id(job):
+                self._has_ended.notify()
         self._pump()
 
 
