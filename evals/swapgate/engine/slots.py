@@ -73,7 +73,8 @@ class Slots:
         self._lines: dict[Pace, _Line] = {}
         self._models: set[Pace] = set()
         self._spares: list[_Spare] = []
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_at = math.inf
 
     def wants_more(self) -> bool:
         """Whether another model call would find a slot soon.
@@ -228,12 +229,13 @@ class Slots:
                 line.is_held = ready_at > now
                 first_at = min(first_at, ready_at)
         if self._timer is not None:
-            if self._timer.when() == first_at:
+            if self._timer_at == first_at:
                 return
             self._timer.cancel()
             self._timer = None
         if first_at < math.inf:
             self._timer = asyncio.get_running_loop().call_at(first_at, self._ring)
+            self._timer_at = first_at
 
     def _ring(self) -> None:
         self._timer = None
