@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -232,3 +234,22 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     assert (
         "nothing that pydantic can validate" in mistake("python_model: models_none:thing", root=tmp_path)[1]
     )
+
+
+def test_grammars_of_internationalised_addresses_are_compiled_when_one_is_checked() -> None:
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from swapgate.checks import Subject\n"
+        "from swapgate.checks.build import build_checks, run_checks\n"
+        "from swapgate.records import Response\n"
+        "schema = {'type': 'object', 'properties': {'at': {'type': 'string', 'format': 'iri'}}}\n"
+        "checks = build_checks([{'schema': schema}], base=Path(), root=Path())\n"
+        "print('lark' in sys.modules)\n"
+        'for text in (\'{"at": "https://exämple.org/ä"}\', \'{"at": "no address"}\'):\n'
+        "    subject = Subject(response=Response(text=text), expected=None, variables={}, cost_usd=None)\n"
+        "    print([result.passed for result in run_checks(checks, subject)])\n"
+        "print('lark' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:4] == ["False", "[True]", "[False]", "True"]

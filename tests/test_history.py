@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from swapgate.errors import StoreError, UsageError
-from swapgate.history import SCHEMA_VERSION, History, HistoryWriter
+from swapgate.history import SCHEMA_VERSION, History, HistoryWriter, StoredTrials
 from swapgate.records import Answer, CheckResult, Finding, ModelIdentity, Response, Run, Trial
 
 RUN = Run(
@@ -91,3 +91,24 @@ def test_writer_says_what_it_lost_when_the_file_is_broken(tmp_path: Path) -> Non
     writer.add(TRIAL)
     with pytest.raises(StoreError, match=r"history\.db"):
         writer.finish(RUN)
+
+
+def test_stored_trials_are_read_in_order_each_time_with_those_beside_them(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    passed = replace(TRIAL, checks=(), case="b")
+    older = replace(passed, case="a", model="m@older", role="baseline")
+    stored(path, RUN, TRIAL, passed)
+    trials = StoredTrials(path, RUN.id, beside=[older])
+    assert len(trials) == 3
+    assert list(trials) == list(trials) == [older, passed, TRIAL]
+    assert trials[-1] == TRIAL
+    assert list(trials.of_outcome("passed")) == [older, passed]
+    assert list(trials.of_outcome("missed")) == [TRIAL]
+
+
+def test_history_that_takes_nothing_is_told_before_anything_is_run(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    path.write_text("no database, but long enough to be taken for one " * 50, encoding="utf-8")
+    writer = HistoryWriter(path, RUN)
+    with pytest.raises(StoreError, match="cannot be used"):
+        writer.require_open()

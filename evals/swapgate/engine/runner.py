@@ -149,8 +149,8 @@ class Engine:
         return finished
 
     def is_draining(self) -> bool:
-        """Whether no model has to be asked any more: the rest is waiting for answers, and judges."""
-        return not self._pending and not self._slots.waiting_model_calls
+        """Whether nothing is left to be started and slots are free: the rest is waiting for answers."""
+        return not self._pending and self._slots.in_flight < self._slots.size
 
     def progress(self) -> Progress:
         """Return how far the engine is."""

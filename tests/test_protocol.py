@@ -1,0 +1,99 @@
+"""A trial in one phase of pytest, where nobody looks at the others; in three where somebody does."""
+
+from __future__ import annotations
+
+import pytest
+
+from workspaces import RIGHT, case, lay, recorded_workspace, suite
+
+PHASES = """\
+import pathlib
+def pytest_runtest_logreport(report):
+    with pathlib.Path(__file__).with_name("phases").open("a") as out:
+        print(report.when, file=out)
+"""
+ANSWERS = {"new": {f"case-{n}": RIGHT for n in range(3)}}
+
+
+def phases(pytester: pytest.Pytester) -> list[str]:
+    return (pytester.path / "phases").read_text(encoding="utf-8").split()
+
+
+def test_trial_is_one_phase_and_pytest_counts_it(pytester: pytest.Pytester) -> None:
+    recorded_workspace(pytester.path, ANSWERS)
+    lay(pytester.path, {"conftest.py": PHASES})
+    pytester.runpytest("--model=new").assert_outcomes(passed=3)
+    assert phases(pytester) == ["call"] * 3
+
+
+def test_conftest_that_looks_at_the_phases_sees_all_three(pytester: pytest.Pytester) -> None:
+    recorded_workspace(pytester.path, ANSWERS)
+    watcher = "def pytest_runtest_setup(item):\n    item.add_marker('seen')\n"
+    lay(pytester.path, {"conftest.py": PHASES + watcher})
+    pytester.runpytest("--model=new").assert_outcomes(passed=3)
+    assert phases(pytester) == ["setup", "call", "teardown"] * 3
+
+
+def test_conftest_can_still_skip_a_trial_in_its_setup(pytester: pytest.Pytester) -> None:
+    recorded_workspace(pytester.path, ANSWERS)
+    lay(
+        pytester.path,
+        {
+            "conftest.py": (
+                "import pytest\n"
+                "def pytest_runtest_setup(item):\n"
+                "    if 'case-1' in item.name:\n"
+                "        pytest.skip('not today')\n"
+            )
+        },
+    )
+    pytester.runpytest("--model=new").assert_outcomes(passed=2, skipped=1)
+
+
+def test_junit_gets_every_trial_with_its_properties(pytester: pytest.Pytester) -> None:
+    recorded_workspace(pytester.path, ANSWERS)
+    pytester.runpytest("--model=new", "--junitxml=junit.xml").assert_outcomes(passed=3)
+    written = (pytester.path / "junit.xml").read_text(encoding="utf-8")
+    assert written.count("<testcase") == 3
+    assert written.count('<property name="structural" value="true"') == 3
+
+
+def test_ordinary_tests_before_and_after_trials_are_set_up_and_torn_down(pytester: pytest.Pytester) -> None:
+    recorded_workspace(pytester.path, ANSWERS)
+    test = (
+        "import pytest\n"
+        "@pytest.fixture(scope='module')\n"
+        "def opened():\n"
+        "    yield 1\n"
+        "    print('torn down')\n"
+        "def test_it(opened):\n"
+        "    assert opened\n"
+    )
+    lay(pytester.path, {"cases/test_before.py": test, "more/test_after.py": test})
+    result = pytester.runpytest("cases/test_before.py", "cases/triage.yml", "more", "--model=new", "-s")
+    result.assert_outcomes(passed=5)
+    assert result.stdout.str().count("torn down") == 2
+
+
+def test_what_the_users_own_code_prints_is_captured(pytester: pytest.Pytester) -> None:
+    lay(
+        pytester.path,
+        {
+            "cases/own.yml": suite([case("one")], head="suite: own\nprompt: {user: '{{ message }}'}\n"),
+            "app.py": "def answer(message):\n    print('loud noise')\n    return 'fine'\n",
+            "config/models.yml": "models: {mine: {provider: python, model: 'app:answer'}}\n",
+        },
+    )
+    result = pytester.runpytest("--model=mine")
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("*loud noise*")
+
+
+def test_own_modules_are_not_rewritten_for_asserts(pytester: pytest.Pytester) -> None:
+    recorded_workspace(pytester.path, ANSWERS)
+    told = (
+        "import sys\ndef pytest_unconfigure():\n    print(type(sys.modules['swapgate.session'].__loader__))\n"
+    )
+    lay(pytester.path, {"conftest.py": told})
+    result = pytester.runpytest_subprocess("--model=new", "-s")
+    result.stdout.fnmatch_lines(["*SourceFileLoader*"])
