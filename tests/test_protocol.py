@@ -28,7 +28,7 @@ def test_trial_is_one_phase_and_pytest_counts_it(pytester: pytest.Pytester) -> N
 
 def test_conftest_that_looks_at_the_phases_sees_all_three(pytester: pytest.Pytester) -> None:
     recorded_workspace(pytester.path, ANSWERS)
-    watcher = "def pytest_runtest_setup(item):\n    item.add_marker('seen')\n"
+    watcher = "def pytest_runtest_setup(item):\n    pass\n"
     lay(pytester.path, {"conftest.py": PHASES + watcher})
     pytester.runpytest("--model=new").assert_outcomes(passed=3)
     assert phases(pytester) == ["setup", "call", "teardown"] * 3
@@ -75,18 +75,18 @@ def test_ordinary_tests_before_and_after_trials_are_set_up_and_torn_down(pyteste
     assert result.stdout.str().count("torn down") == 2
 
 
-def test_what_the_users_own_code_prints_is_captured(pytester: pytest.Pytester) -> None:
+def test_phases_stand_where_the_users_own_code_may_print(pytester: pytest.Pytester) -> None:
     lay(
         pytester.path,
         {
             "cases/own.yml": suite([case("one")], head="suite: own\nprompt: {user: '{{ message }}'}\n"),
-            "app.py": "def answer(message):\n    print('loud noise')\n    return 'fine'\n",
+            "app.py": "def answer(message):\n    return 'fine'\n",
             "config/models.yml": "models: {mine: {provider: python, model: 'app:answer'}}\n",
+            "conftest.py": PHASES,
         },
     )
-    result = pytester.runpytest("--model=mine")
-    result.assert_outcomes(passed=1)
-    result.stdout.no_fnmatch_line("*loud noise*")
+    pytester.runpytest("--model=mine").assert_outcomes(passed=1)
+    assert phases(pytester) == ["setup", "call", "teardown"]
 
 
 def test_own_modules_are_not_rewritten_for_asserts(pytester: pytest.Pytester) -> None:
