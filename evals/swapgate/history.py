@@ -90,14 +90,17 @@ class HistoryWriter:
         self.run = run
         self._is_stored = False
         # What the database needs to be opened takes longer to import than the first calls to be sent.
-        self._writer: BatchWriter[Run | tuple[str, Trial]] = BatchWriter(
+        self._writer: BatchWriter[Run | tuple[Trial, Facts]] = BatchWriter(
             self._open, name="swapgate-history", waits=True
         )
         self._writer.put(run)
 
-    def add(self, trial: Trial) -> None:
-        """Store one trial; a second one of the same case, model and repeat replaces the first."""
-        self._writer.put((self.run.id, trial))
+    def add(self, trial: Trial, facts: Facts | None = None) -> None:
+        """Store one trial; a second one of the same case, model and repeat replaces the first.
+
+        `facts` are the trial's, where they are at hand.
+        """
+        self._writer.put((trial, facts_of(trial) if facts is None else facts))
 
     def require_open(self) -> None:
         """Open the history and store the run; StoreError when it cannot be. `finish` tells of lost trials."""
@@ -127,19 +130,19 @@ class HistoryWriter:
             "Free the disk or move the file away, and run again"
         )
 
-    def _open(self) -> tuple[Callable[[Sequence[Run | tuple[str, Trial]]], None], Callable[[], None]]:
+    def _open(self) -> tuple[Callable[[Sequence[Run | tuple[Trial, Facts]]], None], Callable[[], None]]:
         tables = _tables()
         engine = _connect(self.path, tables)
 
-        def write(rows: Sequence[Run | tuple[str, Trial]]) -> None:
+        def write(rows: Sequence[Run | tuple[Trial, Facts]]) -> None:
             for run in (r for r in rows if isinstance(r, Run)):
                 with engine.begin() as connection:
                     _upsert_run(connection, tables, run)
                 self._is_stored = True
             with engine.begin() as connection:
                 stored = [row for row in rows if not isinstance(row, Run)]
-                _put(connection, tables.trials, [_trial_row(*row) for row in stored])
-                _put(connection, tables.facts, [_facts_row(*row) for row in stored])
+                _put(connection, tables.trials, [_trial_row(self.run.id, trial) for trial, _facts in stored])
+                _put(connection, tables.facts, [_facts_row(self.run.id, facts) for _trial, facts in stored])
 
         return write, engine.dispose
 
@@ -210,10 +213,10 @@ class History:
 
     def _make_facts(self, run_id: str) -> list[Facts]:
         """Make and store the facts of a run that an earlier version recorded."""
-        trials = list(self.trials(run_id))
+        found = [facts_of(trial) for trial in self.trials(run_id)]
         with self._engine.begin() as connection:
-            _put(connection, self._tables.facts, [_facts_row(run_id, trial) for trial in trials])
-        return [facts_of(trial) for trial in trials]
+            _put(connection, self._tables.facts, [_facts_row(run_id, facts) for facts in found])
+        return found
 
     def close(self) -> None:
         """Release the database."""
@@ -262,11 +265,11 @@ def _trial_row(run_id: str, trial: Trial) -> dict[str, Any]:
     return {**_key(run_id, trial), "outcome": trial.outcome, "record": to_text(trial)}
 
 
-def _facts_row(run_id: str, trial: Trial) -> dict[str, Any]:
-    return {**_key(run_id, trial), "record": pack(facts_of(trial))}
+def _facts_row(run_id: str, facts: Facts) -> dict[str, Any]:
+    return {**_key(run_id, facts), "record": pack(facts)}
 
 
-def _key(run_id: str, trial: Trial) -> dict[str, Any]:
+def _key(run_id: str, trial: Trial | Facts) -> dict[str, Any]:
     return {
         "run_id": run_id,
         "suite": trial.suite,

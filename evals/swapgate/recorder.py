@@ -84,7 +84,7 @@ class Recorder:
         """Store one trial, from whatever thread; its facts stay at hand for the end."""
         assert self._writer is not None
         self._facts[trial.suite, trial.case, trial.model, trial.repeat] = facts
-        self._writer.add(trial)
+        self._writer.add(trial, facts)
 
     @property
     def baseline(self) -> tuple[Trial, ...]:
