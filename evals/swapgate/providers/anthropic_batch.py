@@ -31,7 +31,7 @@ from swapgate.providers.batch import (
     line_failure,
     pages,
     part,
-    read_line,
+    read_lines,
     transfer,
 )
 from swapgate.records import Json, Request
@@ -91,12 +91,9 @@ class AnthropicBatches:
         url = (await self._get(batch_id)).results_url
         if url is None:
             return
-        wire = transfer(at(self._wire, self._same_host(url)))
-        async with aclosing(wire.lines()) as lines:
-            async for line in lines:
-                told = read_line(line, _Line)
-                if told is None:
-                    continue
+        wire = at(self._wire, self._same_host(url))
+        async with aclosing(read_lines(wire, _Line)) as lines:
+            async for line, told in lines:
                 yield told.custom_id, _outcome(line, told.result, facts.get(told.custom_id))
 
     async def cancel(self, batch_id: str) -> None:

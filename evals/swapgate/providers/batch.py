@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeAlias, TypeVar
 
@@ -155,12 +156,18 @@ def part(reply: Reply, body: Json, *, written: Mapping[str, str], request_id: st
     return replace(reply, target=target, text=json.dumps(body), request_id=request_id, latency_s=None)
 
 
-def read_line(line: Reply, shape: type[Shape]) -> Shape | None:
-    """Return a line of results in its shape; None for one that cannot be read: it answers no request."""
-    try:
-        return line.read(shape)
-    except ProviderError:
-        return None
+async def read_lines(wire: Wire, shape: type[Shape]) -> AsyncGenerator[tuple[Reply, Shape], None]:
+    """Yield the lines of a file of results, each with what it says in its shape.
+
+    One that cannot be read is left out: it answers no request.
+    """
+    async with aclosing(transfer(wire).lines()) as lines:
+        async for line in lines:
+            try:
+                told = line.read(shape)
+            except ProviderError:
+                continue
+            yield line, told
 
 
 def line_failure(target: Target, status: int, error: Json) -> ProviderError:

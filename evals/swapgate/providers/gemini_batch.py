@@ -30,7 +30,7 @@ from swapgate.providers.batch import (
     line_failure,
     pages,
     part,
-    read_line,
+    read_lines,
     transfer,
 )
 from swapgate.providers.gemini import GeminiProvider, read_content
@@ -96,12 +96,9 @@ class GeminiBatches:
         if file is None:
             return
         url = f"{self._base}/download/{self._version}/{file}:download"
-        wire = transfer(at(self._wire, url, query={"alt": "media"}))
-        async with aclosing(wire.lines()) as lines:
-            async for line in lines:
-                told = read_line(line, _Line)
-                if told is None:
-                    continue
+        wire = at(self._wire, url, query={"alt": "media"})
+        async with aclosing(read_lines(wire, _Line)) as lines:
+            async for line, told in lines:
                 yield told.key, _outcome(line, told, facts.get(told.key))
 
     async def cancel(self, batch_id: str) -> None:

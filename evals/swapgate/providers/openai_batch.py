@@ -27,7 +27,7 @@ from swapgate.providers.batch import (
     line_failure,
     pages,
     part,
-    read_line,
+    read_lines,
     transfer,
 )
 from swapgate.providers.openai import OpenAIProvider, read_completion
@@ -107,12 +107,9 @@ class OpenAIBatches:
         for file_id in (batch.output_file_id, batch.error_file_id):
             if file_id is None:
                 continue
-            wire = transfer(at(self._wire, f"{self._base}/files/{file_id}/content"))
-            async with aclosing(wire.lines()) as lines:
-                async for line in lines:
-                    result = read_line(line, _Line)
-                    if result is None:
-                        continue
+            wire = at(self._wire, f"{self._base}/files/{file_id}/content")
+            async with aclosing(read_lines(wire, _Line)) as lines:
+                async for line, result in lines:
                     yield result.custom_id, _outcome(line, result, facts.get(result.custom_id))
 
     async def cancel(self, batch_id: str) -> None:

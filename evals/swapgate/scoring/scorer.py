@@ -146,11 +146,6 @@ class Scorer:
         return nearest(output.case, list(self._known)[:1000])
 
 
-def cases_of(suites: Sequence[ReadySuite]) -> list[tuple[str, ReadyCase]]:
-    """Return all cases in the order of their numbers, each with its suite's name."""
-    return [(suite.name, case) for suite in suites for case in suite.cases]
-
-
 def filled(part: ScoredPart, results: Iterable[tuple[Found, Said]]) -> ScoredPart:
     """Return the part with its results written and counted."""
     lines: list[bytes] = []
