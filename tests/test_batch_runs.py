@@ -23,7 +23,7 @@ from batch_servers import (
 )
 from processes import start_pytest, wait_for
 from swapgate.cli import main
-from workspaces import case, lay, newest_run, suite
+from workspaces import JUDGE, case, lay, newest_run, suite
 
 HEAD = """\
 suite: triage
@@ -31,13 +31,6 @@ prompt: {user: "{{ message }}"}
 checks: [{json: strict}, {enum: {pointer: /label, values: [billing, bug]}}]
 """
 PASS = '{"evidence": [], "reasoning": "It agrees.", "agrees": "pass"}'
-JUDGE = """\
-judge: meaning
-model: judge
-criteria:
-  agrees: {ask: Does the label fit the message?}
-pass: agrees
-"""
 SERVICES: dict[str, tuple[type[BatchService], str, str]] = {
     "openai": (OpenAIService, "gpt-4o-mini", "/v1"),
     "anthropic": (AnthropicService, "claude-haiku-4-5", ""),

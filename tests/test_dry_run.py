@@ -18,22 +18,9 @@ from swapgate.errors import UsageError
 from swapgate.records import Message, Request
 from swapgate.spec.models import ModelSpec
 from swapgate.stored_responses import Sample
-from workspaces import case, lay, recorded_workspace, suite
+from workspaces import JUDGE, JUDGED_SUITE, case, lay, recorded_workspace, suite
 
 Pytester = pytest.Pytester
-JUDGE = """\
-judge: meaning
-model: judge
-criteria:
-  agrees: {ask: Does the label fit the message?}
-pass: agrees
-"""
-HEAD = """\
-suite: triage
-prompt: {user: "{{ message }}"}
-checks: [{json: strict}]
-judges: [meaning]
-"""
 RIGHT = '{"label": "billing"}'
 PASS = '{"evidence": [], "reasoning": "It agrees.", "agrees": "pass"}'
 USAGE = {"prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150}
@@ -73,7 +60,7 @@ def lay_priced(root: Path, url: str, *, cases: int = 4, repeat_first: bool = Fal
     lay(
         root,
         {
-            "cases/triage.yml": suite(written, head=HEAD),
+            "cases/triage.yml": suite(written, head=JUDGED_SUITE),
             "judges/meaning.yml": JUDGE,
             "config/models.yml": json.dumps({"models": models}),
         },

@@ -15,18 +15,11 @@ import pytest
 
 from processes import start_pytest, wait_for
 from servers import Answer, Handler, Received, Server, openai_completion, serving
-from workspaces import case, lay, suite
+from workspaces import JUDGE, case, lay, suite
 
 KEY = "sk-planted-0123456789abcdef"
 RIGHT = '{"label": "billing"}'
 PASS = '{"evidence": [], "reasoning": "It agrees.", "agrees": "pass"}'
-JUDGE = """\
-judge: meaning
-model: judge
-criteria:
-  agrees: {ask: Does the label fit the message?}
-pass: agrees
-"""
 HEAD = """\
 suite: triage
 prompt: {user: "{{ message }}"}

@@ -13,19 +13,12 @@ import pytest
 from processes import start_pytest, wait_for
 from servers import Answer, Handler, Received, Server, openai_completion, serving
 from swapgate.facts import facts_of
-from workspaces import BLIND, RIGHT, SUITE, case, lay, newest_run, suite
+from workspaces import BLIND, JUDGE, RIGHT, SUITE, case, lay, newest_run, suite
 
 NAMES = [f"case-{n:02}" for n in range(60)]
 MARGIN = {"margin": 0.2}
 RUN = ("--stop-early", "--swapgate-seed=1", "--report=none", "--concurrency=4", "-p", "no:cacheprovider")
 VERDICT = '{"evidence": [], "reasoning": "It agrees.", "agrees": "pass"}'
-JUDGE = """\
-judge: meaning
-model: judge
-criteria:
-  agrees: {ask: Does the label fit the message?}
-pass: agrees
-"""
 
 
 @pytest.fixture(autouse=True)

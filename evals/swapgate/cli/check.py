@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from swapgate.cli.options import JsonOption, RootOption, open_settings
+from swapgate.cli.options import JsonOption, RootOption, SuitesArgument, open_settings
 from swapgate.cli.output import print_json
 from swapgate.errors import ExitCode
 from swapgate.reporting.format import count
@@ -15,10 +14,7 @@ from swapgate.reporting.text import visible
 
 
 def check(
-    paths: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="PATH", help="Suite files or folders. Default: the cases folders."),
-    ] = None,
+    paths: SuitesArgument = None,
     model: Annotated[
         list[str] | None,
         typer.Option(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from swapgate.cli.options import JsonOption, RootOption, open_settings
+from swapgate.cli.options import JsonOption, RootOption, VerboseOption, open_settings
 from swapgate.cli.output import print_json, progress_bar, shown
 from swapgate.errors import ExitCode, UsageError
 from swapgate.records import to_json
@@ -42,9 +42,7 @@ def compare(
     gate: Annotated[
         bool, typer.Option("--gate", help="Exit with the gate's code; with 10 when nothing was judged.")
     ] = False,
-    verbose: Annotated[
-        int, typer.Option("--verbose", "-v", count=True, help="Show more: checks, slices, every flip.")
-    ] = 0,
+    verbose: VerboseOption = 0,
     root: RootOption = None,
     as_json: JsonOption = False,
 ) -> int:

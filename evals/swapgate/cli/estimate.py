@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from swapgate.cli.options import JsonOption, RootOption, open_settings
+from swapgate.cli.options import JsonOption, RepeatsOption, RootOption, SuitesArgument, open_settings
 from swapgate.cli.output import print_json
 from swapgate.errors import UsageError
 
 
 def estimate(
-    paths: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="PATH", help="Suite files or folders. Default: the cases folders."),
-    ] = None,
+    paths: SuitesArgument = None,
     model: Annotated[
         list[str] | None,
         typer.Option("--model", metavar="NAME", help="The model under test; repeat for several."),
@@ -24,9 +20,7 @@ def estimate(
     baseline: Annotated[
         str | None, typer.Option("--baseline", metavar="NAME", help="A model to run beside.")
     ] = None,
-    repeats: Annotated[
-        int | None, typer.Option("--repeats", min=1, metavar="K", help="Trials of each case.")
-    ] = None,
+    repeats: RepeatsOption = None,
     *,
     root: RootOption = None,
     as_json: JsonOption = False,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from swapgate.analysis.outcome import RunOutcome
-from swapgate.cli.options import JsonOption, RootOption, open_settings
+from swapgate.cli.options import JsonOption, RootOption, VerboseOption, open_settings
 from swapgate.cli.output import print_json, progress_bar, shown
 from swapgate.errors import ExitCode
 from swapgate.records import to_json
@@ -34,9 +34,7 @@ def merge(
         list[str] | None,
         typer.Option("--report", metavar="FORMAT", help="json, md, html or none; repeat for several."),
     ] = None,
-    verbose: Annotated[
-        int, typer.Option("--verbose", "-v", count=True, help="Show more: checks, slices, every flip.")
-    ] = 0,
+    verbose: VerboseOption = 0,
     root: RootOption = None,
     as_json: JsonOption = False,
 ) -> int:

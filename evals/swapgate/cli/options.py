@@ -23,6 +23,16 @@ RootOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+VerboseOption = Annotated[
+    int, typer.Option("--verbose", "-v", count=True, help="Show more: checks, slices, every flip.")
+]
+RepeatsOption = Annotated[
+    int | None, typer.Option("--repeats", min=1, metavar="K", help="Trials of each case.")
+]
+SuitesArgument = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="PATH", help="Suite files or folders. Default: the cases folders."),
+]
 
 
 def open_settings(root: Path | None, **given: Any) -> Settings:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from swapgate.cli.options import JsonOption, RootOption, open_settings
+from swapgate.cli.options import JsonOption, RepeatsOption, RootOption, open_settings
 from swapgate.cli.output import print_json, print_table, warn
 from swapgate.errors import UsageError
 from swapgate.records import to_json
@@ -51,9 +51,7 @@ def plan(
         list[str] | None,
         typer.Option("--model", metavar="NAME", help="Price this model; repeat for several. Default: all."),
     ] = None,
-    repeats: Annotated[
-        int | None, typer.Option("--repeats", min=1, metavar="K", help="Trials of each case.")
-    ] = None,
+    repeats: RepeatsOption = None,
     root: RootOption = None,
     as_json: JsonOption = False,
 ) -> None:
