@@ -189,6 +189,10 @@ def pytest_configure(config: pytest.Config) -> None:
     """Open swapgate's own session when a model is named; otherwise do nothing at all."""
     if not _names_a_model(config):
         return
+    if not config.invocation_params.plugins:
+        from swapgate.garbage import Garbage
+
+        config.pluginmanager.register(Garbage(), "swapgate-garbage")
     _keep_asserts_plain(config)
     from swapgate.opening import open_session
 

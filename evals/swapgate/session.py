@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import shlex
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -49,7 +48,7 @@ class SwapgateSession:
         self._line: LiveLine | None = None
         self._recorder: Recorder | None = None
         self._wanted = 0
-        self._is_prepared = self._has_trials_alone = False
+        self._is_prepared = False
         self._has_ordinary_failure = False
         self._reports: list[Path] = []
         self._problems: list[str] = []
@@ -222,7 +221,6 @@ class SwapgateSession:
 
         refuse_with_batch(self.settings, maxfail=bool(self.config.getvalue("maxfail")))
         items = [item for item in session.items if isinstance(item, CaseItem)]
-        self._has_trials_alone = len(items) == len(session.items)
         jobs = self._judged_together(items)
         suites = list({job.suite.name: job.suite for job in jobs}.values())
         cases = [job.case for job in jobs]
@@ -252,7 +250,6 @@ class SwapgateSession:
                     if not is_worker(self.config):
                         # The history opens while the first calls are on their way.
                         self._recorder_is_open.require_open()
-                    self._freeze()
                     yield
             finally:
                 self._line.clear()
@@ -435,20 +432,6 @@ class SwapgateSession:
     def _write_reports(self, outcome: RunOutcome) -> None:
         if formats := self.settings.formats:
             self._reports = write_reports(outcome, self.settings.reports_dir / outcome.run.id, formats)
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_unconfigure(self) -> None:
-        """Spare the last collection of garbage its way through all that is about to go anyway."""
-        self._freeze()
-
-    def _freeze(self) -> None:
-        """Have collections of garbage pass over what is there now: cases and items stay to the end.
-
-        pytest collects garbage to find what tests have left open: a session of trials alone has no tests.
-        One that runs within another process is left as it is.
-        """
-        if self._has_trials_alone and not self.config.invocation_params.plugins:
-            gc.freeze()
 
     @pytest.hookimpl
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

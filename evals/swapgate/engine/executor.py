@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-import httpx
-
 from swapgate.checks import Check, Subject
 from swapgate.checks.build import UserCheckFailed, run_checks
 from swapgate.checks.model_check import PythonModelCheck
@@ -20,6 +18,8 @@ from swapgate.records import CheckResult
 from swapgate.spec.models import Limits, ModelSpec
 
 if TYPE_CHECKING:
+    import httpx
+
     from swapgate.providers._wire import Heard
 
 RunChecks: TypeAlias = Callable[[Job, Subject], Awaitable[tuple[CheckResult, ...]]]

@@ -7,8 +7,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-
-import httpx
+from typing import TYPE_CHECKING
 
 from swapgate.cache import CACHE_FILE, request_key
 from swapgate.checks import Subject
@@ -31,6 +30,9 @@ from swapgate.records import Request, Response
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.settings import Settings
 from swapgate.stored_responses import StoredResponses
+
+if TYPE_CHECKING:
+    import httpx
 
 # What a judge is told, beside its own reply, when that cannot be used.
 _AGAIN_TOKENS = 500

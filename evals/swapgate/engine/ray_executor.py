@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
 import swapgate
 from swapgate.checks import Subject
 from swapgate.checks.build import UserCheckFailed
@@ -27,6 +25,8 @@ from swapgate.spec.models import Limits, ModelSpec
 from swapgate.spec.settings import Settings
 
 if TYPE_CHECKING:
+    import httpx
+
     from swapgate.providers._wire import Heard
 
 # What works on the machine that runs it. Other providers wait for a server: one process is enough for that.

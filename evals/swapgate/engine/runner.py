@@ -9,9 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Self, TypeVarTuple
-
-import httpx
+from typing import TYPE_CHECKING, Self, TypeVarTuple
 
 from swapgate.batches import BATCHES_FILE, BatchStore
 from swapgate.cache import ResponseCache
@@ -35,6 +33,9 @@ from swapgate.records import Trial, TrialError
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.settings import Settings
 from swapgate.storable import Unstorable, storable
+
+if TYPE_CHECKING:
+    import httpx
 
 _CLOSE_TIMEOUT_S = 10.0
 Args = TypeVarTuple("Args")

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Protocol
 
 from swapgate.records import Json, Request, Response
+
+if "httpx" not in sys.modules:
+    # httpx does without its own command line where that cannot be imported; it takes four times as long.
+    sys.modules["httpx._main"] = None  # type: ignore[assignment]
+    import httpx  # noqa: F401
+
+    del sys.modules["httpx._main"]
 
 
 class Provider(Protocol):

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
-
 from swapgate.cache import CACHE_FILE, ResponseCache
 from swapgate.engine.executor import ThisProcess
 from swapgate.engine.runner import Engine
@@ -22,6 +20,8 @@ from swapgate.scoring.scorer import Found, Said, ScoredPart, Scorer, by_checks, 
 from swapgate.spec.models import ModelSpec
 
 if TYPE_CHECKING:
+    import httpx
+
     from swapgate.providers._wire import Heard
 
 _SLICE_S = 0.5
