@@ -81,8 +81,8 @@ def run(
         jobs = list(part.jobs)
     cache = ResponseCache(settings.state_dir / CACHE_FILE, recordings=settings.recordings)
 
-    def take(trial: Trial, facts: Facts) -> bool:
-        recorder.add(trial, facts)
+    def take(trial: Trial, facts: Facts, text: str) -> bool:
+        recorder.add(trial, facts, text)
         return False
 
     with (

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from heapq import merge
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from swapgate.errors import StoreError, SwapgateError, UsageError, nearest
 from swapgate.facts import Facts, facts_of, pack, unpack
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 HISTORY_FILE = "history.db"
 SCHEMA_VERSION = 2
 _AT_ONCE = 200
+# A trial's row, and the facts beside it.
+_Rows: TypeAlias = tuple[dict[str, Any], Facts]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,17 +92,17 @@ class HistoryWriter:
         self.run = run
         self._is_stored = False
         # What the database needs to be opened takes longer to import than the first calls to be sent.
-        self._writer: BatchWriter[Run | tuple[Trial, Facts]] = BatchWriter(
-            self._open, name="swapgate-history", waits=True
-        )
+        self._writer: BatchWriter[Run | _Rows] = BatchWriter(self._open, name="swapgate-history", waits=True)
         self._writer.put(run)
 
-    def add(self, trial: Trial, facts: Facts | None = None) -> None:
+    def add(self, trial: Trial, facts: Facts | None = None, text: str | None = None) -> None:
         """Store one trial; a second one of the same case, model and repeat replaces the first.
 
-        `facts` are the trial's, where they are at hand.
+        `facts` and `text`, its JSON, are the trial's, where they are at hand.
         """
-        self._writer.put((trial, facts_of(trial) if facts is None else facts))
+        facts = facts_of(trial) if facts is None else facts
+        # As text alone it takes less memory, should the disk be slow.
+        self._writer.put((_trial_row(self.run.id, facts, to_text(trial) if text is None else text), facts))
 
     def require_open(self) -> None:
         """Open the history and store the run; StoreError when it cannot be. `finish` tells of lost trials."""
@@ -130,18 +132,18 @@ class HistoryWriter:
             "Free the disk or move the file away, and run again"
         )
 
-    def _open(self) -> tuple[Callable[[Sequence[Run | tuple[Trial, Facts]]], None], Callable[[], None]]:
+    def _open(self) -> tuple[Callable[[Sequence[Run | _Rows]], None], Callable[[], None]]:
         tables = _tables()
         engine = _connect(self.path, tables)
 
-        def write(rows: Sequence[Run | tuple[Trial, Facts]]) -> None:
+        def write(rows: Sequence[Run | _Rows]) -> None:
             for run in (r for r in rows if isinstance(r, Run)):
                 with engine.begin() as connection:
                     _upsert_run(connection, tables, run)
                 self._is_stored = True
             with engine.begin() as connection:
                 stored = [row for row in rows if not isinstance(row, Run)]
-                _put(connection, tables.trials, [_trial_row(self.run.id, trial) for trial, _facts in stored])
+                _put(connection, tables.trials, [row for row, _facts in stored])
                 _put(connection, tables.facts, [_facts_row(self.run.id, facts) for _trial, facts in stored])
 
         return write, engine.dispose
@@ -261,15 +263,15 @@ def _place(trial: Trial) -> tuple[str, str, str, int, str]:
     return trial.suite, trial.case, trial.model, trial.repeat, trial.role
 
 
-def _trial_row(run_id: str, trial: Trial) -> dict[str, Any]:
-    return {**_key(run_id, trial), "outcome": trial.outcome, "record": to_text(trial)}
+def _trial_row(run_id: str, facts: Facts, text: str) -> dict[str, Any]:
+    return {**_key(run_id, facts), "outcome": facts.outcome, "record": text}
 
 
 def _facts_row(run_id: str, facts: Facts) -> dict[str, Any]:
     return {**_key(run_id, facts), "record": pack(facts)}
 
 
-def _key(run_id: str, trial: Trial | Facts) -> dict[str, Any]:
+def _key(run_id: str, trial: Facts) -> dict[str, Any]:
     return {
         "run_id": run_id,
         "suite": trial.suite,

@@ -80,11 +80,11 @@ class Recorder:
         assert self._writer is not None
         self._writer.require_open()
 
-    def add(self, trial: Trial, facts: Facts) -> None:
-        """Store one trial, from whatever thread; its facts stay at hand for the end."""
+    def add(self, trial: Trial, facts: Facts, text: str | None = None) -> None:
+        """Store one trial, from whatever thread; its facts stay at hand for the end. `text`: see history."""
         assert self._writer is not None
         self._facts[trial.suite, trial.case, trial.model, trial.repeat] = facts
-        self._writer.add(trial, facts)
+        self._writer.add(trial, facts, text)
 
     @property
     def baseline(self) -> tuple[Trial, ...]:

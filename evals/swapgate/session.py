@@ -305,11 +305,11 @@ class SwapgateSession:
         start = self._recorder_is_open.start
         start(planned=planned, wanted=self._wanted, warnings=warnings, part=self.part)
 
-    def _take(self, trial: Trial, facts: Facts) -> bool:
+    def _take(self, trial: Trial, facts: Facts, text: str) -> bool:
         """Store a trial as it ends, in the engine's thread; a worker's travels on its report instead."""
         if self._recorder is None:
             return True
-        self._recorder.add(trial, facts)
+        self._recorder.add(trial, facts, text)
         return facts.outcome != "passed"  # to be explained
 
     def _prepare_end(self) -> None:

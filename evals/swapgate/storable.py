@@ -58,28 +58,37 @@ def storable(record: Record) -> Record:
 
     Raises Unstorable when it could not be written and read again even so.
     """
-    if _reads_back(record):
-        return record
+    return storable_text(record)[0]
+
+
+def storable_text(record: Record) -> tuple[Record, str]:
+    """Return the record as `storable` does, and the JSON that it is stored as."""
+    written = _written(record)
+    if written is not None:
+        return record, written.decode()
     kind = adapter(type(record))
     try:
         mended: Record = kind.validate_python(whole(kind.dump_python(record, warnings=False)))
-        kind.validate_json(kind.dump_json(mended))
+        written = kind.dump_json(mended)
+        kind.validate_json(written)
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise Unstorable(f"{place}: {first['msg']}") from exc
     except (PydanticSerializationError, RecursionError) as exc:
         raise Unstorable(str(exc)) from exc
-    return mended
+    return mended, written.decode()
 
 
-def _reads_back(record: DataclassInstance) -> bool:
+def _written(record: DataclassInstance) -> bytes | None:
+    """Return the record as JSON that can be read again, None where there is none without mending."""
     kind = adapter(type(record))
     try:
-        kind.validate_json(kind.dump_json(record, warnings="error"))
+        written = kind.dump_json(record, warnings="error")
+        kind.validate_json(written)
     except (PydanticSerializationError, ValidationError, RecursionError):
-        return False
-    return True
+        return None
+    return written
 
 
 def _whole_text(text: str) -> str:

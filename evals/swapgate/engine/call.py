@@ -25,12 +25,16 @@ _NO_ANSWERS = {"refusal", "content_filter"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenModel:
-    """A model ready to be asked. `may_hedge`: a second attempt costs nothing but money."""
+    """A model ready to be asked. `may_hedge`: a second attempt costs nothing but money.
+
+    `is_foreign`: its answers are made by code of the user's or of another package, and may be of any kind.
+    """
 
     spec: ModelSpec
     provider: Provider
     pace: Pace
     may_hedge: bool = False
+    is_foreign: bool = False
     batches: BatchProvider | None = None
 
     def stores(self, response: Response) -> bool:
@@ -95,7 +99,9 @@ class Caller:
         try:
             async with self._budget.reserved(opened.spec, request, is_judge=is_judge) as reservation:
                 self.spent.calls += 1
-                response = storable(await opened.provider.complete(request))
+                response = await opened.provider.complete(request)
+                if opened.is_foreign:
+                    response = storable(response)
                 reservation.settle(response.usage)
             pace.answered(ticket, loop.time(), response.usage)
         except ProviderError as error:

@@ -29,10 +29,11 @@ from swapgate.errors import ErrorKind, SwapgateError
 from swapgate.facts import Facts, facts_of
 from swapgate.providers.batch import open_batches
 from swapgate.providers.http_client import open_http
+from swapgate.providers.open import is_user_provider
 from swapgate.records import Trial, TrialError
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.settings import Settings
-from swapgate.storable import Unstorable, storable
+from swapgate.storable import Unstorable, storable_text
 
 if TYPE_CHECKING:
     import httpx
@@ -61,15 +62,16 @@ class Finished:
     trial: Trial | None
 
 
-def _keep(_trial: Trial, _facts: Facts) -> bool:
+def _keep(_trial: Trial, _facts: Facts, _text: str) -> bool:
     return True
 
 
 class Engine:
     """Runs trials in a background thread. Use as a context manager; leaving it cancels what is not finished.
 
-    `take` is given each trial as it ends, in the engine's thread, and says whether the whole of it must be
-    kept for the consumer: that one takes them in order, and thousands may be waiting for it.
+    `take` is given each trial as it ends, with its facts and its JSON, in the engine's thread, and says
+    whether the whole of it must be kept for the consumer: that one takes them in order, and thousands may be
+    waiting for it.
     `share` is the number of processes that run the same session (xdist): limits are divided by it.
     `window` bounds how many trials run ahead of the consumer (None: no bound). `executor` opens the models
     and runs the user's checks (None: this process).
@@ -83,7 +85,7 @@ class Engine:
         *,
         share: int = 1,
         window: int | None = None,
-        take: Callable[[Trial, Facts], bool] = _keep,
+        take: Callable[[Trial, Facts, str], bool] = _keep,
         executor: Executor | None = None,
     ) -> None:
         self._settings = settings
@@ -237,6 +239,7 @@ class Engine:
             provider=provider,
             pace=paces.of(spec),
             may_hedge=is_service(spec),
+            is_foreign=is_user_provider(spec),
             batches=open_batches(spec, provider) if self._settings.is_batched else None,
         )
 
@@ -288,16 +291,16 @@ class Engine:
     async def _run(self, job: Job) -> None:
         """Run one trial to its record: the task boundary, where a bug becomes a recorded error."""
         try:
-            trial = storable(
+            trial, text = storable_text(
                 await run_trial(job, models=self._models, asker=self._asker, user_code=self._user_code)
             )
         except BaseException as exc:
             if self._is_closing:
                 raise
-            trial = storable(blank_trial(job, _unexpected(exc)))
+            trial, text = storable_text(blank_trial(job, _unexpected(exc)))
         self._finished += 1
         facts = facts_of(trial)
-        is_kept = self._take(trial, facts)
+        is_kept = self._take(trial, facts, text)
         with self._has_ended:
             self._results[id(job)] = Finished(facts=facts, trial=trial if is_kept else None)
             if self._awaited == id(job):

@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Protocol
 
@@ -46,14 +46,15 @@ async def run_trial(job: Job, *, models: Mapping[str, ModelSpec], asker: Ask, us
         rendered = render_case(job, models[job.model])
     except PromptError as exc:
         return replace(trial, error=TrialError(kind=ErrorKind.PROMPT, message=str(exc)))
-    trial = replace(trial, messages=rendered.messages, prompt_hash=rendered.hash)
+    with_prompt = partial(replace, trial, messages=rendered.messages, prompt_hash=rendered.hash)
     try:
         answer = await asker.ask(job.model, request_of(job, models[job.model], rendered))
     except NotAsked as exc:
-        return replace(trial, error=TrialError(kind=exc.kind, message=str(exc)))
+        return with_prompt(error=TrialError(kind=exc.kind, message=str(exc)))
     except ProviderError as exc:
-        return await _with_fallback(trial, job, models=models, asker=asker, error=exc)
-    return await _scored(replace(trial, answer=answer), job, _judge_ask(models, asker), user_code)
+        return await _with_fallback(with_prompt(), job, models=models, asker=asker, error=exc)
+    trial = with_prompt(answer=answer)
+    return await _scored(trial, job, _judge_ask(models, asker), user_code)
 
 
 async def _scored(trial: Trial, job: Job, ask: AskJudge, user_code: UserCode) -> Trial:

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import aiohttp
 import httpx
+from multidict import CIMultiDict
 from pydantic import BaseModel, ValidationError
 
 from swapgate.errors import ErrorKind, ProviderError, UsageError
@@ -28,7 +29,7 @@ from swapgate.providers._failures import (
 )
 from swapgate.providers._stream import Assembly, EventStream
 from swapgate.providers.credentials import Credentials, Sent, scrub
-from swapgate.providers.http_client import exchange
+from swapgate.providers.http_client import Outgoing, exchange
 from swapgate.records import Json
 from swapgate.spec.models import ModelSpec
 from swapgate.storable import parse_json
@@ -116,7 +117,7 @@ class Wire:
     limit_s: float | None = None
     heard: Heard | None = None
     _address: httpx.URL | None = field(default=None, init=False, repr=False)
-    _made: tuple[Sent, str, httpx.Headers] | None = field(default=None, init=False, repr=False)
+    _made: tuple[Sent, str, CIMultiDict[str]] | None = field(default=None, init=False, repr=False)
 
     async def send(
         self, body: Json, *, written: Mapping[str, str] | None = None, assembly: Assembly | None = None
@@ -188,21 +189,21 @@ class Wire:
     def _stream(
         self, sent: Sent, content: bytes | None, content_type: str
     ) -> AbstractAsyncContextManager[httpx.Response]:
-        request = httpx.Request(
-            self.method,
-            self.address,
+        outgoing = Outgoing(
+            method=self.method,
+            url=self.address,
             headers=self._headers(sent, content_type if content is not None else ""),
             content=content,
-            extensions={"timeout": httpx.Timeout(self.timeout_s).as_dict()},
+            timeout_s=self.timeout_s,
         )
-        return exchange(self.http, request)
+        return exchange(self.http, outgoing)
 
-    def _headers(self, sent: Sent, content_type: str) -> httpx.Headers:
+    def _headers(self, sent: Sent, content_type: str) -> CIMultiDict[str]:
         """Return a request's headers: the client's, below the model's own; the last ones are kept."""
         if self._made is None or self._made[:2] != (sent, content_type):
             headers = {**self.http.headers, "accept": "application/json", "accept-encoding": _ACCEPTED}
             typed = {"content-type": content_type} if content_type else {}
-            self._made = (sent, content_type, httpx.Headers({**headers, **typed, **sent.headers}))
+            self._made = (sent, content_type, CIMultiDict({**headers, **typed, **sent.headers}))
         return self._made[2]
 
     async def _streamed(
@@ -326,14 +327,15 @@ def _reply(
 ) -> Reply:
     if not response.is_success:
         raise _failure(target, sent, response, raw)
+    text, is_utf8 = _decoded(raw)
     reply = Reply(
         target=target,
-        text=scrub(raw.decode("utf-8", "backslashreplace"), sent.secrets, is_answer=True),
+        text=scrub(text, sent.secrets, is_answer=True),
         latency_s=latency_s,
         secrets=sent.secrets,
         request_id=_request_id(response.headers, sent),
     )
-    if not _is_utf8(raw):
+    if not is_utf8:
         raise reply.bad("the answer is not text in UTF-8")
     return reply
 
@@ -342,7 +344,7 @@ def _failure(target: Target, sent: Sent, response: httpx.Response, raw: bytes) -
     headers = {name.lower(): scrub(value, sent.secrets) for name, value in response.headers.items()}
     if response.status_code in range(300, 400):
         return _redirected(target, response.status_code, headers.get("location", ""))
-    text = scrub(raw.decode("utf-8", "backslashreplace"), sent.secrets)
+    text = scrub(_decoded(raw)[0], sent.secrets)
     return status_failure(target, response.status_code, text, headers)
 
 
@@ -380,12 +382,12 @@ def encode_json(target: Target, body: Json) -> bytes | None:
         raise target.error(f"the request cannot be written as JSON: {exc}", ErrorKind.BAD_REQUEST) from None
 
 
-def _is_utf8(raw: bytes) -> bool:
+def _decoded(raw: bytes) -> tuple[str, bool]:
+    """Return a body as text, and whether it is text in UTF-8."""
     try:
-        raw.decode()
+        return raw.decode(), True
     except UnicodeDecodeError:
-        return False
-    return True
+        return raw.decode("utf-8", "backslashreplace"), False
 
 
 def _scrub_value(value: Json, secrets: tuple[str, ...]) -> Json:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from swapgate.records import Json, content_hash
 from swapgate.spec.models import ModelSpec
@@ -54,6 +55,8 @@ class Prompt(Written):
     params: dict[str, Json] = Field(default_factory=dict)
     output: OutputMode = "text"
     overrides: dict[str, Override] = Field(default_factory=dict)
+    # By model, each worked out once: thousands of cases share a prompt.
+    _effective: dict[int, tuple[ModelSpec, Effective]] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _has_one_user_turn(self) -> Self:
@@ -66,7 +69,7 @@ def _refuse_both(written: Prompt | Override) -> None:
         raise ValueError("has both user: and messages:; write one of them")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Effective:
     """A prompt with the overrides of one model applied, its templates not yet filled."""
 
@@ -78,14 +81,14 @@ class Effective:
     output: OutputMode
     overrides: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def turns(self) -> tuple[Turn, ...]:
         """The turns in the order in which the model sees them."""
         system = (Turn(role="system", content=self.system),) if self.system is not None else ()
         user = (Turn(role="user", content=self.user),) if self.user is not None else ()
         return (*system, *(self.messages or ()), *user)
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """SHA-256 of the templates, the parameters and the output mode; not of the overrides' names."""
         turns: list[Json] = [[turn.role, turn.content] for turn in self.turns]
@@ -100,6 +103,13 @@ def effective(prompt: Prompt, model: ModelSpec) -> Effective:
     Parameters start from the model's own in the catalogue, go on with the prompt's and the overrides', null
     removes one, and what the model has under `unset` is taken out at the end.
     """
+    known = prompt._effective.get(id(model))
+    if known is None or known[0] is not model:
+        known = prompt._effective[id(model)] = model, _worked_out(prompt, model)
+    return known[1]
+
+
+def _worked_out(prompt: Prompt, model: ModelSpec) -> Effective:
     result = Effective(
         system=prompt.system,
         user=prompt.user,
