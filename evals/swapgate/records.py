@@ -393,6 +393,10 @@ class Run:
     completes: str | None = None
 
 
+# For more than this hashlib lets other threads in, each time, which takes longer than to hash it.
+_HASHED_AT_ONCE = 2047
+
+
 def total(parts: list[float | None]) -> float | None:
     """Sum the parts; None when one of them is unknown."""
     known = [p for p in parts if p is not None]
@@ -402,7 +406,11 @@ def total(parts: list[float | None]) -> float | None:
 def content_hash(content: Json | Mapping[str, Any]) -> str:
     """Return the SHA-256 (hex) of a JSON value written canonically: sorted keys, no spaces."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=dict)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    encoded = text.encode("utf-8", "surrogatepass")
+    digest = hashlib.sha256()
+    for start in range(0, len(encoded), _HASHED_AT_ONCE):
+        digest.update(encoded[start : start + _HASHED_AT_ONCE])
+    return digest.hexdigest()
 
 
 @cache
