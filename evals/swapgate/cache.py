@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CACHE_FILE = "cache.db"
 _FORMAT = 1
+_READ_AT_ONCE = 500
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS responses (  -- one answered request
     key TEXT PRIMARY KEY,               -- SHA-256 of the request's content, see request_key
@@ -85,15 +86,25 @@ class ResponseCache:
 
     def get(self, key: str) -> Response | None:
         """Return the stored response, or None when the key is absent."""
-        recording = self._recorded.get(key) or self._pending.get(key)
-        if recording is not None:
-            return recording.response
+        return self.get_many((key,)).get(key)
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, Response]:
+        """Return the stored responses of those keys that have one."""
+        at_hand = {key: self._recorded.get(key) or self._pending.get(key) for key in keys}
+        found = {key: recording.response for key, recording in at_hand.items() if recording is not None}
+        wanted = [key for key, recording in at_hand.items() if recording is None]
         try:
-            with self._lock:
-                row = self._reader.execute("SELECT response FROM responses WHERE key = ?", (key,)).fetchone()
+            for start in range(0, len(wanted), _READ_AT_ONCE):
+                found |= self._read(wanted[start : start + _READ_AT_ONCE])
         except sqlite3.Error as exc:
             raise _broken(self.path, exc) from exc
-        return _response(row[0]) if row else None
+        return found
+
+    def _read(self, keys: Sequence[str]) -> dict[str, Response]:
+        query = f"SELECT key, response FROM responses WHERE key IN ({', '.join('?' * len(keys))})"  # noqa: S608 - marks
+        with self._lock:
+            rows = self._reader.execute(query, keys).fetchall()
+        return {key: _response(text) for key, text in rows}
 
     def put(self, key: str, response: Response, about: Mapping[str, Json]) -> None:
         """Store a response; it can be read at once and is on disk a moment later."""

@@ -286,7 +286,9 @@ def _put(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -
     if rows:
         names = list(rows[0])
         one = f"({', '.join('?' * len(names))})"
-        sql = f"INSERT OR REPLACE INTO {table.name} ({', '.join(names)}) VALUES {', '.join([one] * len(rows))}"
+        sql = (
+            f"INSERT OR REPLACE INTO {table.name} ({', '.join(names)}) VALUES {', '.join([one] * len(rows))}"
+        )
         connection.exec_driver_sql(sql, tuple(row[name] for row in rows for name in names))
 
 

@@ -10,6 +10,7 @@ from swapgate.cache import ResponseCache, request_key
 from swapgate.engine.batch import BatchQueue
 from swapgate.engine.call import Caller, OpenModel, response_cost
 from swapgate.engine.estimate import size_of
+from swapgate.engine.lookup import Lookup
 from swapgate.errors import RecordingMissing
 from swapgate.providers import Provider
 from swapgate.records import Answer, Json, Request, Response
@@ -31,6 +32,7 @@ class Asker:
     ) -> None:
         self._models = models
         self._cache = cache
+        self._lookup = Lookup(cache)
         self._mode = mode
         self._caller = caller
         self._batches = batches
@@ -45,7 +47,7 @@ class Asker:
             return _answer(opened, response, attempts=attempts)
         key = request_key(request, opened.provider)
         reads = reads_stored(opened.spec, opened.provider, self._mode)
-        stored = self._cache.get(key) if reads else None
+        stored = await self._lookup.get(key) if reads and key not in self._in_flight else None
         if stored is not None:
             return _answer(opened, stored, from_cache=True)
         if self._mode == "replay":

@@ -158,8 +158,7 @@ class Lane:
 
     def _without_stored(self, mark: str, asked: list[Asked]) -> list[Asked]:
         """Answer what another process has stored since this one looked: it closed its batch after that."""
-        stored = {a.key: self.cache.get(a.key) for a in asked if a.reads_cache}
-        found = {key: response for key, response in stored.items() if response is not None}
+        found = self.cache.get_many(a.key for a in asked if a.reads_cache)
         for one in asked:
             if one.key in found and not one.answer.done():
                 one.answer.set_result(found[one.key])
