@@ -142,10 +142,11 @@ class ResponseCache:
             now = datetime.now(UTC).isoformat(timespec="seconds")
             values = [(r.key, _compact(dict(r.about)), to_text(r.response), now) for r in rows]
             # In one statement: each would stop for every other thread once.
-            many = ", ".join(["(?, ?, ?, ?)"] * len(values))
+            places = ", ".join(["(?, ?, ?, ?)"] * len(values))
             with connection:
                 connection.execute(
-                    f"INSERT OR REPLACE INTO responses VALUES {many}", [v for row in values for v in row]
+                    f"INSERT OR REPLACE INTO responses VALUES {places}",  # noqa: S608 - marks alone
+                    [value for row in values for value in row],
                 )
 
         return write, connection.close

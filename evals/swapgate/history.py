@@ -285,10 +285,8 @@ def _put(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -
     """Store rows in one statement: a statement a row would stop for every other thread at each of them."""
     if rows:
         names = list(rows[0])
-        one = f"({', '.join('?' * len(names))})"
-        sql = (
-            f"INSERT OR REPLACE INTO {table.name} ({', '.join(names)}) VALUES {', '.join([one] * len(rows))}"
-        )
+        places = ", ".join([f"({', '.join('?' * len(names))})"] * len(rows))
+        sql = f"INSERT OR REPLACE INTO {table.name} ({', '.join(names)}) VALUES {places}"  # noqa: S608 - own names
         connection.exec_driver_sql(sql, tuple(row[name] for row in rows for name in names))
 
 

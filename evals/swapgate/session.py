@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from swapgate.recorder import Recorder
 
 _SLICE_S = 0.1
+_LONGEST_HEAD_START_S = 0.5
+_LOOK_S = 0.005
 _MISSES_EXPLAINED = 3
 
 
@@ -248,11 +251,18 @@ class SwapgateSession:
                     if self._early is None:
                         self.prefetch(own_trials(session.items, self.config))
                     if not is_worker(self.config):
-                        # The history opens while the first calls are on their way.
+                        self._let_calls_begin()
                         self._recorder_is_open.require_open()
                     yield
             finally:
                 self._line.clear()
+
+    def _let_calls_begin(self) -> None:
+        """Leave the processor to the engine until the first calls are on their way: the history can wait."""
+        assert self._engine is not None
+        ended = time.monotonic() + _LONGEST_HEAD_START_S
+        while not self._engine.is_waiting() and time.monotonic() < ended:
+            time.sleep(_LOOK_S)
 
     def _begin_looks(self, jobs: Sequence[Job]) -> EarlyStop | None:
         """Return who decides when to stop: nobody in a worker, nor where nothing will be judged."""

@@ -9,7 +9,7 @@ from swapgate.records import Response
 
 
 class Lookup:
-    """Reads the keys that were asked for in one turn of the loop with one query: a query each takes longer."""
+    """Reads the keys that were asked for in one turn of the loop with one query: one each takes longer."""
 
     def __init__(self, cache: ResponseCache) -> None:
         self._cache = cache

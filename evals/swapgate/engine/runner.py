@@ -151,6 +151,10 @@ class Engine:
             self._tell(self._count_consumed)
         return finished
 
+    def is_waiting(self) -> bool:
+        """Whether the first calls are on their way: all there is room for, or all there are."""
+        return self._finished > 0 or self._slots.in_flight >= min(self._slots.size, self._planned)
+
     def is_draining(self) -> bool:
         """Whether nothing is left to be started and slots are free: the rest is waiting for answers."""
         return not self._pending and self._slots.in_flight < self._slots.size
