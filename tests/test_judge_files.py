@@ -302,7 +302,7 @@ def test_what_is_written_wins_and_what_is_not_mentioned_stays(
 @pytest.mark.parametrize("name", sorted(library_files()))
 def test_every_judge_of_the_library_is_whole_and_leaves_a_way_to_abstain(name: str, tmp_path: Path) -> None:
     spec = read_library_judge(library_files()[name], name="mine", model="m")
-    judge = ready(spec, root=tmp_path)
+    judge = ready(spec, root=tmp_path, judges_dir=tmp_path)
     assert isinstance(judge, Judge)
     assert spec.description
     assert judge.rule.names

@@ -68,6 +68,7 @@ def test_keys_stand_in_a_fixed_order_and_trials_are_sorted(report: Path) -> None
         "spreads",
         "covariates",
         "repeatability",
+        "judges",
         "warnings",
         "trials",
     ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from swapgate.analysis.plan import PlannedCase, count_cases, plan_warnings
 from swapgate.engine.judged import NO_BASELINE, why_inapplicable
 from swapgate.engine.workspace import Job, Workspace
 from swapgate.errors import UsageError
 from swapgate.providers.services import has_batches
+from swapgate.spec.families import are_related, family_of
 from swapgate.spec.settings import Settings
 
 
@@ -20,6 +21,7 @@ def warnings_before(workspace: Workspace, jobs: Sequence[Job]) -> list[str]:
         *_why_no_ray(workspace, jobs),
         *workspace.unusable_fallbacks(),
         *_why_not_compared(jobs),
+        *_of_one_family(workspace, jobs),
         *_called_live(workspace, jobs),
     ]
 
@@ -62,6 +64,25 @@ def refuse_with_batch(settings: Settings, *, maxfail: bool = False, has_workers:
     for is_given, reason in reasons:
         if is_given:
             raise UsageError(f"--batch sends all requests at once, and {reason}")
+
+
+def _of_one_family(workspace: Workspace, jobs: Sequence[Job]) -> Iterator[str]:
+    """Yield one sentence for each judge of which a model is of the family of a model under test."""
+    judges = {judge.spec.judge: judge for job in jobs for judge in job.case.judges}
+    for name, judge in judges.items():
+        for model in judge.models:
+            judging = workspace.model(model)
+            tested = [
+                "itself" if one == model else f"{one}, the baseline" if role == "baseline" else one
+                for one, role in workspace.roles()
+                if are_related(judging, workspace.model(one))
+            ]
+            if tested:
+                family = f" ({known})" if (known := family_of(judging)) else ""
+                yield (
+                    f"judge {name}: {model} is of the same family{family} as {' and '.join(tested)}: "
+                    "judges favour their own, so take one from another vendor"
+                )
 
 
 def _called_live(workspace: Workspace, jobs: Sequence[Job]) -> list[str]:

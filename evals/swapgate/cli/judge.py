@@ -97,7 +97,11 @@ def _of_workspace(name: str, settings: Settings) -> AnyJudge:
 
 
 def _of_library(name: str, settings: Settings) -> AnyJudge:
-    return ready(read_library_judge(library_files()[name], name=name, model=NO_MODEL), root=settings.root)
+    return ready(
+        read_library_judge(library_files()[name], name=name, model=NO_MODEL),
+        root=settings.root,
+        judges_dir=settings.judges_dir,
+    )
 
 
 def _definition(spec: JudgeHead) -> dict[str, Any]:

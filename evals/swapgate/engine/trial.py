@@ -14,6 +14,7 @@ from swapgate.engine.executor import is_user_code
 from swapgate.engine.judged import Askers, UserCode, judged, subject_of
 from swapgate.engine.workspace import Job
 from swapgate.errors import ErrorKind, NotAsked, ProviderError
+from swapgate.providers.services import gives_logprobs
 from swapgate.records import Answer, CheckResult, Request, Trial, TrialError
 from swapgate.spec.covariates import case_covariates
 from swapgate.spec.models import ModelSpec
@@ -85,7 +86,8 @@ def _askers(job: Job, models: Mapping[str, ModelSpec], asker: Ask) -> Askers:
 def judge_request(spec: ModelSpec, request: Request) -> Request:
     """Return a judge's request with the catalogue's parameters under its own, `unset` taken out."""
     params = {k: v for k, v in {**spec.params, **request.params}.items() if k not in spec.unset}
-    return replace(request, model=spec.model, params=params)
+    top_logprobs = request.top_logprobs if gives_logprobs(spec) else 0
+    return replace(request, model=spec.model, params=params, top_logprobs=top_logprobs)
 
 
 async def _with_fallback(

@@ -16,6 +16,7 @@ from swapgate.judging.load import AnyJudge, load_judges
 from swapgate.providers.open import require_ready
 from swapgate.records import Json, TrialRole, content_hash, to_json
 from swapgate.spec.extends import judge_files
+from swapgate.spec.judges import JudgeSpec
 from swapgate.spec.models import Catalogue, ModelSpec, read_catalogue
 from swapgate.spec.prompts import Prompt, PromptLibrary, inline_prompt
 from swapgate.spec.read_suites import is_fragment, read_suite
@@ -282,7 +283,7 @@ class Workspace:
         if name not in self._judges:
             folder, root = self.settings.judges_dir, self.settings.root
             judge = load_judges([name], judges_dir=folder, root=root)[name]
-            self._require_model_of(judge)
+            self._require_models_of(judge)
             self._judges[name] = judge
         return self._judges[name]
 
@@ -298,13 +299,14 @@ class Workspace:
             message = f"the judge {judge.spec.judge!r} cannot judge case {placed.case.id!r}: {why_not}"
             raise SpecError(message, path=shown_path(placed.path, self.settings.root), line=placed.line)
 
-    def _require_model_of(self, judge: AnyJudge) -> None:
-        for name in self.models_of_judge(judge):
+    def _require_models_of(self, judge: AnyJudge) -> None:
+        placed = list(judge.spec.placed_models()) if isinstance(judge.spec, JudgeSpec) else []
+        placed += [("/against", name) for name in self.models_of_judge(judge) if name not in judge.models]
+        for pointer, name in placed:
             try:
                 self.model(name)
             except UsageError as error:
                 document = read_yaml(judge_files(self.settings.judges_dir)[judge.spec.judge])
-                pointer = "/model" if name in judge.models else "/against"
                 raise document.error(str(error), pointer) from error
 
     @staticmethod

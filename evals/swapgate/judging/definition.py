@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from swapgate.judging.kinds import Kind
+from swapgate.judging.logprobs import TOP_LOGPROBS
 from swapgate.judging.prompt import call_messages, system_text
 from swapgate.records import Json, content_hash
+from swapgate.spec.judge_models import Point
 from swapgate.spec.judges import ORDER, JudgeHead, JudgeSpec, RubricSpec
 
 MAX_TOKENS = 1024
@@ -32,17 +36,21 @@ def call_hash(spec: JudgeSpec, kind: Kind) -> str:
     return content_hash({"calls": _rendered(spec, kind), "criteria": _criteria(spec)})
 
 
-def definition_hash(spec: JudgeSpec, kind: Kind) -> str:
-    """Return the hash of everything that a verdict depends on: not the name, not the description."""
+def definition_hash(spec: JudgeSpec, kind: Kind, *, weak: Iterable[Point] = ()) -> str:
+    """Return the hash of everything that a verdict depends on: not the name, not the description.
+
+    `weak` are the points at which a calibration shows the first model of an escalation to err.
+    """
     return content_hash(
         {
             "call": call_hash(spec, kind),
-            "model": spec.model,
+            "model": spec.model if isinstance(spec.model, str) else list(spec.model),
             "params": call_params(spec),
             "pass": " ".join(spec.rule_text().split()),
             "samples": spec.samples,
             "min_valid_samples": min_valid_samples(spec),
             "when": spec.when,
+            **_composition(spec, weak),
             **({} if isinstance(spec, RubricSpec) else {spec.kind: _own(spec)}),
         }
     )
@@ -54,6 +62,18 @@ def code_hash(spec: JudgeHead, *, code: Json) -> str:
         mode="json", by_alias=True, exclude={"judge", "description", "extends", "pass_"}
     )
     return content_hash({"code": code, "pass": " ".join(spec.rule_text().split()), **written})
+
+
+def _composition(spec: JudgeSpec, weak: Iterable[Point]) -> dict[str, Json]:
+    """Return what only judges have that weigh, sit in a panel or escalate: others keep their hash."""
+    parts: dict[str, Json] = {"logprobs": TOP_LOGPROBS} if spec.logprobs else {}
+    if not isinstance(spec.model, str):
+        decide = spec.decide or "majority"
+        parts["panel"] = [decide, spec.needed_agreement, spec.needed_members]
+    if spec.escalate is not None:
+        when = spec.escalate.when.model_dump(mode="json", exclude={"errs"})
+        parts["escalate"] = [spec.escalate.to, when, [list(point) for point in weak]]
+    return parts
 
 
 def _criteria(spec: JudgeSpec) -> Json:

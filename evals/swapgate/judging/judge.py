@@ -10,10 +10,12 @@ from typing import Protocol
 from swapgate.errors import ProviderError
 from swapgate.judging.definition import call_hash, call_params, definition_hash, min_valid_samples
 from swapgate.judging.kinds import kind_of
+from swapgate.judging.logprobs import TOP_LOGPROBS
 from swapgate.judging.parse import ReplyReader
 from swapgate.judging.prompt import TemplateError, call_messages, retry_messages
-from swapgate.judging.scoring import Asked, add_up, explained
+from swapgate.judging.scoring import Asked, add_up, explained, of_samples
 from swapgate.judging.shape import Shape
+from swapgate.judging.spread import agreement, spreads
 from swapgate.judging.subject import Judged, answer_text
 from swapgate.records import (
     Answer,
@@ -62,15 +64,20 @@ class Judge:
         self.rule = spec.pass_rule()
         self.kind = kind_of(spec)
         self.definition_hash = definition_hash(spec, self.kind)
-        self.models = (spec.model,)
+        self.models = spec.models
         self._call_hash = call_hash(spec, self.kind)
         self._shapes = self.kind.shapes(self.kind.probe())
-        self._readers = tuple(ReplyReader(shape) for shape in self._shapes)
+        self._readers = tuple(ReplyReader(shape, weighs=spec.logprobs) for shape in self._shapes)
 
     @property
     def shown(self) -> str:
         """What gives the verdicts, for people."""
-        return self.spec.model
+        return self.spec.shown_models
+
+    @property
+    def model_names(self) -> str:
+        """The model that gives verdicts; of a panel all of them."""
+        return ", ".join(self.spec.members)
 
     @property
     def against(self) -> str | None:
@@ -148,25 +155,37 @@ class Judge:
 
     def _request(self, shape: Shape, seen: Judged, *, sample: int, suite: str, case: str) -> Request:
         return Request(
-            model=self.spec.model,
+            model=self.model_names,
             messages=call_messages(self.spec, shape, seen, call_hash=self._call_hash, sample=sample),
             params=call_params(self.spec),
             output_schema=shape.schema,
             repeat=sample,
             suite=suite,
             case=case,
+            top_logprobs=TOP_LOGPROBS if self.spec.logprobs else 0,
         )
 
     def _readers_for(self, seen: Judged) -> Sequence[ReplyReader]:
         """Return who reads the calls of one sample: the same for every case, unless cases bring questions."""
         shapes = self.kind.shapes(seen)
-        return self._readers if shapes is self._shapes else [ReplyReader(shape) for shape in shapes]
+        return (
+            self._readers
+            if shapes is self._shapes
+            else [ReplyReader(shape, weighs=self.spec.logprobs) for shape in shapes]
+        )
 
     def _scored(self, asked: Sequence[Asked]) -> Verdict:
         needed = min_valid_samples(self.spec)
         score = add_up(asked, spec=self.spec, rule=self.rule, needed=needed, kind=self.kind)
         verdict = self._verdict(score.status, score.reason, passed=score.passed)
-        return replace(verdict, scores=score.scores, samples=tuple(s for a in asked for s in a.replies))
+        scored = of_samples(asked, self.kind)
+        return replace(
+            verdict,
+            scores=score.scores,
+            samples=tuple(s for a in asked for s in a.replies),
+            spread=spreads(one.scores for one in scored),
+            agreement=agreement(scored, self.rule, passed=score.passed),
+        )
 
     def _settled(self, scores: Mapping[str, float], rival: Rival | None) -> Verdict:
         """Return the verdict on an answer of which the scores are known without a call."""
@@ -179,7 +198,7 @@ class Judge:
     ) -> Verdict:
         return Verdict(
             judge=self.spec.judge,
-            model=self.spec.model,
+            model=self.model_names,
             definition_hash=self.definition_hash,
             status=status,
             passed=passed,

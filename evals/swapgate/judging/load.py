@@ -9,6 +9,7 @@ from typing import TypeAlias
 from swapgate.checks.options import OptionError
 from swapgate.errors import SpecError, UsageError, nearest
 from swapgate.judging.code_judge import CodeJudge
+from swapgate.judging.escalation import open_judge
 from swapgate.judging.judge import Judge
 from swapgate.judging.similarity import similarity_judge
 from swapgate.judging.user_scores import python_judge
@@ -33,15 +34,18 @@ def load_judges(names: Iterable[str], *, judges_dir: Path, root: Path | None = N
     return {name: _load(name, files, judges_dir, root) for name in dict.fromkeys(names)}
 
 
-def ready(spec: JudgeHead, *, root: Path) -> AnyJudge:
-    """Return the judge that a definition describes; OptionError at the key that cannot be used."""
+def ready(spec: JudgeHead, *, root: Path, judges_dir: Path) -> AnyJudge:
+    """Return the judge that a definition describes; OptionError at the key that cannot be used.
+
+    SpecError where a calibration in `judges_dir` that it needs does not hold.
+    """
     match spec:
         case SimilaritySpec():
             return similarity_judge(spec, root=root)
         case PythonSpec():
             return python_judge(spec, root=root)
         case JudgeSpec():
-            return Judge(spec)
+            return open_judge(spec, judges_dir=judges_dir)
     raise AssertionError(f"no such kind: {spec!r}")
 
 
@@ -53,7 +57,7 @@ def _load(name: str, files: Mapping[str, Path], judges_dir: Path, root: Path) ->
         message = f"the file is called {name!r} but its judge {spec.judge!r}; give both the same name"
         raise SpecError(message, path=files[name])
     try:
-        return ready(spec, root=root)
+        return ready(spec, root=root, judges_dir=judges_dir)
     except OptionError as exc:
         raise read_yaml(files[name]).error(str(exc), pointer_of(exc.path)) from exc
 

@@ -75,14 +75,23 @@ def add_up(asked: Sequence[Asked], *, spec: JudgeSpec, rule: PassRule, needed: i
 def _said(asked: Sequence[Asked], kind: Kind) -> dict[str, list[float]]:
     """Return every sample's value of each score: those of the calls, and what follows from a whole sample."""
     said: dict[str, list[float]] = {name: [] for one in asked for name in one.criteria}
-    of_sample: dict[int, dict[str, float]] = {}
-    for one in asked:
-        if one.valid:
-            of_sample.setdefault(one.sample, {}).update(one.valid.scores)
-    for scores in of_sample.values():
-        for name, score in {**scores, **kind.of_sample(scores)}.items():
+    for scores in _of_samples(asked, kind):
+        for name, score in scores.items():
             said.setdefault(name, []).append(score)
     return said
+
+
+def of_samples(asked: Sequence[Asked], kind: Kind) -> list[Known]:
+    """Return what each sample that has a score says by itself."""
+    return [_known(scores, asked, kind) for scores in _of_samples(asked, kind)]
+
+
+def _of_samples(asked: Sequence[Asked], kind: Kind) -> list[dict[str, float]]:
+    found: dict[int, dict[str, float]] = {}
+    for one in asked:
+        if one.valid:
+            found.setdefault(one.sample, {}).update(one.valid.scores)
+    return [{**scores, **kind.of_sample(scores)} for scores in found.values()]
 
 
 def _known(means: Mapping[str, float], asked: Sequence[Asked], kind: Kind) -> Known:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from swapgate.records import Json
+from swapgate.spec.judge_models import Decide, Escalate
 from swapgate.spec.passrule import PassRule
 from swapgate.spec.suite import JudgeWhen, Written
 
@@ -73,16 +74,59 @@ class JudgeHead(Written):
 
 
 class JudgeSpec(JudgeHead):
-    """A judge of a kind that asks a model."""
+    """A judge of a kind that asks a model.
 
-    model: str
+    Several models are a panel: `decide` says how their verdicts become one, `min_agreement` which share of
+    them must agree.
+    """
+
+    model: str | tuple[str, ...]
+    decide: Decide | None = None
+    min_agreement: Annotated[float, Field(gt=0, le=1)] | None = None
+    min_members: Annotated[int, Field(ge=2)] | None = None
+    escalate: Escalate | None = None
     samples: Annotated[int, Field(ge=1, le=100)] = 1
     min_valid_samples: Annotated[int, Field(ge=1)] | None = None
     params: dict[str, Json] = Field(default_factory=dict)
     reasoning: bool = True
     evidence: bool = True
+    logprobs: bool = False
     order: Annotated[tuple[Part, ...], Field(min_length=3, max_length=3)] = ORDER
     system: str | None = None
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The models that are asked about every answer: one, or those of the panel."""
+        return (self.model,) if isinstance(self.model, str) else self.model
+
+    @property
+    def needed_members(self) -> int:
+        """How many members of a panel must have a verdict: more than half unless the judge says otherwise."""
+        return self.min_members or len(self.members) // 2 + 1
+
+    @property
+    def needed_agreement(self) -> float:
+        """The share of those members that must agree."""
+        return 1.0 if self.decide == "unanimous" else self.min_agreement or 0.0
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Every model that may be asked: the members, then the one that unsure verdicts are escalated to."""
+        return (*self.members, self.escalate.to) if self.escalate is not None else self.members
+
+    @property
+    def shown_models(self) -> str:
+        """The models for people, as `gpt-5.5`, or `panel: a, b; then c`."""
+        panel = "" if isinstance(self.model, str) else "panel: "
+        then = f"; then {self.escalate.to}" if self.escalate is not None else ""
+        return f"{panel}{', '.join(self.members)}{then}"
+
+    def placed_models(self) -> Iterator[tuple[str, str]]:
+        """Yield each model that may be asked, with the JSON pointer of where it is written."""
+        for number, name in enumerate(self.members):
+            yield "/model" if isinstance(self.model, str) else f"/model/{number}", name
+        if self.escalate is not None:
+            yield "/escalate/to", self.escalate.to
 
     @property
     def parts(self) -> Sequence[Part]:

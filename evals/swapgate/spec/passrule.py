@@ -282,17 +282,16 @@ def _point(value: float) -> Bounds:
 
 
 def _calculated(operate: Callable[[float, float], float], left: Bounds, right: Bounds) -> Bounds:
-    if not (_is_known(left) and _is_known(right)):
+    """Return the bounds of a result: one of the four corners is lowest, unless a divisor may be 0."""
+    if operate is operator.truediv and right[0] <= 0 <= right[1]:
         return UNKNOWN
-    try:
-        return _point(operate(left[0], right[0]))
-    except ZeroDivisionError:
-        return UNKNOWN
+    corners = [operate(a, b) for a in left for b in right]
+    return UNKNOWN if any(map(math.isnan, corners)) else (min(corners), max(corners))
 
 
 def _called(name: str, values: list[Bounds]) -> Bounds:
     """Return the bounds of a function: min and max may be decided by what is known, a mean may not."""
     if name == "mean":
-        return _point(sum(v[0] for v in values) / len(values)) if all(map(_is_known, values)) else UNKNOWN
+        return sum(v[0] for v in values) / len(values), sum(v[1] for v in values) / len(values)
     choose = min if name == "min" else max
     return choose(v[0] for v in values), choose(v[1] for v in values)

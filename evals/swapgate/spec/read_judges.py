@@ -12,14 +12,13 @@ from typing import Any
 from swapgate.errors import UsageError, nearest
 from swapgate.spec.extends import extended
 from swapgate.spec.judge_kinds import KINDS, ChecklistSpec, LabelSpec, PythonSpec
+from swapgate.spec.judge_models import MAX_COMBINATIONS, check_models
 from swapgate.spec.judge_words import check_names, check_words
 from swapgate.spec.judges import TEMPLATE_NAMES, Criterion, JudgeHead, JudgeSpec, Range, RubricSpec
 from swapgate.spec.locate import pointer_of
 from swapgate.spec.passrule import PassRule
 from swapgate.spec.source import Document, read_yaml, validate
 
-# A rule over more combinations of scores than this is not tried out.
-MAX_COMBINATIONS = 5000
 # Scores that may have any value in their range are tried out at so many of them.
 GRID = 101
 
@@ -48,6 +47,8 @@ def judge_of(document: Document) -> JudgeHead:
     except UsageError as exc:
         raise document.error(str(exc), "/pass") from exc
     _check_rule(document, spec, rule)
+    if isinstance(spec, JudgeSpec):
+        check_models(document, spec, rule)
     return spec
 
 
@@ -142,7 +143,7 @@ def _check_rule(document: Document, spec: JudgeHead, rule: PassRule) -> None:
 
 def _combinations(spec: JudgeHead, rule: PassRule) -> Iterable[dict[str, float]]:
     """Return the scores to try a rule out on; none where they are too many, or may be anything."""
-    ranges, samples = spec.scores(), getattr(spec, "samples", 1)
+    ranges, samples = _ranges_of(spec), getattr(spec, "samples", 1)
     if isinstance(spec, LabelSpec):
         return (
             [{label: float(label == given) for label in ranges} for given in ranges] if samples == 1 else []
@@ -152,6 +153,13 @@ def _combinations(spec: JudgeHead, rule: PassRule) -> Iterable[dict[str, float]]
         return []
     values = product(*(_values(r, samples) for r in used))
     return (dict(zip(rule.names, scores, strict=True)) for scores in values)
+
+
+def _ranges_of(spec: JudgeHead) -> Mapping[str, Range]:
+    """Return the ranges of the scores; weighted ones, and means over a panel, lie anywhere in them."""
+    is_anywhere = isinstance(spec, JudgeSpec) and (spec.logprobs or spec.decide == "mean")
+    ranges = spec.scores()
+    return {name: replace(one, step=None) for name, one in ranges.items()} if is_anywhere else ranges
 
 
 def _count(values: Range, samples: int) -> float:
