@@ -66,7 +66,7 @@ class Judge:
         self.definition_hash = definition_hash(spec, self.kind)
         self.models = spec.models
         self._call_hash = call_hash(spec, self.kind)
-        self._shapes = self.kind.shapes(self.kind.probe())
+        self._shapes = self.kind.shapes(self.kind.seen(self.kind.probe()))
         self._readers = tuple(ReplyReader(shape, weighs=spec.logprobs) for shape in self._shapes)
 
     @property
