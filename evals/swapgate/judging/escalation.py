@@ -14,10 +14,11 @@ from swapgate.judging.scoring import short
 from swapgate.judging.subject import Judged
 from swapgate.records import Escalation, JudgeSample, Opinion, Request, Verdict
 from swapgate.spec.calibration import read_calibration
+from swapgate.spec.extends import judge_files
 from swapgate.spec.judge_models import VERDICT, Escalate, Point, point_of, reach_of, turns, weak_points
 from swapgate.spec.judges import JudgeSpec
 from swapgate.spec.passrule import PassRule
-from swapgate.spec.source import Document, read_yaml
+from swapgate.spec.source import read_yaml
 
 
 class Escalating(Judge):
@@ -122,10 +123,5 @@ def _weak(spec: JudgeSpec, escalate: Escalate, first: Judge, judges_dir: Path) -
         why_not = f"`errs` is about the first model alone, as `{name}` without `escalate`: {warning}"
     else:
         return weak_points(calibration.rows, errs=escalate.when.errs, names=first.rule.names)
-    raise _document(judges_dir, spec.judge).error(f"escalate: {why_not}", "/escalate")
-
-
-def _document(judges_dir: Path, judge: str) -> Document:
-    """Return the judge's file as it is written."""
-    files = (judges_dir / f"{judge}{suffix}" for suffix in (".yml", ".yaml"))
-    return read_yaml(next(file for file in files if file.is_file()))
+    document = read_yaml(judge_files(judges_dir)[spec.judge])
+    raise document.error(f"escalate: {why_not}", "/escalate")
