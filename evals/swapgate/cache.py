@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from swapgate.errors import SpecError, StoreError
 from swapgate.records import Json, Request, Response, adapter, content_hash, to_json, to_text
-from swapgate.wal import BUSY_S, use_wal
+from swapgate.wal import BUSY_S, inserts, use_wal
 from swapgate.writer import BatchWriter
 
 if TYPE_CHECKING:
@@ -145,13 +145,9 @@ class ResponseCache:
         def write(rows: Sequence[Recording]) -> None:
             now = datetime.now(UTC).isoformat(timespec="seconds")
             values = [(r.key, _compact(dict(r.about)), to_text(r.response), now) for r in rows]
-            # In one statement: each would stop for every other thread once.
-            places = ", ".join(["(?, ?, ?, ?)"] * len(values))
             with connection:
-                connection.execute(
-                    f"INSERT OR REPLACE INTO responses VALUES {places}",  # noqa: S608 - marks alone
-                    [value for row in values for value in row],
-                )
+                for statement, parameters in inserts("responses", values):
+                    connection.execute(statement, parameters)
 
         return write, connection.close
 

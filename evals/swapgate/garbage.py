@@ -10,8 +10,8 @@ import gc
 
 import pytest
 
-# So many more objects than at the last look: some megabytes at most.
-_SELDOM = (50_000, 20, 50)
+# So many more objects than at the last look: some ten megabytes, with the texts that hang on them.
+_SELDOM = (10_000, 20, 50)
 
 
 class Garbage:

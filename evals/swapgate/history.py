@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 from swapgate.errors import StoreError, SwapgateError, UsageError, nearest
 from swapgate.facts import Facts, facts_of, pack, unpack
 from swapgate.records import Outcome, Run, Trial, adapter, to_text
-from swapgate.wal import BUSY_S, use_wal
+from swapgate.wal import BUSY_S, inserts, use_wal
 from swapgate.writer import BatchWriter
 
 if TYPE_CHECKING:
@@ -282,12 +282,10 @@ def _key(run_id: str, trial: Facts) -> dict[str, Any]:
 
 
 def _put(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Store rows in one statement: a statement a row would stop for every other thread at each of them."""
-    if rows:
-        names = list(rows[0])
-        places = ", ".join([f"({', '.join('?' * len(names))})"] * len(rows))
-        sql = f"INSERT OR REPLACE INTO {table.name} ({', '.join(names)}) VALUES {places}"  # noqa: S608 - own names
-        connection.exec_driver_sql(sql, tuple(row[name] for row in rows for name in names))
+    names = [column.name for column in table.columns]
+    values = [tuple(row[name] for name in names) for row in rows]
+    for statement, parameters in inserts(f"{table.name} ({', '.join(names)})", values):
+        connection.exec_driver_sql(statement, parameters)
 
 
 def _upsert_run(connection: Connection, tables: _Tables, run: Run) -> None:

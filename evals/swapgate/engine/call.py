@@ -54,6 +54,7 @@ class Caller:
     """Calls models and counts what that cost. Raises ProviderError or BudgetSpent.
 
     `retries` is the number of further attempts after a transient error; waiting for a rate limit is none.
+    `paused` counts the calls that wait before another attempt.
     `hedge` is the share of a model's answers after whose time a call is made a second time.
     """
 
@@ -63,6 +64,7 @@ class Caller:
         self._budget = budget
         self._hedge = hedge
         self.spent = Spent()
+        self.paused = 0
 
     async def call(self, opened: OpenModel, request: Request, *, is_judge: bool) -> tuple[Response, int]:
         """Call with retries; return the response and the number of attempts."""
@@ -88,7 +90,14 @@ class Caller:
                 if wait_s is None:
                     raise
             if wait_s:
-                await asyncio.sleep(wait_s)
+                await self._pause(wait_s)
+
+    async def _pause(self, seconds: float) -> None:
+        self.paused += 1
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self.paused -= 1
 
     async def _attempt(
         self, opened: OpenModel, request: Request, ticket: Ticket, *, is_judge: bool

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import httpx
 
 _CLOSE_TIMEOUT_S = 10.0
+_PUMP_S = 0.005
 Args = TypeVarTuple("Args")
 
 
@@ -109,6 +110,7 @@ class Engine:
         self._failure: BaseException | None = None
         self._is_closing = False
         self._batches: BatchQueue | None = None
+        self._pumping: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -285,14 +287,29 @@ class Engine:
     def _pump(self) -> None:
         """Start trials while a call of theirs would find a slot soon, and the consumer is near enough."""
         while self._pending and self._slots.wants_more() and self._is_near():
+            if self._is_hasty():
+                self._pump_later()
+                return
             job = self._pending.popleft()
             task = self._loop.create_task(self._run(job))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
             self._started += 1
-            if self._started % self._slots.size == 0:
-                self._loop.call_soon(self._pump)
-                return
+
+    def _pump_later(self) -> None:
+        if self._pumping is None:
+            self._pumping = self._loop.call_later(_PUMP_S, self._pump_now)
+
+    def _pump_now(self) -> None:
+        self._pumping = None
+        self._pump()
+
+    def _is_hasty(self) -> bool:
+        """Whether as many trials as there are slots have begun and not come to a call yet."""
+        if self._batches is not None:
+            return False  # there they come to none
+        called = self._slots.in_flight + self._slots.waiting + self._caller.paused
+        return len(self._tasks) - called >= self._slots.size
 
     def _is_near(self) -> bool:
         return self._window is None or self._started - self._consumed < self._window

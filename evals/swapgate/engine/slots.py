@@ -92,6 +92,11 @@ class Slots:
         )
         return in_front < self.size and self.waiting_model_calls < self.size + _MOST_HELD
 
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for a slot or for their model's pace."""
+        return sum(len(queue) for line in self._lines.values() for queue in line.queues)
+
     async def acquire(
         self, pace: Pace, *, is_judge: bool, tokens_in: float = 0.0, tokens_out: float = 0.0
     ) -> Ticket:
