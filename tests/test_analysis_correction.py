@@ -13,7 +13,7 @@ from analysis_trials import calibration, concluded, errored, labels, old, paired
 from swapgate.analysis.correction import CODE_TOO, SEVERAL
 from swapgate.analysis.scopes import OVERALL, Scope
 from swapgate.errors import ExitCode
-from swapgate.judging.judge import load_judges
+from swapgate.judging.load import load_judges
 from swapgate.records import CheckResult
 from swapgate.stats import Labels, corrected_difference, corrected_rate
 from swapgate.stats.judge_labels import AT_CHANCE

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from swapgate.errors import ErrorKind, ProviderError, RecordingMissing, SpecError, UsageError
-from swapgate.judging.judge import Judge, load_judges
+from swapgate.judging.judge import Judge
+from swapgate.judging.load import load_judges
 from swapgate.records import Answer, FinishReason, Json, Message, Request, Response, Verdict
-from swapgate.spec.judges import JudgeSpec, read_judge
+from swapgate.spec.judges import RubricSpec
+from swapgate.spec.read_judges import read_judge
 
 JUDGES = Path(__file__).parent.parent / "judges"
 REVIEW = '{"issues": [], "summary": "Adds a parameter.", "recommendation": "approve"}'
@@ -64,7 +66,7 @@ def judge(**keys: Any) -> Judge:
         },
         "pass": "accuracy >= 4",
     }
-    return Judge(JudgeSpec.model_validate(written | keys))
+    return Judge(RubricSpec.model_validate(written | keys))
 
 
 def ask_about(

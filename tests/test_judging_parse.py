@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from swapgate.checks.json_reading import JsonKind
 from swapgate.judging.parse import NOT_ONE_OBJECT, ReplyReader
-from swapgate.judging.shape import shapes
+from swapgate.judging.kinds.plain import PROBE
+from swapgate.judging.kinds.rubric import Rubric
 from swapgate.records import Answer, FinishReason, Json, JudgeSample, Response
-from swapgate.spec.judges import JudgeSpec
+from swapgate.spec.judges import RubricSpec
 
 OUTPUT = '{"summary": "The query is\\nbuilt by \\"hand\\"", "recommendation": "approve"}'
 
@@ -25,7 +26,7 @@ def reader(**keys: Any) -> ReplyReader:
         "criteria": {"accuracy": {"ask": "?", "scale": [1, 5]}, "agrees": {"ask": "?"}},
         "pass": "agrees",
     }
-    return ReplyReader(shapes(JudgeSpec.model_validate(written | keys))[0])
+    return ReplyReader(Rubric(RubricSpec.model_validate(written | keys)).shapes(PROBE)[0])
 
 
 def read(text: str, finish_reason: FinishReason = "stop", **keys: Any) -> JudgeSample:

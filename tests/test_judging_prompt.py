@@ -13,7 +13,7 @@ from swapgate.judging.markers import Markers
 from swapgate.judging.prompt import TemplateError
 from swapgate.judging.subject import Judged, answer_text
 from swapgate.records import Message, Request, Response, ToolCall
-from swapgate.spec.judges import JudgeSpec
+from swapgate.spec.judges import RubricSpec
 
 SCORES = {
     "accuracy": {"ask": "Is it right?", "scale": [1, 5], "anchors": {1: "all wrong", 5: "all right"}},
@@ -23,7 +23,7 @@ SCORES = {
 
 def judge(**keys: Any) -> Judge:
     written: dict[str, Any] = {"judge": "j", "model": "m", "criteria": SCORES, "pass": "accuracy >= 4"}
-    return Judge(JudgeSpec.model_validate(written | keys))
+    return Judge(RubricSpec.model_validate(written | keys))
 
 
 def requests(judged: Judged, **keys: Any) -> list[Request]:

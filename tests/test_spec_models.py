@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from swapgate.errors import SpecError, UsageError
-from swapgate.spec.judges import read_judge
+from swapgate.spec.read_judges import read_judge
 from swapgate.spec.models import Catalogue, read_catalogue
 
 ROOT = Path(__file__).parent.parent

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from swapgate.errors import SpecError
-from swapgate.spec.judges import JudgeSpec
+from swapgate.spec.judges import RubricSpec
 from swapgate.spec.read_suites import is_fragment, read_suite
 from swapgate.spec.source import read_yaml, validate
 from swapgate.spec.suite import LoadedSuite, PlacedCase
@@ -141,7 +141,7 @@ def test_several_mistakes_of_a_judge_are_told_apart(tmp_path: Path) -> None:
         "pass: true\nsamples: 1.5\n"
     )
     with pytest.raises(SpecError) as caught:
-        validate(JudgeSpec, read_yaml(tmp_path / "j.yml", root=tmp_path))
+        validate(RubricSpec, read_yaml(tmp_path / "j.yml", root=tmp_path))
     assert str(caught.value).split("\n") == [
         "j.yml:4: 'criteria.x.scale' must be a list of 2",
         "j.yml:4: the key 'b' of 'criteria.x.anchors' must be a whole number",

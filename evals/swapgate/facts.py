@@ -94,7 +94,10 @@ def _same(value: _Same) -> _Same:
 def facts_of(trial: Trial) -> Facts:
     """Return the facts of one trial."""
     answer, is_own = trial.answer, own_answer(trial)
-    judge_answers = [s.answer for v in trial.verdicts for s in v.samples if s.answer is not None]
+    judge_answers = [answer for v in trial.verdicts for answer in v.answers]
+    # Whoever asks first pays: a baseline's answer may have been paid for by the judge that compares with it.
+    shared = [v.rival.answer for v in trial.verdicts if v.rival and v.rival.is_shared and v.rival.answer]
+    verdicts = [v for v in trial.verdicts if v.status != "inapplicable"]
     usage = answer.response.usage if answer is not None and is_own else None
     json_check = next((c for c in trial.checks if c.check == "json"), None)
     return Facts(
@@ -113,7 +116,7 @@ def facts_of(trial: Trial) -> Facts:
         semantic=semantic_result(trial),
         is_code_wrong=is_own and _is_code_wrong(trial),
         checks=_same(tuple((c.check, c.kind, c.passed) for c in trial.checks) if is_own else ()),
-        verdicts=_same(tuple((v.judge, v.definition_hash, v.status, v.passed) for v in trial.verdicts)),
+        verdicts=_same(tuple((v.judge, v.definition_hash, v.status, v.passed) for v in verdicts)),
         scores={intern(f"{v.judge}.{name}"): x for v in trial.verdicts for name, x in v.scores.items()},
         json_kind=_json_kind(json_check),
         is_recoverable=_is_recoverable(json_check),
@@ -129,7 +132,7 @@ def facts_of(trial: Trial) -> Facts:
         judge_tokens_out=sum(a.response.usage.tokens_out or 0 for a in judge_answers),
         judge_counted=sum(_is_counted(a) for a in judge_answers),
         judge_cost_usd=list_price(judge_answers),
-        judge_paid_usd=price_paid(judge_answers),
+        judge_paid_usd=price_paid([*judge_answers, *shared]),
         covariates=dict(trial.covariates),
         reason="" if trial.outcome == "passed" else _shortened(first_reason(trial)),
         ttft_s=answer.response.ttft_s if answer is not None and is_own else None,
@@ -222,7 +225,8 @@ def _is_code_wrong(trial: Trial) -> bool:
     """Whether a semantic check failed, or a judge was not asked: nothing to read, or nothing there."""
     if any(c.kind == "semantic" and not c.passed for c in trial.checks):
         return True
-    return any(v.passed is not True and not v.samples and v.status != "error" for v in trial.verdicts)
+    unasked = {"error", "inapplicable"}
+    return any(v.passed is not True and not v.samples and v.status not in unasked for v in trial.verdicts)
 
 
 def _error_kind(trial: Trial) -> str | None:
@@ -244,7 +248,11 @@ def _is_recoverable(check: CheckResult | None) -> bool | None:
 def _reasons(trial: Trial) -> Iterator[str]:
     yield from (_check_reason(c) for c in trial.checks if not c.passed and c.kind == "structural")
     yield from (_check_reason(c) for c in trial.checks if not c.passed and c.kind == "semantic")
-    yield from (_verdict_reason(v) for v in trial.verdicts if v.passed is not True)
+    yield from (_verdict_reason(v) for v in trial.verdicts if _is_against(v))
+
+
+def _is_against(verdict: Verdict) -> bool:
+    return verdict.passed is not True and verdict.status != "inapplicable"
 
 
 def _check_reason(check: CheckResult) -> str:

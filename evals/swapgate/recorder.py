@@ -133,7 +133,9 @@ def manifest(
 ) -> Run:
     """Return the record of a run that begins now."""
     settings = workspace.settings
-    judges = dict.fromkeys(j.spec.model for suite in suites for case in suite.cases for j in case.judges)
+    judges = dict.fromkeys(
+        name for suite in suites for case in suite.cases for j in case.judges for name in j.models
+    )
     roles = [name for name, _role in workspace.roles()]
     commit, is_dirty = _git_state(settings.root)
     return Run(

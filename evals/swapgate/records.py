@@ -23,7 +23,7 @@ CheckKind = Literal["structural", "semantic"]
 SampleStatus = Literal[
     "valid", "unparseable", "off_scale", "refused", "empty", "truncated", "unsupported_evidence"
 ]
-VerdictStatus = Literal["scored", "skipped", "error"]
+VerdictStatus = Literal["scored", "skipped", "inapplicable", "error"]
 Outcome = Literal["passed", "missed", "errored"]
 TrialRole = Literal["candidate", "baseline"]
 LabelDesign = Literal["random", "by_verdict", "by_label"]
@@ -167,8 +167,27 @@ class JudgeSample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rival:
+    """The other answer that a pairwise judge compared with: of a model, or the case's reference.
+
+    `answer` is how it was had, None for a reference. `is_shared` says that a trial of its own has it too, to
+    which its price belongs.
+    """
+
+    name: str
+    text: str
+    answer: Answer | None = None
+    is_shared: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What one judge says of one answer: each criterion's mean over valid samples, and whether it passes."""
+    """What one judge says of one answer: each score's mean over valid samples, and whether it passes.
+
+    `inapplicable` is the status of a judge that has nothing to say of this answer, such as the baseline's own
+    where answers are compared with it; it counts neither as passed nor as missed. `model` is what gave the
+    scores: a judge's model, or what stands in its place where a judge is code.
+    """
 
     judge: str
     model: str
@@ -178,11 +197,19 @@ class Verdict:
     scores: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
     samples: tuple[JudgeSample, ...] = ()
+    rival: Rival | None = None
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """Every answer that was had for this verdict alone: the samples', and a rival's of no other use."""
+        samples = [s.answer for s in self.samples if s.answer]
+        rival = self.rival.answer if self.rival and not self.rival.is_shared else None
+        return (*samples, rival) if rival else tuple(samples)
 
     @property
     def cost_usd(self) -> float | None:
-        """List price of all samples; None as soon as one of them has no known price."""
-        return total([s.answer.cost_usd for s in self.samples if s.answer])
+        """List price of all its answers; None as soon as one of them has no known price."""
+        return total([answer.cost_usd for answer in self.answers])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,7 +266,7 @@ class Trial:
         if self.answer is None or self.error is not None:
             return None
         said = [c.passed for c in self.checks if c.kind == "semantic"]
-        said += [v.passed is True for v in self.verdicts]
+        said += [v.passed is True for v in self.verdicts if v.status != "inapplicable"]
         return all(said) if said else None
 
     @property
@@ -257,7 +284,7 @@ class Trial:
     @property
     def judge_cost_usd(self) -> float | None:
         """List price of this trial's judge calls; None when any price is unknown, 0.0 without calls."""
-        return total([s.answer.cost_usd for v in self.verdicts for s in v.samples if s.answer])
+        return total([answer.cost_usd for v in self.verdicts for answer in v.answers])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -124,7 +124,7 @@ class SwapgateSession:
             return [f"swapgate: warning: no case is selected; suites lie in {folders}"] if is_asked else []
         cases = len({(job.suite.name, job.case.placed.case.id) for job in jobs})
         size = f"{count(len(jobs), 'trial')} of {count(cases, 'case')}"
-        judges = sorted({f"{j.spec.judge} ({j.spec.model})" for job in jobs for j in job.case.judges})
+        judges = sorted({f"{j.spec.judge} ({j.shown})" for job in jobs for j in job.case.judges})
         judged = f"; judged by {', '.join(judges)}" if judges else "; no judge"
         at_once = f"{self.settings.concurrency} calls at once{self._on_ray(jobs)}"
         head = f"swapgate: {size}, {at_once}{judged}"

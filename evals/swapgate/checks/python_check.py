@@ -7,6 +7,7 @@ import inspect
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final
 
 from pydantic import Field
@@ -31,23 +32,30 @@ _GIVEN: Final[dict[str, Callable[[Subject], Any]]] = {
 
 
 class UserCheckFailed(SwapgateError):
-    """A check could not be decided: the user's code raised, or the case lacks something.
+    """A check (or a judge that is code) could not be decided: the user's code raised, or the case lacks something.
 
     `exception` is the type's name and `place` the `file:line` of the user's code; None where nothing raised.
     """
 
     def __init__(
-        self, message: str, *, check: str, exception: str | None = None, place: str | None = None
+        self,
+        message: str,
+        *,
+        check: str,
+        exception: str | None = None,
+        place: str | None = None,
+        noun: str = "check",
     ) -> None:
         self.message = message
         self.check = check
         self.exception = exception
         self.place = place
+        self.noun = noun
         told = ": ".join(part for part in (exception, message) if part)
-        super().__init__(f"the check {check!r} could not be decided: {told}{f' ({place})' if place else ''}")
+        super().__init__(f"the {noun} {check!r} could not be decided: {told}{f' ({place})' if place else ''}")
 
 
-def guarded(check: str, call: Callable[[], Any]) -> Any:
+def guarded(check: str, call: Callable[[], Any], *, noun: str = "check") -> Any:
     """Return what the user's code returns; whatever it raises becomes UserCheckFailed.
 
     Also KeyboardInterrupt and the like: outside of the main thread no Ctrl-C arrives, so they are the code's.
@@ -58,7 +66,7 @@ def guarded(check: str, call: Callable[[], Any]) -> Any:
         raise
     except BaseException as exc:
         raise UserCheckFailed(
-            message_of(exc), check=check, exception=type(exc).__name__, place=_place_of(exc)
+            message_of(exc), check=check, exception=type(exc).__name__, place=_place_of(exc), noun=noun
         ) from exc
 
 
@@ -88,20 +96,30 @@ class PythonOptions(CheckOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UserFunction:
+    """A function of the user's, and what each of its parameters gets of a subject."""
+
+    function: Callable[..., Any]
+    given: Mapping[str, str]
+    args: Mapping[str, Json] = field(default_factory=dict)
+
+    def __call__(self, subject: Subject) -> Any:
+        """Return what the function returns; whatever it raises goes through."""
+        values = {parameter: _GIVEN[what](subject) for parameter, what in self.given.items()}
+        return self.function(**values, **copy.deepcopy(dict(self.args)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PythonCheck:
     """Calls the user's function. True, None or an empty list pass; False, a sentence or findings fail."""
 
     name: str
-    function: Callable[..., Any]
-    given: Mapping[str, str]
-    args: Mapping[str, Json] = field(default_factory=dict)
+    function: UserFunction
     kind: CheckKind = "structural"
 
     def run(self, subject: Subject) -> CheckResult:
         """Return the function's answer as a result; raises UserCheckFailed when the function raises."""
-        values = {parameter: _GIVEN[what](subject) for parameter, what in self.given.items()}
-        args = copy.deepcopy(dict(self.args))
-        found: CheckResult = guarded(self.name, lambda: self._result(self.function(**values, **args)))
+        found: CheckResult = guarded(self.name, lambda: self._result(self.function(subject)))
         return found
 
     def _result(self, said: Any) -> CheckResult:
@@ -122,13 +140,17 @@ class PythonCheck:
 
 
 def _build_python(name: str, options: PythonOptions, folders: Folders) -> PythonCheck:
-    function = load_object(options.call, root=folders.root, key="call")
+    return PythonCheck(name=name, function=user_function(options, folders.root), kind=options.kind)
+
+
+def user_function(options: PythonOptions, root: Path) -> UserFunction:
+    """Return the function that the options name, found from the workspace root; raise OptionError."""
+    function = load_object(options.call, root=root, key="call")
     if not callable(function):
         raise OptionError(f"{options.call!r} is not a function but {type(function).__name__}", "call")
     if inspect.iscoroutinefunction(function):
         raise OptionError(f"{options.call!r} is async; write a plain function", "call")
-    given = _given(function, options)
-    return PythonCheck(name=name, function=function, given=given, args=options.args, kind=options.kind)
+    return UserFunction(function=function, given=_given(function, options), args=options.args)
 
 
 def _given(function: Callable[..., Any], options: PythonOptions) -> dict[str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from swapgate.engine.trial import relative_path
 from swapgate.engine.workspace import ReadySuite, Workspace
 from swapgate.errors import PromptError, SpecError, UsageError, nearest
-from swapgate.judging.judge import load_judges
+from swapgate.judging.load import load_judges
 from swapgate.reporting.format import count
 from swapgate.spec.calibration import is_calibration, read_calibration
 from swapgate.spec.locate import pointer_of
@@ -84,13 +84,7 @@ def _judges(workspace: Workspace, found: Findings) -> int:
         with found.noting():
             read_calibration(folder, file.stem, root=workspace.settings.root)
         with found.noting():
-            judge = load_judges([file.stem], judges_dir=folder)[file.stem]
-            try:
-                workspace.model(judge.spec.model)
-            except SpecError:
-                raise
-            except UsageError as exc:
-                raise read_yaml(file).error(str(exc), "/model") from exc
+            workspace.judge(file.stem)
     _refuse_strays(workspace, [file.stem for file in files], found)
     return len(files)
 

@@ -11,10 +11,11 @@ from swapgate.checks.build import UserCheckFailed, run_checks
 from swapgate.checks.model_check import PythonModelCheck
 from swapgate.checks.python_check import PythonCheck
 from swapgate.daemon import in_daemon_thread
-from swapgate.engine.workspace import Job
+from swapgate.judging.code_judge import CodeJudge
+from swapgate.engine.workspace import Job, ReadyCase
 from swapgate.providers import Provider
 from swapgate.providers.open import open_provider
-from swapgate.records import CheckResult
+from swapgate.records import CheckResult, Verdict
 from swapgate.spec.models import Limits, ModelSpec
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from swapgate.providers._wire import Heard
 
 RunChecks: TypeAlias = Callable[[Job, Subject], Awaitable[tuple[CheckResult, ...]]]
+RunJudge: TypeAlias = Callable[[Job, CodeJudge, Subject], Awaitable[Verdict]]
 
 
 class Executor(Protocol):
@@ -43,6 +45,10 @@ class Executor(Protocol):
 
     async def run_checks(self, job: Job, subject: Subject) -> tuple[CheckResult, ...]:
         """Return what a job's checks say, of which one is the user's code; raise UserCheckFailed."""
+        ...
+
+    async def run_judge(self, job: Job, judge: CodeJudge, subject: Subject) -> Verdict:
+        """Return what a judge that is code says of a job's answer; raise UserCheckFailed."""
         ...
 
     async def close(self) -> None:
@@ -70,6 +76,10 @@ class ThisProcess:
         """Return what the checks say."""
         return await checks_in_thread(job.case.checks, subject, timeout_s=self._timeout_s)
 
+    async def run_judge(self, _job: Job, judge: CodeJudge, subject: Subject) -> Verdict:
+        """Return what the judge says."""
+        return await judge_in_thread(judge, subject, timeout_s=self._timeout_s)
+
     async def close(self) -> None:
         """Nothing is held."""
 
@@ -78,6 +88,11 @@ def is_user_code(check: Check) -> bool:
     """Whether a check is code of the user's or of another package's: it may block, and may be slow."""
     is_built_in = type(check).__module__.startswith("swapgate.")
     return not is_built_in or isinstance(check, PythonCheck | PythonModelCheck)
+
+
+def has_user_code(case: ReadyCase) -> bool:
+    """Whether a case is checked or judged by code that may block."""
+    return any(map(is_user_code, case.checks)) or any(isinstance(j, CodeJudge) for j in case.judges)
 
 
 async def checks_in_thread(
@@ -89,6 +104,15 @@ async def checks_in_thread(
         return await in_daemon_thread(_run_one_by_one, checks, subject, begun, timeout_s=timeout_s)
     except TimeoutError:
         raise UserCheckFailed(f"no result within {timeout_s:g} s", check=begun[-1]) from None
+
+
+async def judge_in_thread(judge: CodeJudge, subject: Subject, *, timeout_s: float) -> Verdict:
+    """Return what a judge that is code says, from a thread; UserCheckFailed when it takes too long."""
+    try:
+        return await in_daemon_thread(judge.judge, subject, timeout_s=timeout_s)
+    except TimeoutError:
+        name = judge.spec.judge
+        raise UserCheckFailed(f"no result within {timeout_s:g} s", check=name, noun="judge") from None
 
 
 def _run_one_by_one(checks: Sequence[Check], subject: Subject, begun: list[str]) -> tuple[CheckResult, ...]:

@@ -16,10 +16,12 @@ from swapgate.engine.ask import reads_stored
 from swapgate.engine.estimate import CHARS_PER_TOKEN, Estimator, Expected
 from swapgate.engine.executor import is_user_code
 from swapgate.engine.forecast import Forecast, Row, Tally, expected_usd, total_of
-from swapgate.engine.trial import judge_request, needs_structure, render_case, request_of
+from swapgate.engine.judged import needs_structure, rival_model, why_inapplicable
+from swapgate.engine.trial import judge_request, render_case, request_of
 from swapgate.engine.workspace import Job, Workspace
 from swapgate.errors import PromptError, ProviderError, UsageError
 from swapgate.judging.judge import Judge
+from swapgate.judging.load import AnyJudge
 from swapgate.judging.prompt import TemplateError
 from swapgate.judging.subject import Judged, answer_text
 from swapgate.prices import cost_usd
@@ -189,18 +191,21 @@ class _Walk:
             tally.sent.append(_twice(expected) if role == "judge" else expected)
         return _Found(tokens_out=expected.tokens_out)
 
-    async def _judge(self, job: Job, judge: Judge, found: _Found) -> None:
+    async def _judge(self, job: Job, judge: AnyJudge, found: _Found) -> None:
         """Count the calls of one judge, about the answer or about one of its length."""
+        if not isinstance(judge, Judge) or why_inapplicable(job, judge):
+            return
         structure = _structure(job, found.response, self._specs[job.model])
         if needs_structure(job, judge) and structure is False:
             return
-        text = "word " * max(1, found.tokens_out * CHARS_PER_TOKEN // 5)
+        rival = await self._rival(job, judge)
         case = job.case.placed.case
         judged = Judged(
-            output=answer_text(found.response) if found.response is not None else text,
+            output=_text(found),
             variables=case.input,
             messages=tuple(case.messages),
             expected=case.expected,
+            rival=_text(rival) if rival is not None else None,
         )
         if judged.is_trivial:
             return
@@ -211,13 +216,40 @@ class _Walk:
         except TemplateError as exc:
             self._problems[str(exc)] += 1
             return
+        is_stand_in = found.response is None or (rival is not None and rival.response is None)
         for request in requests:
-            await self._ask(
-                spec, judge_request(spec, request), role="judge", is_stand_in=found.response is None
-            )
+            await self._ask(spec, judge_request(spec, request), role="judge", is_stand_in=is_stand_in)
+
+    async def _rival(self, job: Job, judge: Judge) -> _Found | None:
+        """Return the answer that a pairwise judge compares with; one of no baseline is a call of its own."""
+        name = rival_model(job, judge)
+        if name is None:
+            return None
+        spec = self._specs[name]
+        try:
+            request = request_of(job, spec, render_case(job, spec))
+        except PromptError as exc:
+            self._problems[f"a prompt cannot be rendered: {exc}"] += 1
+            return None
+        if name != job.baseline:
+            return await self._ask(spec, request, role="judge")
+        try:
+            response = await self._answers.find(spec, request)
+        except ProviderError:
+            return None  # told where the baseline's own trial is counted
+        return _Found(
+            response=response, tokens_out=self.estimator.expect(spec, request, role="model").tokens_out
+        )
 
     def _tally(self, spec: ModelSpec, role: str) -> Tally:
         return self.tallies.setdefault((spec.name, role), Tally(spec=spec, role=role))
+
+
+def _text(found: _Found) -> str:
+    """Return the answer, or a text of its length."""
+    if found.response is not None:
+        return answer_text(found.response)
+    return "word " * max(1, found.tokens_out * CHARS_PER_TOKEN // 5)
 
 
 def _twice(expected: Expected) -> Expected:

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 import swapgate
 from swapgate.checks import Subject
 from swapgate.checks.build import UserCheckFailed
-from swapgate.engine.executor import Executor, is_user_code
+from swapgate.engine.executor import Executor, has_user_code, is_user_code
 from swapgate.engine.ray_cluster import Cluster, connected
 from swapgate.engine.ray_worker import Failure, Place, UndecidedCheck, Worker
 from swapgate.engine.workspace import Job, ReadyCase
 from swapgate.errors import ErrorKind, ProviderError, UsageError
+from swapgate.judging.code_judge import CodeJudge
 from swapgate.providers import Provider
 from swapgate.providers.open import open_provider
-from swapgate.records import CheckResult, Request, Response
+from swapgate.records import CheckResult, Request, Response, Verdict
 from swapgate.spec.models import Limits, ModelSpec
 from swapgate.spec.settings import Settings
 
@@ -63,9 +64,7 @@ def executing(
 
 def has_work(models: Iterable[ModelSpec], cases: Iterable[ReadyCase]) -> bool:
     """Whether a run has anything that Ray's workers would do."""
-    return any(spec.provider in PLACED for spec in models) or any(
-        is_user_code(check) for case in cases for check in case.checks
-    )
+    return any(spec.provider in PLACED for spec in models) or any(map(has_user_code, cases))
 
 
 @dataclass(slots=True, eq=False)
@@ -139,17 +138,25 @@ class RayExecutor:
 
     async def run_checks(self, job: Job, subject: Subject) -> tuple[CheckResult, ...]:
         """Return what a job's checks say on a worker."""
-        suite = job.suite.loaded.path
-        shown = suite.relative_to(job.suite.root) if suite.is_relative_to(job.suite.root) else suite
         case = job.case.placed.case.id
         try:
-            said = await self.call("run_checks", str(shown), case, subject.response, subject.cost_usd)
+            said = await self.call("run_checks", _suite(job), case, subject.response, subject.cost_usd)
         except WorkerLost as exc:
             raise UserCheckFailed(str(exc), check=_users_check(job)) from exc
-        if isinstance(said, UndecidedCheck):
-            raise UserCheckFailed(said.message, check=said.check, exception=said.exception, place=said.place)
+        _raise_undecided(said)
         results: tuple[CheckResult, ...] = said
         return results
+
+    async def run_judge(self, job: Job, judge: CodeJudge, subject: Subject) -> Verdict:
+        """Return what a judge that is code says on a worker."""
+        name, case = judge.spec.judge, job.case.placed.case.id
+        try:
+            said = await self.call("run_judge", _suite(job), case, name, subject.response, subject.cost_usd)
+        except WorkerLost as exc:
+            raise UserCheckFailed(str(exc), check=name, noun="judge") from exc
+        _raise_undecided(said)
+        verdict: Verdict = said
+        return verdict
 
     async def close(self) -> None:
         """Give up the workers that are still to come."""
@@ -296,6 +303,20 @@ class RayProvider:
     async def close(self) -> None:
         """Release what the provider here holds; the workers end with their executor."""
         await self._provider.close()
+
+
+def _suite(job: Job) -> str:
+    """Return the path of a job's suite as a worker finds it."""
+    suite = job.suite.loaded.path
+    return str(suite.relative_to(job.suite.root) if suite.is_relative_to(job.suite.root) else suite)
+
+
+def _raise_undecided(said: object) -> None:
+    """Raise what a worker could not decide as it would have been raised here."""
+    if isinstance(said, UndecidedCheck):
+        raise UserCheckFailed(
+            said.message, check=said.check, exception=said.exception, place=said.place, noun=said.noun
+        )
 
 
 def _users_check(job: Job) -> str:

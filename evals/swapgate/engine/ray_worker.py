@@ -12,13 +12,14 @@ from pathlib import Path
 import swapgate
 from swapgate.checks import Subject
 from swapgate.checks.build import UserCheckFailed
-from swapgate.engine.executor import checks_in_thread
+from swapgate.engine.executor import checks_in_thread, judge_in_thread
 from swapgate.engine.workspace import ReadyCase, Workspace
 from swapgate.errors import ErrorKind, ProviderError, SwapgateError
+from swapgate.judging.code_judge import CodeJudge
 from swapgate.providers import Provider
 from swapgate.providers.http_client import open_http
 from swapgate.providers.open import open_provider
-from swapgate.records import CheckResult, Request, Response
+from swapgate.records import CheckResult, Request, Response, Verdict
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.settings import Settings
 
@@ -50,6 +51,7 @@ class UndecidedCheck:
     check: str
     exception: str | None = None
     place: str | None = None
+    noun: str = "check"
 
 
 class Worker:
@@ -85,19 +87,22 @@ class Worker:
         """Return what the checks of a case say; `suite` is the path of its file from the workspace."""
         try:
             ready = self._case(suite, case)
-            subject = Subject(
-                response=response,
-                expected=ready.placed.case.expected,
-                variables=ready.placed.case.input,
-                cost_usd=cost_usd,
-            )
+            subject = _subject(ready, response, cost_usd)
             return await checks_in_thread(ready.checks, subject, timeout_s=self._settings.timeout_s)
-        except UserCheckFailed as exc:
-            return UndecidedCheck(
-                message=exc.message, check=exc.check, exception=exc.exception, place=exc.place
-            )
         except SwapgateError as exc:
-            return UndecidedCheck(message=f"on {socket.gethostname()}: {exc}", check="python")
+            return _undecided(exc, name="python", noun="check")
+
+    async def run_judge(
+        self, suite: str, case: str, judge: str, response: Response, cost_usd: float | None
+    ) -> Verdict | UndecidedCheck:
+        """Return what a judge that is code says of a response to a case."""
+        try:
+            ready = self._case(suite, case)
+            subject = _subject(ready, response, cost_usd)
+            code = next(j for j in ready.judges if isinstance(j, CodeJudge) and j.spec.judge == judge)
+            return await judge_in_thread(code, subject, timeout_s=self._settings.timeout_s)
+        except SwapgateError as exc:
+            return _undecided(exc, name=judge, noun="judge")
 
     def _provider(self, model: str) -> Provider:
         if model not in self._opened:
@@ -116,6 +121,20 @@ class Worker:
     @cached_property
     def _cases(self) -> dict[str, dict[str, ReadyCase]]:
         return {}
+
+
+def _subject(ready: ReadyCase, response: Response, cost_usd: float | None) -> Subject:
+    case = ready.placed.case
+    return Subject(response=response, expected=case.expected, variables=case.input, cost_usd=cost_usd)
+
+
+def _undecided(exc: SwapgateError, *, name: str, noun: str) -> UndecidedCheck:
+    """Return an error on its way back; one that is not of the user's code names this machine."""
+    if isinstance(exc, UserCheckFailed):
+        return UndecidedCheck(
+            message=exc.message, check=exc.check, exception=exc.exception, place=exc.place, noun=exc.noun
+        )
+    return UndecidedCheck(message=f"on {socket.gethostname()}: {exc}", check=name, noun=noun)
 
 
 def moved(settings: Settings, root: Path) -> Settings:

@@ -21,9 +21,10 @@ from swapgate.engine.budget import Budget
 from swapgate.engine.call import Caller, OpenModel
 from swapgate.engine.executor import Executor, ThisProcess
 from swapgate.engine.hedge import share_of
+from swapgate.engine.judged import UserCode
 from swapgate.engine.paces import Paces, is_service
 from swapgate.engine.slots import Slots
-from swapgate.engine.trial import UserCode, blank_trial, run_trial
+from swapgate.engine.trial import blank_trial, run_trial
 from swapgate.engine.workspace import Job
 from swapgate.errors import ErrorKind, SwapgateError
 from swapgate.facts import Facts, facts_of
@@ -200,7 +201,11 @@ class Engine:
         """Open everything, run until stopped, cancel what is left, close everything."""
         self._stopped = asyncio.Event()
         per_process = max(1, self._settings.concurrency // self._share)
-        self._user_code = UserCode(run=self._executor.run_checks, at_once=asyncio.Semaphore(per_process))
+        self._user_code = UserCode(
+            run=self._executor.run_checks,
+            judge=self._executor.run_judge,
+            at_once=asyncio.Semaphore(per_process),
+        )
         self._slots = Slots(
             per_process, model_calls_left=lambda: len(self._pending) + self._slots.waiting_model_calls
         )

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Protocol
 
-from swapgate.checks import Subject
 from swapgate.checks.build import UserCheckFailed, run_checks
-from swapgate.engine.executor import RunChecks, is_user_code
+from swapgate.engine.executor import is_user_code
+from swapgate.engine.judged import Askers, UserCode, judged, subject_of
 from swapgate.engine.workspace import Job
 from swapgate.errors import ErrorKind, NotAsked, ProviderError
-from swapgate.judging.judge import Ask as AskJudge
-from swapgate.judging.judge import Judge
-from swapgate.records import Answer, CheckResult, Request, Trial, TrialError, Verdict
+from swapgate.records import Answer, CheckResult, Request, Trial, TrialError
 from swapgate.spec.covariates import case_covariates
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.prompts import PromptError, Rendered, render
@@ -29,14 +26,6 @@ class Ask(Protocol):
     async def ask(self, model: str, request: Request, *, is_judge: bool = False) -> Answer:
         """Return the answer, or raise ProviderError or NotAsked."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserCode:
-    """How the user's own checks are run, and those of how many trials at once."""
-
-    run: RunChecks
-    at_once: asyncio.Semaphore
 
 
 async def run_trial(job: Job, *, models: Mapping[str, ModelSpec], asker: Ask, user_code: UserCode) -> Trial:
@@ -53,11 +42,10 @@ async def run_trial(job: Job, *, models: Mapping[str, ModelSpec], asker: Ask, us
         return with_prompt(error=TrialError(kind=exc.kind, message=str(exc)))
     except ProviderError as exc:
         return await _with_fallback(with_prompt(), job, models=models, asker=asker, error=exc)
-    trial = with_prompt(answer=answer)
-    return await _scored(trial, job, _judge_ask(models, asker), user_code)
+    return await _scored(with_prompt(answer=answer), job, _askers(job, models, asker), user_code)
 
 
-async def _scored(trial: Trial, job: Job, ask: AskJudge, user_code: UserCode) -> Trial:
+async def _scored(trial: Trial, job: Job, askers: Askers, user_code: UserCode) -> Trial:
     """Return the trial with its checks run and its judges asked."""
     try:
         trial = replace(trial, checks=await _checked(trial, job, user_code))
@@ -66,7 +54,7 @@ async def _scored(trial: Trial, job: Job, ask: AskJudge, user_code: UserCode) ->
             trial, error=TrialError(kind=ErrorKind.USER_CODE, message=str(exc), source=f"check:{exc.check}")
         )
     for judge in job.case.judges:
-        trial = await _judged(trial, job, judge, ask)
+        trial = await judged(trial, job, judge, askers, user_code)
         if trial.error is not None:
             break
     return trial
@@ -74,68 +62,30 @@ async def _scored(trial: Trial, job: Job, ask: AskJudge, user_code: UserCode) ->
 
 async def _checked(trial: Trial, job: Job, user_code: UserCode) -> tuple[CheckResult, ...]:
     """Return what the checks say; where the executor has it when one of them is the user's and may block."""
-    assert trial.answer is not None
-    subject = Subject(
-        response=trial.answer.response,
-        expected=trial.expected,
-        variables=job.case.placed.case.input,
-        cost_usd=trial.answer.cost_usd,
-    )
+    subject = subject_of(trial, job)
     if not any(map(is_user_code, job.case.checks)):
         return run_checks(job.case.checks, subject)
     async with user_code.at_once:
         return await user_code.run(job, subject)
 
 
-async def _judged(trial: Trial, job: Job, judge: Judge, ask: AskJudge) -> Trial:
-    """Return the trial with one more verdict, and with an error when there is none to be had."""
-    assert trial.answer is not None
-    if needs_structure(job, judge) and not trial.structural_passed:
-        verdict = judge.skipped("the structure failed, so the meaning was not judged")
-        return replace(trial, verdicts=(*trial.verdicts, verdict))
-    source = f"judge:{judge.spec.judge}"
-    try:
-        verdict = await judge.judge(
-            variables=job.case.placed.case.input,
-            messages=job.case.placed.case.messages,
-            expected=trial.expected,
-            response=trial.answer.response,
-            ask=ask,
-            suite=trial.suite,
-            case=trial.case,
-            repeat=trial.repeat,
-        )
-    except NotAsked as exc:
-        error = TrialError(kind=exc.kind, message=str(exc), source=source)
-        return replace(trial, error=error)
-    error_or_none = _verdict_error(verdict, source)
-    return replace(trial, verdicts=(*trial.verdicts, verdict), error=error_or_none)
+def _askers(job: Job, models: Mapping[str, ModelSpec], asker: Ask) -> Askers:
+    """Return how a judge asks its model, and how it has another model answer the case."""
 
-
-def needs_structure(job: Job, judge: Judge) -> bool:
-    """Whether a judge is asked about structurally right answers alone."""
-    return (judge.spec.when or job.suite.loaded.suite.judge_when) == "structure_passes"
-
-
-def _judge_ask(models: Mapping[str, ModelSpec], asker: Ask) -> AskJudge:
-    """Return how a judge asks its model."""
-
-    async def ask(model: str, request: Request) -> Answer:
+    async def judge(model: str, request: Request) -> Answer:
         return await asker.ask(model, judge_request(models[model], request), is_judge=True)
 
-    return ask
+    async def rival(model: str) -> Answer:
+        rendered = render_case(job, models[model])
+        return await asker.ask(model, request_of(job, models[model], rendered))
+
+    return Askers(judge=judge, rival=rival)
 
 
 def judge_request(spec: ModelSpec, request: Request) -> Request:
     """Return a judge's request with the catalogue's parameters under its own, `unset` taken out."""
     params = {k: v for k, v in {**spec.params, **request.params}.items() if k not in spec.unset}
     return replace(request, model=spec.model, params=params)
-
-
-def _verdict_error(verdict: Verdict, source: str) -> TrialError | None:
-    if verdict.status != "error":
-        return None
-    return TrialError(kind=ErrorKind.JUDGE, message=verdict.reason, source=source)
 
 
 async def _with_fallback(

@@ -12,9 +12,10 @@ from swapgate.checks import Check
 from swapgate.checks.build import CheckOptionsError, build_checks, decoding_schema, finish_check
 from swapgate.engine.budget import why_no_price
 from swapgate.errors import SpecError, UsageError
-from swapgate.judging.judge import Judge, load_judges
+from swapgate.judging.load import AnyJudge, load_judges
 from swapgate.providers.open import require_ready
 from swapgate.records import Json, TrialRole, content_hash, to_json
+from swapgate.spec.extends import judge_files
 from swapgate.spec.models import Catalogue, ModelSpec, read_catalogue
 from swapgate.spec.prompts import Prompt, PromptLibrary, inline_prompt
 from swapgate.spec.read_suites import is_fragment, read_suite
@@ -31,7 +32,7 @@ class ReadyCase:
 
     placed: PlacedCase
     checks: tuple[Check, ...]
-    judges: tuple[Judge, ...]
+    judges: tuple[AnyJudge, ...]
     content_hash: str
 
 
@@ -53,13 +54,14 @@ class ReadySuite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One trial to run."""
+    """One trial to run. `baseline` is the model that runs beside, None without one."""
 
     suite: ReadySuite
     case: ReadyCase
     model: str
     repeat: int
     role: TrialRole
+    baseline: str | None = None
 
     @property
     def cluster(self) -> str:
@@ -74,7 +76,7 @@ class Workspace:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.prompts = PromptLibrary(settings.prompts_dir)
-        self._judges: dict[str, Judge] = {}
+        self._judges: dict[str, AnyJudge] = {}
         self._suites: dict[Path, ReadySuite] = {}
 
     @cached_property
@@ -151,7 +153,14 @@ class Workspace:
     def jobs(self, suite: ReadySuite) -> list[Job]:
         """Return every trial of a suite, case by case, the models side by side within a case."""
         return [
-            Job(suite=suite, case=case, model=model, repeat=repeat, role=role)
+            Job(
+                suite=suite,
+                case=case,
+                model=model,
+                repeat=repeat,
+                role=role,
+                baseline=self.baseline_model,
+            )
             for case in suite.cases
             for repeat in range(1, self.settings.repeats + 1)
             for model, role in self.roles()
@@ -167,12 +176,17 @@ class Workspace:
         A fallback that cannot be asked is left out: its answer would not count anyway.
         """
         names = [name for name, _role in self.roles()]
-        judges = {judge.spec.model for case in cases for judge in case.judges}
+        judges = {name for case in cases for judge in case.judges for name in self.models_of_judge(judge)}
         specs = {name: self.model(name) for name in (*names, *sorted(judges))}
         for name in names:
             usable = [f for f in self.catalogue.fallbacks(specs[name]) if not self._why_not_ready(f)]
             specs |= {fallback.name: fallback for fallback in usable}
         return specs
+
+    def models_of_judge(self, judge: AnyJudge) -> tuple[str, ...]:
+        """Return the models that a judge asks: its own, and the one whose answers it compares with."""
+        is_model = judge.against not in {None, "baseline", "reference"}
+        return (*judge.models, judge.against) if is_model and judge.against else judge.models
 
     def unusable_fallbacks(self) -> list[str]:
         """Return one sentence for each fallback of a model under test that cannot be asked."""
@@ -223,10 +237,13 @@ class Workspace:
     def _ready_case(self, loaded: LoadedSuite, placed: PlacedCase, checks: Sequence[Check]) -> ReadyCase:
         own = self._case_checks(placed, taken=[check.name for check in checks])
         names = dict.fromkeys((*loaded.suite.judges, *placed.case.judges))
+        judges = self._named_judges(tuple(names), loaded)
+        for judge in judges:
+            self._require_judged(judge, placed)
         return ReadyCase(
             placed=placed,
             checks=(*checks, *own),
-            judges=self._named_judges(tuple(names), loaded),
+            judges=judges,
             content_hash=_case_hash(loaded, placed),
         )
 
@@ -260,24 +277,35 @@ class Workspace:
         except UsageError as error:
             raise self._place(error, loaded, "/prompt") from error
 
-    def _named_judges(self, names: tuple[str, ...], loaded: LoadedSuite) -> tuple[Judge, ...]:
-        unknown = [name for name in names if name not in self._judges]
-        if unknown:
-            try:
-                self._judges.update(load_judges(unknown, judges_dir=self.settings.judges_dir))
-            except UsageError as error:
-                raise self._place(error, loaded, "/judges") from error
-            for name in unknown:
-                self._require_model_of(self._judges[name])
-        return tuple(self._judges[name] for name in names)
+    def judge(self, name: str) -> AnyJudge:
+        """Return the judge of this name, whose models are known."""
+        if name not in self._judges:
+            folder, root = self.settings.judges_dir, self.settings.root
+            judge = load_judges([name], judges_dir=folder, root=root)[name]
+            self._require_model_of(judge)
+            self._judges[name] = judge
+        return self._judges[name]
 
-    def _require_model_of(self, judge: Judge) -> None:
+    def _named_judges(self, names: tuple[str, ...], loaded: LoadedSuite) -> tuple[AnyJudge, ...]:
         try:
-            self.model(judge.spec.model)
+            return tuple(self.judge(name) for name in names)
         except UsageError as error:
-            files = (self.settings.judges_dir / f"{judge.spec.judge}{suffix}" for suffix in sorted(_SUFFIXES))
-            file = next(file for file in files if file.is_file())
-            raise read_yaml(file).error(str(error), "/model") from error
+            raise self._place(error, loaded, "/judges") from error
+
+    def _require_judged(self, judge: AnyJudge, placed: PlacedCase) -> None:
+        """Refuse a case that lacks what one of its judges needs."""
+        if why_not := judge.why_not(placed.case.expected):
+            message = f"the judge {judge.spec.judge!r} cannot judge case {placed.case.id!r}: {why_not}"
+            raise SpecError(message, path=shown_path(placed.path, self.settings.root), line=placed.line)
+
+    def _require_model_of(self, judge: AnyJudge) -> None:
+        for name in self.models_of_judge(judge):
+            try:
+                self.model(name)
+            except UsageError as error:
+                document = read_yaml(judge_files(self.settings.judges_dir)[judge.spec.judge])
+                pointer = "/model" if name in judge.models else "/against"
+                raise document.error(str(error), pointer) from error
 
     @staticmethod
     def _place(error: UsageError, loaded: LoadedSuite, pointer: str) -> UsageError:

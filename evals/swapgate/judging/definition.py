@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
+from swapgate.judging.kinds import Kind
 from swapgate.judging.prompt import call_messages, system_text
-from swapgate.judging.shape import shapes
-from swapgate.judging.subject import Judged
-from swapgate.records import Json, Message, content_hash
-from swapgate.spec.judges import JudgeSpec
+from swapgate.records import Json, content_hash
+from swapgate.spec.judge_kinds import PairwiseSpec
+from swapgate.spec.judges import ORDER, JudgeHead, JudgeSpec, RubricSpec
 
 MAX_TOKENS = 1024
 # Several samples at temperature 0 would be one sample paid for several times.
 TEMPERATURE_OF_SEVERAL = 0.7
-_PROBE = Judged(
-    output="answer",
-    variables={"variable": "input"},
-    messages=(Message(role="user", content="turn"),),
-    expected="reference",
-)
 
 
 def call_params(spec: JudgeSpec) -> dict[str, Json]:
@@ -30,37 +24,44 @@ def min_valid_samples(spec: JudgeSpec) -> int:
     return spec.min_valid_samples or spec.samples // 2 + 1
 
 
-def call_hash(spec: JudgeSpec) -> str:
+def call_hash(spec: JudgeSpec, kind: Kind) -> str:
     """Return the hash of everything that a call of this judge shows to its model.
 
     The pass rule and the number of samples are no part of it: to move a threshold, or to take two samples
     more, leaves the calls made so far as they were.
     """
-    return content_hash({"calls": _rendered(spec), "criteria": _criteria(spec)})
+    return content_hash({"calls": _rendered(spec, kind), "criteria": kind.content()})
 
 
-def definition_hash(spec: JudgeSpec) -> str:
+def definition_hash(spec: JudgeSpec, kind: Kind) -> str:
     """Return the hash of everything that a verdict depends on: not the name, not the description."""
     return content_hash(
         {
-            "call": call_hash(spec),
+            "call": call_hash(spec, kind),
             "model": spec.model,
             "params": call_params(spec),
-            "pass": " ".join(spec.pass_.split()),
+            "pass": " ".join(spec.rule_text().split()),
             "samples": spec.samples,
             "min_valid_samples": min_valid_samples(spec),
             "when": spec.when,
+            **({"against": spec.against} if isinstance(spec, PairwiseSpec) else {}),
         }
     )
 
 
-def _rendered(spec: JudgeSpec) -> Json:
+def code_hash(spec: JudgeHead, *, code: Json) -> str:
+    """Return the hash of a judge that is code: what it was told, and what is known of the code itself."""
+    written = spec.model_dump(
+        mode="json", by_alias=True, exclude={"judge", "description", "extends", "pass_"}
+    )
+    return content_hash({"code": code, "pass": " ".join(spec.rule_text().split()), **written})
+
+
+def _rendered(spec: JudgeSpec, kind: Kind) -> Json:
     """Return the calls about a fixed probe: a change of the built-in words changes the hash by itself."""
-    if spec.template is not None:
-        return [system_text(spec), spec.template, spec.calls, spec.reasoning, spec.evidence]
-    calls = [(shape, call_messages(spec, shape, _PROBE, call_hash="", sample=1)) for shape in shapes(spec)]
+    if isinstance(spec, RubricSpec) and spec.template is not None:
+        order: list[Json] = [] if spec.order == ORDER else [list(spec.order)]
+        return [system_text(spec), spec.template, spec.calls, spec.reasoning, spec.evidence, *order]
+    probe = kind.probe()
+    calls = [(s, call_messages(spec, s, probe, call_hash="", sample=1)) for s in kind.shapes(probe)]
     return [[shape.example, *[f"{m.role}: {m.content}" for m in turns]] for shape, turns in calls]
-
-
-def _criteria(spec: JudgeSpec) -> Json:
-    return [[name, c.model_dump(mode="json")] for name, c in spec.criteria.items()]

@@ -1,23 +1,33 @@
-"""A judge ready to be asked, and how judges are found by name."""
+"""A judge that asks a model, ready to be asked itself."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Protocol
 
-from swapgate.errors import ProviderError, SpecError, UsageError, nearest
+from swapgate.errors import ProviderError
 from swapgate.judging.definition import call_hash, call_params, definition_hash, min_valid_samples
+from swapgate.judging.kinds import kind_of
 from swapgate.judging.parse import ReplyReader
 from swapgate.judging.prompt import TemplateError, call_messages, retry_messages
-from swapgate.judging.scoring import Asked, add_up
-from swapgate.judging.shape import shapes
+from swapgate.judging.scoring import Asked, add_up, explained
+from swapgate.judging.shape import Shape
 from swapgate.judging.subject import Judged, answer_text
-from swapgate.records import Answer, Json, Message, Request, Response, SampleStatus, Verdict, VerdictStatus
-from swapgate.spec.calibration import is_calibration
-from swapgate.spec.judges import JudgeSpec, read_judge
+from swapgate.records import (
+    Answer,
+    Json,
+    Message,
+    Request,
+    Response,
+    Rival,
+    SampleStatus,
+    Verdict,
+    VerdictStatus,
+)
+from swapgate.spec.judge_kinds import PairwiseSpec
+from swapgate.spec.judges import JudgeSpec
 
 # After these the judge is shown what was wrong. A refusal stands, and an empty reply cannot be shown.
 ASKED_AGAIN: frozenset[SampleStatus] = frozenset({"unparseable", "off_scale", "truncated"})
@@ -45,14 +55,31 @@ class _Call:
 
 
 class Judge:
-    """One judge. `definition_hash` covers everything that its verdicts depend on."""
+    """One judge that asks a model. `definition_hash` covers everything that its verdicts depend on."""
 
     def __init__(self, spec: JudgeSpec) -> None:
         self.spec = spec
         self.rule = spec.pass_rule()
-        self.definition_hash = definition_hash(spec)
-        self._call_hash = call_hash(spec)
-        self._readers = tuple(ReplyReader(shape) for shape in shapes(spec))
+        self.kind = kind_of(spec)
+        self.definition_hash = definition_hash(spec, self.kind)
+        self.models = (spec.model,)
+        self._call_hash = call_hash(spec, self.kind)
+        self._shapes = self.kind.shapes(self.kind.probe())
+        self._readers = tuple(ReplyReader(shape) for shape in self._shapes)
+
+    @property
+    def shown(self) -> str:
+        """What gives the verdicts, for people."""
+        return self.spec.model
+
+    @property
+    def against(self) -> str | None:
+        """What a pairwise judge compares with, None for any other."""
+        return self.spec.against if isinstance(self.spec, PairwiseSpec) else None
+
+    def why_not(self, expected: Json) -> str:
+        """Return why a case with this expectation cannot be judged, an empty string when it can."""
+        return self.kind.why_not(expected)
 
     async def judge(
         self,
@@ -65,58 +92,91 @@ class Judge:
         suite: str,
         case: str,
         repeat: int,
+        rival: Rival | None = None,
     ) -> Verdict:
         """Return the verdict on one answer; `messages` is the conversation that the case itself brings.
 
         What goes wrong with the judge ends as a verdict with status error; only NotAsked is raised.
         `repeat`, the trial's, is no part of the calls: two trials with the same answer share them by design,
-        and a call's own repeat is the number of its sample.
+        and a call's own repeat is the number of its sample. `rival` is what a pairwise judge compares with.
         """
         judged = Judged(
-            output=answer_text(response), variables=variables, messages=tuple(messages), expected=expected
+            output=answer_text(response),
+            variables=variables,
+            messages=tuple(messages),
+            expected=expected,
+            rival=rival.text if rival else None,
         )
         if judged.is_trivial:
-            return self._verdict("scored", _trivial(judged.output), passed=False)
+            return self._verdict("scored", _trivial(judged.output), passed=False, rival=rival)
+        if why_not := self.why_not(expected):
+            return self._verdict("error", why_not)
+        seen = self.kind.seen(judged)
+        if settled := self.kind.settled(seen):
+            return self._settled(settled, rival)
         try:
-            calls = self._calls(judged, ask=ask, suite=suite, case=case)
+            calls = self._calls(seen, suite=suite, case=case)
         except TemplateError as exc:
             return self._verdict("error", str(exc))
-        return self._scored(await _all(calls))
+        asking = [_Call(reader=r, request=q, output=seen.texts, ask=ask) for r, q in calls]
+        return replace(self._scored(await _all(asking)), rival=rival)
 
     def skipped(self, reason: str) -> Verdict:
         """Return the verdict of a judge that was not asked."""
         return self._verdict("skipped", reason)
 
+    def inapplicable(self, reason: str) -> Verdict:
+        """Return the verdict of a judge that has nothing to say of an answer: it neither passes nor fails."""
+        return self._verdict("inapplicable", reason)
+
+    def undecided(self, reason: str) -> Verdict:
+        """Return the verdict of a judge that could not be asked."""
+        return self._verdict("error", reason)
+
     def requests(self, judged: Judged, *, suite: str, case: str) -> list[Request]:
         """Return the requests about one answer, without sending them."""
+        return [request for _reader, request in self._calls(self.kind.seen(judged), suite=suite, case=case)]
+
+    def _calls(self, seen: Judged, *, suite: str, case: str) -> list[tuple[ReplyReader, Request]]:
+        """Return every request about an answer with who reads its reply, sample by sample."""
+        readers = self._readers_for(seen)
         return [
-            Request(
-                model=self.spec.model,
-                messages=call_messages(self.spec, r.shape, judged, call_hash=self._call_hash, sample=sample),
-                params=call_params(self.spec),
-                output_schema=r.shape.schema,
-                repeat=sample,
-                suite=suite,
-                case=case,
-            )
+            (reader, self._request(reader.shape, seen, sample=sample, suite=suite, case=case))
             for sample in range(1, self.spec.samples + 1)
-            for r in self._readers
+            for reader in readers
         ]
 
-    def _calls(self, judged: Judged, *, ask: Ask, suite: str, case: str) -> list[_Call]:
-        requests = self.requests(judged, suite=suite, case=case)
-        readers = self._readers * self.spec.samples
-        pairs = zip(readers, requests, strict=True)
-        return [
-            _Call(reader=reader, request=request, output=judged.output, ask=ask) for reader, request in pairs
-        ]
+    def _request(self, shape: Shape, seen: Judged, *, sample: int, suite: str, case: str) -> Request:
+        return Request(
+            model=self.spec.model,
+            messages=call_messages(self.spec, shape, seen, call_hash=self._call_hash, sample=sample),
+            params=call_params(self.spec),
+            output_schema=shape.schema,
+            repeat=sample,
+            suite=suite,
+            case=case,
+        )
+
+    def _readers_for(self, seen: Judged) -> Sequence[ReplyReader]:
+        """Return who reads the calls of one sample: the same for every case, unless cases bring questions."""
+        shapes = self.kind.shapes(seen)
+        return self._readers if shapes is self._shapes else [ReplyReader(shape) for shape in shapes]
 
     def _scored(self, asked: Sequence[Asked]) -> Verdict:
-        score = add_up(asked, spec=self.spec, rule=self.rule, needed=min_valid_samples(self.spec))
+        needed = min_valid_samples(self.spec)
+        score = add_up(asked, spec=self.spec, rule=self.rule, needed=needed, kind=self.kind)
         verdict = self._verdict(score.status, score.reason, passed=score.passed)
         return replace(verdict, scores=score.scores, samples=tuple(s for a in asked for s in a.replies))
 
-    def _verdict(self, status: VerdictStatus, reason: str, *, passed: bool | None = None) -> Verdict:
+    def _settled(self, scores: Mapping[str, float], rival: Rival | None) -> Verdict:
+        """Return the verdict on an answer of which the scores are known without a call."""
+        reason = explained(f"{self.kind.told(scores)} without a call", "", spec=self.spec)
+        verdict = self._verdict("scored", reason, passed=self.rule.evaluate(scores), rival=rival)
+        return replace(verdict, scores=dict(scores))
+
+    def _verdict(
+        self, status: VerdictStatus, reason: str, *, passed: bool | None = None, rival: Rival | None = None
+    ) -> Verdict:
         return Verdict(
             judge=self.spec.judge,
             model=self.spec.model,
@@ -124,6 +184,7 @@ class Judge:
             status=status,
             passed=passed,
             reason=reason,
+            rival=rival,
         )
 
 
@@ -138,7 +199,7 @@ async def _all(calls: Iterable[_Call]) -> list[Asked]:
 
 async def _asked(call: _Call) -> Asked:
     """Ask, and once more with the problem shown when the reply cannot be used; both replies are kept."""
-    asked = Asked(criteria=tuple(call.reader.shape.criteria))
+    asked = Asked(criteria=call.reader.shape.gives, sample=call.request.repeat)
     try:
         first = call.reader.read(await call.ask(call.request.model, call.request), output=call.output)
         asked = replace(asked, replies=(first,))
@@ -155,26 +216,3 @@ async def _asked(call: _Call) -> Asked:
 
 def _trivial(output: str) -> str:
     return f"empty answer: {output.strip()!r}" if output.strip() else "empty answer"
-
-
-def load_judges(names: Iterable[str], *, judges_dir: Path) -> dict[str, Judge]:
-    """Return the named judges, each from the file of its name in `judges_dir`.
-
-    Raises UsageError for a name without a file, SpecError for a file that is wrong.
-    """
-    written = (path for path in sorted(judges_dir.glob("*.y*ml")) if path.suffix in {".yml", ".yaml"})
-    files = {path.stem: path for path in written if not is_calibration(path)}
-    return {name: _load(name, files, judges_dir) for name in dict.fromkeys(names)}
-
-
-def _load(name: str, files: Mapping[str, Path], judges_dir: Path) -> Judge:
-    if name not in files:
-        known = f"there are {', '.join(files)}." if files else "the directory has no judges."
-        raise UsageError(
-            f"unknown judge {name!r}: no {name}.yml in {judges_dir.name}/; {known}{nearest(name, files)}"
-        )
-    spec = read_judge(files[name])
-    if spec.judge != name:
-        message = f"the file is called {name!r} but its judge {spec.judge!r}; give both the same name"
-        raise SpecError(message, path=files[name])
-    return Judge(spec)

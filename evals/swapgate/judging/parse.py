@@ -10,11 +10,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from swapgate.checks.json_reading import JsonKind, JsonReading, read_json
 from swapgate.judging.evidence import checked_quotes
+from swapgate.judging.questions import Question
 from swapgate.judging.shape import Shape
 from swapgate.records import Answer, JudgeSample, Response, SampleStatus
-from swapgate.spec.judges import Criterion
 
-POINTS = {"pass": 1.0, "fail": 0.0}
 NO_ANSWERS = {"refusal", "content_filter"}
 LONGEST_SHOWN = 60
 NOT_ONE_OBJECT: Mapping[JsonKind, str] = {
@@ -69,12 +68,13 @@ class ReplyReader:
             raise UnusableError("unparseable", _problems(exc)) from exc
 
     def _scores(self, reply: Mapping[str, Any]) -> dict[str, float]:
-        """Return the score of each criterion; one that the judge cannot assess has none."""
+        """Return the scores that the answers give; a question that the judge cannot assess gives none."""
         scores: dict[str, float] = {}
         for key, name in self.shape.keys.items():
-            said, scale = reply[key], self.shape.criteria[name].scale
+            said, question = reply[key], self.shape.criteria[name]
+            scale = question.scale
             if scale is None:
-                scores |= {name: POINTS[said]} if said in POINTS else {}
+                scores |= question.words[said]
                 continue
             if not scale[0] <= said <= scale[1]:
                 raise UnusableError(
@@ -124,18 +124,18 @@ def _reply_model(shape: Shape) -> type[BaseModel]:
     Keys that were not asked for change nothing in the verdict, so they are left alone.
     """
     fields: dict[str, Any] = {}
-    if shape.has_evidence:
+    if "evidence" in shape.parts:
         fields["evidence"] = (list[str], ...)
-    if shape.has_reasoning:
+    if "reasoning" in shape.parts:
         fields["reasoning"] = (str, ...)
     for place, (key, name) in enumerate(shape.keys.items()):
         fields[f"score_{place}"] = (_score_type(shape.criteria[name]), Field(alias=key))
     return create_model("JudgeReply", __config__=ConfigDict(extra="ignore", strict=True), **fields)
 
 
-def _score_type(criterion: Criterion) -> Any:
-    if criterion.scale is None:
-        return Literal["pass", "fail", "cannot_assess"]
+def _score_type(question: Question) -> Any:
+    if question.scale is None:
+        return Literal[tuple(question.words)]
     return Annotated[int, BeforeValidator(_whole)]
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from swapgate.errors import ProviderError
+from swapgate.judging.kinds import Kind
 from swapgate.records import JudgeSample, VerdictStatus
-from swapgate.spec.judges import JudgeSpec
-from swapgate.spec.passrule import PassRule
+from swapgate.spec.judges import JudgeHead, JudgeSpec
+from swapgate.spec.passrule import Bounds, PassRule
 
 REASON_LENGTH = 200
 POINT_NAMES = {1.0: "pass", 0.0: "fail"}
@@ -19,10 +20,12 @@ POINT_NAMES = {1.0: "pass", 0.0: "fail"}
 class Asked:
     """What one call of one sample came to: the reply, after it the second reply where the first was unusable.
 
-    The last reply counts. `failure` is why there is none, or no second one; `criteria` are those asked about.
+    The last reply counts. `failure` is why there is none, or no second one; `criteria` are the scores that
+    it was asked for, and `sample` counts from 1.
     """
 
     criteria: tuple[str, ...]
+    sample: int = 1
     replies: tuple[JudgeSample, ...] = ()
     failure: ProviderError | None = None
 
@@ -42,33 +45,77 @@ class Score:
     reason: str
 
 
-def add_up(asked: Sequence[Asked], *, spec: JudgeSpec, rule: PassRule, needed: int) -> Score:
-    """Return the mean of each criterion and what the rule says of them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """The scores that are known, and bounds of those that are not."""
 
-    A criterion that fewer than `needed` samples scored has no score. Where the rule cannot be decided
-    without it the status is error: never a fail, never a 0.
+    scores: dict[str, float]
+    bounds: Mapping[str, Bounds]
+
+
+def add_up(asked: Sequence[Asked], *, spec: JudgeSpec, rule: PassRule, needed: int, kind: Kind) -> Score:
+    """Return the mean of each score and what the rule says of them.
+
+    A score that fewer than `needed` samples gave is missing. Where the rule cannot be decided without it the
+    status is error: never a fail, never a 0.
     """
-    said = {name: _said(asked, name) for name in spec.criteria}
-    scores = {name: sum(values) / len(values) for name, values in said.items() if len(values) >= needed}
-    passed = rule.evaluate(scores)
+    said = _said(asked, kind)
+    means = {name: sum(values) / len(values) for name, values in said.items() if len(values) >= needed}
+    known = _known(means, asked, kind)
+    passed = rule.evaluate(known.scores, known.bounds)
     if passed is None:
-        missing = [name for name in rule.names if name not in scores]
-        reasons = [_why_missing(name, len(said[name]), asked, spec, needed) for name in missing]
-        undecided = f"{rule.text} cannot be decided from {_numbers(rule, scores, spec)}"
-        return Score(status="error", passed=None, scores=scores, reason="; ".join(reasons) or undecided)
-    reason = _explained(asked, scores, passed=passed, spec=spec, rule=rule)
-    fewest = min((len(said[name]) for name in rule.names if name in scores), default=spec.samples)
+        reason = _undecided(asked, said, known, spec=spec, rule=rule, needed=needed)
+        return Score(status="error", passed=None, scores=known.scores, reason=reason)
+    reason = _explained(asked, known, passed=passed, spec=spec, rule=rule, kind=kind)
+    fewest = min((len(said[n]) for n in rule.names if n in said and n in means), default=spec.samples)
     note = "" if fewest == spec.samples else f" [{fewest} of {spec.samples} samples]"
-    return Score(status="scored", passed=passed, scores=scores, reason=reason + note)
+    return Score(status="scored", passed=passed, scores=known.scores, reason=reason + note)
 
 
-def _said(asked: Sequence[Asked], name: str) -> list[float]:
-    return [a.valid.scores[name] for a in asked if a.valid and name in a.valid.scores]
+def _said(asked: Sequence[Asked], kind: Kind) -> dict[str, list[float]]:
+    """Return every sample's value of each score: those of the calls, and what follows from a whole sample."""
+    said: dict[str, list[float]] = {name: [] for one in asked for name in one.criteria}
+    of_sample: dict[int, dict[str, float]] = {}
+    for one in asked:
+        if one.valid:
+            of_sample.setdefault(one.sample, {}).update(one.valid.scores)
+    for scores in of_sample.values():
+        for name, score in {**scores, **kind.of_sample(scores)}.items():
+            said.setdefault(name, []).append(score)
+    return said
+
+
+def _known(means: Mapping[str, float], asked: Sequence[Asked], kind: Kind) -> Known:
+    bounds = kind.overall(means, [name for one in asked for name in one.criteria])
+    points = {name: low for name, (low, high) in bounds.items() if low == high}
+    return Known(scores={**means, **points}, bounds=bounds)
+
+
+def _undecided(
+    asked: Sequence[Asked],
+    said: Mapping[str, Sequence[float]],
+    known: Known,
+    *,
+    spec: JudgeSpec,
+    rule: PassRule,
+    needed: int,
+) -> str:
+    """Return why the rule cannot be decided: each missing score, or those that it follows from."""
+    questions = list(dict.fromkeys(name for one in asked for name in one.criteria))
+    missing = [name for name in rule.names if name not in known.scores]
+    if any(name not in questions for name in missing):
+        missing = [name for name in questions if name not in known.scores]
+    groups: dict[str, list[str]] = {}
+    for name in missing:
+        groups.setdefault(_why_missing(name, len(said[name]), asked, spec, needed), []).append(name)
+    reasons = [text.format(names=", ".join(names)) for text, names in groups.items()]
+    undecided = f"{rule.text} cannot be decided from {_numbers(rule, known.scores, spec)}"
+    return "; ".join(reasons) or undecided
 
 
 def _why_missing(name: str, scored: int, asked: Sequence[Asked], spec: JudgeSpec, needed: int) -> str:
-    why = "; ".join(dict.fromkeys(_problems(asked, name)))
-    return f"{scored} of {spec.samples} samples scored {name}, {needed} needed: {why}"
+    why = "; ".join(dict.fromkeys(_problems(asked, name))).replace("{", "{{").replace("}", "}}")
+    return f"{scored} of {spec.samples} samples scored {{names}}, {needed} needed: {why}"
 
 
 def _problems(asked: Sequence[Asked], name: str) -> Iterator[str]:
@@ -80,32 +127,44 @@ def _problems(asked: Sequence[Asked], name: str) -> Iterator[str]:
         elif one.valid is None:
             yield f"{one.replies[-1].status}: {one.replies[-1].problem}"
         elif name not in one.valid.scores:
-            yield f"cannot_assess: {_short(one.valid.reasoning)}".removesuffix(": ")
+            yield f"cannot_assess: {short(one.valid.reasoning)}".removesuffix(": ")
 
 
 def _explained(
-    asked: Sequence[Asked], scores: dict[str, float], *, passed: bool, spec: JudgeSpec, rule: PassRule
+    asked: Sequence[Asked], known: Known, *, passed: bool, spec: JudgeSpec, rule: PassRule, kind: Kind
 ) -> str:
     """Return scores, rule and reasoning in one line; the reasoning is that of a sample which agrees."""
-    valid = [a.valid for a in asked if a.valid and a.valid.reasoning]
-    agreeing = [s for s in valid if rule.evaluate(s.scores) is passed]
-    reasoning = next((s.reasoning for s in (*agreeing, *valid)), "")
-    line = f"{_numbers(rule, scores, spec)} (wanted {rule.text})"
-    return f"{line}: {_short(reasoning)}" if reasoning else line
+    valid = [a for a in asked if a.valid and a.valid.reasoning]
+    agreeing = [a for a in valid if a.valid and _says(a.valid, [a], rule, kind) is passed]
+    reasoning = next((a.valid.reasoning for a in (*agreeing, *valid) if a.valid), "")
+    told = kind.told(known.scores) or _numbers(rule, known.scores, spec)
+    return explained(told, reasoning, spec=spec)
 
 
-def _numbers(rule: PassRule, scores: dict[str, float], spec: JudgeSpec) -> str:
+def _says(sample: JudgeSample, asked: Sequence[Asked], rule: PassRule, kind: Kind) -> bool | None:
+    known = _known(sample.scores, asked, kind)
+    return rule.evaluate(known.scores, known.bounds)
+
+
+def explained(told: str, reasoning: str, *, spec: JudgeHead) -> str:
+    """Return one line: what was found, what was wanted, and why it was found."""
+    line = f"{told} (wanted {spec.wanted})"
+    return f"{line}: {short(reasoning)}" if reasoning else line
+
+
+def _numbers(rule: PassRule, scores: Mapping[str, float], spec: JudgeSpec) -> str:
     return ", ".join(f"{name} {_number(name, scores, spec)}" for name in rule.names)
 
 
-def _number(name: str, scores: dict[str, float], spec: JudgeSpec) -> str:
+def _number(name: str, scores: Mapping[str, float], spec: JudgeSpec) -> str:
     if name not in scores:
         return "unknown"
     score = scores[name]
-    if spec.criteria[name].scale is None and score in POINT_NAMES:
+    if spec.scores()[name].is_bare and score in POINT_NAMES:
         return POINT_NAMES[score]
     return f"{score:.3g}"
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """Return the text on one line, cut where it is long."""
     return textwrap.shorten(text, REASON_LENGTH, placeholder=" ...")

@@ -1,37 +1,44 @@
-"""The reply asked of a judge: its keys in their order, as a JSON Schema and as an example to copy."""
+"""One call's reply asked of a judge: its keys in their order, as a JSON Schema and as an example to copy."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from swapgate.judging.questions import Question
 from swapgate.records import Json
-from swapgate.spec.judges import Criterion, JudgeSpec
+from swapgate.spec.judges import Calls, JudgeSpec, Part
 
-VERDICTS = ("pass", "fail", "cannot_assess")
 # Wider scales than this are bounded by the strict reading alone: an enum of hundreds slows decoding down.
 LONGEST_ENUM = 20
+_EVIDENCE_SCHEMA: Json = {"type": "array", "items": {"type": "string"}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """One call's reply. `keys` maps the key of each score in the reply to the name of its criterion."""
+    """One call's questions and reply. `keys` maps each answer's key in the reply to its question's name.
+
+    `noun` is what the call names one and several of its questions. `is_swapped` says which of two answers is
+    shown first: False the one that is judged, True the other one, None where there is no other.
+    """
 
     keys: Mapping[str, str]
-    criteria: Mapping[str, Criterion]
-    has_evidence: bool
-    has_reasoning: bool
+    criteria: Mapping[str, Question]
+    parts: Sequence[Part]
+    noun: tuple[str, str] = ("criterion", "criteria")
+    is_swapped: bool | None = None
 
     @property
     def schema(self) -> dict[str, Json]:
         """The reply as a JSON Schema; its properties stand in the order to write them in."""
-        properties: dict[str, Json] = {}
-        if self.has_evidence:
-            properties["evidence"] = {"type": "array", "items": {"type": "string"}}
-        if self.has_reasoning:
-            properties["reasoning"] = {"type": "string"}
-        properties |= {key: _score_schema(self.criteria[name]) for key, name in self.keys.items()}
+        answers = {key: _answer_schema(self.criteria[name]) for key, name in self.keys.items()}
+        of_part: dict[Part, dict[str, Json]] = {
+            "evidence": {"evidence": _EVIDENCE_SCHEMA},
+            "reasoning": {"reasoning": {"type": "string"}},
+            "verdict": answers,
+        }
+        properties = {key: schema for part in self.parts for key, schema in of_part[part].items()}
         return {
             "type": "object",
             "properties": properties,
@@ -42,11 +49,20 @@ class Shape:
     @property
     def example(self) -> str:
         """The reply as one line with placeholders."""
-        parts = ['"evidence": ["<quote from the answer, word for word>"]'] if self.has_evidence else []
-        if self.has_reasoning:
-            parts.append(f'"reasoning": "<{self._length_of_reasoning}>"')
-        parts += [f"{json.dumps(key)}: {wanted(self.criteria[name])}" for key, name in self.keys.items()]
-        return "{" + ", ".join(parts) + "}"
+        source = "the answer" if self.is_swapped is None else "an answer"
+        of_part: dict[Part, list[str]] = {
+            "evidence": [f'"evidence": ["<quote from {source}, word for word>"]'],
+            "reasoning": [f'"reasoning": "<{self._length_of_reasoning}>"'],
+            "verdict": [
+                f"{json.dumps(key)}: {wanted(self.criteria[name])}" for key, name in self.keys.items()
+            ],
+        }
+        return "{" + ", ".join(text for part in self.parts for text in of_part[part]) + "}"
+
+    @property
+    def gives(self) -> tuple[str, ...]:
+        """The names of the scores that a reply can give."""
+        return tuple(score for name, question in self.criteria.items() for score in question.gives(name))
 
     @property
     def _length_of_reasoning(self) -> str:
@@ -54,37 +70,37 @@ class Shape:
         return "one sentence" if is_atomic else "at most three sentences"
 
 
-def shapes(spec: JudgeSpec) -> list[Shape]:
-    """Return the reply of each call that one sample takes."""
-    if spec.calls == "together":
-        return [_shape(spec, {name: name for name in spec.criteria})]
-    return [_shape(spec, {_only_key(criterion): name}) for name, criterion in spec.criteria.items()]
+def calls_of(
+    spec: JudgeSpec, questions: Mapping[str, Question], *, calls: Calls, noun: tuple[str, str]
+) -> tuple[Shape, ...]:
+    """Return the calls that ask these questions, all in one or each in one of its own."""
+    if calls == "together":
+        keys = {name: name for name in questions}
+        return (Shape(keys=keys, criteria=questions, parts=spec.parts, noun=noun),)
+    return tuple(alone(spec, name, question, noun=noun) for name, question in questions.items())
 
 
-def wanted(criterion: Criterion) -> str:
-    """Return what the judge may write for a criterion, as a placeholder."""
-    if criterion.scale is None:
-        return " | ".join(f'"{v}"' for v in VERDICTS)
-    return f"<integer {criterion.scale[0]} to {criterion.scale[1]}>"
-
-
-def _only_key(criterion: Criterion) -> str:
-    return "verdict" if criterion.scale is None else "score"
-
-
-def _shape(spec: JudgeSpec, keys: Mapping[str, str]) -> Shape:
+def alone(
+    spec: JudgeSpec, name: str, question: Question, *, noun: tuple[str, str], is_swapped: bool | None = None
+) -> Shape:
+    """Return the call that asks one question."""
+    key = "verdict" if question.scale is None else "score"
     return Shape(
-        keys=keys,
-        criteria={name: spec.criteria[name] for name in keys.values()},
-        has_evidence=spec.evidence,
-        has_reasoning=spec.reasoning,
+        keys={key: name}, criteria={name: question}, parts=spec.parts, noun=noun, is_swapped=is_swapped
     )
 
 
-def _score_schema(criterion: Criterion) -> Json:
-    if criterion.scale is None:
-        return {"type": "string", "enum": list(VERDICTS)}
-    low, high = criterion.scale
+def wanted(question: Question) -> str:
+    """Return what the judge may write for a question, as a placeholder."""
+    if question.scale is None:
+        return " | ".join(f'"{word}"' for word in question.words)
+    return f"<integer {question.scale[0]} to {question.scale[1]}>"
+
+
+def _answer_schema(question: Question) -> Json:
+    if question.scale is None:
+        return {"type": "string", "enum": list(question.words)}
+    low, high = question.scale
     if high - low >= LONGEST_ENUM:
         return {"type": "integer"}
     return {"type": "integer", "enum": list(range(low, high + 1))}

@@ -24,12 +24,23 @@ EMPTY_OPENERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """One answer and all that a judge may know of it. `messages` is the case's own conversation."""
+    """One answer and all that a judge may know of it. `messages` is the case's own conversation.
+
+    `rival` is the other answer of a pairwise judge, and `facts` the whole expectation where only a part of it
+    is shown as the reference.
+    """
 
     output: str
     variables: Mapping[str, Json] = field(default_factory=dict)
     messages: Sequence[Message] = ()
     expected: Json = None
+    rival: str | None = None
+    facts: Json = None
+
+    @property
+    def texts(self) -> str:
+        """What a quote may be taken from: the answer, and the other one where there is one."""
+        return self.output if self.rival is None else f"{self.output}\n{self.rival}"
 
     @property
     def reference(self) -> str:

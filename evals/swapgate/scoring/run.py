@@ -100,7 +100,8 @@ def _judges(workspace: Workspace, suites: Sequence[ReadySuite]) -> dict[str, str
     found = {judge.spec.judge: judge for suite in suites for case in suite.cases for judge in case.judges}
     if not found:
         raise UsageError("--judges: no suite here has a judge")
-    workspace.require_ready({j.spec.model: workspace.model(j.spec.model) for j in found.values()})
+    asked = {name for judge in found.values() for name in workspace.models_of_judge(judge)}
+    workspace.require_ready({name: workspace.model(name) for name in sorted(asked)})
     return {name: judge.definition_hash for name, judge in sorted(found.items())}
 
 

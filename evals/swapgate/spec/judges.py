@@ -1,30 +1,103 @@
-"""Judges as written in `judges/*.yml`."""
+"""Judges as written in `judges/*.yml`: what all kinds share, and the rubric. `judge_kinds` has the others."""
 
 from __future__ import annotations
 
-import re
-from itertools import product
-from math import prod
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from swapgate.errors import UsageError, nearest
 from swapgate.records import Json
 from swapgate.spec.passrule import PassRule
-from swapgate.spec.source import read_yaml, validate
 from swapgate.spec.suite import JudgeWhen, Written
 
-if TYPE_CHECKING:
-    from swapgate.spec.source import Document
-
 TEMPLATE_NAMES = ("input", "expected", "output", "criteria", "markers")
-# A criterion is a word of the pass rule and a key of the judge's reply.
-CRITERION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-# A rule over more combinations of scores than this is not tried out.
-MAX_COMBINATIONS = 5000
-TAKEN_NAMES = {"evidence", "reasoning", "and", "or", "not", "in", "is", "if", "else", "mean", "min", "max"}
+# The parts of a judge's reply, in the order that serves most judges.
+ORDER: tuple[Part, ...] = ("evidence", "reasoning", "verdict")
+
+Part = Literal["evidence", "reasoning", "verdict"]
+Calls = Literal["together", "per_criterion"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """The values of one score. One that `is_bare` lies between 0 and 1 and may stand alone in a rule.
+
+    `step` is the distance of two scores of one sample, None where there may be any between the ends.
+    """
+
+    low: float = 0
+    high: float = 1
+    step: float | None = 1
+    is_bare: bool = True
+    words: str = "is 1 (pass) or 0 (fail)"
+
+
+class JudgeHead(Written):
+    """What a judge of every kind has. `pass` is a small expression over the judge's scores."""
+
+    judge: str
+    kind: str
+    extends: str | None = None
+    description: str | None = None
+    pass_: str | tuple[str, ...] | None = Field(default=None, alias="pass")
+    when: JudgeWhen | None = None
+
+    def scores(self) -> Mapping[str, Range]:
+        """Return every score that the rule may name."""
+        return {}
+
+    def rule_text(self) -> str:
+        """Return the rule; a list of labels holds when more than half of the samples give one of them."""
+        if isinstance(self.pass_, tuple):
+            return self.pass_[0] if len(self.pass_) == 1 else f"{' + '.join(self.pass_)} > 0.5"
+        return self.pass_ or ""
+
+    def pass_rule(self) -> PassRule:
+        """Return the rule after `pass:`; raise UsageError when it is wrong."""
+        scores = self.scores()
+        bare = [name for name, score in scores.items() if score.is_bare]
+        return PassRule.parse(self.rule_text(), scores, bare=bare, noun=self.noun)
+
+    @property
+    def wanted(self) -> str:
+        """The rule as reasons tell it."""
+        listed = self.pass_ if isinstance(self.pass_, tuple) else (self.rule_text(),)
+        return " or ".join(" ".join(text.split()) for text in listed)
+
+    @property
+    def noun(self) -> tuple[str, str]:
+        """What messages call one and several of the scores."""
+        return "score", "scores"
+
+
+class JudgeSpec(JudgeHead):
+    """A judge of a kind that asks a model."""
+
+    model: str
+    samples: Annotated[int, Field(ge=1, le=100)] = 1
+    min_valid_samples: Annotated[int, Field(ge=1)] | None = None
+    params: dict[str, Json] = Field(default_factory=dict)
+    reasoning: bool = True
+    evidence: bool = True
+    order: Annotated[tuple[Part, ...], Field(min_length=3, max_length=3)] = ORDER
+    system: str | None = None
+
+    @property
+    def own_template(self) -> str | None:
+        """The template in the place of the built-in user message, None without one."""
+        return None
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """The parts of a reply in their order, those that are not asked for left out."""
+        unasked = {
+            part
+            for part, is_asked in (("evidence", self.evidence), ("reasoning", self.reasoning))
+            if not is_asked
+        }
+        return [part for part in self.order if part not in unasked]
 
 
 class Criterion(Written):
@@ -35,130 +108,36 @@ class Criterion(Written):
     anchors: dict[int, str] = Field(default_factory=dict)
 
 
-class JudgeSpec(Written):
-    """One judge file.
+class RubricSpec(JudgeSpec):
+    """The kind `rubric`: criteria, each passed or failed, or on a scale with anchors.
 
     `template` (Jinja2, sandboxed) takes the place of the built-in user message; it sees `input`, `expected`,
-    `output`, `criteria` and `markers`. `pass` is a small expression over the criteria.
+    `output`, `criteria` and `markers`.
     """
 
-    judge: str
-    description: str | None = None
-    model: str
-    calls: Literal["together", "per_criterion"] = "together"
+    kind: Literal["rubric"] = "rubric"
+    calls: Calls = "together"
     criteria: dict[str, Criterion] = Field(min_length=1)
     pass_: str = Field(alias="pass")
-    samples: Annotated[int, Field(ge=1, le=100)] = 1
-    min_valid_samples: Annotated[int, Field(ge=1)] | None = None
-    params: dict[str, Json] = Field(default_factory=dict)
-    reasoning: bool = True
-    evidence: bool = True
-    when: JudgeWhen | None = None
-    system: str | None = None
     template: str | None = None
 
-    def pass_rule(self) -> PassRule:
-        """Return the rule after `pass:`; raise UsageError when it is wrong."""
-        bare = [name for name, criterion in self.criteria.items() if criterion.scale is None]
-        return PassRule.parse(self.pass_, self.criteria, bare=bare)
+    @property
+    def own_template(self) -> str | None:
+        """The template in the place of the built-in user message, None without one."""
+        return self.template
+
+    @property
+    def noun(self) -> tuple[str, str]:
+        """What messages call one and several of the scores."""
+        return "criterion", "criteria"
+
+    def scores(self) -> Mapping[str, Range]:
+        """Return the criteria with their scales."""
+        return {name: _range(criterion) for name, criterion in self.criteria.items()}
 
 
-def read_judge(path: Path) -> JudgeSpec:
-    """Return the judge written in the file; raise SpecError at the line that is wrong."""
-    document = read_yaml(path)
-    spec = validate(JudgeSpec, document)
-    for name, criterion in spec.criteria.items():
-        _check_criterion(document, name, criterion)
-    _check_samples(document, spec)
-    _check_template(document, spec)
-    try:
-        rule = spec.pass_rule()
-    except UsageError as exc:
-        raise document.error(str(exc), "/pass") from exc
-    _check_rule(document, spec, rule)
-    return spec
-
-
-def _check_criterion(document: Document, name: str, criterion: Criterion) -> None:
-    pointer = f"/criteria/{name.replace('~', '~0').replace('/', '~1')}"
-    if not CRITERION_NAME.fullmatch(name):
-        raise document.error(
-            f"criterion {name!r}: write letters, digits and _, as in 'factual_accuracy'", pointer
-        )
-    if name in TAKEN_NAMES:
-        raise document.error(
-            f"criterion {name!r}: the word is taken by the reply or the pass rule; rename it", pointer
-        )
+def _range(criterion: Criterion) -> Range:
     if criterion.scale is None:
-        if criterion.anchors:
-            raise document.error(f"criterion {name!r} has anchors but no scale; add `scale: [1, 5]`", pointer)
-        return
+        return Range()
     low, high = criterion.scale
-    if low >= high:
-        raise document.error(
-            f"scale of {name!r} goes from {low} to {high}; write the lower end first", pointer
-        )
-    off_scale = sorted(n for n in criterion.anchors if not low <= n <= high)
-    if off_scale:
-        raise document.error(
-            f"anchor {off_scale[0]} of {name!r} is outside its scale of {low} to {high}", pointer
-        )
-
-
-def _check_samples(document: Document, spec: JudgeSpec) -> None:
-    wanted = spec.min_valid_samples
-    if wanted is not None and wanted > spec.samples:
-        message = (
-            f"min_valid_samples is {wanted}, but only {spec.samples} are taken; raise `samples` or lower it"
-        )
-        raise document.error(message, "/min_valid_samples")
-
-
-def _check_rule(document: Document, spec: JudgeSpec, rule: PassRule) -> None:
-    """Refuse a rule that says the same of every combination of scores."""
-    scales = {name: spec.criteria[name].scale or (0, 1) for name in rule.names}
-    sizes = (sum((high - low) * n + 1 for n in range(1, spec.samples + 1)) for low, high in scales.values())
-    if prod(sizes) > MAX_COMBINATIONS:
-        return
-    values = [_means(scale, samples=spec.samples) for scale in scales.values()]
-    said: set[bool] = set()
-    for scores in product(*values):
-        said.add(rule.evaluate(dict(zip(scales, scores, strict=True))) is True)
-        if len(said) == 2:
-            return
-    problem = "every score satisfies" if True in said else "no score can satisfy"
-    raise document.error(f"{problem} {rule.text!r}; {_scales(spec, rule)}", "/pass")
-
-
-def _means(scale: tuple[int, int], *, samples: int) -> list[float]:
-    """Return every mean that up to `samples` scores on the scale can have."""
-    low, high = scale
-    counts = range(1, samples + 1)
-    return sorted({total / n for n in counts for total in range(low * n, high * n + 1)})
-
-
-def _scales(spec: JudgeSpec, rule: PassRule) -> str:
-    scales = {name: spec.criteria[name].scale for name in rule.names}
-    return ", ".join(
-        f"{name} goes from {scale[0]} to {scale[1]}" if scale else f"{name} is 1 (pass) or 0 (fail)"
-        for name, scale in scales.items()
-    )
-
-
-def _check_template(document: Document, spec: JudgeSpec) -> None:
-    if spec.template is None:
-        return
-    from jinja2 import TemplateSyntaxError, meta
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    try:
-        tree = ImmutableSandboxedEnvironment().parse(spec.template)
-    except TemplateSyntaxError as exc:
-        raise document.error(f"template, its line {exc.lineno}: {exc.message}", "/template") from exc
-    used = meta.find_undeclared_variables(tree)
-    unknown = sorted(used - set(TEMPLATE_NAMES))
-    if unknown:
-        known = f"a template sees {', '.join(TEMPLATE_NAMES)}.{nearest(unknown[0], TEMPLATE_NAMES)}"
-        raise document.error(f"template: unknown name {unknown[0]!r}; {known}", "/template")
-    if "output" not in used:
-        raise document.error("template never shows the answer; put `{{ output }}` into it", "/template")
+    return Range(low=low, high=high, is_bare=False, words=f"goes from {low} to {high}")

@@ -58,10 +58,18 @@ class PassRule:
     tree: ast.expr
 
     @classmethod
-    def parse(cls, text: str, names: Collection[str], *, bare: Collection[str] | None = None) -> PassRule:
+    def parse(
+        cls,
+        text: str,
+        names: Collection[str],
+        *,
+        bare: Collection[str] | None = None,
+        noun: tuple[str, str] = ("criterion", "criteria"),
+    ) -> PassRule:
         """Read a rule over the criteria `names`; those in `bare` (default: all) may stand uncompared.
 
-        Raises UsageError, and nothing else, naming the part that is wrong.
+        `noun` is what messages call one and several of them. Raises UsageError, and nothing else, naming the
+        part that is wrong.
         """
         text = " ".join(text.split())
         tree = _parsed(text)
@@ -69,18 +77,25 @@ class PassRule:
             raise UsageError(
                 f"{text!r} is nested deeper than {MAX_DEPTH} levels; split it into shorter conditions"
             )
-        reader = _Reader(text=text, names=names, bare=names if bare is None else bare)
+        reader = _Reader(text=text, names=names, bare=names if bare is None else bare, noun=noun)
         reader.check_condition(tree)
         used = tuple(dict.fromkeys(_used(tree)))
         if not used:
             raise UsageError(
-                f"{text!r} names no criterion, so it says the same of every answer; {reader.known}"
+                f"{text!r} names no {noun[0]}, so it says the same of every answer; {reader.known}"
             )
         return cls(text=text, names=used, tree=tree)
 
-    def evaluate(self, scores: Mapping[str, float]) -> bool | None:
-        """Return whether the rule holds; None when it cannot be decided without a score that is missing."""
-        return _truth(self.tree, scores)
+    def evaluate(
+        self, scores: Mapping[str, float], bounds: Mapping[str, Bounds] | None = None
+    ) -> bool | None:
+        """Return whether the rule holds; None when it cannot be decided without a score that is missing.
+
+        `bounds` hold what is known all the same of scores that are missing.
+        """
+        return _truth(
+            self.tree, {**(bounds or {}), **{name: _point(score) for name, score in scores.items()}}
+        )
 
 
 def _parsed(text: str) -> ast.expr:
@@ -135,10 +150,11 @@ class _Reader:
     text: str
     names: Collection[str]
     bare: Collection[str]
+    noun: tuple[str, str]
 
     @property
     def known(self) -> str:
-        return f"the criteria are {', '.join(sorted(self.names))}"
+        return f"the {self.noun[1]} are {', '.join(sorted(self.names))}"
 
     def part(self, node: ast.expr) -> str:
         return ast.get_source_segment(self.text, node) or self.text
@@ -183,13 +199,13 @@ class _Reader:
             case _:
                 raise UsageError(
                     f"{self.part(node)!r} is not part of the language: comparisons, and, or, not, numbers, "
-                    f"+ - * / and mean(), min(), max() over criteria; {self.known}"
+                    f"+ - * / and mean(), min(), max() over {self.noun[1]}; {self.known}"
                 )
 
     def check_name(self, name: str) -> None:
         if name not in self.names:
             raise UsageError(
-                f"unknown criterion {name!r} in {self.text!r}; {self.known}.{nearest(name, self.names)}"
+                f"unknown {self.noun[0]} {name!r} in {self.text!r}; {self.known}.{nearest(name, self.names)}"
             )
 
     def check_function(self, name: str) -> None:
@@ -205,18 +221,18 @@ def _is_finite(value: float) -> bool:
         return False
 
 
-def _truth(node: ast.expr, scores: Mapping[str, float]) -> bool | None:
+def _truth(node: ast.expr, known: Mapping[str, Bounds]) -> bool | None:
     match node:
         case ast.BoolOp(op=op, values=values):
-            return _combined([_truth(v, scores) for v in values], decided_by=isinstance(op, ast.Or))
+            return _combined([_truth(v, known) for v in values], decided_by=isinstance(op, ast.Or))
         case ast.UnaryOp(operand=operand):
-            inner = _truth(operand, scores)
+            inner = _truth(operand, known)
             return None if inner is None else not inner
         case ast.Compare(left=left, ops=ops, comparators=comparators):
-            numbers = [_number(n, scores) for n in (left, *comparators)]
+            numbers = [_number(n, known) for n in (left, *comparators)]
             steps = zip(ops, numbers, numbers[1:], strict=False)
             return _combined([_compared(op, a, b) for op, a, b in steps], decided_by=False)
-    return _compared(ast.Gt(), _number(node, scores), (MAJORITY, MAJORITY))
+    return _compared(ast.Gt(), _number(node, known), (MAJORITY, MAJORITY))
 
 
 def _combined(parts: list[bool | None], *, decided_by: bool) -> bool | None:
@@ -244,19 +260,19 @@ def _is_known(bounds: Bounds) -> bool:
     return bounds[0] == bounds[1]
 
 
-def _number(node: ast.expr, scores: Mapping[str, float]) -> Bounds:
+def _number(node: ast.expr, known: Mapping[str, Bounds]) -> Bounds:
     match node:
         case ast.Name(id=name):
-            return _point(scores[name]) if name in scores else UNKNOWN
+            return known.get(name, UNKNOWN)
         case ast.Constant(value=int() | float() as value):
             return _point(value)
         case ast.UnaryOp(op=op, operand=operand):
-            low, high = _number(operand, scores)
+            low, high = _number(operand, known)
             return (-high, -low) if isinstance(op, ast.USub) else (low, high)
         case ast.BinOp(left=left, op=op, right=right):
-            return _calculated(ARITHMETIC[type(op)], _number(left, scores), _number(right, scores))
+            return _calculated(ARITHMETIC[type(op)], _number(left, known), _number(right, known))
         case ast.Call(func=ast.Name(id=name), args=args):
-            return _called(name, [_number(a, scores) for a in args])
+            return _called(name, [_number(a, known) for a in args])
     raise AssertionError(f"unread node {node!r}")
 
 

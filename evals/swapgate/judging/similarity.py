@@ -1,0 +1,102 @@
+"""The kind `similarity`: the cosine of the embeddings of an answer and its reference."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from swapgate.checks import Subject
+from swapgate.checks.imports import load_object
+from swapgate.checks.options import OptionError
+from swapgate.checks.python_check import UserCheckFailed, guarded
+from swapgate.checks.wording import MISSING, resolve
+from swapgate.judging.code_judge import CodeJudge, Measured
+from swapgate.judging.subject import Judged, answer_text, as_text
+from swapgate.records import Json
+from swapgate.spec.judge_kinds import SimilaritySpec
+
+WORDLLAMA = "wordllama"
+INSTALL = "pip install 'swapgate[similarity]'"
+Embed = Callable[[Sequence[str]], Any]
+
+
+def similarity_judge(spec: SimilaritySpec, *, root: Path) -> CodeJudge:
+    """Return the judge with its embedder found, but not yet loaded; raise OptionError at `embed`."""
+    embed, source = _embedder(spec.embed, root)
+
+    def measure(subject: Subject) -> Measured:
+        found: Measured = guarded(spec.judge, lambda: _measured(subject, spec, embed), noun="judge")
+        return found
+
+    return CodeJudge(spec, measure, source=source)
+
+
+def _embedder(embed: str, root: Path) -> tuple[Embed, str]:
+    """Return the function from texts to vectors, and what to call it."""
+    if embed == WORDLLAMA:
+        if importlib.util.find_spec(WORDLLAMA) is None:
+            raise OptionError(
+                f"{WORDLLAMA} is not installed. Run: {INSTALL}, or name a function of yours: "
+                "embed: package.module:name",
+                "embed",
+            )
+        return _wordllama, f"{WORDLLAMA} {importlib.metadata.version(WORDLLAMA)}"
+    if ":" not in embed:
+        message = f"wanted {WORDLLAMA!r} or a function of yours as package.module:name, got {embed!r}"
+        raise OptionError(message, "embed")
+    function = load_object(embed, root=root, key="embed")
+    if not callable(function) or inspect.iscoroutinefunction(function):
+        raise OptionError(f"{embed!r} is not a plain function from a list of texts to vectors", "embed")
+    return function, embed
+
+
+def _measured(subject: Subject, spec: SimilaritySpec, embed: Embed) -> Measured:
+    ours, theirs = _texts(subject, spec)
+    if Judged(output=ours, expected=theirs).is_trivial:
+        return Measured(scores={"similarity": 0.0}, reason="empty answer")
+    return Measured(scores={"similarity": _cosine(spec, embed([ours, theirs]))})
+
+
+def _texts(subject: Subject, spec: SimilaritySpec) -> tuple[str, str]:
+    """Return what is compared: the answer and the reference, or one field of both."""
+    if spec.pointer is None:
+        return answer_text(subject.response), as_text(subject.expected)
+    wanted = resolve(subject.expected, spec.pointer)
+    if wanted is MISSING:
+        raise UserCheckFailed(
+            f"the case's `expected` has nothing at {spec.pointer}", check=spec.judge, noun="judge"
+        )
+    got: Json = resolve(subject.reading.recovered, spec.pointer)
+    return "" if got is MISSING else as_text(got), as_text(wanted)
+
+
+def _cosine(spec: SimilaritySpec, vectors: Any) -> float:
+    import numpy as np
+
+    found = np.asarray(vectors, dtype=np.float64)
+    if found.ndim != 2 or len(found) != 2 or not np.isfinite(found).all():
+        raise UserCheckFailed(
+            f"`embed` must return one vector of finite numbers for each of 2 texts, got shape {found.shape}",
+            check=spec.judge,
+            noun="judge",
+        )
+    lengths = np.linalg.norm(found, axis=1)
+    if not lengths.all():
+        return 0.0  # nothing of the text is known to the embedder: alike to nothing
+    return float(np.clip(found[0] @ found[1] / lengths.prod(), -1, 1))
+
+
+def _wordllama(texts: Sequence[str]) -> Any:
+    return _loaded().embed(list(texts))
+
+
+@cache
+def _loaded() -> Any:
+    # Its weights come with the package: nothing is ever downloaded for a verdict.
+    return importlib.import_module(WORDLLAMA).WordLlama.load(disable_download=True)
