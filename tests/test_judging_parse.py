@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swapgate.checks.json_reading import JsonKind
-from swapgate.judging.parse import NOT_ONE_OBJECT, ReplyReader
 from swapgate.judging.kinds.plain import PROBE
 from swapgate.judging.kinds.rubric import Rubric
+from swapgate.judging.parse import NOT_ONE_OBJECT, ReplyReader
 from swapgate.records import Answer, FinishReason, Json, JudgeSample, Response
 from swapgate.spec.judges import RubricSpec
 

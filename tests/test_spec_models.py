@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from swapgate.errors import SpecError, UsageError
-from swapgate.spec.read_judges import read_judge
 from swapgate.spec.models import Catalogue, read_catalogue
+from swapgate.spec.read_judges import read_judge
 
 ROOT = Path(__file__).parent.parent
 ARTICLE = """\

@@ -32,7 +32,7 @@ _GIVEN: Final[dict[str, Callable[[Subject], Any]]] = {
 
 
 class UserCheckFailed(SwapgateError):
-    """A check (or a judge that is code) could not be decided: the user's code raised, or the case lacks something.
+    """A check, or a judge that is code, has no result: the user's code raised, or the case lacks something.
 
     `exception` is the type's name and `place` the `file:line` of the user's code; None where nothing raised.
     """

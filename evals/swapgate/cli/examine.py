@@ -12,7 +12,6 @@ from pathlib import Path
 from swapgate.engine.trial import relative_path
 from swapgate.engine.workspace import ReadySuite, Workspace
 from swapgate.errors import PromptError, SpecError, UsageError, nearest
-from swapgate.judging.load import load_judges
 from swapgate.reporting.format import count
 from swapgate.spec.calibration import is_calibration, read_calibration
 from swapgate.spec.locate import pointer_of

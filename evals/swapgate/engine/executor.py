@@ -11,8 +11,8 @@ from swapgate.checks.build import UserCheckFailed, run_checks
 from swapgate.checks.model_check import PythonModelCheck
 from swapgate.checks.python_check import PythonCheck
 from swapgate.daemon import in_daemon_thread
-from swapgate.judging.code_judge import CodeJudge
 from swapgate.engine.workspace import Job, ReadyCase
+from swapgate.judging.code_judge import CodeJudge
 from swapgate.providers import Provider
 from swapgate.providers.open import open_provider
 from swapgate.records import CheckResult, Verdict

@@ -1,4 +1,4 @@
-"""A judge that is code: a function of the user's, or the likeness of embeddings. No model of the catalogue."""
+"""A judge that is code: a function of the user's, or the likeness of embeddings. It asks no model."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def ready(spec: JudgeHead, *, root: Path) -> AnyJudge:
 
 def _load(name: str, files: Mapping[str, Path], judges_dir: Path, root: Path) -> AnyJudge:
     if name not in files:
-        raise UsageError(_unknown(name, files, judges_dir))
+        raise UsageError(unknown_judge(name, judges_dir))
     spec = read_judge(files[name])
     if spec.judge != name:
         message = f"the file is called {name!r} but its judge {spec.judge!r}; give both the same name"
@@ -58,7 +58,9 @@ def _load(name: str, files: Mapping[str, Path], judges_dir: Path, root: Path) ->
         raise read_yaml(files[name]).error(str(exc), pointer_of(exc.path)) from exc
 
 
-def _unknown(name: str, files: Mapping[str, Path], judges_dir: Path) -> str:
+def unknown_judge(name: str, judges_dir: Path) -> str:
+    """Return the message for a name of which there is no judge."""
+    files = judge_files(judges_dir)
     if name in library_files():
         own = name.removeprefix(PREFIX)
         return (

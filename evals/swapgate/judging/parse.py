@@ -46,7 +46,7 @@ class ReplyReader:
 
     def read(self, answer: Answer, *, output: str) -> JudgeSample:
         """Return what a reply says of `output`, the judged answer; never raise for what a model can write."""
-        criterion = next(iter(self.shape.criteria)) if len(self.shape.criteria) == 1 else None
+        criterion = self.shape.about
         sample = JudgeSample(status="valid", raw=answer.response.text, criterion=criterion, answer=answer)
         try:
             reply = self._reply(answer.response)

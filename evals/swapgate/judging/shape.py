@@ -65,6 +65,12 @@ class Shape:
         return tuple(score for name, question in self.criteria.items() for score in question.gives(name))
 
     @property
+    def about(self) -> str | None:
+        """What the call is about, by the one score that it gives or its only question; None for several."""
+        names = self.gives if len(self.gives) == 1 else tuple(self.criteria)
+        return names[0] if len(names) == 1 else None
+
+    @property
     def _length_of_reasoning(self) -> str:
         is_atomic = [c.scale for c in self.criteria.values()] == [None]
         return "one sentence" if is_atomic else "at most three sentences"

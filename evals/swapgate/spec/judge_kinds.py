@@ -17,13 +17,13 @@ YES_OR_NO = Range(words="is 1 (yes) or 0 (no)")
 RELATIONS: Mapping[str, str] = {
     "equivalent": "it says what the reference says; wording, order and harmless detail may differ",
     "entailed": "all that it says follows from the reference, but something that matters is left out",
-    "unsupported": "it adds or changes something that matters, which the reference neither says nor rules out",
+    "unsupported": "it adds or changes something that matters, and the reference neither says nor excludes that",
     "contradicting": "something in it cannot be true if the reference is",
 }
 ASK_RELATION = "How does the answer stand to the reference answer, as an answer to the task's input?"
 ASK_BETTER = (
-    "Which answer serves the task's input better? The more correct one; if both are as correct, the more complete "
-    "one; if both are as complete, the clearer one. Neither the order of the two nor their length counts."
+    "Which answer serves the task's input better? The more correct one; if both are as correct, the more "
+    "complete one; if both are as complete, the clearer one. Neither their order nor their length counts."
 )
 
 
@@ -90,7 +90,7 @@ class ChecklistSpec(JudgeSpec):
         """Return the items, the share, and what sums up required and forbidden ones."""
         items = self.written_items
         facts = self.facts or Facts()
-        found = {name: YES_OR_NO for name in items} | {"score": SHARE}
+        found = dict.fromkeys(items, YES_OR_NO) | {"score": SHARE}
         if facts.required or any(item.required for item in items.values()):
             found["required"] = Range(words="is 1 (all that is required is there) or 0")
         if facts.forbidden or any(item.forbidden for item in items.values()):
@@ -106,7 +106,7 @@ class ChecklistSpec(JudgeSpec):
 
 
 class LabelSpec(JudgeSpec):
-    """A kind that puts one of its `labels`, each with its meaning, on an answer; `pass` lists those that pass.
+    """A kind that puts one of its `labels` on an answer; each has a meaning, and `pass` lists those that pass.
 
     Each label is a score: the share of samples that gave it.
     """
@@ -184,7 +184,7 @@ class SimilaritySpec(JudgeHead):
 
 
 class PythonSpec(JudgeHead):
-    """The kind `python`: a function of the user's scores the answer; `scores` are the names that it returns."""
+    """The kind `python`: a function of the user's scores the answer; `returns` names its scores."""
 
     kind: Literal["python"]
     call: str

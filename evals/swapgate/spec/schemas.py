@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -10,7 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from swapgate.records import Json, Message, ToolCall
 from swapgate.spec.calibration import CalibrationSpec
-from swapgate.spec.judges import JudgeSpec
+from swapgate.spec.judge_kinds import KINDS
 from swapgate.spec.model_entries import CatalogueFile
 from swapgate.spec.prompt_entries import Prompt
 from swapgate.spec.suite import Case, Suite
@@ -35,7 +35,7 @@ def json_schemas(checks: Mapping[str, Json] | None = None) -> dict[str, Json]:
     return {
         "suite": _finished("suite", "A suite", _with_checks(_of(Suite), checks or {})),
         "cases": _finished("cases", "Cases for cases_from", _with_checks(_case_list(), checks or {})),
-        "judge": _finished("judge", "A judge", _of(JudgeSpec)),
+        "judge": _finished("judge", "A judge", _judge()),
         "calibration": _finished("calibration", "A judge's calibration", _of(CalibrationSpec)),
         "prompt": _finished("prompt", "A prompt", _of(Prompt)),
         "models": _finished("models", "Models and tasks", _article_form(_of(CatalogueFile))),
@@ -44,6 +44,29 @@ def json_schemas(checks: Mapping[str, Json] | None = None) -> dict[str, Json]:
 
 def _of(model: type[BaseModel]) -> dict[str, Any]:
     return _closed(model.model_json_schema(by_alias=True, schema_generator=_Untitled))
+
+
+def _judge() -> dict[str, Any]:
+    """Return the schema of a judge: of one of the kinds, or of what it changes of the judge it extends."""
+    kinds = {name: _of(kind) for name, kind in KINDS.items()}
+    definitions = {name: d for schema in kinds.values() for name, d in schema.get("$defs", {}).items()}
+    whole = {f"{name.capitalize()}Judge": _without_defs(schema) for name, schema in kinds.items()}
+    refs = [{"$ref": f"#/$defs/{name}"} for name in [*whole, "ExtendingJudge"]]
+    extending = _extending([schema["properties"] for schema in whole.values()])
+    return {"anyOf": refs, "$defs": definitions | whole | {"ExtendingJudge": extending}}
+
+
+def _extending(kinds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the schema of a judge that extends another: any key of any kind, in part or null."""
+    named = {"judge": {"type": "string"}, "extends": {"type": "string"}}
+    others: dict[str, Any] = {key: {} for properties in kinds for key in properties if key not in named}
+    return {
+        "description": "What is changed of the judge after `extends`: null takes a key away.",
+        "type": "object",
+        "properties": named | others,
+        "required": list(named),
+        "additionalProperties": False,
+    }
 
 
 def _case_list() -> dict[str, Any]:

@@ -26,7 +26,10 @@ class Pairwise(Plain):
     def __init__(self, spec: PairwiseSpec) -> None:
         self._spec = spec
         self._shapes = tuple(
-            alone(spec, name, _question(spec.ask, name, is_swapped=swapped), noun=NOUN, is_swapped=swapped)
+            # Both orders ask under one name: the judge is not to know which answer is judged.
+            alone(
+                spec, "better", _question(spec.ask, name, is_swapped=swapped), noun=NOUN, is_swapped=swapped
+            )
             for name, swapped in ORDERS.items()
         )
 
