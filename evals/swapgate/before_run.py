@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from swapgate.analysis.plan import PlannedCase, count_cases, plan_warnings
+from swapgate.engine.judged import NO_BASELINE, why_inapplicable
 from swapgate.engine.workspace import Job, Workspace
 from swapgate.errors import UsageError
 from swapgate.providers.services import has_batches
@@ -18,7 +19,18 @@ def warnings_before(workspace: Workspace, jobs: Sequence[Job]) -> list[str]:
         *_why_no_looks(workspace, jobs),
         *_why_no_ray(workspace, jobs),
         *workspace.unusable_fallbacks(),
+        *_why_not_compared(jobs),
         *_called_live(workspace, jobs),
+    ]
+
+
+def _why_not_compared(jobs: Sequence[Job]) -> list[str]:
+    """Return one sentence for each judge that has nothing to compare with in the whole run."""
+    judges = {judge.spec.judge: (job, judge) for job in jobs for judge in job.case.judges if judge.against}
+    return [
+        f"judge {name} is not asked: {NO_BASELINE}"
+        for name, (job, judge) in sorted(judges.items())
+        if why_inapplicable(job, judge) == NO_BASELINE
     ]
 
 

@@ -68,4 +68,5 @@ def unknown_judge(name: str, judges_dir: Path) -> str:
             f"`judge: {own}`, `extends: {name}` and `model:`, and name {own!r} here"
         )
     known = f"there are {', '.join(files)}." if files else "the directory has no judges."
-    return f"unknown judge {name!r}: no {name}.yml in {judges_dir.name}/; {known}{nearest(name, files)}"
+    near = nearest(name, [*files, *library_files()])
+    return f"unknown judge {name!r}: no {name}.yml in {judges_dir.name}/; {known}{near}"

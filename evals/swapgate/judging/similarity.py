@@ -98,5 +98,8 @@ def _wordllama(texts: Sequence[str]) -> Any:
 
 @cache
 def _loaded() -> Any:
-    # Its weights come with the package: nothing is ever downloaded for a verdict.
-    return importlib.import_module(WORDLLAMA).WordLlama.load(disable_download=True)
+    # Weights and tokenizer come with the package: nothing is ever downloaded for a verdict. Version 0.4.0
+    # looks for its own tokenizer in a folder of another name, and finds it as if it had been downloaded.
+    package = importlib.import_module(WORDLLAMA)
+    folder = Path(package.__file__ or "").parent
+    return package.WordLlama.load(cache_dir=folder, disable_download=True)

@@ -47,7 +47,7 @@ def _merged(document: Document, trail: list[Path]) -> Any:
         raise document.error(f"extends {written['extends']!r}, which is no judge: {base.shown}", "/extends")
     _refuse_other_kind(document, inherited)
     kept = {key: value for key, value in inherited.items() if key not in {"judge", "extends"}}
-    return _over(kept, written)
+    return merged_over(kept, written)
 
 
 def _base_file(document: Document, trail: list[Path]) -> Path:
@@ -73,14 +73,14 @@ def _refuse_other_kind(document: Document, inherited: Mapping[str, Any]) -> None
         )
 
 
-def _over(base: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
+def merged_over(base: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
     """Return the base with what is written over it; null takes a key away."""
     merged = dict(base)
     for key, value in written.items():
         if value is None:
             merged.pop(key, None)
         elif isinstance(value, dict) and isinstance(merged.get(key), dict):
-            merged[key] = _over(merged[key], value)
+            merged[key] = merged_over(merged[key], value)
         else:
             merged[key] = value
     return merged

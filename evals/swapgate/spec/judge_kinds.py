@@ -17,7 +17,7 @@ YES_OR_NO = Range(words="is 1 (yes) or 0 (no)")
 RELATIONS: Mapping[str, str] = {
     "equivalent": "it says what the reference says; wording, order and harmless detail may differ",
     "entailed": "all that it says follows from the reference, but something that matters is left out",
-    "unsupported": "it adds or changes something that matters, and the reference neither says nor excludes that",
+    "unsupported": "it adds or changes something that matters; the reference neither says nor excludes it",
     "contradicting": "something in it cannot be true if the reference is",
 }
 ASK_RELATION = "How does the answer stand to the reference answer, as an answer to the task's input?"
@@ -46,12 +46,6 @@ class Item(Written):
     weight: Annotated[float, Field(gt=0)] = 1.0
     required: bool = False
     forbidden: bool = False
-
-    @model_validator(mode="after")
-    def _is_one_of_them(self) -> Self:
-        if self.required and self.forbidden:
-            raise ValueError("is both required and forbidden; one of them must be left out")
-        return self
 
 
 class Facts(Written):
@@ -106,7 +100,7 @@ class ChecklistSpec(JudgeSpec):
 
 
 class LabelSpec(JudgeSpec):
-    """A kind that puts one of its `labels` on an answer; each has a meaning, and `pass` lists those that pass.
+    """A kind that puts one of its `labels`, each with its meaning, on an answer; `pass` says which pass.
 
     Each label is a score: the share of samples that gave it.
     """

@@ -68,6 +68,7 @@ def _check_kind(document: Document, spec: JudgeHead) -> None:
             _check_criterion(document, name, criterion)
     elif isinstance(spec, ChecklistSpec):
         check_names(document, "items", spec.items, noun="item", taken={"score", "required", "forbidden"})
+        _check_items(document, spec)
     elif isinstance(spec, LabelSpec):
         check_names(document, "labels", spec.labels, noun="label", taken={"cannot_assess"})
     elif isinstance(spec, PythonSpec):
@@ -85,6 +86,13 @@ def _check_listed(document: Document, spec: LabelSpec, listed: tuple[str, ...]) 
     if not listed or set(listed) == set(known):
         said = "no label passes" if not listed else "every label passes"
         raise document.error(f"{said}: the judge would say the same of every answer", "/pass")
+
+
+def _check_items(document: Document, spec: ChecklistSpec) -> None:
+    for name, item in spec.written_items.items():
+        if item.required and item.forbidden:
+            message = f"item {name!r} is both required and forbidden; leave one of them out"
+            raise document.error(message, pointer_of(["items", name]))
 
 
 def _check_criterion(document: Document, name: str, criterion: Criterion) -> None:
