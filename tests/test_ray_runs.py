@@ -118,6 +118,43 @@ def test_models_over_http_are_asked_from_this_process_and_paid_once(
         assert len(server.requests) == 6
 
 
+JUDGING_CODE = """\
+import os
+
+def score(text):
+    return {"score": os.getpid(), "reason": "by its process"}
+
+def breaks(text):
+    raise LookupError("nothing there")
+"""
+
+
+@needs_ray
+@pytest.mark.usefixtures("address")
+def test_a_judge_that_is_code_runs_on_a_worker_and_brings_its_blame_back(pytester: pytest.Pytester) -> None:
+    lay(
+        pytester.path,
+        {
+            "cases/triage.yml": suite([case("one")], head=HEAD.replace("[meaning]", "[mine, wrong]")),
+            "judges/mine.yml": "judge: mine\nkind: python\ncall: scorers:score\n",
+            "judges/wrong.yml": "judge: wrong\nkind: python\ncall: scorers:breaks\n",
+            "config/models.yml": json.dumps(
+                {"models": {"new": {"provider": "recorded", "path": "new.jsonl"}}}
+            ),
+            "new.jsonl": outputs({"one": '{"label": "billing"}'}),
+            "scorers.py": JUDGING_CODE,
+            "mine.py": CODE,
+        },
+    )
+    pytester.runpytest_inprocess("--model=new", "--ray=local")
+    (trial,) = newest_run(pytester.path)[1]
+    assert trial.verdicts[0].passed is True
+    assert trial.verdicts[0].scores["score"] not in {0, os.getpid()}
+    assert trial.error is not None
+    assert (trial.error.kind.value, trial.error.source) == ("user_code", "judge:wrong")
+    assert "the judge 'wrong' could not be decided: LookupError: nothing there" in trial.error.message
+
+
 @needs_ray
 @pytest.mark.usefixtures("address")
 def test_what_a_killed_worker_had_in_hand_is_done_elsewhere_once(pytester: pytest.Pytester) -> None:
