@@ -17,7 +17,8 @@ from swapgate.cli import main
 from swapgate.errors import ErrorKind, ExitCode
 from swapgate.providers.open import PROVIDER_NAMES
 from swapgate.records import Message, ToolCall
-from swapgate.spec import calibration, judges, model_entries, prompt_entries, suite
+from swapgate.spec import calibration, judge_kinds, judges, model_entries, prompt_entries, suite
+from swapgate.spec.extends import library_files
 from swapgate.spec.schemas import json_schemas
 from swapgate.spec.settings import SettingsTable
 from swapgate.spec.yaml_core import read_document
@@ -39,11 +40,12 @@ WRITTEN: dict[str, tuple[type[Any], ...]] = {
     ),
     "prompts.md": (prompt_entries.Prompt, prompt_entries.Override, prompt_entries.Turn),
     "judges.md": (
-        judges.JudgeSpec,
+        judges.RubricSpec,
         judges.Criterion,
         calibration.CalibrationSpec,
         calibration.LabelledVerdict,
     ),
+    "judge-kinds.md": (judge_kinds.Item, judge_kinds.Facts),
 }
 KEYS = [(page, kind) for page, kinds in WRITTEN.items() for kind in kinds]
 SCHEMA_OF = {
@@ -136,6 +138,19 @@ def shown(default: object) -> str:
 @pytest.mark.parametrize(("page", "kind"), KEYS, ids=[kind.__name__ for _page, kind in KEYS])
 def test_every_key_that_people_write_is_on_its_page(page: str, kind: type[Any]) -> None:
     assert [key for key in keys(kind) if key not in code(page)] == []
+
+
+def test_every_kind_of_judge_has_a_section_with_its_own_keys_and_scores() -> None:
+    shared = set(keys(judges.RubricSpec)) - {"calls"}
+    for name, kind in list(judge_kinds.KINDS.items())[1:]:  # the rubric has a page of its own
+        section = PAGES["judge-kinds.md"].split(f"## `{name}`\n")[1].split("\n## ")[0]
+        assert f"kind: {name}\n" in section
+        assert [key for key in set(keys(kind)) - shared - {"kind"} if f"`{key}`" not in section] == []
+
+
+def test_every_judge_of_the_library_has_a_row() -> None:
+    named = {cells[0].strip("`") for cells in rows("judge-kinds.md", width=4)}
+    assert sorted(name for name in named if name.startswith("swapgate/")) == sorted(library_files())
 
 
 def test_every_check_is_in_the_documentation() -> None:
