@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from servers import Answer, Received, Server, openai_completion, serving
+from swapgate.cli import main
 from swapgate.facts import facts_of
 from swapgate.judging.positions import winners_by_order
 from swapgate.records import Trial, Verdict
@@ -486,3 +487,34 @@ def test_a_function_that_gives_no_score_is_an_error_of_the_trial_with_its_blame(
     assert (trial.error.kind.value, trial.error.source) == (kind, "judge:mine")
     assert re.search(problem, trial.error.message)
     assert (trial.structural_passed, trial.semantic_passed) == (True, None)
+
+
+def test_the_reports_show_the_answer_that_it_lost_against(pytester: pytest.Pytester) -> None:
+    _trials, _server, result = run(pytester, PAIRWISE, prefers("Some day."), "--baseline=old")
+    result.stdout.fnmatch_lines(
+        ["  judge mine (scored): lost (wanted not worse)", "  compared with old: Some day."]
+    )
+    (page,) = pytester.path.glob("reports/2*/report.html")
+    assert '"rival":["old","Some day."]' in page.read_text(encoding="utf-8")
+
+
+def test_an_estimate_counts_both_orders_and_no_second_call_for_the_baseline(
+    pytester: pytest.Pytester, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def estimated(judge: str, *options: str) -> dict[tuple[str, str], int]:
+        with serving(judging(prefers("x"), {})) as server:
+            lay_kind(pytester.path, server.url, judge)
+            capsys.readouterr()
+            words = ["estimate", "--root", str(pytester.path), "--json", "--model", "new", *options]
+            assert main(words) == 0
+            assert server.requests == []
+        rows = json.loads(capsys.readouterr().out)["rows"]
+        return {(row["model"], row["role"]): row["to_send"] for row in rows}
+
+    assert estimated(PAIRWISE, "--baseline", "old") == {
+        ("new", "candidate"): 1, ("old", "baseline"): 1, ("judge", "judge"): 2,
+    }  # fmt: skip
+    assert estimated(PAIRWISE) == {("new", "candidate"): 1}
+    assert estimated(f"{PAIRWISE}against: old\n") == {
+        ("new", "candidate"): 1, ("old", "judge"): 1, ("judge", "judge"): 2,
+    }  # fmt: skip

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swapgate.judging.definition import call_hash
 from swapgate.judging.judge import Judge
+from swapgate.judging.kinds.rubric import Rubric
 from swapgate.judging.markers import Markers
 from swapgate.judging.prompt import TemplateError
 from swapgate.judging.subject import Judged, answer_text
 from swapgate.records import Message, Request, Response, ToolCall
 from swapgate.spec.judges import RubricSpec
+from swapgate.spec.read_judges import read_judge
 
 SCORES = {
     "accuracy": {"ask": "Is it right?", "scale": [1, 5], "anchors": {1: "all wrong", 5: "all right"}},
@@ -273,6 +277,23 @@ def test_every_meaningful_edit_changes_the_definition_hash() -> None:
 def test_descriptions_and_spacing_do_not_change_the_definition_hash() -> None:
     same = judge(**{"description": "new words", "pass": "accuracy  >=\n4", "params": {"temperature": 0}})
     assert same.definition_hash == judge().definition_hash
+
+
+@pytest.mark.parametrize(
+    ("path", "call"),
+    [
+        ("judges/article.yml", "702aa3e73d500c9d"),
+        ("judges/code_review.yml", "0c01e1f639673"),
+        ("demo/judges/code_review_local.yml", "cf8f047ab8b07a37"),
+    ],
+)
+def test_calls_of_judges_with_recordings_have_the_hash_that_they_were_recorded_with(
+    path: str, call: str
+) -> None:
+    spec = read_judge(Path(__file__).parents[1] / path)
+    assert isinstance(spec, RubricSpec)
+    # The markers are made of this hash: another one asks every judge of that kind anew.
+    assert call_hash(spec, Rubric(spec)).startswith(call)
 
 
 def test_moving_the_threshold_or_adding_samples_leaves_calls_as_they_were() -> None:

@@ -133,9 +133,8 @@ def manifest(
 ) -> Run:
     """Return the record of a run that begins now."""
     settings = workspace.settings
-    judges = dict.fromkeys(
-        name for suite in suites for case in suite.cases for j in case.judges for name in j.models
-    )
+    asked = (judge for suite in suites for case in suite.cases for judge in case.judges)
+    judges = dict.fromkeys(name for judge in asked for name in workspace.models_of_judge(judge))
     roles = [name for name, _role in workspace.roles()]
     commit, is_dirty = _git_state(settings.root)
     return Run(

@@ -9,7 +9,17 @@ from tempfile import SpooledTemporaryFile
 from typing import IO
 
 from swapgate.facts import first_reason
-from swapgate.records import Answer, CheckResult, Json, JudgeSample, Message, ToolCall, Trial, Verdict
+from swapgate.records import (
+    Answer,
+    CheckResult,
+    Json,
+    JudgeSample,
+    Message,
+    Rival,
+    ToolCall,
+    Trial,
+    Verdict,
+)
 from swapgate.reporting import format as show
 from swapgate.reporting.reasons import standing, worst_first
 from swapgate.reporting.text import clipped, safe_text, visible
@@ -125,8 +135,13 @@ def _verdict(verdict: Verdict) -> Json:
         "passed": verdict.passed,
         "scores": _scores(verdict.scores),
         "reason": clipped(verdict.reason, TEXT_CHARS),
+        "rival": _rival(verdict.rival),
         "samples": [_sample(sample) for sample in verdict.samples],
     }
+
+
+def _rival(rival: Rival | None) -> Json:
+    return None if rival is None else [visible(rival.name), clipped(rival.text, TEXT_CHARS)]
 
 
 def _sample(sample: JudgeSample) -> Json:

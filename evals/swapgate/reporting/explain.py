@@ -37,6 +37,9 @@ def _lines(trial: Trial) -> Iterator[str]:
     for verdict in trial.verdicts:
         if verdict.passed is not True and told != f"judge:{verdict.judge}":
             yield _verdict(verdict)
+            if verdict.rival is not None:
+                rival = verdict.rival
+                yield f"  compared with {safe_text(rival.name)}: {safe_text(rival.text, _TEXT_CHARS)}"
     if trial.expected is not None:
         yield f"  expected: {safe_text(_as_text(trial.expected), _TEXT_CHARS)}"
     if trial.answer is not None:

@@ -44,12 +44,15 @@
       one.evidence.length ? el("ul", {}, ...one.evidence.map(evidence)) : null,
       ...minor("As the judge wrote it", one.raw));
   const verdictMark = (verdict) => {
+    if (verdict.status === "inapplicable") return el("span", { class: "quiet" }, "Not asked");
     if (verdict.status !== "scored") return mark("errored", verdict.status === "error" ? "Errored" : "Skipped");
     return mark(verdict.passed ? "passed" : "missed", verdict.passed ? "Passed" : "Failed");
   };
   const verdict = (one) =>
     el("li", {}, verdictMark(one), ` ${one.judge} `, el("span", { class: "quiet" }, `by ${one.model}`),
-      scores(one.scores), one.reason ? el("p", { dir: "auto" }, one.reason) : null, ...one.samples.map(sample));
+      scores(one.scores), one.reason ? el("p", { dir: "auto" }, one.reason) : null,
+      ...(one.rival ? minor(`The answer of ${one.rival[0]} that it was compared with`, one.rival[1]) : []),
+      ...one.samples.map(sample));
   const section = (title, items) => (items.length ? [el("h3", {}, title), el("ul", {}, ...items)] : []);
   const siblings = (trial) => {
     const others = trials.filter((t) => t !== trial && t.suite === trial.suite && t.case === trial.case);

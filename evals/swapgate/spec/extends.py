@@ -31,10 +31,13 @@ def extended(document: Document) -> Document:
     """Return the judge's file with what it extends laid under it; raise SpecError at `extends`.
 
     Mappings are merged key by key, all else is replaced, and null takes away what was inherited. Places are
-    those of the file itself: what is inherited was right where it was written.
+    those of the file itself, and that of `extends` for what it inherits.
     """
     data = _merged(document, [document.path])
-    return document if data is document.data else replace(document, data=data)
+    if data is document.data:
+        return document
+    place = document.place._replace(line=document.line("/extends"))
+    return replace(document, data=data, place=place)
 
 
 def _merged(document: Document, trail: list[Path]) -> Any:
