@@ -14,11 +14,12 @@ from jsonschema import Draft202012Validator
 
 from swapgate.cli import main
 from swapgate.errors import SpecError, UsageError
+from swapgate.judging.definition import call_hash
 from swapgate.judging.judge import Judge
 from swapgate.judging.load import load_judges, ready
 from swapgate.spec.extends import LIBRARY, library_files, merged_over
 from swapgate.spec.judge_kinds import KINDS, ChecklistSpec
-from swapgate.spec.judges import JudgeHead, RubricSpec
+from swapgate.spec.judges import JudgeHead, JudgeSpec, RubricSpec
 from swapgate.spec.read_judges import read_judge, read_library_judge
 from swapgate.spec.schemas import json_schemas
 from swapgate.spec.yaml_core import read_document
@@ -172,6 +173,32 @@ def test_wordllama_that_is_not_installed_names_the_extra(
     written(tmp_path, "kind: similarity\npass: similarity >= 0.5\n")
     with pytest.raises(SpecError, match=r"not installed\. Run: pip install 'swapgate\[similarity\]'"):
         load_judges(["mine"], judges_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new", "same_calls"),
+    [
+        ("checklist", "forbidden: true", "forbidden: true, weight: 3", True),
+        ("checklist", "forbidden: true", "required: true", True),
+        ("checklist", "model: m", "model: m\nunassessed: left_out", True),
+        ("checklist", "Is it so", "Is it not so", False),
+        ("checklist", "model: m", "model: m\norder: [verdict, reasoning, evidence]", False),
+        ("classifier", "  good: fine\n  bad: poor", "  bad: poor\n  good: fine", False),
+        ("classifier", "pass: [good]", "pass: [bad]", True),
+        ("reference", "model: m", "model: m\npass: [entailed]", True),
+        ("pairwise", "model: m", "model: m\nask: Which is shorter?", False),
+        ("pairwise", "model: m", "model: m\nagainst: other", True),
+    ],
+)
+def test_an_edit_changes_the_definition_and_keeps_the_calls_where_no_word_of_them_changes(
+    tmp_path: Path, kind: str, old: str, new: str, same_calls: bool
+) -> None:
+    assert old in WRITTEN[kind]
+    specs = [read(tmp_path, text) for text in (WRITTEN[kind], WRITTEN[kind].replace(old, new))]
+    before, after = (Judge(spec) for spec in specs if isinstance(spec, JudgeSpec))
+    assert before.definition_hash != after.definition_hash
+    hashes = [call_hash(judge.spec, judge.kind) for judge in (before, after)]
+    assert (hashes[0] == hashes[1]) is same_calls
 
 
 BASE = """\

@@ -5,7 +5,6 @@ from __future__ import annotations
 from swapgate.judging.kinds import Kind
 from swapgate.judging.prompt import call_messages, system_text
 from swapgate.records import Json, content_hash
-from swapgate.spec.judge_kinds import PairwiseSpec
 from swapgate.spec.judges import ORDER, JudgeHead, JudgeSpec, RubricSpec
 
 MAX_TOKENS = 1024
@@ -30,7 +29,7 @@ def call_hash(spec: JudgeSpec, kind: Kind) -> str:
     The pass rule and the number of samples are no part of it: to move a threshold, or to take two samples
     more, leaves the calls made so far as they were.
     """
-    return content_hash({"calls": _rendered(spec, kind), "criteria": kind.content()})
+    return content_hash({"calls": _rendered(spec, kind), "criteria": _criteria(spec)})
 
 
 def definition_hash(spec: JudgeSpec, kind: Kind) -> str:
@@ -44,7 +43,7 @@ def definition_hash(spec: JudgeSpec, kind: Kind) -> str:
             "samples": spec.samples,
             "min_valid_samples": min_valid_samples(spec),
             "when": spec.when,
-            **({"against": spec.against} if isinstance(spec, PairwiseSpec) else {}),
+            **({} if isinstance(spec, RubricSpec) else {spec.kind: _own(spec)}),
         }
     )
 
@@ -55,6 +54,20 @@ def code_hash(spec: JudgeHead, *, code: Json) -> str:
         mode="json", by_alias=True, exclude={"judge", "description", "extends", "pass_"}
     )
     return content_hash({"code": code, "pass": " ".join(spec.rule_text().split()), **written})
+
+
+def _criteria(spec: JudgeSpec) -> Json:
+    """Return what a template may show of a rubric; other kinds are rendered whole."""
+    if not isinstance(spec, RubricSpec):
+        return spec.kind
+    return [[name, criterion.model_dump(mode="json")] for name, criterion in spec.criteria.items()]
+
+
+def _own(spec: JudgeSpec) -> Json:
+    """Return what only this kind of judge has, such as weights."""
+    return spec.model_dump(
+        mode="json", include=type(spec).model_fields.keys() - JudgeSpec.model_fields.keys()
+    )
 
 
 def _rendered(spec: JudgeSpec, kind: Kind) -> Json:

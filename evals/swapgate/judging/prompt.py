@@ -12,7 +12,7 @@ from swapgate.judging.shape import Shape
 from swapgate.judging.subject import NO_REFERENCE, Judged, as_text
 from swapgate.records import Json, Message
 from swapgate.spec.judge_kinds import PairwiseSpec
-from swapgate.spec.judges import JudgeSpec
+from swapgate.spec.judges import JudgeSpec, RubricSpec
 
 if TYPE_CHECKING:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -43,11 +43,12 @@ def call_messages(
     """
     known: Json = [call_hash, dict(judged.input_parts), judged.reference]
     markers = Markers.of("answer", known, judged.output, list(shape.criteria), sample)
-    if spec.own_template is None:
+    template = spec.template if isinstance(spec, RubricSpec) else None
+    if template is None:
         answers = _answers(shape, judged, known=known, markers=markers)
         user = _built_in(shape, judged, given=Markers.of("given", known), answers=answers)
     else:
-        user = _from_template(spec, shape, judged, markers)
+        user = _from_template(template, shape, judged, markers, judge=spec.judge)
     system = system_text(spec)
     turns = [Message(role="system", content=system)] if system.strip() else []
     return (*turns, Message(role="user", content=user))
@@ -127,7 +128,7 @@ def _range(question: Question) -> str:
     return f"an integer from {question.scale[0]} to {question.scale[1]}"
 
 
-def _from_template(spec: JudgeSpec, shape: Shape, judged: Judged, markers: Markers) -> str:
+def _from_template(template: str, shape: Shape, judged: Judged, markers: Markers, *, judge: str) -> str:
     from jinja2 import TemplateError as JinjaError
 
     criteria = {
@@ -137,7 +138,7 @@ def _from_template(spec: JudgeSpec, shape: Shape, judged: Judged, markers: Marke
     try:
         return (
             _environment()
-            .from_string(spec.own_template or "")
+            .from_string(template)
             .render(
                 input=_Input(judged),
                 expected=_NoReference() if judged.expected is None else judged.expected,
@@ -149,7 +150,7 @@ def _from_template(spec: JudgeSpec, shape: Shape, judged: Judged, markers: Marke
     except (JinjaError, ArithmeticError, TypeError, ValueError, LookupError) as exc:
         variables = ", ".join(judged.input_parts) or "nothing"
         raise TemplateError(
-            f"the template of judge {spec.judge!r} cannot be rendered: {exc}; the input has {variables}"
+            f"the template of judge {judge!r} cannot be rendered: {exc}; the input has {variables}"
         ) from exc
 
 

@@ -85,11 +85,6 @@ class JudgeSpec(JudgeHead):
     system: str | None = None
 
     @property
-    def own_template(self) -> str | None:
-        """The template in the place of the built-in user message, None without one."""
-        return None
-
-    @property
     def parts(self) -> Sequence[Part]:
         """The parts of a reply in their order, those that are not asked for left out."""
         unasked = {
@@ -120,11 +115,6 @@ class RubricSpec(JudgeSpec):
     criteria: dict[str, Criterion] = Field(min_length=1)
     pass_: str = Field(alias="pass")
     template: str | None = None
-
-    @property
-    def own_template(self) -> str | None:
-        """The template in the place of the built-in user message, None without one."""
-        return self.template
 
     @property
     def noun(self) -> tuple[str, str]:

@@ -42,7 +42,6 @@ def judge_of(document: Document) -> JudgeHead:
     if isinstance(spec, JudgeSpec):
         _check_samples(document, spec)
         _check_order(document, spec)
-        _check_template(document, spec)
     _check_kind(document, spec)
     try:
         rule = spec.pass_rule()
@@ -66,6 +65,7 @@ def _check_kind(document: Document, spec: JudgeHead) -> None:
         check_names(document, "criteria", spec.criteria, noun="criterion")
         for name, criterion in spec.criteria.items():
             _check_criterion(document, name, criterion)
+        _check_template(document, spec.template)
     elif isinstance(spec, ChecklistSpec):
         check_names(document, "items", spec.items, noun="item", taken={"score", "required", "forbidden"})
         _check_items(document, spec)
@@ -179,14 +179,14 @@ def _ranges(spec: JudgeHead, rule: PassRule) -> str:
     return ", ".join(f"{name} {ranges[name].words}" for name in rule.names)
 
 
-def _check_template(document: Document, spec: JudgeSpec) -> None:
-    if spec.own_template is None:
+def _check_template(document: Document, template: str | None) -> None:
+    if template is None:
         return
     from jinja2 import TemplateSyntaxError, meta
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     try:
-        tree: Any = ImmutableSandboxedEnvironment().parse(spec.own_template)
+        tree: Any = ImmutableSandboxedEnvironment().parse(template)
     except TemplateSyntaxError as exc:
         raise document.error(f"template, its line {exc.lineno}: {exc.message}", "/template") from exc
     used = meta.find_undeclared_variables(tree)

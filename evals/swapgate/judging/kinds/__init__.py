@@ -51,10 +51,6 @@ class Kind(Protocol):
         """Return an answer that the calls can be shown about."""
         ...
 
-    def content(self) -> Json:
-        """Return what the calls depend on and a probe does not show."""
-        ...
-
 
 def kind_of(spec: JudgeSpec) -> Kind:
     """Return the kind of a judge that asks a model."""

@@ -79,11 +79,6 @@ class Checklist(Plain):
             expected = _with(expected, pointer_parts(pointer), ["fact"])
         return self.seen(replace(PROBE, expected=expected)) if self._pointers() else PROBE
 
-    def content(self) -> Json:
-        """Return the items, and where facts come from."""
-        items: list[Json] = [[name, item.model_dump(mode="json")] for name, item in self._written.items()]
-        return [self._spec.kind, items, self._facts.model_dump(mode="json"), self._spec.unassessed]
-
     def _asking(self, items: Mapping[str, Item]) -> tuple[Shape, ...]:
         questions = {name: _question(name, item) for name, item in items.items()}
         return calls_of(self._spec, questions, calls=self._spec.calls, noun=NOUN) if questions else ()

@@ -35,8 +35,3 @@ class Labels(Plain):
         if isinstance(self._spec, ReferenceSpec) and expected is None:
             return "it compares the answer with the reference; give the case one after `expected`"
         return ""
-
-    def content(self) -> Json:
-        """Return the labels in their order."""
-        labels: list[Json] = [[label, meaning] for label, meaning in self._spec.labels.items()]
-        return [self._spec.kind, self._spec.ask, labels]

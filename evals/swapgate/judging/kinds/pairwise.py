@@ -82,10 +82,6 @@ class Pairwise(Plain):
         """Return two answers."""
         return replace(PROBE, rival="other answer")
 
-    def content(self) -> Json:
-        """Return the question, and what the answer is compared with."""
-        return [self._spec.kind, self._spec.ask, self._spec.against == "reference"]
-
 
 def _outcome(score: float) -> str:
     return _OUTCOMES.get(score, f"scored {score:.3g}")

@@ -8,7 +8,6 @@ from swapgate.judging.kinds.plain import Plain
 from swapgate.judging.questions import Question, either, on_scale
 from swapgate.judging.shape import Shape, calls_of
 from swapgate.judging.subject import Judged
-from swapgate.records import Json
 from swapgate.spec.judges import Criterion, RubricSpec
 
 NOUN = ("criterion", "criteria")
@@ -18,17 +17,12 @@ class Rubric(Plain):
     """Asks for each criterion; the scores are theirs."""
 
     def __init__(self, spec: RubricSpec) -> None:
-        self._criteria = spec.criteria
         questions = {name: _question(name, criterion) for name, criterion in spec.criteria.items()}
         self._shapes = calls_of(spec, questions, calls=spec.calls, noun=NOUN)
 
     def shapes(self, _judged: Judged) -> Sequence[Shape]:
         """Return one call for all criteria, or one for each."""
         return self._shapes
-
-    def content(self) -> Json:
-        """Return the criteria."""
-        return [[name, criterion.model_dump(mode="json")] for name, criterion in self._criteria.items()]
 
 
 def _question(name: str, criterion: Criterion) -> Question:
