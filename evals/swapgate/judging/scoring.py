@@ -105,17 +105,16 @@ def _undecided(
     missing = [name for name in rule.names if name not in known.scores]
     if any(name not in questions for name in missing):
         missing = [name for name in questions if name not in known.scores]
-    groups: dict[str, list[str]] = {}
+    groups: dict[tuple[int, str], list[str]] = {}
     for name in missing:
-        groups.setdefault(_why_missing(name, len(said[name]), asked, spec, needed), []).append(name)
-    reasons = [text.format(names=", ".join(names)) for text, names in groups.items()]
+        why = "; ".join(dict.fromkeys(_problems(asked, name)))
+        groups.setdefault((len(said[name]), why), []).append(name)
+    reasons = [
+        f"{scored} of {spec.samples} samples scored {', '.join(names)}, {needed} needed: {why}"
+        for (scored, why), names in groups.items()
+    ]
     undecided = f"{rule.text} cannot be decided from {_numbers(rule, known.scores, spec)}"
     return "; ".join(reasons) or undecided
-
-
-def _why_missing(name: str, scored: int, asked: Sequence[Asked], spec: JudgeSpec, needed: int) -> str:
-    why = "; ".join(dict.fromkeys(_problems(asked, name))).replace("{", "{{").replace("}", "}}")
-    return f"{scored} of {spec.samples} samples scored {{names}}, {needed} needed: {why}"
 
 
 def _problems(asked: Sequence[Asked], name: str) -> Iterator[str]:
