@@ -310,6 +310,18 @@ def test_without_a_baseline_the_judge_says_nothing_and_the_run_warns(pytester: p
     result.stdout.fnmatch_lines(["*warning: judge mine is not asked: *--baseline=MODEL*"])
 
 
+def test_a_gate_on_meaning_is_inconclusive_where_nothing_was_compared(pytester: pytest.Pytester) -> None:
+    with serving(judging(prefers("x"), {"new": "In 3 days."})) as server:
+        lay_kind(pytester.path, server.url, PAIRWISE)
+        cases = (pytester.path / "cases/help.yml").read_text()
+        (pytester.path / "cases/help.yml").write_text(
+            cases.replace("cases:", "gate: {semantic: {min: 0.5, on: point}}\ncases:")
+        )
+        result = pytester.runpytest("--model=new")
+    assert result.ret == 10
+    result.stdout.fnmatch_lines(["gate: INCONCLUSIVE *nothing scored the meaning"])
+
+
 def test_a_baseline_that_fails_leaves_the_comparison_undecided(pytester: pytest.Pytester) -> None:
     def handle(request: Received) -> Answer:
         if request.json["model"] == "old":

@@ -115,9 +115,13 @@ def _shape(workspace: Workspace, repeats: int) -> Shape:
 
 
 def _judges(facts: Sequence[Facts], cases: Sequence[ReadyCase]) -> dict[str, str]:
-    """Return the judges of the cases with their models; those that the stored run had, where there is one."""
-    known = {judge.spec.judge: ", ".join(judge.models) for case in cases for judge in case.judges}
-    used = {judge for one in facts for judge, *_ in one.verdicts}
+    """Return the judges of the cases with their models; those that the stored run had, where there is one.
+
+    Judges that are code make no calls, and are left out.
+    """
+    models = {judge.spec.judge: judge.models for case in cases for judge in case.judges}
+    known = {name: ", ".join(asked) for name, asked in models.items() if asked}
+    used = {judge for one in facts for judge, *_ in one.verdicts if models.get(judge) != ()}
     return {judge: known.get(judge, "unknown model") for judge in sorted(used)} if facts else known
 
 
