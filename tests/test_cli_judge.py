@@ -81,6 +81,15 @@ def test_a_judge_of_the_library_is_shown_without_a_hash(
     assert "hash: none before it has a model" in out
 
 
+def test_a_judge_that_asks_for_facts_of_the_case_is_shown_with_one(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts = "judge: facts\nkind: checklist\nmodel: m\nfacts: {required: /must/state}\n"
+    lay(root, {"judges/facts.yml": facts})
+    (call,) = as_json(root, capsys, "show", "facts")["calls"]
+    assert "- required_1, yes, no or cannot_assess: Does the answer state" in call["messages"][-1]["content"]
+
+
 def test_a_judge_that_is_code_makes_no_calls(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = as_json(root, capsys, "show", "likes")
     assert (shown["calls"], shown["definition"]["pass"]) == ([], "score")

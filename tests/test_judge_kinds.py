@@ -429,6 +429,10 @@ def share(text, expected):
 def both(text, subject, factor):
     return {"length": len(text) * factor, "kind": True, "reason": "counted"}
 
+def numpys(text):
+    import numpy
+    return numpy.float32(0.25)
+
 def abstains(text):
     return None
 
@@ -457,6 +461,7 @@ def hangs(text):
             {"score": 1.0},
             "score 1 (wanted score > 1): by length",
         ),
+        ("call: scorers:numpys", False, {"score": 0.25}, "score 0.25 (wanted score)"),
         (
             "call: scorers:both\nargs: {factor: 2}\nreturns: [length, kind]\npass: kind and length < 20",
             False,
@@ -484,7 +489,7 @@ def test_a_function_of_the_users_scores_the_answer(
         (
             "raises",
             "user_code",
-            r"the judge 'mine' could not be decided: ZeroDivisionError: .*scorers\.py:22",
+            r"the judge 'mine' could not be decided: ZeroDivisionError: .*scorers\.py:26",
         ),
         ("hangs", "user_code", "no result within 1 s"),
     ],

@@ -75,6 +75,6 @@ def _rendered(spec: JudgeSpec, kind: Kind) -> Json:
     if isinstance(spec, RubricSpec) and spec.template is not None:
         order: list[Json] = [] if spec.order == ORDER else [list(spec.order)]
         return [system_text(spec), spec.template, spec.calls, spec.reasoning, spec.evidence, *order]
-    probe = kind.probe()
+    probe = kind.seen(kind.probe())
     calls = [(s, call_messages(spec, s, probe, call_hash="", sample=1)) for s in kind.shapes(probe)]
     return [[shape.example, *[f"{m.role}: {m.content}" for m in turns]] for shape, turns in calls]

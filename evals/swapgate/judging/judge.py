@@ -64,7 +64,7 @@ class Judge:
         self.definition_hash = definition_hash(spec, self.kind)
         self.models = (spec.model,)
         self._call_hash = call_hash(spec, self.kind)
-        self._shapes = self.kind.shapes(self.kind.probe())
+        self._shapes = self.kind.shapes(self.kind.seen(self.kind.probe()))
         self._readers = tuple(ReplyReader(shape) for shape in self._shapes)
 
     @property

@@ -49,19 +49,19 @@ def _scores(value: Any, spec: PythonSpec) -> dict[str, float]:
         raise _failed(
             spec, f"the judge has the scores {', '.join(spec.returns)}: return a dict, got {value!r:.80}"
         )
-    for name, score in given.items():
-        _require_score(spec, name, score)
-    return {name: float(score) for name, score in given.items()}
+    return {name: _score(spec, name, score) for name, score in given.items()}
 
 
-def _require_score(spec: PythonSpec, name: Any, score: Any) -> None:
+def _score(spec: PythonSpec, name: Any, score: Any) -> float:
     if name not in spec.returns:
         known = f"`returns` has {', '.join(spec.returns)}.{nearest(str(name), spec.returns)}"
         raise _failed(spec, f"the function returned an unknown score {name!r}; {known}")
-    if not isinstance(score, bool | int | float) or not math.isfinite(score):
+    number = score.item() if hasattr(score, "item") else score  # numpy's numbers are none of Python's
+    if not isinstance(number, bool | int | float) or not math.isfinite(number):
         raise _failed(
             spec, f"the function may return a bool, a number, None or a dict of them, got {score!r:.80}"
         )
+    return float(number)
 
 
 def _failed(spec: PythonSpec, message: str) -> UserCheckFailed:

@@ -77,7 +77,7 @@ class Checklist(Plain):
         expected: Json = {}
         for pointer in self._pointers():
             expected = _with(expected, pointer_parts(pointer), ["fact"])
-        return self.seen(replace(PROBE, expected=expected)) if self._pointers() else PROBE
+        return replace(PROBE, expected=expected) if self._pointers() else PROBE
 
     def _asking(self, items: Mapping[str, Item]) -> tuple[Shape, ...]:
         questions = {name: _question(name, item) for name, item in items.items()}
