@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from itertools import product
 
@@ -10,13 +11,16 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from swapgate.errors import UsageError
+from swapgate.judging.kinds import kind_of
 from swapgate.judging.kinds.checklist import Checklist
 from swapgate.judging.kinds.pairwise import Pairwise
 from swapgate.judging.kinds.plain import PROBE
+from swapgate.judging.parse import ReplyReader
 from swapgate.judging.positions import winners_by_order
-from swapgate.judging.questions import one_of
-from swapgate.records import Verdict
-from swapgate.spec.judge_kinds import ChecklistSpec, Item, PairwiseSpec
+from swapgate.judging.questions import ABSTAINS, one_of
+from swapgate.records import Answer, Response, Verdict
+from swapgate.spec.judge_kinds import ChecklistSpec, ClassifierSpec, Item, PairwiseSpec
+from swapgate.spec.judges import JudgeSpec
 from swapgate.spec.passrule import PassRule
 
 RULES = (
@@ -123,3 +127,40 @@ def test_a_label_scores_1_and_all_others_0(labels: list[str]) -> None:
         assert question.words[label] == {other: float(other == label) for other in labels}
     assert question.words["cannot_assess"] == {}
     assert set(question.gives("label")) == set(labels)
+
+
+WORDS = [ABSTAINS, "first", "second", "tie", "yes", "no", "good", "bad", "Good", "pass", ""]
+REPLIES = st.dictionaries(
+    st.sampled_from(["verdict", "score", "i0", "i1", "label", "evidence", "reasoning"]),
+    st.sampled_from(WORDS) | st.none() | st.integers(-1, 6) | st.lists(st.text(max_size=3), max_size=2),
+)
+KINDS: list[JudgeSpec] = [
+    ChecklistSpec(judge="j", kind="checklist", model="m", items={"i0": "?", "i1": "?"}),
+    ClassifierSpec.model_validate(
+        {
+            "judge": "j",
+            "kind": "classifier",
+            "model": "m",
+            "ask": "?",
+            "labels": {"good": "", "bad": ""},
+            "pass": ["good"],
+        }
+    ),
+    PairwiseSpec(judge="j", kind="pairwise", model="m"),
+]
+
+
+@given(st.sampled_from(KINDS), REPLIES | st.text(max_size=30))
+def test_a_reply_scores_what_was_asked_with_the_offered_words_or_nothing(
+    spec: JudgeSpec, said: dict[str, object] | str
+) -> None:
+    text = said if isinstance(said, str) else json.dumps(said)
+    for shape in kind_of(spec).shapes(PROBE):
+        sample = ReplyReader(shape).read(Answer(response=Response(text=text), model="m"), output="x")
+        assert set(sample.scores) <= set(shape.gives)
+        assert all(0 <= score <= 1 for score in sample.scores.values())
+        if sample.status == "valid":
+            assert isinstance(said, dict)
+            assert all(said[key] in shape.criteria[name].words for key, name in shape.keys.items())
+        else:
+            assert sample.scores == {}
