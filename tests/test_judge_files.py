@@ -62,6 +62,13 @@ def read(folder: Path, text: str, name: str = "mine") -> JudgeHead:
         ),
         ("checklist", "kind: checklist", "kind: [a]", 2, r"unknown kind of judge \['a'\]"),
         ("checklist", "  a:", "  score:", 5, "item 'score': the word is taken"),
+        (
+            "checklist",
+            "items:\n  a:",
+            "facts: {required: /m}\nitems:\n  required_1:",
+            6,
+            "a fact of the case",
+        ),
         ("checklist", "  a:", "  a-b:", 5, "item 'a-b': write letters"),
         (
             "checklist",

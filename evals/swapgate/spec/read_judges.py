@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import product
@@ -22,6 +23,9 @@ from swapgate.spec.source import Document, read_yaml, validate
 MAX_COMBINATIONS = 5000
 # Scores that may have any value in their range are tried out at so many of them.
 GRID = 101
+
+# What the facts that a case brings to a checklist are called.
+FACT_NAME = re.compile(r"(required|forbidden)_[0-9]+")
 
 
 def read_judge(path: Path) -> JudgeHead:
@@ -92,6 +96,9 @@ def _check_items(document: Document, spec: ChecklistSpec) -> None:
     for name, item in spec.written_items.items():
         if item.required and item.forbidden:
             message = f"item {name!r} is both required and forbidden; leave one of them out"
+            raise document.error(message, pointer_of(["items", name]))
+        if spec.facts is not None and FACT_NAME.fullmatch(name):
+            message = f"item {name!r}: a fact of the case has that name; rename the item"
             raise document.error(message, pointer_of(["items", name]))
 
 
