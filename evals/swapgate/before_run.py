@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from swapgate.analysis.plan import PlannedCase, count_cases, plan_warnings
 from swapgate.engine.workspace import Job, Workspace
 from swapgate.errors import UsageError
 from swapgate.providers.services import has_batches
+from swapgate.spec.families import are_related, family_of
 from swapgate.spec.settings import Settings
 
 
@@ -18,6 +19,7 @@ def warnings_before(workspace: Workspace, jobs: Sequence[Job]) -> list[str]:
         *_why_no_looks(workspace, jobs),
         *_why_no_ray(workspace, jobs),
         *workspace.unusable_fallbacks(),
+        *_of_one_family(workspace, jobs),
         *_called_live(workspace, jobs),
     ]
 
@@ -50,6 +52,22 @@ def refuse_with_batch(settings: Settings, *, maxfail: bool = False, has_workers:
     for is_given, reason in reasons:
         if is_given:
             raise UsageError(f"--batch sends all requests at once, and {reason}")
+
+
+def _of_one_family(workspace: Workspace, jobs: Sequence[Job]) -> Iterator[str]:
+    """Yield one sentence for each judge of which a model is of the family of a model under test."""
+    judges = {judge.spec.judge: judge for job in jobs for judge in job.case.judges}
+    for judge in judges.values():
+        for name, role in workspace.roles():
+            tested = workspace.model(name)
+            related = [model for model in judge.spec.models if are_related(workspace.model(model), tested)]
+            if related:
+                family = f" ({known})" if (known := family_of(tested)) else ""
+                of = f"{name}, the baseline" if role == "baseline" else name
+                yield (
+                    f"judge {judge.spec.judge}: {', '.join(related)} is of the same family{family} as {of}: "
+                    "judges favour their own, so take one from another vendor"
+                )
 
 
 def _called_live(workspace: Workspace, jobs: Sequence[Job]) -> list[str]:

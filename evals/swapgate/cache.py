@@ -44,7 +44,10 @@ class Recording:
 
 
 def request_key(request: Request, provider: Provider) -> str:
-    """Return the key of a request: provider identity, model, messages, parameters, repeat, no more."""
+    """Return the key of a request: provider identity, model, messages, parameters, repeat, no more.
+
+    What asks for log-probabilities is part of it where they are asked for.
+    """
     content: dict[str, Json] = {
         "format": _FORMAT,
         "identity": dict(provider.identity),
@@ -56,6 +59,7 @@ def request_key(request: Request, provider: Provider) -> str:
         "tools": list(request.tools),
         "variables": dict(request.variables) if provider.needs_variables else None,
         "repeat": request.repeat,
+        **({"top_logprobs": request.top_logprobs} if request.top_logprobs else {}),
     }
     return content_hash(content)
 

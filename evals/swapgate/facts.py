@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from sys import intern
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic_core import from_json
 
@@ -17,6 +17,30 @@ from swapgate.records import Answer, CheckResult, Trial, Verdict
 
 REASON_CHARS = 200
 MISSING = "missing"
+
+
+class JudgeCalls(NamedTuple):
+    """What one verdict took: calls, tokens and US dollars at list price (None when unknown).
+
+    The second stage's, where a judge `escalates_to` another model, are part of all. `counted` are the calls
+    whose tokens the provider counted. Of the replies that count, `weighted` had log-probabilities and
+    `plain` lacked them.
+    """
+
+    judge: str
+    models: tuple[str, ...]
+    calls: int
+    tokens_in: int
+    tokens_out: int
+    counted: int
+    cost_usd: float | None
+    latencies_s: tuple[float, ...]
+    escalates_to: str = ""
+    is_escalated: bool = False
+    second_calls: int = 0
+    second_usd: float | None = 0.0
+    weighted: int = 0
+    plain: int = 0
 
 
 class Facts(NamedTuple):
@@ -27,7 +51,8 @@ class Facts(NamedTuple):
     (name, kind, passed), `verdicts` (judge, definition hash, status, passed), `scores` are by
     `JUDGE.CRITERION`. A fallback's answer leaves only `paid_usd`: it is another model's. Tokens are those
     of answers whose provider counted them. The paid amounts leave out what came from the cache.
-    `covariates` are the case's numbers that failures are held against.
+    `covariates` are the case's numbers that failures are held against. `judging` is what each verdict took
+    for which a model was asked.
     """
 
     suite: str
@@ -64,8 +89,9 @@ class Facts(NamedTuple):
     judge_paid_usd: float | None
     covariates: Mapping[str, float]
     reason: str
-    # Facts stored before it was known end at `reason`.
+    # Facts stored before they were known end at `reason`, or at the first of these.
     ttft_s: float | None = None
+    judging: tuple[JudgeCalls, ...] = ()
 
     @property
     def is_own(self) -> bool:
@@ -73,13 +99,18 @@ class Facts(NamedTuple):
         return self.is_answered and not self.is_fallback
 
     @property
+    def judge_latency_s(self) -> float | None:
+        """The seconds of the slowest call of a judge, None without any that were timed."""
+        return max((latency for one in self.judging for latency in one.latencies_s), default=None)
+
+    @property
     def is_blind_pass(self) -> bool | None:
         """Whether the meaning is wrong, of an answer whose structure is right; None for any other."""
         return not self.semantic if self.structural and self.semantic is not None else None
 
 
-_MODEL, _ROLE, _TAGS, _CHECKS, _VERDICTS = map(
-    Facts._fields.index, ("model", "role", "tags", "checks", "verdicts")
+_MODEL, _ROLE, _TAGS, _CHECKS, _VERDICTS, _JUDGING = map(
+    Facts._fields.index, ("model", "role", "tags", "checks", "verdicts", "judging")
 )
 _AT_ONCE = 2000
 _Same = TypeVar("_Same", bound=tuple[object, ...])
@@ -133,6 +164,7 @@ def facts_of(trial: Trial) -> Facts:
         covariates=dict(trial.covariates),
         reason="" if trial.outcome == "passed" else _shortened(first_reason(trial)),
         ttft_s=answer.response.ttft_s if answer is not None and is_own else None,
+        judging=tuple(_calls_of(verdict) for verdict in trial.verdicts if verdict.samples),
     )
 
 
@@ -149,6 +181,7 @@ def unpack(texts: Sequence[str]) -> list[Facts]:
         for row in from_json(f"[{','.join(texts[start : start + _AT_ONCE])}]"):
             row[_TAGS] = tuple(row[_TAGS])
             row[_CHECKS], row[_VERDICTS] = tuple(map(tuple, row[_CHECKS])), tuple(map(tuple, row[_VERDICTS]))
+            row[_JUDGING:] = [tuple(map(_judge_calls, judging)) for judging in row[_JUDGING:]]
             found.append(Facts(*row))
     return found
 
@@ -207,6 +240,37 @@ def price_paid(answers: Sequence[Answer]) -> float | None:
     return list_price(answer for answer in answers if not answer.from_cache)
 
 
+def _calls_of(verdict: Verdict) -> JudgeCalls:
+    answers = [sample.answer for sample in verdict.samples if sample.answer is not None]
+    usages = [answer.response.usage for answer in answers]
+    second_calls = sum(opinion.calls for opinion in verdict.opinions if opinion.stage == 2)
+    second = [
+        s.answer for s in verdict.samples[len(verdict.samples) - second_calls :] if s.answer is not None
+    ]
+    valid = [sample.is_weighted for sample in verdict.samples if sample.status == "valid"]
+    return JudgeCalls(
+        judge=verdict.judge,
+        models=_same(tuple(dict.fromkeys(answer.model for answer in answers))),
+        calls=len(verdict.samples),
+        tokens_in=sum(usage.tokens_in or 0 for usage in usages),
+        tokens_out=sum(usage.tokens_out or 0 for usage in usages),
+        counted=sum(map(_is_counted, answers)),
+        cost_usd=list_price(answers),
+        latencies_s=tuple(round(t, 3) for a in answers if (t := a.response.latency_s) is not None),
+        escalates_to=verdict.escalation.to if verdict.escalation is not None else "",
+        is_escalated=verdict.escalation is not None and bool(verdict.escalation.why),
+        second_calls=second_calls,
+        second_usd=list_price(second),
+        weighted=valid.count(True),
+        plain=valid.count(False),
+    )
+
+
+def _judge_calls(written: list[Any]) -> JudgeCalls:
+    one = JudgeCalls._make(written)
+    return one._replace(models=_same(tuple(one.models)), latencies_s=tuple(one.latencies_s))
+
+
 def _price(answer: Answer) -> float | None:
     usage = answer.response.usage
     is_free = answer.cost_usd is None and usage.tokens_in == 0 and usage.tokens_out == 0
@@ -222,7 +286,10 @@ def _is_code_wrong(trial: Trial) -> bool:
     """Whether a semantic check failed, or a judge was not asked: nothing to read, or nothing there."""
     if any(c.kind == "semantic" and not c.passed for c in trial.checks):
         return True
-    return any(v.passed is not True and not v.samples and v.status != "error" for v in trial.verdicts)
+    return any(
+        v.passed is not True and not v.samples and v.status not in {"error", "unscored"}
+        for v in trial.verdicts
+    )
 
 
 def _error_kind(trial: Trial) -> str | None:

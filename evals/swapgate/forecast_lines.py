@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from swapgate.engine.estimate import CHARS_PER_TOKEN, DEFAULT_TOKENS_OUT
-from swapgate.engine.forecast import TOTAL, Forecast, Row
+from swapgate.engine.forecast import ESCALATION, TOTAL, Forecast, Row
 from swapgate.reporting import format as show
 from swapgate.reporting.terminal_line import MESSAGE_CHARS, aligned, listed, name
 from swapgate.reporting.text import safe_text
@@ -64,8 +64,14 @@ def _qualified(forecast: Forecast) -> Iterator[str]:
     if forecast.unpriced:
         names = listed([name(model) for model in forecast.unpriced], None)
         yield f"no price is known of {names}: write price: in models.yml. The total leaves them out"
-    if forecast.total.is_at_most:
+    if any(row.is_at_most and row.role != ESCALATION for row in forecast.rows):
         yield "<=: judges are asked only where an answer's structure passes"
+    for row in forecast.rows:
+        if row.is_at_most and row.role == ESCALATION:
+            yield (
+                f"<=: {name(row.model)} (escalation) is counted for every verdict; it is asked only where "
+                "the judge before it is unsure"
+            )
     guessed = list(dict.fromkeys(name(row.model) for row in forecast.rows if not row.is_measured))
     if guessed:
         models = listed(guessed, None)

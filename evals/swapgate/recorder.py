@@ -133,7 +133,8 @@ def manifest(
 ) -> Run:
     """Return the record of a run that begins now."""
     settings = workspace.settings
-    judges = dict.fromkeys(j.spec.model for suite in suites for case in suite.cases for j in case.judges)
+    every = dict.fromkeys(judge for suite in suites for case in suite.cases for judge in case.judges)
+    judges = dict.fromkeys(name for judge in every for name in judge.spec.models)
     roles = [name for name, _role in workspace.roles()]
     commit, is_dirty = _git_state(settings.root)
     return Run(

@@ -23,8 +23,8 @@ CheckKind = Literal["structural", "semantic"]
 SampleStatus = Literal[
     "valid", "unparseable", "off_scale", "refused", "empty", "truncated", "unsupported_evidence"
 ]
-VerdictStatus = Literal["scored", "skipped", "error"]
-Outcome = Literal["passed", "missed", "errored"]
+VerdictStatus = Literal["scored", "skipped", "error", "unscored"]
+Outcome = Literal["passed", "missed", "errored", "unscored"]
 TrialRole = Literal["candidate", "baseline"]
 LabelDesign = Literal["random", "by_verdict", "by_label"]
 
@@ -69,7 +69,8 @@ class Request:
 
     `output_schema` asks for constrained decoding, `json_mode` for any JSON. `variables` are the case's
     inputs (the `python` and `http` providers read them). `repeat` counts from 1. `suite` and `case` name
-    the request for people and for the `recorded` provider; they are no part of its content.
+    the request for people and for the `recorded` provider; they are no part of its content. `top_logprobs`
+    asks for the log-probabilities of so many alternatives to each token; 0 asks for none.
     """
 
     model: str
@@ -82,6 +83,16 @@ class Request:
     repeat: int = 1
     suite: str = ""
     case: str = ""
+    top_logprobs: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """One token of an answer: its natural log-probability, and those of the likeliest in its place."""
+
+    text: str
+    logprob: float
+    top: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +101,7 @@ class Response:
 
     `batch_id` names the service's batch that it came in, at the price of batches; None for a live call.
     `ttft_s` are the seconds from sending to the first token of the answer, None where it was not streamed.
+    `tokens` is empty unless log-probabilities were asked for and came back.
     """
 
     text: str
@@ -103,6 +115,7 @@ class Response:
     dropped_params: tuple[str, ...] = ()
     batch_id: str | None = None
     ttft_s: float | None = None
+    tokens: tuple[Token, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +167,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeSample:
-    """One answer of a judge, raw text kept, whatever became of it."""
+    """One answer of a judge, raw text kept, whatever became of it.
+
+    `weights` are the probabilities of each point of a criterion's scale, where a score is their mean.
+    `is_weighted` says whether every score is; None where nobody asked for it.
+    """
 
     status: SampleStatus
     raw: str
@@ -164,11 +181,58 @@ class JudgeSample:
     criterion: str | None = None
     problem: str = ""
     answer: Answer | None = None
+    weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    is_weighted: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How far apart the scores of one criterion are: the lowest, the highest, and their standard deviation.
+
+    `sd` is that of a sample (over n - 1).
+    """
+
+    n: int
+    low: float
+    high: float
+    sd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opinion:
+    """What one of several models says of an answer by itself: a member of a panel, or a stage.
+
+    `stage` is 2 for the model that a verdict was escalated to. `calls` of the verdict's samples are its own:
+    they stand one opinion after the other.
+    """
+
+    model: str
+    status: VerdictStatus
+    stage: int = 1
+    passed: bool | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
+    spread: Mapping[str, Spread] = field(default_factory=dict)
+    agreement: float | None = None
+    reason: str = ""
+    calls: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Escalation:
+    """That a judge may ask a second model, and `why` it did: empty where the first was sure enough."""
+
+    to: str
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What one judge says of one answer: each criterion's mean over valid samples, and whether it passes."""
+    """What one judge says of one answer: each criterion's mean over valid samples, and whether it passes.
+
+    `model` is the one that decided; of a panel all of them. `unscored` says that the panel agreed too little:
+    neither a pass nor a fail. `agreement` is the share of the samples, or of a panel's members, whose own
+    verdict is this one; None where there is one alone. `spread` is that of the same scores.
+    """
 
     judge: str
     model: str
@@ -178,6 +242,10 @@ class Verdict:
     scores: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
     samples: tuple[JudgeSample, ...] = ()
+    spread: Mapping[str, Spread] = field(default_factory=dict)
+    agreement: float | None = None
+    opinions: tuple[Opinion, ...] = ()
+    escalation: Escalation | None = None
 
     @property
     def cost_usd(self) -> float | None:
@@ -234,20 +302,30 @@ class Trial:
         """Whether every semantic check and every judge passed; None when nothing scored the meaning.
 
         A judge that was skipped because the structure failed leaves the trial not passed: an answer that
-        nothing can read is not a right answer.
+        nothing can read is not a right answer. One that left the answer unscored leaves it unknown, unless
+        something else found it wrong.
         """
         if self.answer is None or self.error is not None:
             return None
         said = [c.passed for c in self.checks if c.kind == "semantic"]
-        said += [v.passed is True for v in self.verdicts]
-        return all(said) if said else None
+        said += [v.passed is True for v in self.verdicts if v.status != "unscored"]
+        if not all(said) or not self.has_unscored:
+            return all(said) if said else None
+        return None
+
+    @property
+    def has_unscored(self) -> bool:
+        """Whether a judge's panel agreed too little."""
+        return any(v.status == "unscored" for v in self.verdicts)
 
     @property
     def outcome(self) -> Outcome:
-        """passed, missed or errored."""
+        """passed, missed, errored, or unscored: right as far as is known, and a judge could not say."""
         if self.error is not None or self.answer is None:
             return "errored"
-        return "passed" if self.structural_passed and self.semantic_passed is not False else "missed"
+        if not self.structural_passed or self.semantic_passed is False:
+            return "missed"
+        return "unscored" if self.has_unscored else "passed"
 
     @property
     def is_blind_pass(self) -> bool:

@@ -124,7 +124,7 @@ class PartHooks:
             return
         if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and part.is_void:
             session.exitstatus = pytest.ExitCode.OK
-        has_missed = any(t.role == "candidate" and t.outcome == "missed" for t in part.carried)
+        has_missed = any(t.role == "candidate" and t.outcome in {"missed", "unscored"} for t in part.carried)
         is_unjudged = outcome is not None and outcome.gate.answer == "not_judged"
         if session.exitstatus == pytest.ExitCode.OK and is_unjudged and has_missed:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -18,6 +18,7 @@ from swapgate.facts import Facts, facts_of
 from swapgate.records import Trial
 from swapgate.reporting import find_reporter, write_reports
 from swapgate.reporting.format import count
+from swapgate.spec.judges import judge_line
 from swapgate.trial_reports import is_of_trial, take_trial
 from swapgate.workers import is_controller, is_worker, own_trials, processes, refusal
 
@@ -124,7 +125,7 @@ class SwapgateSession:
             return [f"swapgate: warning: no case is selected; suites lie in {folders}"] if is_asked else []
         cases = len({(job.suite.name, job.case.placed.case.id) for job in jobs})
         size = f"{count(len(jobs), 'trial')} of {count(cases, 'case')}"
-        judges = sorted({f"{j.spec.judge} ({j.spec.model})" for job in jobs for j in job.case.judges})
+        judges = sorted({judge_line(judge.spec) for job in jobs for judge in job.case.judges})
         judged = f"; judged by {', '.join(judges)}" if judges else "; no judge"
         at_once = f"{self.settings.concurrency} calls at once{self._on_ray(jobs)}"
         head = f"swapgate: {size}, {at_once}{judged}"

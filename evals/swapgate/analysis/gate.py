@@ -17,6 +17,7 @@ from swapgate.analysis.rule_scopes import EVERY_CASE, MEASURES, Rules, has_rule,
 from swapgate.analysis.rules import ceiling_decision, every_case_decision, rate_decisions
 from swapgate.analysis.scopes import Scope
 from swapgate.analysis.summary import Summary
+from swapgate.analysis.unscored_limit import DEFAULT_UNSCORED, unscored_decision
 from swapgate.analysis.wording import where
 from swapgate.errors import ExitCode
 from swapgate.records import Run
@@ -65,6 +66,7 @@ def judge_gate(
     missing = max(planned - stored, 0)
     candidates = _candidates(summaries)
     decisions = _error_decisions(summaries, overall, suites, planned=planned, missing=missing)
+    decisions += _unscored_decisions(summaries, overall, suites)
     decisions += refusals
     if not candidates:
         decisions.append(
@@ -117,6 +119,22 @@ def _error_decisions(
         found.append(
             errors_decision((s for s in by_suite if s.suite == suite), suite=suite, limit=suite_limit)
         )
+    return [decision for decision in found if decision is not None]
+
+
+def _unscored_decisions(
+    summaries: Sequence[Summary], overall: GateEntry | None, suites: Mapping[str, GateEntry | None]
+) -> list[Decision]:
+    """Return the decisions on unscored trials: over all suites, and for those with a limit of their own."""
+    own = {s: e.unscored for s, e in suites.items() if isinstance(e, GateSpec) and e.unscored is not None}
+    stated = overall.unscored if isinstance(overall, GateSpec) else None
+    by_suite = [s for s in summaries if s.suite is not None and s.scope == Scope(s.suite)]
+    rest = [s for s in by_suite if s.suite not in own] if stated is None else by_suite
+    limit = DEFAULT_UNSCORED if stated is None else stated
+    found = [unscored_decision(rest, suite=None, limit=limit)]
+    for suite, suite_limit in own.items():
+        inside = (s for s in by_suite if s.suite == suite)
+        found.append(unscored_decision(inside, suite=suite, limit=suite_limit))
     return [decision for decision in found if decision is not None]
 
 

@@ -15,6 +15,7 @@ from swapgate.analysis.covariates import CovariateFinding, Progress, covariate_f
 from swapgate.analysis.distributions import Spread, spreads
 from swapgate.analysis.frames import trials_frame
 from swapgate.analysis.gate import GateResult, judge_gate
+from swapgate.analysis.judge_use import JudgeUse, judge_uses, logprob_warnings
 from swapgate.analysis.matrix import Cell, matrix, prompts_of
 from swapgate.analysis.pairs import Pairs, pair_up
 from swapgate.analysis.ranking import Rank, adjust, ranking
@@ -55,6 +56,7 @@ class RunOutcome:
     spreads: tuple[Spread, ...] = ()
     covariates: tuple[CovariateFinding, ...] = ()
     repeatability: tuple[Repeatability, ...] = ()
+    judges: tuple[JudgeUse, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
@@ -110,6 +112,7 @@ def conclude(
         gate = replace(gate, answer="not_judged", reason=why_not_judged, exit_code=ExitCode.OK)
     if run.stopping is not None:
         gate = replace(gate, notes=(*stopping_notes(run.stopping), *gate.notes))
+    uses = judge_uses(one for one in facts if not _is_stored_baseline(one))
     return RunOutcome(
         run=run,
         facts=facts,
@@ -122,7 +125,13 @@ def conclude(
         spreads=tuple(spread for p in pairs for spread in spreads(p, seed=run.seed, progress=progress)),
         covariates=covariate_findings(models, pairs, seed=run.seed, progress=progress),
         repeatability=repeatability(models),
-        warnings=(*_warnings(run.settings), *_ended_by_budget(run, facts), *_left_out(comparisons)),
+        judges=uses,
+        warnings=(
+            *_warnings(run.settings),
+            *_ended_by_budget(run, facts),
+            *_left_out(comparisons),
+            *logprob_warnings(uses),
+        ),
     )
 
 

@@ -66,7 +66,7 @@ def has_rule(rules: Rules) -> bool:
     """Whether an entry says anything that is judged without a baseline."""
     if not isinstance(rules, SliceGate):
         return rules is not None
-    named = {"semantic", "structural", "cost_usd", "latency_p95_s", "errors"}
+    named = {"semantic", "structural", "cost_usd", "latency_p95_s", "errors", "unscored"}
     own = any(getattr(rules, name, None) is not None for name in named)
     blind = rules.blind_pass
     own = own or (blind is not None and (blind.min is not None or blind.max is not None))

@@ -78,12 +78,15 @@ def ceiling_decision(summary: Summary, rule: CeilingName, limit: float) -> Decis
 
 
 def every_case_decision(summary: Summary, *, missing: int) -> Decision:
-    """Return a fail for any missed or errored trial; `missing` planned trials keep a pass open."""
+    """Return a fail for any missed or errored trial; unscored and `missing` ones keep a pass open."""
     subject = f"every case{where(summary.scope)} must pass for {summary.model}"
-    share = 1 - (summary.missed + summary.errored) / summary.trials
+    share = 1 - (summary.missed + summary.errored + summary.unscored) / summary.trials
     undecided = replace(undecided_of(summary, EVERY_CASE, subject, limit=1.0), value=share)
     if summary.missed or summary.errored:
         return replace(undecided, answer="fail", reason=f"{subject}: {_failures(summary)}")
+    if summary.unscored:
+        unscored = f"{summary.unscored} of {summary.trials} trials are unscored, the judges disagree"
+        return replace(undecided, reason=f"{subject}: {unscored}")
     if missing:
         return replace(undecided, reason=f"{subject}: {missing} planned trials are missing from the run")
     return replace(undecided, answer="pass", reason=f"{subject}: all {summary.trials} trials do")

@@ -108,7 +108,7 @@ class Monitor:
     def _broken(self, own: Sequence[Facts]) -> str:
         """Return why `every-case` has failed already, or an empty string."""
         for scope in self._rules.whole:
-            miss = next((f for f in own if scope.holds(f) and f.outcome != "passed"), None)
+            miss = next((f for f in own if scope.holds(f) and f.outcome in {"missed", "errored"}), None)
             if miss is not None:
                 return f"every case{where(scope)} must pass, and {miss.case} {miss.outcome}"
         return ""

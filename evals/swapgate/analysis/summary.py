@@ -41,7 +41,8 @@ class Summary(Scoped):
     `timed` is the number of latencies behind the two percentiles, `counted` and `judge_counted` those of the
     answers whose tokens the provider counted: sums of none of them say nothing. `recoverable_json` is the
     share of strict-JSON failures that a permissive parser would have hidden (None without any). `ttft` are
-    the seconds to the first token, of the answers that were streamed.
+    the seconds to the first token, of the answers that were streamed. `unscored` trials are those on which a
+    judge's panel agreed too little; `judge_latency` are the seconds of a trial's slowest call of a judge.
     """
 
     model: str
@@ -74,6 +75,9 @@ class Summary(Scoped):
     saved_usd: float | None = None
     ttft_p50_s: float | None = None
     ttft_p95_s: float | None = None
+    unscored: int = 0
+    judge_latency_p50_s: float | None = None
+    judge_latency_p95_s: float | None = None
 
 
 def summarise(
@@ -98,6 +102,7 @@ def _summary(
     book = trials.table
     own = inside[book.is_own[inside]]
     latencies, first_tokens = _sorted(book.latency_s[inside]), _sorted(book.ttft_s[inside])
+    judge_latencies = _sorted(book.judge_latency_s[inside])
     errors = _count(book.error_kinds[inside])
     structural, semantic, blind = (
         rate(results[inside], book.clusters[inside], gate_confidence=gate_confidence, method=method)
@@ -136,6 +141,9 @@ def _summary(
         saved_usd=_sum((book.cost_usd + book.judge_cost_usd - book.paid_usd)[own]),
         ttft_p50_s=nearest_rank(first_tokens, 0.50),
         ttft_p95_s=nearest_rank(first_tokens, 0.95),
+        unscored=int(book.is_unscored[inside].sum()),
+        judge_latency_p50_s=nearest_rank(judge_latencies, 0.50),
+        judge_latency_p95_s=nearest_rank(judge_latencies, 0.95),
     )
 
 

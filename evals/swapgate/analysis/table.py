@@ -39,6 +39,7 @@ class Table:
     is_fallback: Flags
     from_cache: Flags
     is_missed: Flags
+    is_unscored: Flags
     error_kinds: npt.NDArray[Any]
     json_kinds: npt.NDArray[Any]
     recoverable: Results
@@ -52,6 +53,7 @@ class Table:
     judge_tokens_out: Codes
     judge_counted: Codes
     judge_cost_usd: Amounts
+    judge_latency_s: Amounts
     repeats: Codes
     checks: Mapping[tuple[str, str], Results]
     scores: Mapping[str, Amounts]
@@ -105,6 +107,7 @@ def table_of(facts: Sequence[Facts]) -> Table:
         is_fallback=is_fallback,
         from_cache=np.array(of["from_cache"], dtype=bool),
         is_missed=np.array([outcome == "missed" for outcome in of["outcome"]], dtype=bool),
+        is_unscored=np.array([outcome == "unscored" for outcome in of["outcome"]], dtype=bool),
         error_kinds=np.array(of["error_kind"], dtype=object),
         json_kinds=np.array(of["json_kind"], dtype=object),
         recoverable=_results(of["is_recoverable"]),
@@ -118,6 +121,7 @@ def table_of(facts: Sequence[Facts]) -> Table:
         judge_tokens_out=_codes(of["judge_tokens_out"]),
         judge_counted=_codes(of["judge_counted"]),
         judge_cost_usd=_amounts(of["judge_cost_usd"]),
+        judge_latency_s=_amounts([one.judge_latency_s for one in facts]),
         repeats=_codes(of["repeat"]),
         checks=_checks(facts),
         scores=_named(of["scores"]),

@@ -85,12 +85,7 @@ def _judges(workspace: Workspace, found: Findings) -> int:
             read_calibration(folder, file.stem, root=workspace.settings.root)
         with found.noting():
             judge = load_judges([file.stem], judges_dir=folder)[file.stem]
-            try:
-                workspace.model(judge.spec.model)
-            except SpecError:
-                raise
-            except UsageError as exc:
-                raise read_yaml(file).error(str(exc), "/model") from exc
+            workspace.require_models(judge, file)
     _refuse_strays(workspace, [file.stem for file in files], found)
     return len(files)
 

@@ -116,7 +116,7 @@ def _shape(workspace: Workspace, repeats: int) -> Shape:
 
 def _judges(facts: Sequence[Facts], cases: Sequence[ReadyCase]) -> dict[str, str]:
     """Return the judges of the cases with their models; those that the stored run had, where there is one."""
-    known = {judge.spec.judge: judge.spec.model for case in cases for judge in case.judges}
+    known = {judge.spec.judge: ", ".join(judge.spec.models) for case in cases for judge in case.judges}
     used = {judge for one in facts for judge, *_ in one.verdicts}
     return {judge: known.get(judge, "unknown model") for judge in sorted(used)} if facts else known
 

@@ -15,10 +15,11 @@ from swapgate.checks.build import UserCheckFailed, run_checks
 from swapgate.engine.ask import reads_stored
 from swapgate.engine.estimate import CHARS_PER_TOKEN, Estimator, Expected
 from swapgate.engine.executor import is_user_code
-from swapgate.engine.forecast import Forecast, Row, Tally, expected_usd, total_of
+from swapgate.engine.forecast import ESCALATION, JUDGE, Forecast, Row, Tally, expected_usd, total_of
 from swapgate.engine.trial import judge_request, needs_structure, render_case, request_of
 from swapgate.engine.workspace import Job, Workspace
-from swapgate.errors import PromptError, ProviderError, UsageError
+from swapgate.errors import PromptError, ProviderError, RecordingMissing, UsageError
+from swapgate.judging.escalation import Escalating
 from swapgate.judging.judge import Judge
 from swapgate.judging.prompt import TemplateError
 from swapgate.judging.subject import Judged, answer_text
@@ -26,7 +27,7 @@ from swapgate.prices import cost_usd
 from swapgate.providers import Provider
 from swapgate.providers.http_client import open_http
 from swapgate.providers.open import open_provider
-from swapgate.records import Request, Response
+from swapgate.records import Answer, Request, Response
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.settings import Settings
 from swapgate.stored_responses import StoredResponses
@@ -181,12 +182,13 @@ class _Walk:
         if not self._answers.may_call:
             self._problems[f"--replay: a response of {spec.name} is not recorded, an error of its trial"] += 1
             return None
-        expected = self.estimator.expect(spec, request, role="judge" if role == "judge" else "model")
+        is_judge = role in {JUDGE, ESCALATION}
+        expected = self.estimator.expect(spec, request, role="judge" if is_judge else "model")
         if not is_stand_in and self._answers.is_repeated(spec, request):
             tally.cached += 1
             tally.saved.append(expected_usd(spec, expected))
         else:
-            tally.sent.append(_twice(expected) if role == "judge" else expected)
+            tally.sent.append(_twice(expected) if is_judge else expected)
         return _Found(tokens_out=expected.tokens_out)
 
     async def _judge(self, job: Job, judge: Judge, found: _Found) -> None:
@@ -204,17 +206,53 @@ class _Walk:
         )
         if judged.is_trivial:
             return
-        spec = self._specs[judge.spec.model]
-        self._tally(spec, "judge").is_at_most |= needs_structure(job, judge) and structure is None
+        is_at_most = needs_structure(job, judge) and structure is None
+        await self._count(job, judge, judged, found, JUDGE, is_at_most=is_at_most)
+        if isinstance(judge, Escalating) and (is_sure := await self._is_sure(job, judge, found)) is not True:
+            at_most = is_at_most or is_sure is None
+            await self._count(job, judge.second, judged, found, ESCALATION, is_at_most=at_most)
+
+    async def _count(
+        self, job: Job, judge: Judge, judged: Judged, found: _Found, role: str, *, is_at_most: bool
+    ) -> None:
         try:
-            requests = judge.requests(judged, suite=job.suite.name, case=case.id)
+            requests = judge.requests(judged, suite=job.suite.name, case=job.case.placed.case.id)
         except TemplateError as exc:
             self._problems[str(exc)] += 1
             return
         for request in requests:
-            await self._ask(
-                spec, judge_request(spec, request), role="judge", is_stand_in=found.response is None
+            spec = self._specs[request.model]
+            self._tally(spec, role).is_at_most |= is_at_most
+            await self._ask(spec, judge_request(spec, request), role=role, is_stand_in=found.response is None)
+
+    async def _is_sure(self, job: Job, judge: Escalating, found: _Found) -> bool | None:
+        """Return whether the first stage's stored replies decide alone; None where some are missing."""
+        if found.response is None:
+            return None
+
+        async def stored(model: str, request: Request) -> Answer:
+            response = await self._answers.find(
+                self._specs[model], judge_request(self._specs[model], request)
             )
+            if response is None:
+                raise RecordingMissing(model)
+            return Answer(response=response, model=model)
+
+        case = job.case.placed.case
+        try:
+            verdict = await judge.first.judge(
+                variables=case.input,
+                messages=case.messages,
+                expected=case.expected,
+                response=found.response,
+                ask=stored,
+                suite=job.suite.name,
+                case=case.id,
+                repeat=job.repeat,
+            )
+        except RecordingMissing:
+            return None
+        return not judge.why_unsure(verdict)
 
     def _tally(self, spec: ModelSpec, role: str) -> Tally:
         return self.tallies.setdefault((spec.name, role), Tally(spec=spec, role=role))

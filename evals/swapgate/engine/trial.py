@@ -17,6 +17,7 @@ from swapgate.engine.workspace import Job
 from swapgate.errors import ErrorKind, NotAsked, ProviderError
 from swapgate.judging.judge import Ask as AskJudge
 from swapgate.judging.judge import Judge
+from swapgate.providers.services import gives_logprobs
 from swapgate.records import Answer, CheckResult, Request, Trial, TrialError, Verdict
 from swapgate.spec.covariates import case_covariates
 from swapgate.spec.models import ModelSpec
@@ -129,7 +130,8 @@ def _judge_ask(models: Mapping[str, ModelSpec], asker: Ask) -> AskJudge:
 def judge_request(spec: ModelSpec, request: Request) -> Request:
     """Return a judge's request with the catalogue's parameters under its own, `unset` taken out."""
     params = {k: v for k, v in {**spec.params, **request.params}.items() if k not in spec.unset}
-    return replace(request, model=spec.model, params=params)
+    top_logprobs = request.top_logprobs if gives_logprobs(spec) else 0
+    return replace(request, model=spec.model, params=params, top_logprobs=top_logprobs)
 
 
 def _verdict_error(verdict: Verdict, source: str) -> TrialError | None:

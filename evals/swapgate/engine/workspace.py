@@ -167,7 +167,7 @@ class Workspace:
         A fallback that cannot be asked is left out: its answer would not count anyway.
         """
         names = [name for name, _role in self.roles()]
-        judges = {judge.spec.model for case in cases for judge in case.judges}
+        judges = {model for case in cases for judge in case.judges for model in judge.spec.models}
         specs = {name: self.model(name) for name in (*names, *sorted(judges))}
         for name in names:
             usable = [f for f in self.catalogue.fallbacks(specs[name]) if not self._why_not_ready(f)]
@@ -268,16 +268,22 @@ class Workspace:
             except UsageError as error:
                 raise self._place(error, loaded, "/judges") from error
             for name in unknown:
-                self._require_model_of(self._judges[name])
+                self._require_models_of(self._judges[name])
         return tuple(self._judges[name] for name in names)
 
-    def _require_model_of(self, judge: Judge) -> None:
-        try:
-            self.model(judge.spec.model)
-        except UsageError as error:
-            files = (self.settings.judges_dir / f"{judge.spec.judge}{suffix}" for suffix in sorted(_SUFFIXES))
-            file = next(file for file in files if file.is_file())
-            raise read_yaml(file).error(str(error), "/model") from error
+    def _require_models_of(self, judge: Judge) -> None:
+        files = (self.settings.judges_dir / f"{judge.spec.judge}{suffix}" for suffix in sorted(_SUFFIXES))
+        self.require_models(judge, next(file for file in files if file.is_file()))
+
+    def require_models(self, judge: Judge, file: Path) -> None:
+        """Raise UsageError, at the place in the judge's file, for a model that nobody knows."""
+        for pointer, name in judge.spec.placed_models():
+            try:
+                self.model(name)
+            except SpecError:
+                raise
+            except UsageError as error:
+                raise read_yaml(file).error(str(error), pointer) from error
 
     @staticmethod
     def _place(error: UsageError, loaded: LoadedSuite, pointer: str) -> UsageError:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from swapgate.judging.logprobs import TOP_LOGPROBS
 from swapgate.judging.prompt import call_messages, system_text
 from swapgate.judging.shape import shapes
 from swapgate.judging.subject import Judged
 from swapgate.records import Json, Message, content_hash
+from swapgate.spec.judge_models import Point
 from swapgate.spec.judges import JudgeSpec
 
 MAX_TOKENS = 1024
@@ -39,19 +43,35 @@ def call_hash(spec: JudgeSpec) -> str:
     return content_hash({"calls": _rendered(spec), "criteria": _criteria(spec)})
 
 
-def definition_hash(spec: JudgeSpec) -> str:
-    """Return the hash of everything that a verdict depends on: not the name, not the description."""
+def definition_hash(spec: JudgeSpec, *, weak: Iterable[Point] = ()) -> str:
+    """Return the hash of everything that a verdict depends on: not the name, not the description.
+
+    `weak` are the points at which a calibration shows the first model of an escalation to err.
+    """
     return content_hash(
         {
             "call": call_hash(spec),
-            "model": spec.model,
+            "model": spec.model if isinstance(spec.model, str) else list(spec.model),
             "params": call_params(spec),
             "pass": " ".join(spec.pass_.split()),
             "samples": spec.samples,
             "min_valid_samples": min_valid_samples(spec),
             "when": spec.when,
+            **_composition(spec, weak),
         }
     )
+
+
+def _composition(spec: JudgeSpec, weak: Iterable[Point]) -> dict[str, Json]:
+    """Return what only judges have that weigh, sit in a panel or escalate: others keep their hash."""
+    parts: dict[str, Json] = {"logprobs": TOP_LOGPROBS} if spec.logprobs else {}
+    if not isinstance(spec.model, str):
+        decide = spec.decide or "majority"
+        parts["panel"] = [decide, spec.needed_agreement, spec.needed_members]
+    if spec.escalate is not None:
+        when = spec.escalate.when.model_dump(mode="json", exclude={"errs"})
+        parts["escalate"] = [spec.escalate.to, when, [list(point) for point in weak]]
+    return parts
 
 
 def _rendered(spec: JudgeSpec) -> Json:

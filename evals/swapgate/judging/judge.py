@@ -10,10 +10,12 @@ from typing import Protocol
 
 from swapgate.errors import ProviderError, SpecError, UsageError, nearest
 from swapgate.judging.definition import call_hash, call_params, definition_hash, min_valid_samples
+from swapgate.judging.logprobs import TOP_LOGPROBS
 from swapgate.judging.parse import ReplyReader
 from swapgate.judging.prompt import TemplateError, call_messages, retry_messages
 from swapgate.judging.scoring import Asked, add_up
 from swapgate.judging.shape import shapes
+from swapgate.judging.spread import agreement, by_sample, spreads
 from swapgate.judging.subject import Judged, answer_text
 from swapgate.records import Answer, Json, Message, Request, Response, SampleStatus, Verdict, VerdictStatus
 from swapgate.spec.calibration import is_calibration
@@ -52,7 +54,7 @@ class Judge:
         self.rule = spec.pass_rule()
         self.definition_hash = definition_hash(spec)
         self._call_hash = call_hash(spec)
-        self._readers = tuple(ReplyReader(shape) for shape in shapes(spec))
+        self._readers = tuple(ReplyReader(shape, weighs=spec.logprobs) for shape in shapes(spec))
 
     async def judge(
         self,
@@ -83,6 +85,11 @@ class Judge:
             return self._verdict("error", str(exc))
         return self._scored(await _all(calls))
 
+    @property
+    def model_names(self) -> str:
+        """The model that gives verdicts; of a panel all of them."""
+        return ", ".join(self.spec.members)
+
     def skipped(self, reason: str) -> Verdict:
         """Return the verdict of a judge that was not asked."""
         return self._verdict("skipped", reason)
@@ -91,13 +98,14 @@ class Judge:
         """Return the requests about one answer, without sending them."""
         return [
             Request(
-                model=self.spec.model,
+                model=self.model_names,
                 messages=call_messages(self.spec, r.shape, judged, call_hash=self._call_hash, sample=sample),
                 params=call_params(self.spec),
                 output_schema=r.shape.schema,
                 repeat=sample,
                 suite=suite,
                 case=case,
+                top_logprobs=TOP_LOGPROBS if self.spec.logprobs else 0,
             )
             for sample in range(1, self.spec.samples + 1)
             for r in self._readers
@@ -114,12 +122,19 @@ class Judge:
     def _scored(self, asked: Sequence[Asked]) -> Verdict:
         score = add_up(asked, spec=self.spec, rule=self.rule, needed=min_valid_samples(self.spec))
         verdict = self._verdict(score.status, score.reason, passed=score.passed)
-        return replace(verdict, scores=score.scores, samples=tuple(s for a in asked for s in a.replies))
+        scored = by_sample(asked, samples=self.spec.samples)
+        return replace(
+            verdict,
+            scores=score.scores,
+            samples=tuple(s for a in asked for s in a.replies),
+            spread=spreads(scored),
+            agreement=agreement(scored, self.rule, passed=score.passed),
+        )
 
     def _verdict(self, status: VerdictStatus, reason: str, *, passed: bool | None = None) -> Verdict:
         return Verdict(
             judge=self.spec.judge,
-            model=self.spec.model,
+            model=self.model_names,
             definition_hash=self.definition_hash,
             status=status,
             passed=passed,
@@ -177,4 +192,7 @@ def _load(name: str, files: Mapping[str, Path], judges_dir: Path) -> Judge:
     if spec.judge != name:
         message = f"the file is called {name!r} but its judge {spec.judge!r}; give both the same name"
         raise SpecError(message, path=files[name])
-    return Judge(spec)
+    # A panel and an escalation are made of judges, so what makes them stands above this module.
+    from swapgate.judging.escalation import open_judge
+
+    return open_judge(spec, judges_dir=judges_dir)

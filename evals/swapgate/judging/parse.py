@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from swapgate.checks.json_reading import JsonKind, JsonReading, read_json
 from swapgate.judging.evidence import checked_quotes
+from swapgate.judging.logprobs import weighted_scores
 from swapgate.judging.shape import Shape
 from swapgate.records import Answer, JudgeSample, Response, SampleStatus
 from swapgate.spec.judges import Criterion
@@ -41,24 +42,38 @@ class UnusableError(Exception):
 class ReplyReader:
     """Reads the replies to one kind of call."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, *, weighs: bool = False) -> None:
         self.shape = shape
+        self._weighs = weighs
         self._model = _reply_model(shape)
 
     def read(self, answer: Answer, *, output: str) -> JudgeSample:
         """Return what a reply says of `output`, the judged answer; never raise for what a model can write."""
         criterion = next(iter(self.shape.criteria)) if len(self.shape.criteria) == 1 else None
-        sample = JudgeSample(status="valid", raw=answer.response.text, criterion=criterion, answer=answer)
+        # The tokens serve here alone: a hundred of them are larger than all else that is kept of a trial.
+        kept = replace(answer, response=replace(answer.response, tokens=()))
+        sample = JudgeSample(status="valid", raw=answer.response.text, criterion=criterion, answer=kept)
         try:
             reply = self._reply(answer.response)
             scores = self._scores(reply)
         except UnusableError as exc:
             return replace(sample, status=exc.status, problem=exc.problem)
+        sample = self._weighted(sample, answer.response, scores) if self._weighs else sample
         return replace(
             sample,
-            scores=scores,
+            scores={**scores, **sample.scores},
             reasoning=reply.get("reasoning", ""),
             evidence=checked_quotes(reply.get("evidence", ()), output),
+        )
+
+    def _weighted(self, sample: JudgeSample, response: Response, scores: Mapping[str, float]) -> JudgeSample:
+        """Return the sample with the scores that its tokens' probabilities give, where they are known."""
+        found = weighted_scores(response.text, response.tokens, self.shape, scores)
+        return replace(
+            sample,
+            scores={name: one.score for name, one in found.items()},
+            weights={name: one.weights for name, one in found.items()},
+            is_weighted=len(found) == len(scores),
         )
 
     def _reply(self, response: Response) -> Mapping[str, Any]:

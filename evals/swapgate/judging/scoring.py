@@ -80,7 +80,7 @@ def _problems(asked: Sequence[Asked], name: str) -> Iterator[str]:
         elif one.valid is None:
             yield f"{one.replies[-1].status}: {one.replies[-1].problem}"
         elif name not in one.valid.scores:
-            yield f"cannot_assess: {_short(one.valid.reasoning)}".removesuffix(": ")
+            yield f"cannot_assess: {shortened(one.valid.reasoning)}".removesuffix(": ")
 
 
 def _explained(
@@ -91,7 +91,7 @@ def _explained(
     agreeing = [s for s in valid if rule.evaluate(s.scores) is passed]
     reasoning = next((s.reasoning for s in (*agreeing, *valid)), "")
     line = f"{_numbers(rule, scores, spec)} (wanted {rule.text})"
-    return f"{line}: {_short(reasoning)}" if reasoning else line
+    return f"{line}: {shortened(reasoning)}" if reasoning else line
 
 
 def _numbers(rule: PassRule, scores: dict[str, float], spec: JudgeSpec) -> str:
@@ -107,5 +107,6 @@ def _number(name: str, scores: dict[str, float], spec: JudgeSpec) -> str:
     return f"{score:.3g}"
 
 
-def _short(text: str) -> str:
+def shortened(text: str) -> str:
+    """Return a text in one line of at most REASON_LENGTH characters."""
     return textwrap.shorten(text, REASON_LENGTH, placeholder=" ...")

@@ -22,6 +22,7 @@ class CompletionStream:
         self._texts: dict[str, list[str]] = {"content": [], "refusal": []}
         self._calls: list[_Call] = []
         self._latest: dict[int | None, _Call] = {}
+        self._tokens: list[Json] = []
 
     def add(self, event: Json) -> int:
         """Take a chunk in and return how many characters of the answer it brought."""
@@ -31,6 +32,8 @@ class CompletionStream:
         if choice is None:
             return 0
         self._choice = self._choice or {}
+        tokens = choice.logprobs.get("content") if isinstance(choice.logprobs, dict) else None
+        self._tokens += tokens if isinstance(tokens, list) else ()
         if choice.finish_reason is not None:
             self._choice["finish_reason"] = choice.finish_reason
             self.is_whole = True
@@ -45,7 +48,8 @@ class CompletionStream:
         }
         if self._calls:
             message["tool_calls"] = [call.whole() for call in self._calls]
-        return {**self._head, "choices": [{**self._choice, "message": message}]}
+        logprobs: dict[str, Json] = {"logprobs": {"content": self._tokens}} if self._tokens else {}
+        return {**self._head, "choices": [{**self._choice, "message": message, **logprobs}]}
 
     def _add_delta(self, delta: _Delta) -> int:
         content = delta.text
@@ -116,6 +120,7 @@ class _ChunkChoice(BaseModel):
     index: int = 0
     delta: _Delta | None = None
     finish_reason: str | None = None
+    logprobs: Any = None
 
 
 _HEAD = ("id", "model", "system_fingerprint", "usage")

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from swapgate.providers._openai_stream import CompletionStream
+from swapgate.providers._openai_tokens import read_tokens
 from swapgate.providers._params import kept_params
 from swapgate.providers._tools import arguments_text, read_tools
 from swapgate.providers._wire import Asked, Reply, WireProvider
@@ -54,11 +55,11 @@ class OpenAIProvider(WireProvider):
             reply = await self._wire.send(body, written=written, assembly=CompletionStream())
         else:
             reply = await self._wire.send(asked.body, written=asked.written)
-        return read_completion(reply, dropped=asked.dropped)
+        return read_completion(reply, dropped=asked.dropped, has_tokens=request.top_logprobs > 0)
 
     def body(self, request: Request) -> Asked:
         """Return the request as it goes over the wire."""
-        params, dropped = kept_params(self._spec, request.params)
+        params, dropped = kept_params(self._spec, {**_logprobs(request), **request.params})
         wire_params = _wire_params(self._spec, params)
         body: dict[str, Json] = {
             "model": self._spec.model,
@@ -73,8 +74,11 @@ class OpenAIProvider(WireProvider):
         return Asked(body=body, written=written, dropped=dropped)
 
 
-def read_completion(reply: Reply, *, dropped: tuple[str, ...] = ()) -> Response:
-    """Read a chat completion; ProviderError (bad_response) when it has another shape."""
+def read_completion(reply: Reply, *, dropped: tuple[str, ...] = (), has_tokens: bool = False) -> Response:
+    """Read a chat completion; ProviderError (bad_response) when it has another shape.
+
+    `has_tokens` says that log-probabilities were asked for; they may be missing all the same.
+    """
     body = reply.read(_Completion)
     message = body.choices[0].message
     calls = tuple(_call(call) for call in message.tool_calls or ())
@@ -89,6 +93,7 @@ def read_completion(reply: Reply, *, dropped: tuple[str, ...] = ()) -> Response:
         latency_s=reply.latency_s,
         ttft_s=reply.ttft_s,
         dropped_params=dropped,
+        tokens=read_tokens(body.choices[0].logprobs) if has_tokens else (),
     )
 
 
@@ -128,6 +133,7 @@ class _Message(BaseModel):
 class _Choice(BaseModel):
     message: _Message
     finish_reason: str | None = None
+    logprobs: Any = None
 
 
 class _InDetails(BaseModel):
@@ -154,6 +160,10 @@ class _Completion(BaseModel):
     system_fingerprint: str | None = None
     choices: list[_Choice] = Field(min_length=1)
     usage: _Usage | None = None
+
+
+def _logprobs(request: Request) -> dict[str, Json]:
+    return {"logprobs": True, "top_logprobs": request.top_logprobs} if request.top_logprobs else {}
 
 
 def _wire_params(spec: ModelSpec, params: Mapping[str, Json]) -> dict[str, Json]:

@@ -197,6 +197,6 @@ def _outcome(line: Reply, result: _Line, facts: SentFacts | None) -> Outcome:
         error = body.get("error", body) if isinstance(body, dict) else body
         return line_failure(reply.target, answered.status_code, error)
     try:
-        return read_completion(reply, dropped=facts.dropped)
+        return read_completion(reply, dropped=facts.dropped, has_tokens="top_logprobs" in facts.written)
     except ProviderError as error:
         return error

@@ -75,6 +75,12 @@ def has_batches(spec: ModelSpec) -> bool:
     return spec.provider in SERVICES and SERVICES[spec.provider].has_batches
 
 
+def gives_logprobs(spec: ModelSpec) -> bool:
+    """Whether log-probabilities of tokens can be asked for: in the OpenAI format, or of a package's own."""
+    service = SERVICES.get(spec.provider)
+    return (service is None or service.protocol == "openai") and "logprobs" not in spec.unset
+
+
 def key_variable(spec: ModelSpec) -> str | None:
     """Return the environment variable of a model's API key, or None when it needs none."""
     service = SERVICES.get(spec.provider)

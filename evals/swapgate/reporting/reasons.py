@@ -15,7 +15,7 @@ from swapgate.records import Outcome, Trial
 from swapgate.reporting.format import interval, money, money_sum, percent
 from swapgate.reporting.text import safe_text
 
-Standing = Literal["blind", "missed", "errored", "passed"]
+Standing = Literal["blind", "missed", "errored", "unscored", "passed"]
 GATE_WORDS: dict[GateAnswer, str] = {
     "pass": "PASS",
     "fail": "FAIL",
@@ -38,10 +38,11 @@ def in_order(trials: Iterable[Trial]) -> Iterable[Trial]:
 
 
 def worst_first(trials: Sequence[Trial]) -> Iterator[Trial]:
-    """Yield the blind passes, the other misses, the errors and the rest, each of them in order."""
+    """Yield the blind passes, the other misses, the errors, the unscored and the rest, each in order."""
     for is_blind in (True, False):
         yield from (t for t in _of_outcome(trials, "missed") if t.is_blind_pass is is_blind)
     yield from _of_outcome(trials, "errored")
+    yield from _of_outcome(trials, "unscored")
     yield from _of_outcome(trials, "passed")
 
 

@@ -72,7 +72,7 @@ class JudgePool:
             return {name: _result(engine, job) for name, job in jobs.items()}
 
     def _models(self, given: Iterable[str], found: Iterable[Found]) -> dict[str, ModelSpec]:
-        judges = {judge.spec.model for one in found for judge in one.known.case.judges}
+        judges = {name for one in found for judge in one.known.case.judges for name in judge.spec.models}
         specs = {name: ModelSpec(name=name, provider="recorded", model=name) for name in given}
         return specs | {name: self._workspace.model(name) for name in judges}
 

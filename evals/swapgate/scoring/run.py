@@ -100,7 +100,8 @@ def _judges(workspace: Workspace, suites: Sequence[ReadySuite]) -> dict[str, str
     found = {judge.spec.judge: judge for suite in suites for case in suite.cases for judge in case.judges}
     if not found:
         raise UsageError("--judges: no suite here has a judge")
-    workspace.require_ready({j.spec.model: workspace.model(j.spec.model) for j in found.values()})
+    names = dict.fromkeys(name for judge in found.values() for name in judge.spec.models)
+    workspace.require_ready({name: workspace.model(name) for name in names})
     return {name: judge.definition_hash for name, judge in sorted(found.items())}
 
 

@@ -26,7 +26,8 @@ class LabelledVerdict(Written):
     """One verdict of the judge, and what people say of the same response.
 
     `model`, `suite`, `case` and `repeat` name the response, `cluster` the source that its case shares with
-    others; a row without them still counts.
+    others; a row without them still counts. `scores` are the judge's, by criterion: they tell at which of
+    them it errs.
     """
 
     model: str | None = None
@@ -36,6 +37,7 @@ class LabelledVerdict(Written):
     cluster: str | None = None
     verdict: Answer
     truth: Answer
+    scores: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = Field(default_factory=dict)
 
 
 class CalibrationSpec(Written):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydantic import Field
 
 from swapgate.errors import UsageError, nearest
 from swapgate.records import Json
+from swapgate.spec.judge_models import MAX_COMBINATIONS, Decide, Escalate, check_models
 from swapgate.spec.passrule import PassRule
 from swapgate.spec.source import read_yaml, validate
 from swapgate.spec.suite import JudgeWhen, Written
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
 TEMPLATE_NAMES = ("input", "expected", "output", "criteria", "markers")
 # A criterion is a word of the pass rule and a key of the judge's reply.
 CRITERION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-# A rule over more combinations of scores than this is not tried out.
-MAX_COMBINATIONS = 5000
 TAKEN_NAMES = {"evidence", "reasoning", "and", "or", "not", "in", "is", "if", "else", "mean", "min", "max"}
 
 
@@ -39,12 +39,17 @@ class JudgeSpec(Written):
     """One judge file.
 
     `template` (Jinja2, sandboxed) takes the place of the built-in user message; it sees `input`, `expected`,
-    `output`, `criteria` and `markers`. `pass` is a small expression over the criteria.
+    `output`, `criteria` and `markers`. `pass` is a small expression over the criteria. Several models are a
+    panel: `decide` says how their verdicts become one, `min_agreement` which share of them must agree.
     """
 
     judge: str
     description: str | None = None
-    model: str
+    model: str | tuple[str, ...]
+    decide: Decide | None = None
+    min_agreement: Annotated[float, Field(gt=0, le=1)] | None = None
+    min_members: Annotated[int, Field(ge=2)] | None = None
+    escalate: Escalate | None = None
     calls: Literal["together", "per_criterion"] = "together"
     criteria: dict[str, Criterion] = Field(min_length=1)
     pass_: str = Field(alias="pass")
@@ -53,14 +58,49 @@ class JudgeSpec(Written):
     params: dict[str, Json] = Field(default_factory=dict)
     reasoning: bool = True
     evidence: bool = True
+    logprobs: bool = False
     when: JudgeWhen | None = None
     system: str | None = None
     template: str | None = None
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The models that are asked about every answer: one, or those of the panel."""
+        return (self.model,) if isinstance(self.model, str) else self.model
+
+    @property
+    def needed_members(self) -> int:
+        """How many members of a panel must have a verdict: more than half unless the judge says otherwise."""
+        return self.min_members or len(self.members) // 2 + 1
+
+    @property
+    def needed_agreement(self) -> float:
+        """The share of those members that must agree."""
+        return 1.0 if self.decide == "unanimous" else self.min_agreement or 0.0
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Every model that may be asked: the members, then the one that unsure verdicts are escalated to."""
+        return (*self.members, self.escalate.to) if self.escalate is not None else self.members
+
+    def placed_models(self) -> Iterator[tuple[str, str]]:
+        """Yield each model that may be asked, with the JSON pointer of where it is written."""
+        for number, name in enumerate(self.members):
+            yield "/model" if isinstance(self.model, str) else f"/model/{number}", name
+        if self.escalate is not None:
+            yield "/escalate/to", self.escalate.to
 
     def pass_rule(self) -> PassRule:
         """Return the rule after `pass:`; raise UsageError when it is wrong."""
         bare = [name for name, criterion in self.criteria.items() if criterion.scale is None]
         return PassRule.parse(self.pass_, self.criteria, bare=bare)
+
+
+def judge_line(spec: JudgeSpec) -> str:
+    """Return the judge with its models, as `refunds (gpt-5.5)` or `refunds (panel: a, b; then c)`."""
+    panel = "" if isinstance(spec.model, str) else "panel: "
+    then = f"; then {spec.escalate.to}" if spec.escalate is not None else ""
+    return f"{spec.judge} ({panel}{', '.join(spec.members)}{then})"
 
 
 def read_judge(path: Path) -> JudgeSpec:
@@ -76,6 +116,7 @@ def read_judge(path: Path) -> JudgeSpec:
     except UsageError as exc:
         raise document.error(str(exc), "/pass") from exc
     _check_rule(document, spec, rule)
+    check_models(document, spec, rule)
     return spec
 
 

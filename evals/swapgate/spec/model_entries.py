@@ -75,6 +75,7 @@ class ModelEntry(Written):
     """One entry of `models:`.
 
     `prompt_cache` asks Anthropic to keep the tools and the system text; other services do so by themselves.
+    `family` is whose kind it is, where its id does not tell: a judge should not be of the candidate's.
     `path` is the outputs file of the `recorded` provider or the GGUF file of `local`; `sha256` pins the
     latter: another file is refused, and recorded responses are found without the file. `request`, `answer`
     and `headers` belong to the `http` provider: a JSON template of the body, the JSON pointer of the
@@ -97,6 +98,7 @@ class ModelEntry(Written):
     structured_output: bool | None = None
     stream: bool | None = None
     stall_timeout_s: Annotated[float, Field(gt=0)] = STALL_TIMEOUT_S
+    family: Annotated[str, Field(min_length=1)] | None = None
     path: str | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     cache: bool | None = None

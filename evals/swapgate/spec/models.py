@@ -76,6 +76,7 @@ class ModelSpec(BaseModel):
     structured_output: bool | None = None
     stream: bool | None = None
     stall_timeout_s: float = STALL_TIMEOUT_S
+    family: str | None = None
     path: str | None = None
     sha256: str | None = None
     cache: bool | None = None

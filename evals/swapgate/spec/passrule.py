@@ -80,7 +80,11 @@ class PassRule:
 
     def evaluate(self, scores: Mapping[str, float]) -> bool | None:
         """Return whether the rule holds; None when it cannot be decided without a score that is missing."""
-        return _truth(self.tree, scores)
+        return _truth(self.tree, {name: _point(score) for name, score in scores.items()})
+
+    def evaluate_within(self, bounds: Mapping[str, Bounds]) -> bool | None:
+        """Return whether the rule holds for all scores between these bounds; None when it may be either."""
+        return _truth(self.tree, bounds)
 
 
 def _parsed(text: str) -> ast.expr:
@@ -205,7 +209,7 @@ def _is_finite(value: float) -> bool:
         return False
 
 
-def _truth(node: ast.expr, scores: Mapping[str, float]) -> bool | None:
+def _truth(node: ast.expr, scores: Mapping[str, Bounds]) -> bool | None:
     match node:
         case ast.BoolOp(op=op, values=values):
             return _combined([_truth(v, scores) for v in values], decided_by=isinstance(op, ast.Or))
@@ -244,10 +248,10 @@ def _is_known(bounds: Bounds) -> bool:
     return bounds[0] == bounds[1]
 
 
-def _number(node: ast.expr, scores: Mapping[str, float]) -> Bounds:
+def _number(node: ast.expr, scores: Mapping[str, Bounds]) -> Bounds:
     match node:
         case ast.Name(id=name):
-            return _point(scores[name]) if name in scores else UNKNOWN
+            return scores.get(name, UNKNOWN)
         case ast.Constant(value=int() | float() as value):
             return _point(value)
         case ast.UnaryOp(op=op, operand=operand):
@@ -266,17 +270,16 @@ def _point(value: float) -> Bounds:
 
 
 def _calculated(operate: Callable[[float, float], float], left: Bounds, right: Bounds) -> Bounds:
-    if not (_is_known(left) and _is_known(right)):
+    """Return the bounds of a result: one of the four corners is lowest, unless a divisor may be 0."""
+    if operate is operator.truediv and right[0] <= 0 <= right[1]:
         return UNKNOWN
-    try:
-        return _point(operate(left[0], right[0]))
-    except ZeroDivisionError:
-        return UNKNOWN
+    corners = [operate(a, b) for a in left for b in right]
+    return UNKNOWN if any(map(math.isnan, corners)) else (min(corners), max(corners))
 
 
 def _called(name: str, values: list[Bounds]) -> Bounds:
     """Return the bounds of a function: min and max may be decided by what is known, a mean may not."""
     if name == "mean":
-        return _point(sum(v[0] for v in values) / len(values)) if all(map(_is_known, values)) else UNKNOWN
+        return sum(v[0] for v in values) / len(values), sum(v[1] for v in values) / len(values)
     choose = min if name == "min" else max
     return choose(v[0] for v in values), choose(v[1] for v in values)

@@ -78,6 +78,7 @@ class GateSpec(SliceGate):
     tags: dict[str, SliceGate] = Field(default_factory=dict)
     prompts: dict[str, SliceGate] = Field(default_factory=dict)
     errors: Annotated[float, Field(ge=0, le=1)] | None = None
+    unscored: Annotated[float, Field(ge=0, le=1)] | None = None
     inconclusive: Literal["block", "warn"] | None = None
 
 

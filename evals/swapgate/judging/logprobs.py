@@ -1,0 +1,168 @@
+"""Scores weighted by the log-probabilities of the reply's tokens (G-Eval, Liu et al. 2023, section 3).
+
+The score of a criterion is the mean over the points of its scale, each weighted by the probability that the
+judge gave to it at the place of the score in its reply. What was written before that place is taken as given.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import exp
+
+from swapgate.judging.shape import Shape
+from swapgate.records import Token
+from swapgate.spec.judges import Criterion
+
+# As many alternatives as OpenAI gives: https://platform.openai.com/docs/api-reference/chat/create
+TOP_LOGPROBS = 20
+# Where more of the probability than this could belong to several points, the plain score is used.
+MOST_UNRESOLVED = 0.05
+QUOTE = '"'
+_AFTER_NUMBER = ",}] \t\r\n."
+_POINTS: Mapping[str, float] = {"pass": 1.0, "fail": 0.0}
+# A reply says "cannot_assess" by the same tokens; it is no point of the scale, and takes no part in the mean.
+_OTHER = ("cannot_assess",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighted:
+    """A score as the mean over its scale's points, and the probabilities that it was made from."""
+
+    score: float
+    weights: Mapping[str, float]
+
+
+def weighted_scores(
+    text: str, tokens: Sequence[Token], shape: Shape, scores: Mapping[str, float]
+) -> dict[str, Weighted]:
+    """Return the weighted score of each criterion that has a score and whose place is found in the tokens."""
+    places = _places(text) if "".join(token.text for token in tokens) == text else {}
+    found = {
+        name: _weighted(tokens, places[key], shape.criteria[name])
+        for key, name in shape.keys.items()
+        if name in scores and key in places
+    }
+    return {name: weighted for name, weighted in found.items() if weighted is not None}
+
+
+def label_shares(tokens: Sequence[Token], start: int, labels: Sequence[str], end: str) -> dict[str, float]:
+    """Return how probable each label is from character `start` of the reply on, before any is normalised.
+
+    `end` are characters one of which follows a label. The reply's own tokens are followed as far as they
+    leave it open which label it will be: at each of them, the alternatives that branch off to one label
+    alone count for it. What may still become several labels is the share of the label "".
+    """
+    shares = dict.fromkeys((*labels, ""), 0.0)
+    index, offset = _token_at(tokens, start)
+    path, said = 1.0, ""
+    while index < len(tokens):
+        token = tokens[index]
+        before = token.text[:offset]
+        for text, logprob in {**token.top, token.text: token.logprob}.items():
+            rest = text if said else _after(text, before, is_text=end == QUOTE)
+            if text == token.text or rest is None:
+                continue
+            if (label := _meant(said + rest, labels, end, token)) is not None:
+                shares[label] += path * exp(logprob)
+        path *= exp(token.logprob)
+        said += token.text[offset:]
+        candidates = _candidates(said, labels, end)
+        if len(candidates) < 2:
+            shares.update({label: shares[label] + path for label in candidates})
+            break
+        index, offset = index + 1, 0
+    else:
+        shares[""] += path
+    return shares
+
+
+def _weighted(tokens: Sequence[Token], start: int, criterion: Criterion) -> Weighted | None:
+    points = _points(criterion)
+    others, end = (_OTHER, QUOTE) if criterion.scale is None else ((), _AFTER_NUMBER)
+    shares = label_shares(tokens, start, [*points, *others], end)
+    known = sum(shares[label] for label in points)
+    if known <= 0 or shares[""] > MOST_UNRESOLVED * (known + shares[""]):
+        return None
+    weights = {label: shares[label] / known for label in points if shares[label] > 0}
+    return Weighted(score=sum(points[label] * w for label, w in weights.items()), weights=weights)
+
+
+def _points(criterion: Criterion) -> Mapping[str, float]:
+    if criterion.scale is None:
+        return _POINTS
+    low, high = criterion.scale
+    return {str(point): float(point) for point in range(low, high + 1)}
+
+
+def _candidates(said: str, labels: Sequence[str], end: str) -> list[str]:
+    """Return the labels that a text is, or begins: one alone where the text has come to its end."""
+    cut = next((place for place, character in enumerate(said) if character in end), None)
+    if cut is not None:
+        return [label for label in labels if label == said[:cut]]
+    return [label for label in labels if label.startswith(said)]
+
+
+def _meant(said: str, labels: Sequence[str], end: str, token: Token) -> str | None:
+    """Return the label that an alternative leads to, "" where it may be several, None where it is none.
+
+    A whole label that others go on from (1 and 10) is meant itself if one of those stands among the
+    alternatives as one token: then this model does not write it in two.
+    """
+    candidates = _candidates(said, labels, end)
+    if len(candidates) < 2:
+        return candidates[0] if candidates else None
+    longer = [label for label in candidates if label != said]
+    is_whole = said in candidates and said and any(text.strip().endswith(tuple(longer)) for text in token.top)
+    return said if is_whole else ""
+
+
+def _after(text: str, before: str, *, is_text: bool) -> str | None:
+    """Return what an alternative says after the part that precedes the label; white space around it is free.
+
+    Within quotes white space is part of the label. None where the alternative goes another way.
+    """
+    rest = text
+    for part in before.split():
+        rest = rest.lstrip()
+        if not rest.startswith(part):
+            return None
+        rest = rest[len(part) :]
+    return rest if is_text else rest.lstrip()
+
+
+def _token_at(tokens: Sequence[Token], start: int) -> tuple[int, int]:
+    """Return the token in which a character of the reply stands, and its place in the token."""
+    begins = 0
+    for index, token in enumerate(tokens):
+        if start < begins + len(token.text):
+            return index, start - begins
+        begins += len(token.text)
+    return len(tokens), 0
+
+
+def _places(text: str) -> dict[str, int]:
+    """Return where the value of each key of the reply's object begins, a text's after its quote.
+
+    The reply has been read as one object already, perhaps in a fence.
+    """
+    return dict(_members(text, text.find("{") + 1))
+
+
+def _members(text: str, at: int) -> Iterator[tuple[str, int]]:
+    decoder = json.JSONDecoder()
+    try:
+        while (at := _skip(text, at, " \t\r\n,")) < len(text) and text[at] == QUOTE:
+            key, at = decoder.raw_decode(text, at)
+            at = _skip(text, at, " \t\r\n:")
+            yield str(key), at + (text[at] == QUOTE)
+            _value, at = decoder.raw_decode(text, at)
+    except (ValueError, IndexError, RecursionError):
+        return
+
+
+def _skip(text: str, at: int, characters: str) -> int:
+    while at < len(text) and text[at] in characters:
+        at += 1
+    return at
