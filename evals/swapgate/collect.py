@@ -28,6 +28,13 @@ class TrialErrored(Exception):
     """A trial without a result."""
 
 
+class Unscored(Exception):
+    """A trial whose answer the judges disagree about: neither right nor wrong."""
+
+
+NOT_PASSED = (Miss, TrialErrored, Unscored)
+
+
 class SuiteFile(pytest.File):
     """One suite."""
 
@@ -64,7 +71,7 @@ class CaseItem(pytest.Item):
         self.extra_keyword_matches.update(job.case.placed.case.tags)
 
     def runtest(self) -> None:
-        """Wait for the trial; raise Miss or TrialErrored for a candidate's, never for the baseline's."""
+        """Wait for the trial; raise what NOT_PASSED holds for a candidate's, never for the baseline's."""
         self.finished = self.parent.swapgate.wait(self.job)
         facts = self.finished.facts
         self.user_properties.extend(_properties(facts))
@@ -74,6 +81,8 @@ class CaseItem(pytest.Item):
             raise TrialErrored
         if facts.outcome == "missed":
             raise Miss
+        if facts.outcome == "unscored":
+            raise Unscored
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Explain a miss or an error in a few lines; anything else is a bug and shows its traceback.
@@ -81,7 +90,7 @@ class CaseItem(pytest.Item):
         pytest's short summary shows the beginning of the first line alone.
         """
         trial = self.finished.trial if self.finished is not None else None
-        if trial is not None and isinstance(excinfo.value, (Miss, TrialErrored)):
+        if trial is not None and isinstance(excinfo.value, NOT_PASSED):
             from swapgate.reporting.explain import explain_trial
             from swapgate.reporting.text import safe_text
 

@@ -35,6 +35,7 @@ _SLICE_S = 0.1
 _LONGEST_HEAD_START_S = 0.5
 _LOOK_S = 0.005
 _MISSES_EXPLAINED = 3
+_TO_EXPLAIN = {"missed", "unscored"}
 
 
 class SwapgateSession:
@@ -378,7 +379,7 @@ class SwapgateSession:
 
     def _note_miss(self, trial: Trial) -> None:
         """Keep the first misses, a case once, to be explained at the end."""
-        is_miss = trial.role == "candidate" and trial.outcome == "missed"
+        is_miss = trial.role == "candidate" and trial.outcome in _TO_EXPLAIN
         is_told = any((trial.suite, trial.case) == (told.suite, told.case) for told in self._misses)
         if is_miss and not is_told and len(self._misses) < _MISSES_EXPLAINED:
             self._misses.append(trial)
@@ -472,7 +473,7 @@ class SwapgateSession:
 
 
 def _missed(outcome: RunOutcome) -> Iterator[Trial]:
-    return (t for t in outcome.trials if t.role == "candidate" and t.outcome == "missed")
+    return (t for t in outcome.trials if t.role == "candidate" and t.outcome in _TO_EXPLAIN)
 
 
 def _short(path: Path, start: Path) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
-from swapgate.collect import CaseItem, Miss, TrialErrored
+from swapgate.collect import NOT_PASSED, CaseItem
 from swapgate.facts import Facts
 from swapgate.records import Trial, adapter, to_text
 from swapgate.workers import is_worker
@@ -14,8 +14,10 @@ from swapgate.workers import is_worker
 _STATUS: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
     "missed": ("missed", "m", ("MISS", {"yellow": True})),
     "errored": ("error", "E", ("ERROR", {"red": True})),
+    "unscored": ("unscored", "u", ("UNSCORED", {"yellow": True})),
     "baseline missed": ("baseline missed", "b", ("BASELINE MISS", {"cyan": True})),
     "baseline errored": ("baseline errored", "e", ("BASELINE ERROR", {"red": True})),
+    "baseline unscored": ("baseline unscored", "v", ("BASELINE UNSCORED", {"yellow": True})),
 }
 
 
@@ -27,7 +29,7 @@ def pytest_runtest_makereport(
     report = yield
     if call.when != "call" or not isinstance(item, CaseItem) or item.finished is None:
         return report
-    if call.excinfo is None or isinstance(call.excinfo.value, (Miss, TrialErrored)):
+    if call.excinfo is None or isinstance(call.excinfo.value, NOT_PASSED):
         if is_worker(item.config) and item.finished.trial is not None:
             report.__dict__["swapgate_trial"] = to_text(item.finished.trial)
         report.__dict__["swapgate_status"] = _status(item.finished.facts)

@@ -8,9 +8,10 @@ from hashlib import blake2b
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
-from swapgate.facts import first_reason
+from swapgate.facts import facts_of, first_reason
 from swapgate.records import Answer, CheckResult, Json, JudgeSample, Message, ToolCall, Trial, Verdict
 from swapgate.reporting import format as show
+from swapgate.reporting.judges import opinion_lines
 from swapgate.reporting.reasons import standing, worst_first
 from swapgate.reporting.text import clipped, safe_text, visible
 
@@ -125,6 +126,7 @@ def _verdict(verdict: Verdict) -> Json:
         "passed": verdict.passed,
         "scores": _scores(verdict.scores),
         "reason": clipped(verdict.reason, TEXT_CHARS),
+        "opinions": [clipped(line, TEXT_CHARS) for line in opinion_lines(verdict)],
         "samples": [_sample(sample) for sample in verdict.samples],
     }
 
@@ -169,7 +171,7 @@ def _numbers(trial: Trial) -> dict[str, str]:
         "Tokens out": _amount(usage.tokens_out),
         "of which reasoning": _amount(usage.tokens_reasoning),
         "Cost": show.money(answer.cost_usd),
-        "Judge cost": show.money(trial.judge_cost_usd) if trial.verdicts else "",
+        **_judge_numbers(trial),
         "Latency": show.seconds(response.latency_s) if response.latency_s is not None else "",
         "First token": show.seconds(response.ttft_s) if response.ttft_s is not None else "",
         "From the cache": "yes" if answer.from_cache else "no",
@@ -182,6 +184,22 @@ def _numbers(trial: Trial) -> dict[str, str]:
         "Cluster": trial.cluster or "",
     }
     return {name: safe_text(value, REASON_CHARS) for name, value in facts.items() if value}
+
+
+def _judge_numbers(trial: Trial) -> dict[str, str]:
+    """Return what the judges took; nothing where no model was asked."""
+    facts = facts_of(trial)
+    if not facts.judging:
+        return {}
+    is_counted = facts.judge_counted > 0
+    return {
+        "Judge tokens in": _amount(facts.judge_tokens_in if is_counted else None),
+        "Judge tokens out": _amount(facts.judge_tokens_out if is_counted else None),
+        "Judge cost": show.money(facts.judge_cost_usd),
+        "Slowest judge call": show.seconds(facts.judge_latency_s)
+        if facts.judge_latency_s is not None
+        else "",
+    }
 
 
 def _amount(count: int | None) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 from swapgate.records import CheckResult, Trial, Verdict
+from swapgate.reporting.judges import opinion_lines
 from swapgate.reporting.reasons import Standing, standing
 from swapgate.reporting.text import safe_text
 
@@ -16,6 +17,7 @@ _TITLES: dict[Standing, str] = {
     "blind": "blind pass: structurally right, semantically wrong",
     "missed": "missed",
     "errored": "errored: no result, which is not a wrong answer",
+    "unscored": "unscored: the judges disagree, which is neither right nor wrong",
 }
 
 
@@ -35,8 +37,11 @@ def _lines(trial: Trial) -> Iterator[str]:
             yield from _check(check)
     told = trial.error.source if trial.error is not None else ""
     for verdict in trial.verdicts:
-        if verdict.passed is not True and told != f"judge:{verdict.judge}":
+        if verdict.passed is True:
+            continue
+        if told != f"judge:{verdict.judge}":
             yield _verdict(verdict)
+        yield from (f"    {safe_text(line, _TEXT_CHARS)}" for line in opinion_lines(verdict))
     if trial.expected is not None:
         yield f"  expected: {safe_text(_as_text(trial.expected), _TEXT_CHARS)}"
     if trial.answer is not None:

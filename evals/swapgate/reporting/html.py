@@ -20,7 +20,7 @@ from swapgate.analysis.scopes import Scope
 from swapgate.analysis.summary import CheckCount, Summary
 from swapgate.facts import Facts
 from swapgate.records import JudgeCalibration, StoppedRule
-from swapgate.reporting import charts, comparing, findings
+from swapgate.reporting import charts, comparing, findings, judges
 from swapgate.reporting import format as show
 from swapgate.reporting.case_data import case_chunks
 from swapgate.reporting.files import atomic_file, whole
@@ -104,6 +104,7 @@ def page(outcome: RunOutcome) -> str:
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "data_mark": _DATA_MARK,
         "is_streamed": is_streamed(outcome),
+        "has_unscored": judges.has_unscored(outcome),
     }
     return _template().render(context).lstrip()
 
@@ -206,6 +207,7 @@ def _template() -> Template:
         filter_link=filter_link,
         findings=findings,
         gate_words=GATE_WORDS,
+        judges=judges,
         look_bounds=_look_bounds,
         scope_name=_scope_name,
         show=show,

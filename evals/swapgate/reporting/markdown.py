@@ -11,6 +11,7 @@ from swapgate.analysis.summary import Summary
 from swapgate.facts import Facts
 from swapgate.reporting import format as show
 from swapgate.reporting.files import write_text
+from swapgate.reporting.judges import escalation_text, has_unscored, tokens_of
 from swapgate.reporting.markdown_comparison import case_line, comparison_lines
 from swapgate.reporting.markdown_findings import finding_sections
 from swapgate.reporting.markdown_text import (
@@ -51,12 +52,14 @@ _SUMMARY_HEADER = (
     "semantic",
     "Blind pass",
     "Errored",
+    "Unscored",
     "Tokens in / out",
     "Cost",
     "Judge cost",
     "Latency p50 / p95",
     "First token p50 / p95",
 )
+_UNSCORED = _SUMMARY_HEADER.index("Unscored")
 # Columns with an interval: their titles name its confidence.
 _RATES = ("structural", "semantic")
 _TITLES: dict[GateAnswer, str] = {
@@ -99,6 +102,8 @@ def _text(outcome: RunOutcome, most: int) -> str:
         *finding_sections(outcome, most),
         _misses(outcome, most),
         _errors(outcome, most),
+        _unscored(outcome, most),
+        _judges(outcome, most),
         _section("Notes", notes, most),
         _section("Warnings", outcome.warnings, most),
         _cost(outcome),
@@ -126,8 +131,11 @@ def _models(outcome: RunOutcome, most: int) -> list[str]:
         role = " (baseline)" if summary.role == "baseline" else ""
         rows.append(_summary_row(f"**{escaped(summary.model)}**{role}", summary))
         rows += [_summary_row(escaped(s.scope.name), s) for s in by_suite(outcome, summary)]
+    if not has_unscored(outcome):
+        rows = [[*row[:_UNSCORED], *row[_UNSCORED + 1 :]] for row in rows]
     rates = {name: escaped(rate_title(outcome, name.capitalize())) for name in _RATES}
-    header = [rates.get(title, title) for title in _SUMMARY_HEADER]
+    titles = [title for title in _SUMMARY_HEADER if title != "Unscored" or has_unscored(outcome)]
+    header = [rates.get(title, title) for title in titles]
     if not is_streamed(outcome):
         header, rows = header[:-1], [row[:-1] for row in rows]
     return table(header, rows, left=1, most=most)
@@ -141,6 +149,7 @@ def _summary_row(name: str, summary: Summary) -> list[str]:
         own(show.rate_with_interval(summary.semantic)),
         own(show.marked_percent(summary.blind_pass)),
         f"{summary.errored:,}",
+        f"{summary.unscored:,}",
         " / ".join(show.tokens_used(summary)),
         own(show.money(summary.cost_usd)),
         own(show.money(summary.judge_cost_usd)),
@@ -184,6 +193,45 @@ def _errors(outcome: RunOutcome, most: int) -> list[str]:
         for kind, number in sorted(s.errors.items())
     ]
     return ["### Errors", "", *table(["Model", "Kind", "Trials"], rows, left=2, most=most)] if rows else []
+
+
+def _unscored(outcome: RunOutcome, most: int) -> list[str]:
+    found = sorted(
+        (f for f in outcome.facts if f.outcome == "unscored" and f.role == "candidate"),
+        key=lambda f: (f.suite, f.case, f.model, f.repeat),
+    )
+    if not found:
+        return []
+    lines = capped(found, most, lambda f: case_line(f.suite, f.case, f.repeat, _unscored_reason(f)))
+    return [f"### Unscored ({len(found):,})", "", "The judges disagree: neither right nor wrong.", "", *lines]
+
+
+def _unscored_reason(facts: Facts) -> str:
+    return f"({safe_text(facts.model, NAME_CHARS)}) {facts.reason}"
+
+
+def _judges(outcome: RunOutcome, most: int) -> list[str]:
+    header = ("Judge", "Models", "Verdicts", "Calls", "Tokens in / out", "Cost", "Latency p50 / p95")
+    rows = [
+        [
+            escaped(use.judge),
+            escaped(", ".join(use.models), SENTENCE_CHARS),
+            f"{use.verdicts:,}",
+            f"{use.calls:,}",
+            " / ".join(tokens_of(use)),
+            own(show.money(use.cost_usd)),
+            f"{show.seconds(use.latency_p50_s)} / {show.seconds(use.latency_p95_s)}",
+        ]
+        for use in outcome.judges
+    ]
+    if not rows:
+        return []
+    saved = [
+        f"- {escaped(f'{use.judge}: {escalation_text(use.escalation)}', SENTENCE_CHARS)}"
+        for use in outcome.judges
+        if use.escalation is not None
+    ]
+    return ["### Judges", "", *table(header, rows, left=2, most=most), *([""] if saved else []), *saved]
 
 
 def _cost(outcome: RunOutcome) -> list[str]:

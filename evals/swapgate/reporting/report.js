@@ -1,7 +1,7 @@
 "use strict";
 (() => {
   const PAGE = 100;
-  const WORDS = { blind: "Blind pass", missed: "Missed", errored: "Errored", passed: "Passed" };
+  const WORDS = { blind: "Blind pass", missed: "Missed", errored: "Errored", unscored: "Unscored", passed: "Passed" };
   const { trials, texts } = JSON.parse(document.getElementById("data").textContent);
   const byId = (id) => document.getElementById(id);
   const fields = { filter: byId("by-filter"), model: byId("by-model"), suite: byId("by-suite"), tag: byId("by-tag"), text: byId("by-text") };
@@ -44,12 +44,15 @@
       one.evidence.length ? el("ul", {}, ...one.evidence.map(evidence)) : null,
       ...minor("As the judge wrote it", one.raw));
   const verdictMark = (verdict) => {
+    if (verdict.status === "unscored") return mark("unscored", WORDS.unscored);
     if (verdict.status !== "scored") return mark("errored", verdict.status === "error" ? "Errored" : "Skipped");
     return mark(verdict.passed ? "passed" : "missed", verdict.passed ? "Passed" : "Failed");
   };
   const verdict = (one) =>
     el("li", {}, verdictMark(one), ` ${one.judge} `, el("span", { class: "quiet" }, `by ${one.model}`),
-      scores(one.scores), one.reason ? el("p", { dir: "auto" }, one.reason) : null, ...one.samples.map(sample));
+      scores(one.scores), one.reason ? el("p", { dir: "auto" }, one.reason) : null,
+      one.opinions.length ? el("ul", {}, ...one.opinions.map((line) => el("li", { dir: "auto" }, line))) : null,
+      ...one.samples.map(sample));
   const section = (title, items) => (items.length ? [el("h3", {}, title), el("ul", {}, ...items)] : []);
   const siblings = (trial) => {
     const others = trials.filter((t) => t !== trial && t.suite === trial.suite && t.case === trial.case);

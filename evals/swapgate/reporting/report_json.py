@@ -14,6 +14,7 @@ from swapgate.analysis.compare import Comparison
 from swapgate.analysis.covariates import CovariateFinding
 from swapgate.analysis.decision import GateResult
 from swapgate.analysis.distributions import Spread
+from swapgate.analysis.judge_use import JudgeUse
 from swapgate.analysis.matrix import Cell
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.analysis.ranking import Rank
@@ -30,11 +31,11 @@ if TYPE_CHECKING:
 _Shape = TypeVar("_Shape")
 FORMAT = "swapgate.report"
 # Semantic versioning: a new field is a minor version, a removed or changed one a major version.
-VERSION = "1.2.0"
+VERSION = "1.3.0"
 SCHEMA_ID = "urn:swapgate:report:1"
 # Facts that follow from a trial's other fields, written for readers of the file and ignored on reading.
 DERIVED: dict[str, Json] = {
-    "outcome": {"enum": ["passed", "missed", "errored"], "type": "string"},
+    "outcome": {"enum": ["passed", "missed", "errored", "unscored"], "type": "string"},
     "is_blind_pass": {"type": "boolean"},
 }
 
@@ -54,6 +55,7 @@ class Report:
     spreads: tuple[Spread, ...]
     covariates: tuple[CovariateFinding, ...]
     repeatability: tuple[Repeatability, ...]
+    judges: tuple[JudgeUse, ...]
     warnings: tuple[str, ...]
     trials: tuple[Trial, ...]
 
@@ -148,6 +150,7 @@ def _write_head(stream: BinaryIO, outcome: RunOutcome) -> None:
         "spreads": outcome.spreads,
         "covariates": outcome.covariates,
         "repeatability": outcome.repeatability,
+        "judges": outcome.judges,
         "warnings": outcome.warnings,
     }
     for key, part in parts.items():

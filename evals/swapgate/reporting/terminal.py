@@ -9,6 +9,7 @@ from typing import Protocol
 from swapgate.analysis.decision import Decision, GateAnswer
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.reporting import format as show
+from swapgate.reporting import judges
 from swapgate.reporting.reasons import (
     GATE_WORDS,
     correction_notes,
@@ -64,6 +65,7 @@ def _lines(outcome: RunOutcome, *, verbose: int, width: int, reports: Sequence[P
     yield from summary_table(outcome, width=width, with_slices=verbose > 0)
     if verbose > 0:
         yield from _checks(outcome)
+    yield from _judges(outcome)
     for comparison in outcome.comparisons:
         sides = (comparison.candidate, comparison.baseline)
         spreads = [s for s in outcome.spreads if (s.candidate, s.baseline) == sides]
@@ -89,6 +91,14 @@ def _checks(outcome: RunOutcome) -> Iterator[Line]:
             yield Line(text=f"{name(summary.model)}: {check.kind} {name(check.name)} {missed}")
         for kind, number in sorted(summary.errors.items()):
             yield Line(text=f"{name(summary.model)}: error {name(kind)}: {show.count(number, 'trial')}")
+
+
+def _judges(outcome: RunOutcome) -> Iterator[Line]:
+    """Yield what each judge took, apart from what the models took."""
+    for use in outcome.judges:
+        yield Line(text=safe_text(judges.use_text(use), MESSAGE_CHARS))
+        if use.escalation is not None:
+            yield Line(text=f"  {safe_text(judges.escalation_text(use.escalation), MESSAGE_CHARS)}")
 
 
 def _cached(outcome: RunOutcome) -> Iterator[Line]:

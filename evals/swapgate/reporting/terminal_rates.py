@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.analysis.summary import Summary
 from swapgate.reporting import format as show
+from swapgate.reporting.judges import has_unscored
 from swapgate.reporting.reasons import by_suite, is_streamed, overall, rate_title, slices
 from swapgate.reporting.terminal_line import Line, aligned, name
 
@@ -36,6 +37,9 @@ def _rates(outcome: RunOutcome, rows: Sequence[tuple[str, Summary]], *, width: i
     """Return the cells of the rates; the structural interval is left out where it would be too wide."""
     header = ("", rate_title(outcome, "structural"), rate_title(outcome, "semantic"), "blind pass", "errored")
     rates = [header, *((label, *_rate_cells(s)) for label, s in rows)]
+    if has_unscored(outcome):
+        unscored = ["unscored", *(f"{s.unscored:,}/{s.trials:,}" for _, s in rows)]
+        rates = [(*row, cell) for row, cell in zip(rates, unscored, strict=True)]
     is_scored = any(s.semantic.n for _, s in rows)
     if not is_scored or len(aligned(rates)[0]) <= width:
         return rates

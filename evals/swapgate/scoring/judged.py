@@ -143,7 +143,9 @@ def _said(found: Found, trial: Trial | None) -> Said:
         return Said(error=f"{trial.error.source}: {trial.error.message}")
     verdicts = {f"judge:{v.judge}": v.passed is True for v in trial.verdicts if v.status == "scored"}
     reasons: dict[str, Json] = {
-        f"judge:{v.judge}": [v.reason] for v in trial.verdicts if v.passed is False and v.reason
+        f"judge:{v.judge}": [v.reason]
+        for v in trial.verdicts
+        if v.reason and (v.passed is False or v.status == "unscored")
     }
     failed = {r.check: findings_of(r) for r in trial.checks if not r.passed}
     return Said(

@@ -107,7 +107,8 @@ def check_models(document: Document, spec: JudgeSpec, rule: PassRule) -> None:
 def _check_panel(document: Document, spec: JudgeSpec) -> None:
     names = spec.members
     if len(names) < 2 or len(set(names)) < len(names):
-        what = "names one model" if len(names) < 2 else "names a model twice, which would have two votes"
+        few = "names one model" if names else "names no model"
+        what = few if len(names) < 2 else "names a model twice, which would have two votes"
         fix = "a panel has at least two different ones; for more answers of one, write `samples`"
         raise document.error(f"the panel {what}: {fix}", "/model")
     if spec.min_members is not None and spec.min_members > len(names):
