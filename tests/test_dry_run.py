@@ -270,3 +270,88 @@ def test_a_server_that_counts_far_more_than_is_usual_is_believed() -> None:
     dear = Sample("m", "model", "s", "d", 10, 100, 40, 4.0)
     expected = Estimator([dear]).expect(SPEC, request("x" * 20), role="model")
     assert (expected.tokens_in, expected.most_in) == (200, 400)
+
+
+# Panels and escalation.
+
+
+def judged_by(*, cheap: str = PASS) -> Any:
+    """Answer for the candidate, two members of a panel, and the model that they escalate to."""
+
+    def answer(request: Received) -> Answer:
+        said = {"m-1": RIGHT, "judge-1": cheap}.get(request.json["model"], PASS)
+        return Answer({**openai_completion(said), "usage": USAGE})
+
+    return answer
+
+
+def lay_judge(root: Path, url: str, judge: dict[str, Any], **keys: Any) -> None:
+    """Lay the priced workspace with judges `judge`, `second` and `dear`, ten times as dear."""
+    lay_priced(root, url, **keys)
+    models = json.loads((root / "config/models.yml").read_text(encoding="utf-8"))
+    one = models["models"]["judge"]
+    models["models"]["second"] = {**one, "model": "judge-2"}
+    models["models"]["dear"] = {**one, "model": "judge-3", "price": {"input": 10, "output": 20}}
+    written = {"judge": "meaning", "criteria": {"agrees": {"ask": "Right?"}}, "pass": "agrees", **judge}
+    lay(root, {"config/models.yml": json.dumps(models), "judges/meaning.yml": json.dumps(written)})
+
+
+def rows_of(found: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(row["model"], row["role"]): row for row in found["rows"]}
+
+
+def test_every_member_of_a_panel_is_counted(
+    tmp_path: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay_judge(tmp_path, server.url, {"model": ["judge", "second"], "samples": 3})
+    rows = rows_of(estimated(capsys, tmp_path))
+    assert [rows[name, "judge"]["to_send"] for name in ("judge", "second")] == [12, 12]
+
+
+def test_an_escalation_that_is_not_known_yet_is_counted_in_full_and_said_to_be(
+    tmp_path: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay_judge(tmp_path, server.url, {"model": "judge", "escalate": {"to": "dear"}})
+    row = rows_of(estimated(capsys, tmp_path))["dear", "escalation"]
+    assert (row["to_send"], row["is_at_most"]) == (4, True)
+    assert main(["estimate", "--root", str(tmp_path), "--model", "candidate"]) == 0
+    said = capsys.readouterr().out
+    asked = "it is asked only where the judge before it is unsure"
+    assert f"<=: dear (escalation) is counted for every verdict; {asked}" in said
+    assert not server.requests
+
+
+@pytest.mark.parametrize(("cheap", "escalated"), [(PASS, 0), (PASS.replace('"pass"', '"cannot_assess"'), 4)])
+def test_what_stored_replies_decide_is_not_guessed(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    cheap: str,
+    escalated: int,
+) -> None:
+    monkeypatch.setenv("PLANTED_KEY", "sk-planted-0123456789abcdef")
+    with serving(judged_by(cheap=cheap)) as server:
+        lay_judge(tmp_path, server.url, {"model": "judge"})
+        run(model="candidate", root=tmp_path)
+        lay_judge(tmp_path, server.url, {"model": "judge", "escalate": {"to": "dear"}})
+        found = estimated(capsys, tmp_path)
+        row = rows_of(found).get(("dear", "escalation"))
+        assert (row["to_send"] if row else 0) == escalated
+        assert not (row and row["is_at_most"])
+        before = len(server.requests)
+        run(model="candidate", root=tmp_path)
+        assert len(server.requests) - before == escalated == found["total"]["to_send"]
+
+
+def test_a_budget_holds_for_all_models_of_a_judge(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay_judge(tmp_path, server.url, {"model": ["judge", "second"], "escalate": {"to": "dear"}})
+    outcome = run(model="candidate", root=tmp_path, max_cost=0.05)
+    paid = sum((f.paid_usd or 0) + (f.judge_paid_usd or 0) for f in outcome.facts)
+    assert paid <= 0.05
+    models = json.loads((tmp_path / "config/models.yml").read_text(encoding="utf-8"))
+    del models["models"]["dear"]["price"]
+    lay(tmp_path, {"config/models.yml": json.dumps(models)})
+    with pytest.raises(UsageError, match="nobody knows what 'dear' costs"):
+        run(model="candidate", root=tmp_path, max_cost=1.0)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from analysis_trials import answer, errored, run, trial, verdict
 from swapgate.errors import ErrorKind
-from swapgate.facts import Facts, facts_of, pack, unpack
+from swapgate.facts import Facts, JudgeCalls, facts_of, pack, unpack
 from swapgate.history import SCHEMA_VERSION, History, HistoryWriter
 from swapgate.records import CheckResult, Finding, Response, Trial, TrialError, Usage
 
@@ -229,6 +229,16 @@ names = st.text(st.characters(codec="utf-8"), max_size=8)
 amounts = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 results = st.none() | st.booleans()
 counts = st.none() | st.integers(0, 2**40)
+any_judge_calls = st.builds(
+    JudgeCalls,
+    judge=texts,
+    models=st.lists(texts, max_size=3).map(tuple),
+    cost_usd=amounts,
+    latencies_s=st.lists(st.floats(0, 1e6), max_size=3).map(tuple),
+    escalates_to=texts,
+    is_escalated=st.booleans(),
+    second_usd=amounts,
+)
 any_facts = st.builds(
     Facts,
     suite=texts,
@@ -240,7 +250,7 @@ any_facts = st.builds(
     prompt=st.none() | texts,
     tags=st.lists(texts, max_size=3).map(tuple),
     case_hash=st.none() | texts,
-    outcome=st.sampled_from(["passed", "missed", "errored"]),
+    outcome=st.sampled_from(["passed", "missed", "errored", "unscored"]),
     error_kind=st.none() | texts,
     structural=results,
     semantic=results,
@@ -266,14 +276,17 @@ any_facts = st.builds(
     covariates=st.dictionaries(names, st.floats(allow_nan=False, allow_infinity=False), max_size=3),
     reason=texts,
     ttft_s=amounts,
+    judging=st.lists(any_judge_calls, max_size=3).map(tuple),
 )
 
 
-def test_facts_stored_before_first_tokens_were_timed_are_read():
+def test_facts_stored_before_first_tokens_and_judges_were_timed_are_read():
     streamed = facts_of(trial("a", answer=answer(response=Response(text="", latency_s=2.0, ttft_s=0.5))))
     assert unpack([pack(streamed)])[0].ttft_s == 0.5
-    old = pack(streamed).removesuffix(",0.5]") + "]"
-    assert unpack([old]) == [streamed._replace(ttft_s=None)]
+    older = pack(streamed).removesuffix(",[]]") + "]"
+    assert unpack([older]) == [streamed]
+    oldest = pack(streamed).removesuffix(",0.5,[]]") + "]"
+    assert unpack([oldest]) == [streamed._replace(ttft_s=None)]
 
 
 @given(any_facts)

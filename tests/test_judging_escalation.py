@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from judge_servers import judged_over_http, judges_at, reply
-from servers import Answer
-from workspaces import lay
 
 import swapgate
+from judge_servers import judged_over_http, judges_at, reply
+from servers import Answer
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.errors import UsageError
 from swapgate.judging.judge import load_judges
@@ -21,6 +20,7 @@ from swapgate.records import Verdict
 from swapgate.spec.judge_models import turns
 from swapgate.spec.judges import read_judge
 from swapgate.spec.passrule import PassRule
+from workspaces import lay
 
 SCALED = {"criteria": {"accuracy": {"ask": "Is it right?", "scale": [1, 5]}}, "pass": "accuracy >= 4"}
 

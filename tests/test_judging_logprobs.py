@@ -1,25 +1,24 @@
-"""Scores weighted by log-probabilities: found in any tokens, over HTTP, and said once where they are missing."""
+"""Scores weighted by log-probabilities: found in any tokens, over HTTP, and what is said without them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from math import exp, isclose, log
+from math import isclose, log
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from judge_servers import judged_over_http, reply
-from servers import Answer, Received, openai_completion, serving
 
 import swapgate
+from judge_servers import judged_over_http, reply
+from servers import Answer, Received, openai_completion, serving
 from swapgate.judging.logprobs import label_shares, weighted_scores
 from swapgate.judging.shape import Shape
 from swapgate.records import JudgeSample, Token
 from swapgate.spec.judges import Criterion
-from swapgate.spec.models import read_catalogue
 
 Shares = dict[str, float]
 

@@ -139,8 +139,8 @@ def _majority(votes: Counter[bool]) -> bool | None:
 
 def _split(votes: Counter[bool], valid: Sequence[Verdict], spec: JudgeSpec, *, passed: bool | None) -> str:
     wanted = "no majority" if passed is None else f"{spec.needed_agreement:.0%} must agree"
-    head = f"the panel agrees too little: {votes[True]} pass, {votes[False]} fail, {wanted}"
-    return f"{head}: {'; '.join(_told(v) for v in valid)}"
+    who = ", ".join(f"{v.model} {_WORDS[v.passed is True]}" for v in valid)
+    return f"the panel agrees too little: {votes[True]} pass, {votes[False]} fail, {wanted} ({who})"
 
 
 def _agreed(
