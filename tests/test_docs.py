@@ -17,7 +17,7 @@ from swapgate.cli import main
 from swapgate.errors import ErrorKind, ExitCode
 from swapgate.providers.open import PROVIDER_NAMES
 from swapgate.records import Message, ToolCall
-from swapgate.spec import calibration, judges, model_entries, prompt_entries, suite
+from swapgate.spec import calibration, judge_models, judges, model_entries, prompt_entries, suite
 from swapgate.spec.schemas import json_schemas
 from swapgate.spec.settings import SettingsTable
 from swapgate.spec.yaml_core import read_document
@@ -41,6 +41,8 @@ WRITTEN: dict[str, tuple[type[Any], ...]] = {
     "judges.md": (
         judges.JudgeSpec,
         judges.Criterion,
+        judge_models.Escalate,
+        judge_models.Unsure,
         calibration.CalibrationSpec,
         calibration.LabelledVerdict,
     ),

@@ -55,7 +55,18 @@ def test_the_rules_on_the_page_are_rules() -> None:
         *(field.alias or name for name, field in JudgeSpec.model_fields.items()),
         *Criterion.model_fields,
         *TEMPLATE_NAMES,
-        *("valid", "unparseable", "off_scale", "truncated", "empty", "refused", "scored", "skipped", "error"),
+        *(
+            "valid",
+            "unparseable",
+            "off_scale",
+            "truncated",
+            "empty",
+            "refused",
+            "scored",
+            "unscored",
+            "skipped",
+            "error",
+        ),
     ],
 )
 def test_every_key_name_and_status_has_a_row(word: str) -> None:

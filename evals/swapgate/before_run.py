@@ -56,16 +56,19 @@ def refuse_with_batch(settings: Settings, *, maxfail: bool = False, has_workers:
 
 def _of_one_family(workspace: Workspace, jobs: Sequence[Job]) -> Iterator[str]:
     """Yield one sentence for each judge of which a model is of the family of a model under test."""
-    judges = {judge.spec.judge: judge for job in jobs for judge in job.case.judges}
-    for judge in judges.values():
-        for name, role in workspace.roles():
-            tested = workspace.model(name)
-            related = [model for model in judge.spec.models if are_related(workspace.model(model), tested)]
-            if related:
-                family = f" ({known})" if (known := family_of(tested)) else ""
-                of = f"{name}, the baseline" if role == "baseline" else name
+    judges = {judge.spec.judge: judge.spec for job in jobs for judge in job.case.judges}
+    for name, spec in judges.items():
+        for model in spec.models:
+            judging = workspace.model(model)
+            tested = [
+                "itself" if one == model else f"{one}, the baseline" if role == "baseline" else one
+                for one, role in workspace.roles()
+                if are_related(judging, workspace.model(one))
+            ]
+            if tested:
+                family = f" ({known})" if (known := family_of(judging)) else ""
                 yield (
-                    f"judge {judge.spec.judge}: {', '.join(related)} is of the same family{family} as {of}: "
+                    f"judge {name}: {model} is of the same family{family} as {' and '.join(tested)}: "
                     "judges favour their own, so take one from another vendor"
                 )
 

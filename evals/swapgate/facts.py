@@ -164,7 +164,7 @@ def facts_of(trial: Trial) -> Facts:
         covariates=dict(trial.covariates),
         reason="" if trial.outcome == "passed" else _shortened(first_reason(trial)),
         ttft_s=answer.response.ttft_s if answer is not None and is_own else None,
-        judging=tuple(_calls_of(verdict) for verdict in trial.verdicts if verdict.samples),
+        judging=tuple(_calls_of(v) for v in trial.verdicts if v.samples or v.status == "error"),
     )
 
 
@@ -250,7 +250,9 @@ def _calls_of(verdict: Verdict) -> JudgeCalls:
     valid = [sample.is_weighted for sample in verdict.samples if sample.status == "valid"]
     return JudgeCalls(
         judge=verdict.judge,
-        models=_same(tuple(dict.fromkeys(answer.model for answer in answers))),
+        models=_same(
+            tuple(dict.fromkeys([*(o.model for o in verdict.opinions), *(a.model for a in answers)]))
+        ),
         calls=len(verdict.samples),
         tokens_in=sum(usage.tokens_in or 0 for usage in usages),
         tokens_out=sum(usage.tokens_out or 0 for usage in usages),

@@ -102,7 +102,11 @@ def join(
         baseline=shown[baseline.name],
         stopping=None,
         planned=sum(len(stored.facts) for stored in candidates),
-        settings={**first.settings, "gate": _with_margin(first.settings.get("gate"), margin)},
+        settings={
+            **first.settings,
+            "gate": _with_margin(first.settings.get("gate"), margin),
+            "warnings": _warnings(candidates),
+        },
     )
     why = _why_not_judged((baseline, *candidates))
     return conclude(run, (), facts=facts, why_not_judged=why, progress=progress)
@@ -174,6 +178,12 @@ def _identity(stored: StoredRun, shown: str) -> ModelIdentity:
     unknown = ModelIdentity(name=shown, provider="unknown", model=stored.model)
     known = next((m for m in stored.run.models if m.name == stored.model), unknown)
     return replace(known, name=shown)
+
+
+def _warnings(runs: Iterable[StoredRun]) -> Json:
+    """Return what was said before the runs of all candidates, each sentence once."""
+    written = (stored.run.settings.get("warnings") for stored in runs)
+    return list(dict.fromkeys(str(text) for texts in written if isinstance(texts, list) for text in texts))
 
 
 def _with_margin(gate: Json, margin: float | None) -> Json:

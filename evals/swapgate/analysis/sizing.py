@@ -230,14 +230,15 @@ def _model_prices(facts: Sequence[Facts], shape: Shape, models: Mapping[str, Mod
 
 
 def _judge_prices(facts: Sequence[Facts], shape: Shape, judges: Mapping[str, str]) -> list[Price]:
-    judged = [f for f in facts if any(status == "scored" for _, _, status, _ in f.verdicts)]
+    judged = [f for f in facts if any(status in {"scored", "unscored"} for _, _, status, _ in f.verdicts)]
     if not judges:
         return []
     share = len(judged) / len(facts) if facts else 1.0
     amounts = [f.judge_cost_usd for f in judged]
     known = [amount for amount in amounts if amount is not None]
     each = fmean(known) if known and len(known) == len(amounts) else None
-    calls = round(shape.trials * share) * len(judges)
+    made = [sum(one.calls for one in f.judging) for f in judged]
+    calls = round(shape.trials * share * (fmean(made) if any(made) else len(judges)))
     name = ", ".join(f"{judge} ({model})" for judge, model in judges.items())
     return [_price(name, "judge", calls, None if each is None else each * share, shape)]
 

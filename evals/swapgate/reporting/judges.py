@@ -57,28 +57,29 @@ def escalation_text(found: Escalated) -> str:
 
 
 def opinion_lines(verdict: Verdict) -> Iterator[str]:
-    """Yield what is known beyond a verdict's own line: its samples' spread, and each model's own verdict."""
-    if not verdict.opinions and (spread := spread_text(verdict.spread)):
-        yield f"{spread_title(verdict)}: {spread}"
+    """Yield what is known beyond a verdict's own line: its spread, and each model's own verdict."""
+    is_escalated = any(opinion.stage > 1 for opinion in verdict.opinions)
+    if not is_escalated and (spread := _spread_text(verdict.spread)):
+        yield f"{_spread_title(verdict)}: {spread}"
     for opinion in verdict.opinions:
-        yield opinion_text(opinion)
+        yield _opinion_text(opinion)
 
 
-def spread_title(verdict: Verdict) -> str:
-    """Return what a verdict's spread is about, with how many of them agree."""
-    share = "" if verdict.agreement is None else f", {verdict.agreement:.0%} agree with the verdict"
-    return f"samples{share}"
+def _spread_title(verdict: Verdict) -> str:
+    """Return what a verdict's spread is over, and how many of them say the same."""
+    share = "" if verdict.agreement is None else f", {verdict.agreement:.0%} of them for this verdict"
+    return f"{'members' if verdict.opinions else 'samples'}{share}"
 
 
-def opinion_text(opinion: Opinion) -> str:
+def _opinion_text(opinion: Opinion) -> str:
     """Return one model's own verdict in a line."""
     said = _PASSED[opinion.passed] or opinion.status
     line = f"{opinion.model}{_STAGES.get(opinion.stage, '')}: {said}: {opinion.reason}"
-    spread = spread_text(opinion.spread)
+    spread = _spread_text(opinion.spread)
     return f"{line} [samples: {spread}]" if spread else line
 
 
-def spread_text(spread: Mapping[str, Spread]) -> str:
+def _spread_text(spread: Mapping[str, Spread]) -> str:
     """Return how far apart scores are, `accuracy 1 to 5 (sd 2.08 of 3)`."""
     return ", ".join(
         f"{name} {one.low:.3g} to {one.high:.3g} (sd {one.sd:.2f} of {one.n})" for name, one in spread.items()

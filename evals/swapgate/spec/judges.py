@@ -161,6 +161,13 @@ def _check_rule(document: Document, spec: JudgeSpec, rule: PassRule) -> None:
     sizes = (sum((high - low) * n + 1 for n in range(1, spec.samples + 1)) for low, high in scales.values())
     if prod(sizes) > MAX_COMBINATIONS:
         return
+    # Weighted scores, and means over a panel, lie anywhere between the ends of a scale.
+    is_anywhere = spec.logprobs or spec.decide == "mean"
+    if (
+        is_anywhere
+        and rule.evaluate_within({n: (float(a), float(b)) for n, (a, b) in scales.items()}) is None
+    ):
+        return
     values = [_means(scale, samples=spec.samples) for scale in scales.values()]
     said: set[bool] = set()
     for scores in product(*values):
