@@ -338,7 +338,7 @@ def test_runs_without_a_common_case_decide_nothing(root: Path, capsys: Said) -> 
 
 def test_json_holds_the_gate_the_summaries_and_the_comparisons(root: Path, capsys: Said) -> None:
     written = document(capsys, OLD, WORSE, SAME)
-    parts = ["ranking", "matrix", "spreads", "covariates", "repeatability", "warnings", "reports"]
+    parts = ["ranking", "matrix", "spreads", "covariates", "repeatability", "judges", "warnings", "reports"]
     assert list(written) == ["gate", "summaries", "comparisons", *parts]
     outcome = joined(root, OLD, WORSE, SAME)
     assert adapter(GateResult).validate_python(written["gate"]) == outcome.gate

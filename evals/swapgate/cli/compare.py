@@ -75,6 +75,7 @@ def compare(
                 "spreads": [to_json(one) for one in outcome.spreads],
                 "covariates": [to_json(one) for one in outcome.covariates],
                 "repeatability": [to_json(one) for one in outcome.repeatability],
+                "judges": [to_json(one) for one in outcome.judges],
                 "warnings": list(outcome.warnings),
                 "reports": [str(path) for path in paths],
             }

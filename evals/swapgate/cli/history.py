@@ -55,7 +55,11 @@ def show_run(
 
     outcome = open_run(run, open_settings(root))
     if as_json:
-        parts = {"gate": to_json(outcome.gate), "summaries": [to_json(s) for s in outcome.summaries]}
+        parts = {
+            "gate": to_json(outcome.gate),
+            "summaries": [to_json(summary) for summary in outcome.summaries],
+            "judges": [to_json(use) for use in outcome.judges],
+        }
         print_json({"run": to_json(outcome.run), **parts})
         return
     from swapgate.reporting.terminal import summary_lines

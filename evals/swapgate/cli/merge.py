@@ -64,6 +64,7 @@ def merge(
                 "gate": to_json(outcome.gate),
                 "summaries": [to_json(one) for one in outcome.summaries],
                 "comparisons": [to_json(one) for one in outcome.comparisons],
+                "judges": [to_json(one) for one in outcome.judges],
                 "reports": [str(path) for path in paths],
             }
         )
