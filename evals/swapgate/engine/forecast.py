@@ -18,13 +18,11 @@ ESCALATION = "escalation"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """The calls of one model in one role: `candidate`, `baseline`, `judge`; or all of them, in `total`.
+    """The calls of one model in one role: `candidate`, `baseline`, `judge`, `escalation`; or all, in `total`.
 
-    `escalation` are those of a judge's second stage, counted for every verdict of which the first stage's
-    replies are not stored yet.
-
-    `calls` answers are wanted, `cached` of them are at hand, the others are to be sent: tokens and costs are
-    theirs. Amounts whose price is unknown are None, and left out of the total. `is_at_most` says that some
+    An escalation is a judge's second stage, counted for every verdict that stored replies of the first do not
+    settle. `calls` answers are wanted, `cached` of them are at hand, the others are to be sent: tokens and
+    costs are theirs. Amounts whose price is unknown are None, and left out of the total. `is_at_most` says that some
     calls are made only where a structure passes, or a first judge is unsure; `is_measured` that stored
     answers are behind the estimate.
     """
