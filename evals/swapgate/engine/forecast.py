@@ -22,9 +22,9 @@ class Row:
 
     An escalation is a judge's second stage, counted for every verdict that stored replies of the first do not
     settle. `calls` answers are wanted, `cached` of them are at hand, the others are to be sent: tokens and
-    costs are theirs. Amounts whose price is unknown are None, and left out of the total. `is_at_most` says that some
-    calls are made only where a structure passes, or a first judge is unsure; `is_measured` that stored
-    answers are behind the estimate.
+    costs are theirs. Amounts whose price is unknown are None, and left out of the total. `is_at_most` says
+    that some calls are made only where a structure passes, or a first judge is unsure; `is_measured` that
+    stored answers are behind the estimate.
     """
 
     model: str
