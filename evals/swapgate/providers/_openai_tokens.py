@@ -14,6 +14,8 @@ from swapgate.records import Json, Token
 
 # Less likely alternatives change no score, and are most of the twenty that are given.
 _LEAST_LOGPROB = log(1e-5)
+# More of them would double what is stored, and change a probability by less than a ten-thousandth of it.
+_DECIMALS = 4
 
 
 class _Likely(BaseModel):
@@ -63,8 +65,8 @@ def _tokens(listed: Iterable[_Listed]) -> Iterator[Token]:
         likely = ((_text(top.content), top.logprob) for top in tops if top.logprob >= _LEAST_LOGPROB)
         yield Token(
             text=text,
-            logprob=sum(part.logprob for part in pending),
-            top={name: logprob for name, logprob in likely if name is not None},
+            logprob=round(sum(part.logprob for part in pending), _DECIMALS),
+            top={name: round(logprob, _DECIMALS) for name, logprob in likely if name is not None},
         )
         pending = []
 
