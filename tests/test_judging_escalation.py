@@ -228,7 +228,7 @@ def test_labels_of_another_definition_are_refused(tmp_path: Path) -> None:
         tmp_path, {}, {"model": "cheap", **SCALED, "escalate": {"to": "dear", **ERRS["escalate"]}}
     )
     labelled(tmp_path, [("pass", "fail", 4)] * 5, judge_hash="0123456789ab")
-    with pytest.raises(UsageError, match="`errs` is about the first model alone"):
+    with pytest.raises(UsageError, match=r"meaning.yml:1: escalate: `errs` is about the first model alone"):
         load_judges(["meaning"], judges_dir=tmp_path / "judges")
 
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import swapgate
+from batch_servers import OpenAIService, serving_batches
 from judge_servers import judged_over_http, reply
 from servers import Answer, Received, openai_completion, serving
 from swapgate.judging.logprobs import label_shares, weighted_scores
@@ -343,3 +344,24 @@ def test_a_real_model_gives_the_probabilities_of_the_whole_scale(tmp_path: Path)
     assert len(weights) > 1
     assert isclose(sum(weights.values()), 1.0)
     assert isclose(sample.scores["accuracy"], sum(int(point) * w for point, w in weights.items()))
+
+
+class Weighing(OpenAIService):
+    """Adds log-probabilities to the lines of a batch that ask for them."""
+
+    def _line(self, request: dict[str, Any]) -> dict[str, Any]:
+        line = super()._line(request)
+        if request["body"].get("logprobs"):
+            line["response"]["body"] = completion(*judging_reply())
+        return line
+
+
+def test_replies_that_come_in_a_batch_have_them_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-0123456789abcdef")
+    service = Weighing()
+    with serving_batches(service) as server:
+        entry = {"provider": "openai", "model": "gpt-4o-mini", "base_url": f"{server.url}/v1"}
+        judged_over_http(tmp_path, {}, JUDGE, models={"j": entry})
+        outcome = swapgate.run(model="new", root=tmp_path, batch=True, batch_poll_s=0.02)
+    assert (len(service.batches), service.live) == (1, [])
+    assert outcome.trials[0].verdicts[0].scores["accuracy"] == pytest.approx(3.75, abs=1e-4)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
-from swapgate.errors import SpecError
 from swapgate.judging.definition import definition_hash
 from swapgate.judging.judge import Judge
 from swapgate.judging.panel import About, Panel, is_settled_by_code, of_one_model, opinion_of
@@ -18,6 +17,7 @@ from swapgate.spec.calibration import read_calibration
 from swapgate.spec.judge_models import VERDICT, Escalate, Point, point_of, reach_of, turns, weak_points
 from swapgate.spec.judges import JudgeSpec
 from swapgate.spec.passrule import PassRule
+from swapgate.spec.source import Document, read_yaml
 
 
 class Escalating(Judge):
@@ -115,15 +115,17 @@ def _weak(spec: JudgeSpec, escalate: Escalate, first: Judge, judges_dir: Path) -
         return ()
     name = escalate.calibration or spec.judge
     calibration = read_calibration(judges_dir, name)
-    path = judges_dir / f"{spec.judge}.yml"
     if calibration is None:
-        message = (
-            f"escalate: `errs` needs labels, and there is no {name}.calibration.yml in {judges_dir.name}/"
-        )
-        raise SpecError(f"{message}; label verdicts of the first model, or drop `errs`", path=path)
-    if warning := calibration.warning(first.definition_hash):
-        message = (
-            f"escalate: `errs` is about the first model alone, as `{name}` without `escalate`: {warning}"
-        )
-        raise SpecError(message, path=path)
-    return weak_points(calibration.rows, errs=escalate.when.errs, names=first.rule.names)
+        why_not = f"`errs` needs labels, and there is no {name}.calibration.yml in {judges_dir.name}/; label "
+        why_not += "verdicts of the first model, or drop `errs`"
+    elif warning := calibration.warning(first.definition_hash):
+        why_not = f"`errs` is about the first model alone, as `{name}` without `escalate`: {warning}"
+    else:
+        return weak_points(calibration.rows, errs=escalate.when.errs, names=first.rule.names)
+    raise _document(judges_dir, spec.judge).error(f"escalate: {why_not}", "/escalate")
+
+
+def _document(judges_dir: Path, judge: str) -> Document:
+    """Return the judge's file as it is written."""
+    files = (judges_dir / f"{judge}{suffix}" for suffix in (".yml", ".yaml"))
+    return read_yaml(next(file for file in files if file.is_file()))
