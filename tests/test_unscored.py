@@ -165,6 +165,22 @@ def test_a_stored_run_says_it_again(pytester: Pytester, capsys: pytest.CaptureFi
     shown = capsys.readouterr().out
     assert "judge meaning (first, second): 3 verdicts, 1 unscored; 6 calls" in shown
     assert "errored  unscored" in shown
+    assert main(["history", "show", "latest", "--json", "--root", str(pytester.path)]) == 0
+    (use,) = json.loads(capsys.readouterr().out)["judges"]
+    assert (use["judge"], use["verdicts"], use["unscored"], use["calls"]) == ("meaning", 3, 1, 6)
+
+
+def test_scored_recordings_leave_it_out_of_the_semantic_rate(
+    pytester: Pytester, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay_panel(pytester.path, split=1, agreed=2)
+    arguments = ["--judges", "--out", str(pytester.path / "out"), "--root", str(pytester.path)]
+    assert main(["score", str(pytester.path / "outputs/a.jsonl"), "--model", "a", "--json", *arguments]) == 0
+    (scope,) = json.loads(capsys.readouterr().out)["scopes"]
+    assert (scope["responses"], scope["errored"]) == (3, 0)
+    assert (scope["structural"]["n"], scope["semantic"]["n"]) == (3, 2)
+    written = "".join(path.read_text(encoding="utf-8") for path in (pytester.path / "out").rglob("*.jsonl"))
+    assert "the panel agrees too little" in written
 
 
 def test_a_run_is_completed_without_asking_the_unscored_again(pytester: Pytester) -> None:
