@@ -94,7 +94,7 @@ def test_a_missing_file_of_labels_names_the_nearest(judges):
     [
         (
             '{"verdict": "pass", "truth": "yes"}',
-            "judges/more.jsonl:2: 'truth' must be 'pass' or 'fail', got 'yes'",
+            "judges/more.jsonl:2: 'truth' must be 'pass', 'fail' or 'skip', got 'yes'",
         ),
         ('{"verdict": "pass"}', "judges/more.jsonl:2: a label is missing the key 'truth'"),
         (
