@@ -15,6 +15,7 @@ from swapgate.cli.compare import compare
 from swapgate.cli.estimate import estimate
 from swapgate.cli.history import history_app
 from swapgate.cli.init import init
+from swapgate.cli.judge import judge_app
 from swapgate.cli.merge import merge
 from swapgate.cli.models import models_app
 from swapgate.cli.plan import plan
@@ -41,6 +42,7 @@ def build_command() -> Any:
         ("history", history_app),
         ("cache", cache_app),
         ("batch", batch_app),
+        ("judge", judge_app),
         ("models", models_app),
         ("prompt", prompt_app),
     ):

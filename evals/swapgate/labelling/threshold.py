@@ -1,0 +1,118 @@
+"""From which score on a judge should let an answer pass, by people's labels. Its file is left alone."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from swapgate.labelling.evidence import SEED, Evidence, codes_of
+from swapgate.labelling.measured import Section, Table
+from swapgate.reporting.format import percent
+from swapgate.spec.passrule import PassRule
+from swapgate.stats.pass_score import PassScore, choose_pass_score
+
+
+def thresholds(evidence: Evidence) -> list[Section]:
+    """Return a table of possible pass scores for each criterion whose scores are more than yes and no."""
+    found = []
+    for name in evidence.judge.spec.criteria:
+        rows = [row for row in evidence.rows if name in row.scores]
+        if len({row.scores[name] for row in rows}) > 2:
+            found.append(_section(evidence, name))
+    return found
+
+
+def _section(evidence: Evidence, name: str) -> Section:
+    places = [place for place, row in enumerate(evidence.rows) if name in row.scores]
+    rows = [evidence.rows[place] for place in places]
+    weights = evidence.weights()
+    found = choose_pass_score(
+        [row.scores[name] for row in rows],
+        [row.truth == "pass" for row in rows],
+        clusters=codes_of(rows),
+        weights=None if weights is None else weights[places],
+        seed=SEED,
+    )
+    now = _cut_now(evidence.judge.rule, name)
+    suggested = None if found.best is None else f"{name} >= {found.best:g}"
+    return Section(
+        key=f"pass_score_{name}",
+        title=f"From which {name} on should it pass",
+        lines=tuple(_said(found, name, now)),
+        table=_table(found, now),
+        facts={
+            "now": now,
+            "suggested": suggested,
+            "low": found.low,
+            "high": found.high,
+            "optimism": None if found.optimism is None else round(found.optimism, 6),
+            "cuts": [
+                {
+                    "score": cut.score,
+                    "sensitivity": round(cut.sensitivity, 6),
+                    "specificity": round(cut.specificity, 6),
+                    "youden": round(cut.youden, 6),
+                    "accuracy": round(cut.accuracy, 6),
+                    "pass_share": round(cut.pass_share, 6),
+                    "chosen": cut.chosen,
+                }
+                for cut in found.cuts
+            ],
+        },
+    )
+
+
+def _said(found: PassScore, name: str, now: float | None) -> Iterator[str]:
+    if found.best is None or found.low is None or found.high is None:
+        yield f"no score can be chosen: {found.note}"
+        return
+    span = f"{found.low:g}" if found.low == found.high else f"{found.low:g} to {found.high:g}"
+    yield (
+        f"best by Youden's index: `pass: {name} >= {found.best:g}`; other draws of these labels would have "
+        f"chosen {span} (95%). Chosen on the labels that measure it, its index is too high by about "
+        f"{found.optimism:.2f}"
+    )
+    if now is None:
+        yield "the judge's own rule is no bound on this score alone: the table is for this score by itself"
+    elif now == found.best:
+        yield f"the judge passes from {now:g} on now, which is the best of these"
+    elif found.low <= now <= found.high:
+        yield f"the judge passes from {now:g} on now; these labels do not tell the two apart: keep it"
+    else:
+        yield (
+            f"the judge passes from {now:g} on now: change `pass:` in its file yourself. The calls stay as "
+            "they were, but the verdicts are then of another definition: label them anew with --reuse"
+        )
+
+
+def _table(found: PassScore, now: float | None) -> Table | None:
+    if not found.cuts:
+        return None
+    header = ("pass from", "TPR", "TNR", "index", "accuracy", "passes", "chosen in")
+    rows = [
+        (
+            f"{cut.score:g}"
+            + (" (best)" if cut.score == found.best else "")
+            + (" (now)" if cut.score == now else ""),
+            percent(cut.sensitivity),
+            percent(cut.specificity),
+            f"{cut.youden:.2f}",
+            percent(cut.accuracy),
+            percent(cut.pass_share),
+            percent(cut.chosen),
+        )
+        for cut in found.cuts
+    ]
+    return Table(header=header, rows=tuple(rows))
+
+
+def _cut_now(rule: PassRule, name: str) -> float | None:
+    """Return the score from which on the rule passes, None when it is not `NAME >= NUMBER`."""
+    match rule.tree:
+        case ast.Compare(
+            left=ast.Name(id=left),
+            ops=[ast.GtE()],
+            comparators=[ast.Constant(value=int() | float() as value)],
+        ) if left == name:
+            return float(value)
+    return None
