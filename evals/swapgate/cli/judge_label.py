@@ -176,17 +176,18 @@ def _session(labelling: Labelling, annotator: str, settings: Settings, *, as_jso
 
     inputs = case_inputs(settings)
     screen = Screen(sys.stderr if as_json else sys.stdout)
-    session = Session(
-        [shown_response(response, inputs) for response in labelling.responses],
-        labelling.question,
-        answers=answered,
-        store=store,
-        keys=open_keys(),
-        screen=screen,
-    )
     if file.is_mended:
         warn(f"{file.shown}: the last answer was cut off when a session died, and is asked again")
-    session.run()
+    with open_keys() as keys:
+        session = Session(
+            [shown_response(response, inputs) for response in labelling.responses],
+            labelling.question,
+            answers=answered,
+            store=store,
+            keys=keys,
+            screen=screen,
+        )
+        session.run()
     done = len(labelling.responses) - session.left
     state = f"{done} of {len(labelling.responses)} answered by {annotator}"
     again = "" if session.left == 0 else "; the same command goes on from here"

@@ -108,7 +108,7 @@ def _allocated(
 ) -> dict[Answer, int]:
     """Return how many of each verdict, as the weights say; what one lacks the other gives."""
     total = sum(weights.values()) or 1.0
-    passing = round(count * weights["pass"] / total)
-    passing = min(max(passing, taken["pass"], count - there["fail"]), there["pass"])
-    failing = min(max(count - passing, taken["fail"]), there["fail"])
-    return {"pass": passing, "fail": failing}
+    least = max(taken["pass"], count - there["fail"])
+    most = min(there["pass"], count - taken["fail"])
+    passing = min(max(round(count * weights["pass"] / total), least), most)
+    return {"pass": passing, "fail": min(count - passing, there["fail"])}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import select
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol, TextIO
 
 END = "q"
@@ -50,41 +52,62 @@ class TerminalKeys:
         self._handle = stream.fileno()
 
     def key(self) -> str:
-        """Return the next key, whatever follows an escape (an arrow) left out."""
-        import termios
-        import tty
-
-        before = termios.tcgetattr(self._handle)
-        try:
-            tty.setcbreak(self._handle)
+        """Return the next key; an arrow, or any other key that sends a sequence, is none."""
+        pressed = os.read(self._handle, 1)
+        while pressed == _ESCAPE:
+            self._drop_sequence()
             pressed = os.read(self._handle, 1)
-            while pressed == _ESCAPE:
-                self._drop_sequence()
-                pressed = os.read(self._handle, 1)
-        finally:
-            termios.tcsetattr(self._handle, termios.TCSADRAIN, before)
         found = pressed.decode(errors="replace").lower()
         return END if found in _END_OF_FILE else found
 
     def line(self) -> str:
         """Return a line that the terminal lets its user edit."""
-        return _line(self._stream)
+        import termios
+
+        with _mode(self._handle, termios.ICANON | termios.ECHO, is_on=True):
+            return _line(self._stream)
 
     def _drop_sequence(self) -> None:
+        """Read what follows an escape up to the sequence's last byte."""
+        is_first = True
         while select.select([self._handle], [], [], 0.02)[0]:
-            os.read(self._handle, 1)
+            byte = os.read(self._handle, 1)
+            if not (is_first and byte in b"[O") and b"@" <= byte <= b"~":
+                return
+            is_first = False
+
+
+@contextmanager
+def open_keys(stream: TextIO | None = None) -> Iterator[Keys]:
+    """Yield keystrokes where the input is a terminal, else lines; the terminal is left as it was."""
+    found = stream or sys.stdin
+    try:
+        import termios
+    except ImportError:
+        yield LineKeys(found)
+        return
+    if not found.isatty():
+        yield LineKeys(found)
+        return
+    with _mode(found.fileno(), termios.ICANON | termios.ECHO, is_on=False):
+        yield TerminalKeys(found)
+
+
+@contextmanager
+def _mode(handle: int, flags: int, *, is_on: bool) -> Iterator[None]:
+    """Switch a terminal's local flags inside the block; what was typed ahead is kept."""
+    import termios
+
+    before = termios.tcgetattr(handle)
+    inside = termios.tcgetattr(handle)
+    inside[3] = inside[3] | flags if is_on else inside[3] & ~flags
+    try:
+        termios.tcsetattr(handle, termios.TCSADRAIN, inside)
+        yield
+    finally:
+        termios.tcsetattr(handle, termios.TCSADRAIN, before)
 
 
 def _line(stream: TextIO) -> str:
     line = stream.readline()
     return line.rstrip("\r\n") if line else END
-
-
-def open_keys(stream: TextIO | None = None) -> Keys:
-    """Return keystrokes where the input is a terminal, else lines."""
-    found = stream or sys.stdin
-    try:
-        import termios  # noqa: F401
-    except ImportError:
-        return LineKeys(found)
-    return TerminalKeys(found) if found.isatty() else LineKeys(found)

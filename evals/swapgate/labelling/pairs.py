@@ -29,7 +29,7 @@ def pairs(evidence: Evidence) -> Section | None:
     read = found.same + found.to_first + found.to_second
     direction = "" if found.p_value is None else f", p {found.p_value:.3f}"
     return Section(
-        key="pairs",
+        key="pairs_of_answers",
         title="Pairs of answers in both orders",
         measures=(
             _averaged(rows),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from swapgate.errors import UsageError, nearest
 from swapgate.facts import facts_of
-from swapgate.judging.subject import Judged, answer_text, as_text
+from swapgate.judging.subject import answer_text, as_text
 from swapgate.records import Json, Trial, Verdict, content_hash
 from swapgate.spec.labels import Answer, Population
 
@@ -123,11 +123,6 @@ def shown(response: JudgedResponse, inputs: Inputs, *, name: str | None = None) 
         reference=None if trial.expected is None else as_text(trial.expected),
         answer=response.answer,
     )
-
-
-def input_parts(variables: Mapping[str, object], judged: Judged) -> Mapping[str, str]:
-    """Return a case's input by name, as a judge is shown it."""
-    return judged.input_parts if variables or judged.messages else {}
 
 
 def _answer(trial: Trial) -> str:
