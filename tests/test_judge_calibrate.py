@@ -334,7 +334,7 @@ def test_a_better_bound_is_suggested_and_not_written(tmp_path, monkeypatch, caps
     lay_rows(tmp_path, scored())
     lay(tmp_path, {"judges/meaning.yml": SCALED})
     found = calibrated(capsys)["pass_score_fit"]
-    assert (found["now"], found["suggested"], found["low"], found["high"]) == (4, "fit >= 3", 3, 3)
+    assert (found["now"], found["suggested"], found["lowest"], found["highest"]) == (4, "fit >= 3", 3, 3)
     assert [cut["score"] for cut in found["cuts"]] == [2, 3, 4, 5]
     best = found["cuts"][1]
     assert best["sensitivity"] == 1

@@ -33,7 +33,7 @@ def test_every_cut_is_measured_as_counting_does_or_the_reason_is_given(rows, see
         assert shown == pytest.approx(brute(scores, truths, cut.score))
     best = max(cut.youden for cut in found.cuts)
     assert next(cut.youden for cut in found.cuts if cut.score == found.best) == pytest.approx(best)
-    assert found.low <= found.high
+    assert found.lowest <= found.highest
     assert sum(cut.chosen for cut in found.cuts) == pytest.approx(1)
 
 

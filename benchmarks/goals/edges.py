@@ -211,6 +211,14 @@ SCORES = [
     (list(range(9)), list(range(9))),
     (list(range(9)), list(range(9))[::-1]),
 ]
+SCORED_TRUTHS = [
+    ([], []),
+    ([1.0], [1]),
+    ([3.0] * 9, [0, 1, 1] * 3),
+    (list(range(9)), [1] * 9),
+    (list(range(9)), [0] * 4 + [1] * 5),
+    (list(range(9)), [1] * 5 + [0] * 4),
+]
 GROUPS = [(x, y, [i // 2 for i in range(len(x))]) for x, y in SCORES]
 
 TABLE: Mapping[str, list[Call]] = {
@@ -281,6 +289,12 @@ TABLE: Mapping[str, list[Call]] = {
         Call((b, c), {"baseline_labels": labels, "candidate_labels": GOOD, "clusters": clusters})
         for b, c, clusters in PAIRS
         for labels in (*LABELS, None)
+    ],
+    "pass_score.choose_pass_score": _each(SCORED_TRUTHS, seed=1, resamples=50),
+    "between_models.errors_between_models": [
+        Call((labels, models(len(labels))), {"seed": 1, "permutations": 50})
+        for labels in LABELS
+        for models in (lambda n: [None] * n, lambda n: ["a"] * n, lambda n: ["ab"[i % 2] for i in range(n)])
     ],
     "judge_measures.judge_quality": _each([(labels,) for labels in LABELS]),
     "ppi.ppi_rate": _each([(labels, verdicts) for labels in LABELS for verdicts in VERDICTS]),

@@ -14,6 +14,7 @@ Sampling: TypeAlias = Literal["random", "by_verdict"]
 Counts: TypeAlias = Mapping[Answer, int]
 # With fewer labels beside a verdict, how much people vary there is anyone's guess.
 PILOT = 10
+NOTHING: Counts = {"pass": 0, "fail": 0}
 
 
 def make_draw(
@@ -30,9 +31,7 @@ def make_draw(
 ) -> Draw:
     """Return which responses to label; `pilot` are the labels that there are, `earlier` the draw they are of.
 
-    By verdict, as many passing as failing verdicts are drawn; once ten of either are labelled, more of the
-    verdict that is commoner or whose responses differ more in truth (Neyman's allocation). What an earlier
-    draw has taken stays.
+    What an earlier draw has taken stays.
     """
     by_verdict = _by_verdict(found.responses)
     there: dict[Answer, int] = {verdict: len(own) for verdict, own in by_verdict.items()}
@@ -41,8 +40,7 @@ def make_draw(
         chosen = in_order(found.responses, seed)[:count]
         numbers = {verdict: len(own) for verdict, own in _by_verdict(chosen).items()}
     else:
-        taken = _taken(earlier)
-        numbers = _allocated(there, count, _weights(there, pilot), taken)
+        numbers = allocate(there, count, pilot=pilot, taken=_taken(earlier))
     return Draw.model_validate(
         {
             "judge": found.judge,
@@ -57,6 +55,23 @@ def make_draw(
             "rule": rule,
         }
     )
+
+
+def allocate(
+    there: Counts, count: int, *, pilot: Sequence[LabelledVerdict] = (), taken: Counts = NOTHING
+) -> dict[Answer, int]:
+    """Return how many of each verdict to draw; what one lacks the other gives.
+
+    As many passing as failing verdicts; once ten of either are labelled, more of the verdict that is commoner
+    or whose responses differ more in truth. `taken` are drawn already.
+
+    J. Neyman, "On the two different aspects of the representative method", J. R. Stat. Soc. 97 (1934) 558.
+    """
+    weights = _weights(there, pilot)
+    least = max(taken["pass"], count - there["fail"])
+    most = min(there["pass"], count - taken["fail"])
+    passing = min(max(round(count * weights["pass"] / sum(weights.values())), least), most)
+    return {"pass": passing, "fail": min(count - passing, there["fail"])}
 
 
 def drawn_responses(found: JudgedRun, draw: Draw) -> list[JudgedResponse]:
@@ -87,7 +102,7 @@ def _by_verdict(responses: Iterable[JudgedResponse]) -> dict[Answer, list[Judged
 
 def _taken(draw: Draw | None) -> dict[Answer, int]:
     if draw is None:
-        return {"pass": 0, "fail": 0}
+        return dict(NOTHING)
     return {"pass": draw.drawn.passing, "fail": draw.drawn.failing}
 
 
@@ -101,14 +116,3 @@ def _weights(there: Counts, pilot: Sequence[LabelledVerdict]) -> dict[Answer, fl
         share = (sum(truths) + 0.5) / (len(truths) + 1)
         shares[verdict] = there[verdict] * sqrt(share * (1 - share))
     return shares
-
-
-def _allocated(
-    there: Counts, count: int, weights: Mapping[Answer, float], taken: Counts
-) -> dict[Answer, int]:
-    """Return how many of each verdict, as the weights say; what one lacks the other gives."""
-    total = sum(weights.values()) or 1.0
-    least = max(taken["pass"], count - there["fail"])
-    most = min(there["pass"], count - taken["fail"])
-    passing = min(max(round(count * weights["pass"] / total), least), most)
-    return {"pass": passing, "fail": min(count - passing, there["fail"])}

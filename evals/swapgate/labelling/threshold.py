@@ -43,8 +43,8 @@ def _section(evidence: Evidence, name: str) -> Section:
         facts={
             "now": now,
             "suggested": suggested,
-            "low": found.low,
-            "high": found.high,
+            "lowest": found.lowest,
+            "highest": found.highest,
             "optimism": None if found.optimism is None else round(found.optimism, 6),
             "cuts": [
                 {
@@ -63,10 +63,10 @@ def _section(evidence: Evidence, name: str) -> Section:
 
 
 def _said(found: PassScore, name: str, now: float | None) -> Iterator[str]:
-    if found.best is None or found.low is None or found.high is None:
+    if found.best is None or found.lowest is None or found.highest is None:
         yield f"no score can be chosen: {found.note}"
         return
-    span = f"{found.low:g}" if found.low == found.high else f"{found.low:g} to {found.high:g}"
+    span = f"{found.lowest:g}" if found.lowest == found.highest else f"{found.lowest:g} to {found.highest:g}"
     yield (
         f"best by Youden's index: `pass: {name} >= {found.best:g}`; other draws of these labels would have "
         f"chosen {span} (95%). Chosen on the labels that measure it, its index is too high by about "
@@ -76,7 +76,7 @@ def _said(found: PassScore, name: str, now: float | None) -> Iterator[str]:
         yield "the judge's own rule is no bound on this score alone: the table is for this score by itself"
     elif now == found.best:
         yield f"the judge passes from {now:g} on now, which is the best of these"
-    elif found.low <= now <= found.high:
+    elif found.lowest <= now <= found.highest:
         yield f"the judge passes from {now:g} on now; these labels do not tell the two apart: keep it"
     else:
         yield (

@@ -37,15 +37,15 @@ class Cut:
 class PassScore:
     """Every possible cut, and the best by Youden's index (sensitivity + specificity - 1).
 
-    `low` and `high` span the cuts that are best in 95% of the resamples. `optimism` is by how much the best
-    cut's index on these labels exceeds, on average, what it is on others. All None, with a note, where no cut
-    can be chosen.
+    `lowest` and `highest` span the cuts that are best in 95% of the resamples. `optimism` is by how much the
+    best cut's index on these labels exceeds, on average, what it is on others. All None, with a note, where
+    no cut can be chosen.
     """
 
     cuts: tuple[Cut, ...]
     best: float | None
-    low: float | None
-    high: float | None
+    lowest: float | None
+    highest: float | None
     optimism: float | None
     note: str = ""
 
@@ -112,7 +112,7 @@ def choose_pass_score(
     points = np.unique(x)[1:]
     if len(x) == 0 or right.all() or not right.any() or len(points) == 0:
         note = ONE_SCORE if len(points) == 0 and len(x) else ONE_TRUTH
-        return PassScore(cuts=(), best=None, low=None, high=None, optimism=None, note=note)
+        return PassScore(cuts=(), best=None, lowest=None, highest=None, optimism=None, note=note)
     passes = np.greater_equal.outer(x, points).astype(np.float64)
     drawn = _resampled(w, clusters, seed=seed, resamples=resamples)
     shares = {"all": _shares(w[None, :], passes, right), "drawn": _shares(drawn, passes, right)}
@@ -121,7 +121,7 @@ def choose_pass_score(
     youden, there = shares["all"]["youden"][0], shares["drawn"]["youden"]
     optimism = float(np.mean(there[np.arange(len(chosen)), chosen] - youden[chosen]))
     counts = np.bincount(chosen, minlength=len(points)) / len(chosen)
-    low, high = np.quantile(points[chosen], [0.025, 0.975], method="inverted_cdf")
+    lowest, highest = np.quantile(points[chosen], [0.025, 0.975], method="inverted_cdf")
     cuts = tuple(
         Cut(
             score=float(point),
@@ -130,7 +130,9 @@ def choose_pass_score(
         )
         for place, point in enumerate(points)
     )
-    return PassScore(cuts=cuts, best=float(points[best]), low=float(low), high=float(high), optimism=optimism)
+    return PassScore(
+        cuts=cuts, best=float(points[best]), lowest=float(lowest), highest=float(highest), optimism=optimism
+    )
 
 
 def _resampled(
