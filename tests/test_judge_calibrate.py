@@ -71,11 +71,13 @@ def label(
 
 
 def calibrated(capsys: Said, *options: str) -> dict[str, Any]:
+    capsys.readouterr()
     assert main(["judge", "calibrate", "meaning", "--json", *options]) == 0
     return json.loads(capsys.readouterr().out)
 
 
 def printed(capsys: Said, *options: str) -> str:
+    capsys.readouterr()
     assert main(["judge", "calibrate", "meaning", *options]) == 0
     return capsys.readouterr().out
 
@@ -219,6 +221,26 @@ def test_labels_of_another_definition_are_said_to_be_so(root, capsys):
     assert any("labels verdicts of another definition" in line for line in calibrated(capsys)["advice"])
 
 
+def test_answers_taken_over_count_once_all_of_the_draw_is_answered(root, pytester, capsys):
+    label(root, "ann", count=40, design="random")
+    lay(root, {"judges/meaning.yml": JUDGE.replace("pass: agrees", "pass: agrees >= 1")})
+    pytester.runpytest("--model=new", "--report=none")
+    wanted = {"out": root / "judges/second.labels.jsonl", "reuse": root / "judges/meaning.labels.jsonl"}
+    label(root, count=60, design="random", **wanted)
+    options = ["--labels", "judges/second.labels.jsonl"]
+    found = calibrated(capsys, *options)
+    assert (found["labels"], found["advice"][0][:38]) == (40, "20 drawn responses without an answer: ")
+    file = label(root, design="random", **wanted)
+    run, trials = newest_run(root)
+    rest = prepare(trials, Wanted(**wanted), run=run.id, judges_dir=root / "judges", root=root)
+    file.add(
+        label_row(one, annotator="ann", truth="pass" if one.answer == RIGHT else "fail")
+        for one in rest.responses
+        if ("ann", one.id) not in file.answers
+    )
+    assert not any("without an answer" in line for line in calibrated(capsys, *options)["advice"])
+
+
 def test_without_the_run_there_are_numbers_and_no_texts(root, capsys):
     label(root, "ann", count=40)
     (root / ".swapgate/history.db").unlink()
@@ -269,7 +291,6 @@ def test_three_people_are_held_against_each_other_and_the_judge_against_them(roo
     assert found["labels_of_each"] == {"ann": 90, "bob": 90, "eve": 90}
     assert 0 < found["Krippendorff's alpha"]["estimate"] < 0.8
     assert found["alternative_annotator_test"]["passed"] is True
-    lay(root, {})
     said = printed(capsys)
     assert "alternative annotator test (epsilon 0.2): passed: the judge holds up against" in said
 

@@ -193,6 +193,7 @@ def test_answers_are_taken_over_to_verdicts_of_another_definition(root, pytester
     other = "judges/second.labels.jsonl"
     assert labelled(monkeypatch, "", "--count", "30", "--out", other, "--reuse", FILE) == 0
     assert len(rows(root, other)) == 30
+    assert all(row["reused"] for row in rows(root, other))
     assert draws(root, other)[0]["judge_hash"] != draws(root)[0]["judge_hash"]
 
 

@@ -60,6 +60,13 @@ class Evidence:
         passing, failing = self.population
         return passing / (passing + failing) if passing and failing else None
 
+    @property
+    def open(self) -> int:
+        """How many of the drawn responses nobody has answered for."""
+        newest = {draw.run: draw for draw in self.calibration.draws}.values()
+        answered = {row.response for row in self.calibration.truths.written if row.response is not None}
+        return max(sum(draw.count for draw in newest) - len(answered), 0)
+
     def weights(self) -> NDArray[np.float64] | None:
         """Return how many responses each row stands for, None when all stand for the same number."""
         share = self.pass_share

@@ -86,6 +86,7 @@ def label_row(
     truth_scores: Mapping[str, float] | None = None,
     note: str | None = None,
     is_revised: bool = False,
+    is_reused: bool = False,
 ) -> LabelledVerdict:
     """Return one person's answer beside the verdict, as a label file holds it."""
     trial = response.trial
@@ -104,6 +105,7 @@ def label_row(
         note=note or None,
         characters=len(response.answer),
         revised=is_revised,
+        reused=is_reused,
     )
 
 

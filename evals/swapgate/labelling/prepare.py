@@ -146,6 +146,7 @@ def _reuse(file: LabelFile, other: LabelFile, responses: Iterable[JudgedResponse
             truth=row.truth,
             truth_scores=row.truth_scores,
             note=row.note,
+            is_reused=True,
         )
         for (annotator, response), row in other.answers.items()
         if response in here and annotator and (annotator, response) not in file.answers and row.response

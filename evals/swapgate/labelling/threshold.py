@@ -11,6 +11,9 @@ from swapgate.reporting.format import percent
 from swapgate.spec.passrule import PassRule
 from swapgate.stats.pass_score import PassScore, choose_pass_score
 
+# In so many draws of the labels the best bound must be better than the present one to be worth a change.
+CLEAR = 0.95
+
 
 def thresholds(evidence: Evidence) -> list[Section]:
     """Return a table of possible pass scores for each criterion whose scores are more than yes and no."""
@@ -55,6 +58,7 @@ def _section(evidence: Evidence, name: str) -> Section:
                     "accuracy": round(cut.accuracy, 6),
                     "pass_share": round(cut.pass_share, 6),
                     "chosen": cut.chosen,
+                    "beaten": cut.beaten,
                 }
                 for cut in found.cuts
             ],
@@ -72,17 +76,25 @@ def _said(found: PassScore, name: str, now: float | None) -> Iterator[str]:
         f"chosen {span} (95%). Chosen on the labels that measure it, its index is too high by about "
         f"{found.optimism:.2f}"
     )
+    yield _beside(found, now)
+
+
+def _beside(found: PassScore, now: float | None) -> str:
+    """Return what is to be done about the bound that the judge has now."""
     if now is None:
-        yield "the judge's own rule is no bound on this score alone: the table is for this score by itself"
-    elif now == found.best:
-        yield f"the judge passes from {now:g} on now, which is the best of these"
-    elif found.lowest <= now <= found.highest:
-        yield f"the judge passes from {now:g} on now; these labels do not tell the two apart: keep it"
-    else:
-        yield (
-            f"the judge passes from {now:g} on now: change `pass:` in its file yourself. The calls stay as "
-            "they were, but the verdicts are then of another definition: label them anew with --reuse"
+        return "the judge's own rule is no bound on this score alone: the table is for this score by itself"
+    if now == found.best:
+        return f"the judge passes from {now:g} on now, which is the best of these"
+    beaten = next((cut.beaten for cut in found.cuts if cut.score == now), None)
+    if beaten is not None and beaten < CLEAR:
+        return (
+            f"the judge passes from {now:g} on now, which {beaten:.0%} of the draws find worse: "
+            "these labels do not tell the two apart, keep it or label more"
         )
+    return (
+        f"the judge passes from {now:g} on now: change `pass:` in its file yourself. The calls stay as they "
+        "were, but the verdicts are then of another definition: label them anew with --reuse"
+    )
 
 
 def _table(found: PassScore, now: float | None) -> Table | None:

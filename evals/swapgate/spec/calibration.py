@@ -208,6 +208,6 @@ def _check_draw(document: Document, spec: CalibrationSpec, draw: Draw, name: str
     if spec.judge_hash is not None and not draw.judge_hash.startswith(spec.judge_hash):
         message = (
             f"{name} labels verdicts of definition {draw.judge_hash[:8]}, "
-            f"the calibration says {spec.judge_hash[:8]}"
+            f"the calibration says {spec.judge_hash[:8]}: leave the key away, the file says it itself"
         )
         raise document.error(message, "/judge_hash")

@@ -30,7 +30,8 @@ class LabelledVerdict(Written):
     `model`, `suite`, `case` and `repeat` name the response, `cluster` the source that its case shares with
     others; a row without them still counts. `response` tells apart responses of several runs. `verdict` is
     null where the judge could not be read. `scores` are the judge's, `truth_scores` the person's, by
-    criterion; `characters` is the answer's length. `revised` takes the place of the person's earlier row.
+    criterion; `characters` is the answer's length. `revised` takes the place of the person's earlier row,
+    `reused` was said of the same response in another file.
     """
 
     response: Hash | None = None
@@ -47,6 +48,7 @@ class LabelledVerdict(Written):
     note: str | None = None
     characters: Count | None = None
     revised: bool = False
+    reused: bool = False
 
 
 class LabelledPair(Written):

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from swapgate.stats.clusters import as_results, cluster_codes, compact_codes
 
 Floats = NDArray[np.float64]
+ROUNDING = 1e-12
 ONE_TRUTH = "people say the same of every response: no score separates right from wrong"
 ONE_SCORE = "the judge gave every response the same score"
 
@@ -21,7 +22,8 @@ class Cut:
     """What the judge would be if scores of `score` and more passed.
 
     `pass_share` is the share of passes among the responses, to be held against the share of truly right ones.
-    `chosen` is the share of resamples in which this cut was the best.
+    `chosen` is the share of resamples in which this cut was the best, `beaten` the share of those in which
+    the best cut of all labels had the higher index.
     """
 
     score: float
@@ -31,6 +33,7 @@ class Cut:
     accuracy: float
     pass_share: float
     chosen: float
+    beaten: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +129,7 @@ def choose_pass_score(
         Cut(
             score=float(point),
             chosen=float(counts[place]),
+            beaten=float(np.mean(there[:, best] > there[:, place] + ROUNDING)),
             **{name: float(values[0, place]) for name, values in shares["all"].items() if name != "distance"},
         )
         for place, point in enumerate(points)
@@ -154,7 +158,7 @@ def _shares(weights: Floats, passes: Floats, right: NDArray[np.bool_]) -> Mappin
     hits, false = of_right @ passes, of_wrong @ passes
     sensitivity, specificity = hits / total_right[:, None], 1 - false / total_wrong[:, None]
     pass_share = (hits + false) / total[:, None]
-    return {
+    found = {
         "sensitivity": sensitivity,
         "specificity": specificity,
         "youden": sensitivity + specificity - 1,
@@ -162,12 +166,14 @@ def _shares(weights: Floats, passes: Floats, right: NDArray[np.bool_]) -> Mappin
         "pass_share": pass_share,
         "distance": np.abs(pass_share - (total_right / total)[:, None]),
     }
+    # Sums of weights leave 0.9999999 where all passed.
+    return {name: np.round(values, 12) for name, values in found.items()}
 
 
 def _best(shares: Mapping[str, Floats]) -> NDArray[np.int64]:
     """Return the best cut of each row: by index, then by distance, then the stricter one."""
-    youden = np.round(shares["youden"], 12)
+    youden = shares["youden"]
     is_best = youden == youden.max(axis=1, keepdims=True)
-    distance = np.where(is_best, np.round(shares["distance"], 12), np.inf)
+    distance = np.where(is_best, shares["distance"], np.inf)
     flipped = distance[:, ::-1]
     return np.asarray(distance.shape[1] - 1 - flipped.argmin(axis=1), dtype=np.int64)
