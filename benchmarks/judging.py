@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-sys.path[0] = str(Path(__file__).resolve().parents[1])  # see statistics.py
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parents[1])  # see statistics.py
 
 from benchmarks.table import Row, run
 from swapgate.labelling.draw import allocate
@@ -201,6 +202,6 @@ def scored(recorded: Recorded, judge: tuple[str, str]) -> NDArray[np.float64]:
 
 
 if __name__ == "__main__":
-    if "--help" not in sys.argv and not (Path(os.environ.get(VARIABLE, "")) / "llmbar").is_dir():
+    if "--help" not in sys.argv and not Path(os.environ.get(VARIABLE, ""), "llmbar", "items.jsonl").is_file():
         sys.exit(NEEDED)
     run(measure, description=__doc__)

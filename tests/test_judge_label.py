@@ -203,6 +203,7 @@ def test_answers_are_taken_over_to_verdicts_of_another_definition(root, pytester
         (["--judge", "meening"], "the run has no judge 'meening'. Did you mean 'meaning'? It has: meaning"),
         (["--out", "labels.csv"], "--out 'labels.csv': labels are written to a .jsonl file, a label a line"),
         (["--import", "none.jsonl"], "--import: no file 'none.jsonl'"),
+        (["--annotator", "an\x1bn"], "--annotator 'an\\x1bn': write a name of 1 to 200 characters"),
         (["--html", "a.html", "--import", "b"], "--html and --import exclude each other"),
         (["--sample", "random"], "--sample: judges/meaning.labels.jsonl was begun with by-verdict"),
         (["--seed", "3"], "--seed: judges/meaning.labels.jsonl was begun with 0"),

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from swapgate.labelling.prepare import Labelling
     from swapgate.spec.settings import Settings
 
+LONGEST_NAME = 200
+
 
 class Sample(StrEnum):
     """How responses are drawn."""
@@ -103,6 +105,7 @@ def label(
         out=out,
         reuse=reuse,
     )
+    who = _name(annotator)
     labelling = _prepared(run, wanted, settings)
     for message in labelling.warnings:
         warn(message)
@@ -111,7 +114,7 @@ def label(
     elif answers is not None:
         told = _imported(labelling, answers, settings)
     else:
-        told = _session(labelling, annotator or _user(), settings, as_json=as_json)
+        told = _session(labelling, who, settings, as_json=as_json)
     if as_json:
         print_json({**_facts(labelling), **told})
     else:
@@ -207,6 +210,16 @@ def _next(labelling: Labelling) -> str:
 def _facts(labelling: Labelling) -> dict[str, Any]:
     draw = labelling.draw.model_dump(mode="json", by_alias=True, exclude_none=True)
     return {"file": str(labelling.file.path), "draw": draw}
+
+
+def _name(given: str | None) -> str:
+    """Return the annotator's name; UsageError for one that no file should carry."""
+    name = (given if given is not None else _user()).strip()
+    if not name or not name.isprintable() or len(name) > LONGEST_NAME:
+        raise UsageError(
+            f"--annotator {name[:LONGEST_NAME]!r}: write a name of 1 to {LONGEST_NAME} characters"
+        )
+    return name
 
 
 def _user() -> str:

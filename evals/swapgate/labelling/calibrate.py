@@ -92,8 +92,8 @@ def _advice(evidence: Evidence) -> Iterator[str]:
         yield f"not at hand: {runs}. Without them no text is shown, and the judge by itself is not measured"
     if evidence.open and any(row.reused for row in evidence.calibration.truths.written):
         yield (
-            f"{count(evidence.open, 'drawn response')} without an answer: answers that were taken over are no "
-            "random part of the draw, so that these numbers hold only once all are answered"
+            f"{count(evidence.open, 'drawn response')} without an answer: answers that were taken over are "
+            "no random part of the draw, so that these numbers hold only once all are answered"
         )
     if not evidence.rows:
         return

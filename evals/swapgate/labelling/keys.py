@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import select
 import sys
@@ -81,6 +82,9 @@ class TerminalKeys:
 def open_keys(stream: TextIO | None = None) -> Iterator[Keys]:
     """Yield keystrokes where the input is a terminal, else lines; the terminal is left as it was."""
     found = stream or sys.stdin
+    if isinstance(found, io.TextIOWrapper):
+        # A note in another encoding is no reason to end a session.
+        found.reconfigure(errors="replace")
     try:
         import termios
     except ImportError:
