@@ -295,6 +295,29 @@ def test_three_people_are_held_against_each_other_and_the_judge_against_them(roo
     assert "alternative annotator test (epsilon 0.2): passed: the judge holds up against" in said
 
 
+def test_people_who_score_are_held_against_the_judges_scores(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    drawn = random.Random(4)
+    rows = [
+        {
+            **row,
+            "response": f"{n:08x}",
+            "annotator": who,
+            "truth_scores": {"fit": score + drawn.choice([0, 0, 1])},
+        }
+        for n, row in enumerate(scored(60))
+        for who in ("ann", "bob", "eve")
+        for score in [row["scores"]["fit"]]
+    ]
+    lay_rows(tmp_path, rows)
+    lay(tmp_path, {"judges/meaning.yml": SCALED})
+    found = calibrated(capsys, "--epsilon", "0.1")["annotators"]
+    test = found["alternative_annotator_test_by_scores"]["fit"]
+    assert (test["passed"], test["epsilon"]) == (True, 0.1)
+    assert [one["items"] for one in test["comparisons"]] == [60, 60, 60]
+    assert found["fit: alpha (ordinal)"]["estimate"] > 0.8
+
+
 def test_two_people_are_too_few_for_the_alternative_annotator_test(root, capsys):
     label(root, "ann", "bob", count=40)
     found = calibrated(capsys)["annotators"]["alternative_annotator_test"]
@@ -339,7 +362,7 @@ def scored(n: int = 120) -> list[dict[str, object]]:
         found.append(
             {
                 "model": f"m{i % 3}",
-                "case": f"c{i}",
+                "case": f"c{i // 3}",
                 "verdict": "pass" if score >= 4 else "fail",
                 "scores": {"fit": score},
                 "truth": "pass" if is_right else "fail",
@@ -371,10 +394,12 @@ def test_scores_of_judge_and_people_are_correlated_by_response_and_by_model(tmp_
     lay_rows(tmp_path, scored())
     lay(tmp_path, {"judges/meaning.yml": SCALED})
     found = calibrated(capsys)
-    names = {"fit: Spearman", "fit: Kendall tau-b", "fit: Spearman of models", "fit: Kendall tau-b of models"}
-    assert names <= set(found["correlations"])
+    kinds = ("", " of models", " inside cases")
+    names = {f"fit: {method}{kind}" for method in ("Spearman", "Kendall tau-b") for kind in kinds}
+    assert set(found["correlations"]) == names
     assert found["correlations"]["fit: Spearman"]["n"] == 120
     assert found["correlations"]["fit: Spearman of models"]["n"] == 3
+    assert found["correlations"]["fit: Spearman inside cases"]["n"] <= 40
     assert found["agreement"]["fit: weighted kappa"]["estimate"] > 0.5
     # This judge's scores grow with the length here, the truth by way of them.
     assert found["length"]["passed answers are longer"]["estimate"] > 0.9

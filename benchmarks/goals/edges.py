@@ -313,6 +313,7 @@ TABLE: Mapping[str, list[Call]] = {
     "consistency.position_consistency": _each([([], [], []), (["a"], ["a"], ["a"]), ([None], [None], ["a"])]),
     "correlations.correlation": _each(SCORES),
     "correlations.group_correlation": _each(GROUPS),
+    "correlations.within_group_correlation": _each(GROUPS),
     "threshold.covariate_effect": _each(COVARIATES, seed=1, permutations=200),
     "threshold.paired_covariate_effect": _each(PAIRED_COVARIATES, seed=1, permutations=200),
     "distribution.rate_distributions": [

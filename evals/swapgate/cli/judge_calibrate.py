@@ -36,6 +36,16 @@ def calibrate(
         int,
         typer.Option("--disagreements", min=0, metavar="N", help="How many are printed with their texts."),
     ] = 3,
+    epsilon: Annotated[
+        float,
+        typer.Option(
+            "--epsilon",
+            min=0,
+            max=0.99,
+            metavar="E",
+            help="What the judge's lower price is worth in the alternative annotator test.",
+        ),
+    ] = 0.2,
     root: RootOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -50,7 +60,7 @@ def calibrate(
     if labels is not None and not labels.is_file():
         raise UsageError(f"--labels: no file {str(labels)!r}")
     calibration, text = open_calibration(settings.judges_dir, name, labels, root=settings.root)
-    report = judge_report(_evidence(calibration, run or (), settings))
+    report = judge_report(_evidence(calibration, run or (), settings, epsilon=epsilon))
     page = settings.reports_dir / f"judge-{name}" / "calibration.md"
     store(calibration, text, plain(report, texts=False))
     write_text(page, markdown(report))
@@ -63,7 +73,9 @@ def calibrate(
     typer.echo(f"\ncalibration: {shown(calibration.path)}\nreport: {shown(page)}")
 
 
-def _evidence(calibration: Calibration, runs: Sequence[str], settings: Settings) -> Evidence:
+def _evidence(
+    calibration: Calibration, runs: Sequence[str], settings: Settings, *, epsilon: float
+) -> Evidence:
     """Return the calibration with its judge and with the runs that are at hand."""
     from swapgate.judging.judge import load_judges
     from swapgate.labelling.evidence import Evidence, judge_trials
@@ -83,6 +95,7 @@ def _evidence(calibration: Calibration, runs: Sequence[str], settings: Settings)
         judge=judge,
         judged=tuple(judge_trials(trials, calibration.judge)),
         missing=tuple(missing),
+        epsilon=epsilon,
     )
 
 

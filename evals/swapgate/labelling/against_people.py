@@ -8,7 +8,12 @@ from swapgate.labelling.evidence import CONFIDENCE, Evidence
 from swapgate.labelling.measured import Measure, Section, Table
 from swapgate.spec.labels import LabelledVerdict
 from swapgate.stats.agreement import cohen_kappa, gwet_ac, krippendorff_alpha
-from swapgate.stats.correlations import correlation, group_correlation
+from swapgate.stats.correlations import (
+    Method,
+    correlation,
+    group_correlation,
+    within_group_correlation,
+)
 from swapgate.stats.interval import Interval
 from swapgate.stats.judge_labels import Labels, from_two, missing_class
 from swapgate.stats.judge_measures import MEASURES, judge_quality
@@ -63,24 +68,17 @@ def agreement(evidence: Evidence) -> Section | None:
 
 
 def correlations(evidence: Evidence) -> Section | None:
-    """Return whether the judge's scores rise with people's, by response and by model."""
-    measures = []
-    for name, judged, people, models in _score_columns(evidence):
-        for method in ("spearman", "kendall"):
-            shown = "Spearman" if method == "spearman" else "Kendall tau-b"
-            found = correlation(judged, people, method=method, confidence=CONFIDENCE)
-            measures.append(Measure.of(f"{name}: {shown}", found))
-            if len(set(models)) > 1:
-                by_model = group_correlation(judged, people, models, method=method, confidence=CONFIDENCE)
-                measures.append(Measure.of(f"{name}: {shown} of models", by_model))
+    """Return whether the judge's scores rise with people's: over responses, inside cases, over models."""
+    measures = [measure for name in evidence.judge.spec.criteria for measure in _correlated(evidence, name)]
     if not measures:
         return None
     is_by_verdict = evidence.calibration.spec.design == "by_verdict"
-    lines = (
-        ("of the labelled responses, which were drawn by verdict: not those of all",) if is_by_verdict else ()
-    )
+    line = "of the labelled responses, which were drawn by verdict: not those of all"
     return Section(
-        key="correlations", title="Do its scores rise with people's", measures=tuple(measures), lines=lines
+        key="correlations",
+        title="Do its scores rise with people's",
+        measures=tuple(measures),
+        lines=(line,) if is_by_verdict else (),
     )
 
 
@@ -141,17 +139,25 @@ def _from_shares(
     return from_two(beyond, one, other, limits=(-1.0, 1.0))
 
 
-def _score_columns(evidence: Evidence) -> Iterator[tuple[str, list[float], list[float], list[str]]]:
-    """Yield the judge's and people's scores of each criterion; people's verdict where they gave no scores."""
-    both = scored_criteria(evidence)
-    for name in evidence.judge.spec.criteria:
-        rows = (
-            _both_scores(evidence, name) if name in both else [r for r in evidence.rows if name in r.scores]
-        )
-        judged = [row.scores[name] for row in rows]
-        people = [r.truth_scores[name] if name in both else float(r.truth == "pass") for r in rows]
-        if len(rows) > 1 and not {*judged} <= {0.0, 1.0}:
-            yield name, judged, people, [row.model or "" for row in rows]
+def _correlated(evidence: Evidence, name: str) -> Iterator[Measure]:
+    """Yield the correlations of one criterion; people's verdict stands in where they gave no scores."""
+    is_scored = name in scored_criteria(evidence)
+    rows = _both_scores(evidence, name) if is_scored else [r for r in evidence.rows if name in r.scores]
+    judged = [row.scores[name] for row in rows]
+    if len(rows) < 2 or {*judged} <= {0.0, 1.0}:
+        return
+    people = [r.truth_scores[name] if is_scored else float(r.truth == "pass") for r in rows]
+    models, cases = [row.model for row in rows], [(row.suite, row.case) for row in rows]
+    methods: tuple[tuple[Method, str], ...] = (("spearman", "Spearman"), ("kendall", "Kendall tau-b"))
+    for method, shown in methods:
+        found = correlation(judged, people, method=method, confidence=CONFIDENCE)
+        yield Measure.of(f"{name}: {shown}", found)
+        if len({*models}) > 1 and None not in models:
+            by_model = group_correlation(judged, people, models, method=method, confidence=CONFIDENCE)
+            yield Measure.of(f"{name}: {shown} of models", by_model)
+        if 1 < len({*cases}) < len(cases):
+            inside = within_group_correlation(judged, people, cases, method=method, confidence=CONFIDENCE)
+            yield Measure.of(f"{name}: {shown} inside cases", inside)
 
 
 def _cells(labels: Labels) -> dict[str, int]:

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterator, Mapping
 
 from swapgate.labelling.evidence import CONFIDENCE, Evidence
 from swapgate.labelling.measured import Measure, Section
+from swapgate.records import Json
 from swapgate.spec.labels import LabelledVerdict, response_key
 from swapgate.stats.agreement import gwet_ac, krippendorff_alpha, percent_agreement
 from swapgate.stats.annotators import AnnotatorTest, alternative_annotator_test
@@ -19,26 +20,29 @@ def annotators(evidence: Evidence) -> Section | None:
     verdicts = _verdicts(evidence)
     if len(verdicts) < 2:
         return None
+    scores = {name: _scores(evidence, name) for name in _criteria(evidence.calibration.truths.written)}
     measures = list(_measures("", _table(verdicts), is_scale=False))
-    for name in _criteria(evidence.calibration.truths.written):
-        measures += _measures(f"{name}: ", _table(_scores(evidence, name)), is_scale=True)
-    test = alternative_annotator_test(verdicts, _judge_verdicts(evidence))
+    for name, given in scores.items():
+        measures += _measures(f"{name}: ", _table(given), is_scale=True)
+    test = alternative_annotator_test(verdicts, _judge_verdicts(evidence), epsilon=evidence.epsilon)
+    by_scores = {
+        name: alternative_annotator_test(given, judged, epsilon=evidence.epsilon, alignment="rmse")
+        for name, given in scores.items()
+        if (judged := _judge_scores(evidence, name))
+    }
     numbers = {str(name): len(own) for name, own in verdicts.items()}
     listed = ", ".join(f"{name} {n}" for name, n in sorted(numbers.items()))
+    told = [_told("alternative annotator test", test)]
+    told += [_told(f"the same by the scores of {name}", one) for name, one in by_scores.items()]
     return Section(
         key="annotators",
         title="People among themselves",
         measures=tuple(measures),
-        lines=(f"labels of each: {listed}", *_told(test)),
+        lines=(f"labels of each: {listed}", *told),
         facts={
             "labels_of_each": dict(sorted(numbers.items())),
-            "alternative_annotator_test": {
-                "passed": test.passed,
-                "winning_rate": test.winning_rate,
-                "advantage": test.advantage,
-                "epsilon": test.epsilon,
-                "note": test.note,
-            },
+            "alternative_annotator_test": _plain(test),
+            "alternative_annotator_test_by_scores": {name: _plain(one) for name, one in by_scores.items()},
         },
     )
 
@@ -63,6 +67,11 @@ def _scores(evidence: Evidence, name: str) -> dict[Hashable, dict[Hashable, floa
 def _judge_verdicts(evidence: Evidence) -> dict[Hashable, float]:
     rows = enumerate(evidence.calibration.truths.written)
     return {response_key(r, i): float(r.verdict == "pass") for i, r in rows if r.verdict is not None}
+
+
+def _judge_scores(evidence: Evidence, name: str) -> dict[Hashable, float]:
+    rows = enumerate(evidence.calibration.truths.written)
+    return {response_key(r, i): r.scores[name] for i, r in rows if name in r.scores}
 
 
 def _criteria(rows: tuple[LabelledVerdict, ...]) -> list[str]:
@@ -90,14 +99,34 @@ def _measures(prefix: str, table: list[list[float | None]], *, is_scale: bool) -
         yield Measure.of(f"{prefix}Gwet's AC1", gwet_ac(table), n=n)
 
 
-def _told(test: AnnotatorTest) -> Iterator[str]:
+def _told(name: str, test: AnnotatorTest) -> str:
     if test.passed is None:
-        yield f"alternative annotator test: {test.note}"
-        return
+        return f"{name}: {test.note}"
     won = sum(comparison.is_won for comparison in test.comparisons)
     left_out = f" ({test.note})" if test.note else ""
-    yield (
-        f"alternative annotator test (epsilon {test.epsilon:g}): "
-        f"{'passed' if test.passed else 'not passed'}: the judge holds up against {won} of "
-        f"{len(test.comparisons)} people, average advantage probability {test.advantage or 0:.2f}{left_out}"
+    return (
+        f"{name} (epsilon {test.epsilon:g}): {'passed' if test.passed else 'not passed'}: the judge holds up "
+        f"against {won} of {len(test.comparisons)} people, average advantage probability "
+        f"{test.advantage or 0:.2f}{left_out}"
     )
+
+
+def _plain(test: AnnotatorTest) -> Json:
+    return {
+        "passed": test.passed,
+        "winning_rate": test.winning_rate,
+        "advantage": test.advantage,
+        "epsilon": test.epsilon,
+        "note": test.note,
+        "comparisons": [
+            {
+                "annotator": str(one.annotator),
+                "items": one.items,
+                "judge_advantage": one.judge_advantage,
+                "human_advantage": one.human_advantage,
+                "p_value": one.p_value,
+                "is_won": one.is_won,
+            }
+            for one in test.comparisons
+        ],
+    }

@@ -24,13 +24,15 @@ SEED = 0
 class Evidence:
     """A calibration and what belongs to it. `judged` are the judge's trials of the runs at hand.
 
-    `missing` names runs that labels were drawn from and that are not at hand.
+    `missing` names runs that labels were drawn from and that are not at hand. `epsilon` is what the judge's
+    lower price is worth in the alternative annotator test.
     """
 
     calibration: Calibration
     judge: Judge
     judged: tuple[tuple[Trial, Verdict], ...] = ()
     missing: tuple[str, ...] = ()
+    epsilon: float = 0.2
 
     @property
     def rows(self) -> tuple[LabelledVerdict, ...]:

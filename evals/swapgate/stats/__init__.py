@@ -38,7 +38,12 @@ if TYPE_CHECKING:
     from swapgate.stats.change import ConditionalChange, conditional_change
     from swapgate.stats.clusters import cluster_sums, robust_variance, tempered_design_effect
     from swapgate.stats.consistency import PositionConsistency, position_consistency
-    from swapgate.stats.correlations import Correlation, correlation, group_correlation
+    from swapgate.stats.correlations import (
+        Correlation,
+        correlation,
+        group_correlation,
+        within_group_correlation,
+    )
     from swapgate.stats.covariate import CovariateEffect
     from swapgate.stats.distribution import DistributionComparison, RateDistribution, rate_distributions
     from swapgate.stats.drift import DriftDetector, DriftReading, drift_evidence
@@ -127,6 +132,7 @@ _HOME = {
         "Correlation",
         "correlation",
         "group_correlation",
+        "within_group_correlation",
     ),
     "covariate": ("CovariateEffect",),
     "distribution": (
@@ -358,6 +364,7 @@ __all__ = [
     "unconditional_p",
     "wilson_bounds",
     "wilson_interval",
+    "within_group_correlation",
 ]
 
 
