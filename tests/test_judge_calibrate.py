@@ -389,6 +389,21 @@ def test_a_better_bound_is_suggested_and_not_written(tmp_path, monkeypatch, caps
     assert (tmp_path / "judges/meaning.yml").read_text() == SCALED
 
 
+def test_a_bound_on_several_criteria_is_chosen_for_what_the_rule_compares(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    rows = [{**row, "scores": {**row["scores"], "tone": 3}} for row in scored()]
+    del rows[0]["scores"]["tone"]
+    lay_rows(tmp_path, rows)
+    rule = "mean(fit, tone) >= 3.5"
+    judge = SCALED.replace("pass: fit >= 4", f'  tone: {{ask: "Kind?", scale: [1, 5]}}\npass: {rule}')
+    lay(tmp_path, {"judges/meaning.yml": judge})
+    found = calibrated(capsys)
+    of_rule = found["pass_score_mean(fit, tone)"]
+    assert (of_rule["now"], of_rule["suggested"]) == (3.5, "mean(fit, tone) >= 3")
+    assert (found["pass_score_fit"]["now"], found["pass_score_fit"]["suggested"]) == (None, "fit >= 3")
+    assert "pass_score_tone" not in found
+
+
 def test_scores_of_judge_and_people_are_correlated_by_response_and_by_model(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     lay_rows(tmp_path, scored())

@@ -184,6 +184,34 @@ def test_people_give_scores_and_the_rule_makes_the_truth(root, monkeypatch, caps
     assert "the judge 'meaning' has changed since the run" in captured.err
 
 
+def test_the_rule_that_makes_the_truth_of_scores_stays_when_the_judges_moves(root, pytester, monkeypatch):
+    lay(root, {"judges/meaning.yml": SCALED})
+    labelled(monkeypatch, keys("4p"), "--count", "4", "--ask", "scores")
+    lay(root, {"judges/meaning.yml": SCALED.replace("agrees >= 4", "agrees >= 2")})
+    labelled(monkeypatch, keys("3p"))
+    assert [row["truth"] for row in rows(root)] == ["pass", "fail"]
+    other = ("--ask", "scores", "--count", "4", "--out", "judges/b.labels.jsonl", "--reuse", FILE)
+    labelled(monkeypatch, keys("3p"), *other)
+    assert [row["truth"] for row in rows(root, "judges/b.labels.jsonl")] == ["pass", "fail", "fail"]
+
+
+def test_a_note_stays_with_the_response_that_it_was_written_at(root, monkeypatch):
+    labelled(monkeypatch, "p\nn\nodd\nb\nf\np\nq\n", "--count", "4")
+    assert [(row["truth"], row.get("note")) for row in rows(root)] == [
+        ("pass", None),
+        ("fail", None),
+        ("pass", None),
+    ]
+
+
+def test_a_run_that_has_changed_since_the_draw_is_refused(root, monkeypatch, capsys):
+    labelled(monkeypatch, keys("p"), "--count", "4")
+    text = (root / FILE).read_text()
+    (root / FILE).write_text(text.replace('"pass": 20', '"pass": 19', 1))
+    assert labelled(monkeypatch, "") == 4
+    assert f"holds other verdicts than when {FILE} was drawn from it" in capsys.readouterr().err
+
+
 def test_answers_are_taken_over_to_verdicts_of_another_definition(root, pytester, monkeypatch, capsys):
     labelled(monkeypatch, keys("p" * 30), "--count", "30")
     lay(root, {"judges/meaning.yml": JUDGE.replace("pass: agrees", "samples: 1\npass: agrees >= 1")})

@@ -96,6 +96,8 @@ def _advice(evidence: Evidence) -> Iterator[str]:
             "no random part of the draw, so that these numbers hold only once all are answered"
         )
     if not evidence.rows:
+        if not evidence.calibration.pairs:
+            yield f"no response has both a truth and a verdict: label {MIN_LABELS} at least"
         return
     labels = evidence.labels
     if len(labels) < MIN_LABELS:

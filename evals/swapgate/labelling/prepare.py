@@ -70,17 +70,19 @@ def prepare(trials: Iterable[Trial], wanted: Wanted, *, run: str, judges_dir: Pa
     judge = load_judges([found.judge], judges_dir=judges_dir)[found.judge]
     file = LabelFile(_path(wanted.out, judges_dir, found.judge), root=root)
     file.require_judge(found.judge, found.judge_hash)
-    draw = _draw(found, file, wanted, run=run, judge=judge)
+    other = None if wanted.reuse is None else LabelFile(wanted.reuse, root=root)
+    draw = _draw(found, file, wanted, run=run, rule=_people_rule(judge, other))
+    question = Question.of(judge, draw.asked, rule=draw.rule)
     if draw not in file.draws:
         file.add_draw(draw)
     responses = drawn_responses(found, draw)
-    if wanted.reuse is not None:
-        _reuse(file, LabelFile(wanted.reuse, root=root), responses)
+    if other is not None:
+        _reuse(file, other, responses)
     return Labelling(
         file=file,
         draw=draw,
         responses=tuple(responses),
-        question=Question.of(judge, draw.asked),
+        question=question,
         judge=judge,
     )
 
@@ -98,11 +100,22 @@ def _path(out: Path | None, judges_dir: Path, judge: str) -> Path:
     return out
 
 
-def _draw(found: JudgedRun, file: LabelFile, wanted: Wanted, *, run: str, judge: Judge) -> Draw:
+def _people_rule(judge: Judge, other: LabelFile | None) -> str:
+    """Return what makes a pass of people's scores: theirs does not move when the judge's does."""
+    rules = [draw.rule for draw in other.draws if draw.rule] if other else []
+    return rules[-1] if rules else judge.rule.text
+
+
+def _draw(found: JudgedRun, file: LabelFile, wanted: Wanted, *, run: str, rule: str) -> Draw:
     """Return the run's draw in the file, or a new one that agrees with the draws that the file holds."""
     earlier = file.draw_of(run)
     like = earlier or (file.draws[-1] if file.draws else None)
     _refuse_other(file, wanted, like)
+    if earlier is not None and earlier.population != found.population:
+        raise UsageError(
+            f"run {run} holds other verdicts than when {file.shown} was drawn from it: name another --out, "
+            f"and take the answers over with --reuse {file.shown}"
+        )
     count = wanted.count or (earlier.count if earlier else DEFAULT_COUNT)
     if earlier is not None and count <= earlier.count:
         return earlier
@@ -116,7 +129,7 @@ def _draw(found: JudgedRun, file: LabelFile, wanted: Wanted, *, run: str, judge:
         pilot=file.rows,
         earlier=earlier,
         asked=asked,
-        rule=(like.rule if like else judge.rule.text) if asked == "scores" else None,
+        rule=(like.rule if like else rule) if asked == "scores" else None,
     )
 
 

@@ -38,10 +38,16 @@ class Question:
     rule: PassRule
 
     @classmethod
-    def of(cls, judge: Judge, asked: Literal["verdict", "scores"]) -> Question:
-        """Return the question of a judge; of its criteria those that decide."""
-        spec, rule = judge.spec, judge.rule
-        return cls(asked=asked, parts=tuple(_part(n, spec.criteria[n]) for n in rule.names), rule=rule)
+    def of(cls, judge: Judge, asked: Literal["verdict", "scores"], *, rule: str | None = None) -> Question:
+        """Return the question of a judge; of its criteria those that decide.
+
+        `rule` makes a truth of people's scores in the place of the judge's own, which may have moved since.
+        """
+        spec = judge.spec
+        if rule is not None:
+            spec = spec.model_copy(update={"pass_": rule})
+        parsed = spec.pass_rule()
+        return cls(asked=asked, parts=tuple(_part(n, spec.criteria[n]) for n in parsed.names), rule=parsed)
 
     def lines(self) -> Iterator[str]:
         """Yield what the judge asks, and when an answer passes."""

@@ -68,7 +68,6 @@ class Session:
             if isinstance(given, Given):
                 item = self._items[place]
                 self._answers[item.id] = self._store(item.id, given)
-                self._note = ""
                 visited.append(place)
                 place = self._next_open(place + 1)
 
@@ -82,6 +81,8 @@ class Session:
         earlier = self._answers.get(item.id)
         now = "" if earlier is None else earlier.truth
         title = f"{place + 1} of {total}, {self.left} left"
+        # A note belongs to the response that it was written at.
+        self._note = ""
         self._screen.show(item, self._question, place=title, now=now)
         while True:
             found = self._verdict() if self._question.asked == "verdict" else self._scores()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from swapgate.labelling.evidence import SEED, Evidence, codes_of
 from swapgate.labelling.measured import Section, Table
 from swapgate.reporting.format import percent
-from swapgate.spec.passrule import PassRule
 from swapgate.stats.pass_score import PassScore, choose_pass_score
 
 # In so many draws of the labels the best bound must be better than the present one to be worth a change.
@@ -16,27 +14,32 @@ CLEAR = 0.95
 
 
 def thresholds(evidence: Evidence) -> list[Section]:
-    """Return a table of possible pass scores for each criterion whose scores are more than yes and no."""
-    found = []
+    """Return a table of possible bounds for what the rule compares, and for each criterion on a scale."""
+    rule = evidence.judge.rule
+    bound = rule.bound
+    values = {} if bound is None else {bound[0]: [rule.value(row.scores) for row in evidence.rows]}
     for name in evidence.judge.spec.criteria:
-        rows = [row for row in evidence.rows if name in row.scores]
-        if len({row.scores[name] for row in rows}) > 2:
-            found.append(_section(evidence, name))
-    return found
+        values.setdefault(name, [row.scores.get(name) for row in evidence.rows])
+    return [
+        _section(evidence, name, scores, now=bound[1] if bound and bound[0] == name else None)
+        for name, scores in values.items()
+        # What is only yes and no has no bound to choose.
+        if len({*scores} - {None}) > 2
+    ]
 
 
-def _section(evidence: Evidence, name: str) -> Section:
-    places = [place for place, row in enumerate(evidence.rows) if name in row.scores]
+def _section(evidence: Evidence, name: str, scores: Sequence[float | None], *, now: float | None) -> Section:
+    known = [(place, score) for place, score in enumerate(scores) if score is not None]
+    places = [place for place, _score in known]
     rows = [evidence.rows[place] for place in places]
     weights = evidence.weights()
     found = choose_pass_score(
-        [row.scores[name] for row in rows],
+        [score for _place, score in known],
         [row.truth == "pass" for row in rows],
         clusters=codes_of(rows),
         weights=None if weights is None else weights[places],
         seed=SEED,
     )
-    now = _cut_now(evidence.judge.rule, name)
     suggested = None if found.best is None else f"{name} >= {found.best:g}"
     return Section(
         key=f"pass_score_{name}",
@@ -116,15 +119,3 @@ def _table(found: PassScore, now: float | None) -> Table | None:
         for cut in found.cuts
     ]
     return Table(header=header, rows=tuple(rows))
-
-
-def _cut_now(rule: PassRule, name: str) -> float | None:
-    """Return the score from which on the rule passes, None when it is not `NAME >= NUMBER`."""
-    match rule.tree:
-        case ast.Compare(
-            left=ast.Name(id=left),
-            ops=[ast.GtE()],
-            comparators=[ast.Constant(value=int() | float() as value)],
-        ) if left == name:
-            return float(value)
-    return None

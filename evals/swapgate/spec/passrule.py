@@ -82,6 +82,23 @@ class PassRule:
         """Return whether the rule holds; None when it cannot be decided without a score that is missing."""
         return _truth(self.tree, scores)
 
+    @property
+    def bound(self) -> tuple[str, float] | None:
+        """Return the text and the number of a rule `TEXT >= NUMBER`, None for a rule of another form."""
+        match self.tree:
+            case ast.Compare(
+                left=left, ops=[ast.GtE()], comparators=[ast.Constant(value=int() | float() as number)]
+            ):
+                return ast.unparse(left), float(number)
+        return None
+
+    def value(self, scores: Mapping[str, float]) -> float | None:
+        """Return what is compared in a rule with a `bound`, None without one or when a score is missing."""
+        if self.bound is None or not isinstance(self.tree, ast.Compare):
+            return None
+        low, high = _number(self.tree.left, scores)
+        return low if low == high and math.isfinite(low) else None
+
 
 def _parsed(text: str) -> ast.expr:
     if not text:
