@@ -27,7 +27,7 @@ class LabelFile:
         self.shown = shown_path(path, root)
         self.is_mended = _mend(path)
         lines = read_label_lines(path, root) if path.is_file() else LabelLines(rows=(), draws=())
-        self.draws = [draw for draw, _line in lines.draws]
+        self.draws = list(lines.draws)
         self.rows = agreed(lines.rows).written
         self.answers = {(row.annotator, row.response): row for row in self.rows if row.response is not None}
 

@@ -74,7 +74,7 @@ def _read(path: Path, text: str, judge: str, root: Path) -> Calibration:
 
 def _begun(judge: str, file: Path, path: Path, root: Path) -> str:
     """Return the text of a new calibration of a label file."""
-    draws = [draw for draw, _line in read_label_lines(file, root).draws]
+    draws = read_label_lines(file, root).draws
     if not draws:
         raise UsageError(
             f"{shown_path(file, root)} does not say how its rows were chosen: write "

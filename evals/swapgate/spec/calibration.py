@@ -157,12 +157,14 @@ def calibration_of(document: Document, judge: str, *, root: Path | None = None) 
             f"or rename the file to {spec.calibration}.calibration.yml"
         )
         raise document.error(message, "/calibration")
-    placed, draws = list(_own_rows(document, spec)), []
+    placed = list(_own_rows(document, spec))
+    draws: list[Draw] = []
     for file, pointer in _files(document, spec.labels_from, "labels_from"):
         lines = read_label_lines(file, root)
         placed += lines.rows
-        for draw, _line in lines.draws:
-            _check_draw(document, spec, draw, file.name, pointer)
+        for draw in lines.draws:
+            labelled = spec.judge_hash or (draws or [draw])[0].judge_hash
+            _check_draw(document, draw, spec=spec, labelled=labelled, name=file.name, pointer=pointer)
             draws.append(draw)
     pairs = [*spec.pairs, *_pairs_of_files(document, spec, root)]
     if not placed and not pairs:
@@ -196,18 +198,24 @@ def _files(document: Document, written: str | tuple[str, ...], key: str) -> Iter
         yield file, pointer
 
 
-def _check_draw(document: Document, spec: CalibrationSpec, draw: Draw, name: str, pointer: str) -> None:
-    """Refuse a label file that was drawn otherwise than the calibration says, or for another judge."""
+def _check_draw(
+    document: Document, draw: Draw, *, spec: CalibrationSpec, labelled: str, name: str, pointer: str
+) -> None:
+    """Refuse a label file that was drawn otherwise than the calibration says, or from another judge.
+
+    `labelled` is the definition, or the start of it, that all labels are of.
+    """
     if draw.judge != spec.calibration:
-        raise document.error(f"{name} labels verdicts of the judge {draw.judge!r}", pointer)
+        message = f"{name} labels verdicts of the judge {draw.judge!r}: take it away"
+        raise document.error(message, pointer)
     if draw.design != spec.design:
         message = (
             f"{name} was drawn {draw.design!r}, the calibration says {spec.design!r}: write what was done"
         )
         raise document.error(message, "/design")
-    if spec.judge_hash is not None and not draw.judge_hash.startswith(spec.judge_hash):
+    if not draw.judge_hash.startswith(labelled):
+        remedy = "leave the key away, the file says it itself" if spec.judge_hash else "keep one of the files"
         message = (
-            f"{name} labels verdicts of definition {draw.judge_hash[:8]}, "
-            f"the calibration says {spec.judge_hash[:8]}: leave the key away, the file says it itself"
+            f"{name} labels verdicts of definition {draw.judge_hash[:8]}, not of {labelled[:8]}: {remedy}"
         )
-        raise document.error(message, "/judge_hash")
+        raise document.error(message, "/judge_hash" if spec.judge_hash else pointer)

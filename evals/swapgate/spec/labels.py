@@ -119,10 +119,10 @@ class Placed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelLines:
-    """What a label file holds: rows and draws, in order, each draw with its line."""
+    """What a label file holds: rows and draws, in order."""
 
     rows: tuple[Placed, ...]
-    draws: tuple[tuple[Draw, int], ...]
+    draws: tuple[Draw, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +145,7 @@ def read_label_lines(path: Path, root: Path | None = None) -> LabelLines:
     rows, draws = [], []
     for document in read_json_lines(path, root):
         if isinstance(document.data, dict) and "draw" in document.data:
-            draws.append((validate(DrawRow, document, noun="a draw").draw, document.place.line))
+            draws.append(validate(DrawRow, document, noun="a draw").draw)
         else:
             label = validate(LabelledVerdict, document, noun="a label")
             rows.append(Placed(label=label, shown=document.shown, line=document.place.line))
