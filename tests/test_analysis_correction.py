@@ -574,13 +574,14 @@ def test_labels_of_other_models_are_said_to_stand_in():
     rate = overall(concluded(judged(320, 80), calibrations=(calibration(rows),))).semantic
     assert rate.correction == "200 labels of judge meaning"
     assert re.fullmatch(
-        r"by labels of other models \(a, b\), for which the judge errs unlike \(p 0\.00\d\): "
+        r"new is corrected by labels of other models \(a, b\), "
+        r"for which the judge errs unlike \(p 0\.00\d\): "
         "label 20 responses of its own",
         rate.note,
     )
     alike = [*labels(*FAIR, model="a"), *labels(*FAIR, model="b")]
     note = overall(concluded(judged(320, 80), calibrations=(calibration(alike),))).semantic.note
-    assert note == "by labels of other models (a, b): label 20 responses of its own"
+    assert note == "new is corrected by labels of other models (a, b): label 20 responses of its own"
 
 
 def test_labels_of_its_own_or_of_nobody_in_particular_need_no_word():

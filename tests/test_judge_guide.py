@@ -74,6 +74,10 @@ def test_the_hour_goes_as_the_page_says(root, pytester, monkeypatch, capsys):
     shown = same(CONSOLE["swapgate judge label latest --annotator ann"])
     assert same(capsys.readouterr().out)[: len(shown) - 1] == shown[:-1]
 
+    trials = newest_run(root)[1]
+    right = sum(f" {one.expected} " in one.answer.response.text for one in trials) / len(trials)
+    assert f"`lay.py` made {right:.1%} of these answers right" in PAGE
+
     assert answer_all(labelling(root)) == 60
     command = "swapgate judge calibrate quotes --disagreements 1"
     assert main(command.split()[1:]) == 0

@@ -200,19 +200,21 @@ class Corrections:
         """Return whose labels stand in for those that a model has not, and whether these models differ."""
         own = self._own(judge, model)
         rows = self._judges[judge].labels
-        others = sorted({row.model for row in rows if row.model is not None} - {model})
+        others = sorted(
+            {row.model for row in rows if row.model is not None} - {model, model.rpartition("@")[0]}
+        )
         if not others or not _is_few(own) or any(row.model is None for row in rows):
             return ""
         if judge not in self._between:
             models = [row.model for row in rows]
             self._between[judge] = errors_between_models(self._made(judge, None), models, seed=0).p_value
         p_value, shown = self._between[judge], ", ".join(others[:MOST_NAMES])
-        differ = (
-            ""
-            if p_value is None or p_value >= 0.05
-            else f", for which the judge errs unlike (p {p_value:.3f})"
+        is_unlike = p_value is not None and p_value < 0.05
+        differ = f", for which the judge errs unlike (p {p_value:.3f})" if is_unlike else ""
+        return (
+            f"{model} is corrected by labels of other models ({shown}){differ}: "
+            f"label {MIN_LABELS} responses of its own"
         )
-        return f"by labels of other models ({shown}){differ}: label {MIN_LABELS} responses of its own"
 
     def _own(self, judge: str, model: str) -> Labels | None:
         """Return the labels that name a model, as `MODEL` or `MODEL@RUN`; None without any."""
