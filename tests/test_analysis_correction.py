@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -566,3 +567,23 @@ def test_a_stored_run_keeps_the_labels_that_it_was_judged_with(root):
     second = swapgate.run(model="new", root=root, baseline=first.run.id)
     assert second.run.calibrations == ()
     assert len(first.run.calibrations[0].labels) == 100
+
+
+def test_labels_of_other_models_are_said_to_stand_in():
+    rows = [*labels(*FAIR, model="a"), *labels(*LENIENT, model="b")]
+    rate = overall(concluded(judged(320, 80), calibrations=(calibration(rows),))).semantic
+    assert rate.correction == "200 labels of judge meaning"
+    assert re.fullmatch(
+        r"new is corrected by labels of other models \(a, b\), "
+        r"for which the judge errs unlike \(p 0\.00\d\): "
+        "label 20 responses of its own",
+        rate.note,
+    )
+    alike = [*labels(*FAIR, model="a"), *labels(*FAIR, model="b")]
+    note = overall(concluded(judged(320, 80), calibrations=(calibration(alike),))).semantic.note
+    assert note == "new is corrected by labels of other models (a, b): label 20 responses of its own"
+
+
+def test_labels_of_its_own_or_of_nobody_in_particular_need_no_word():
+    for rows in (labels(*FAIR, model="new"), labels(*FAIR)):
+        assert overall(concluded(judged(320, 80), calibrations=(calibration(rows),))).semantic.note == ""

@@ -78,3 +78,29 @@ def test_every_benchmark_is_a_script_with_its_options(script):
     done = subprocess.run([sys.executable, str(script), "--help"], capture_output=True, text=True, check=True)
     assert "--quick" in done.stdout
     assert "--json FILE" in done.stdout
+
+
+JUDGING = ROOT / "benchmarks" / "judging.py"
+
+
+def test_the_benchmark_of_judging_says_what_it_lacks(tmp_path):
+    for folder in ({}, {"SWAPGATE_DATA": str(tmp_path)}):
+        environ = {name: value for name, value in os.environ.items() if name != "SWAPGATE_DATA"}
+        done = subprocess.run(
+            [sys.executable, str(JUDGING), "--quick"],
+            capture_output=True,
+            text=True,
+            env={**environ, **folder},
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith(
+            "SWAPGATE_DATA names no folder of recorded judgments (llmbar/items.jsonl"
+        )
+
+
+@pytest.mark.skipif("SWAPGATE_DATA" not in os.environ, reason="SWAPGATE_DATA names no recorded judgments")
+def test_the_short_form_on_recorded_judgments_is_kept():
+    rows = list(import_module("benchmarks.judging").measure(quick=True))
+    assert [f"{row.goal}: {row.value} {row.limit}" for row in rows if not is_kept(row)] == []
+    assert len(rows) == 11

@@ -17,7 +17,16 @@ from swapgate.cli import main
 from swapgate.errors import ErrorKind, ExitCode
 from swapgate.providers.open import PROVIDER_NAMES
 from swapgate.records import Message, ToolCall
-from swapgate.spec import calibration, judge_kinds, judge_models, judges, model_entries, prompt_entries, suite
+from swapgate.spec import (
+    calibration,
+    judge_kinds,
+    judge_models,
+    judges,
+    labels,
+    model_entries,
+    prompt_entries,
+    suite,
+)
 from swapgate.spec.extends import library_files
 from swapgate.spec.schemas import json_schemas
 from swapgate.spec.settings import SettingsTable
@@ -45,7 +54,11 @@ WRITTEN: dict[str, tuple[type[Any], ...]] = {
         judge_models.Escalate,
         judge_models.Unsure,
         calibration.CalibrationSpec,
-        calibration.LabelledVerdict,
+        labels.LabelledVerdict,
+        labels.LabelledPair,
+        labels.Draw,
+        labels.Population,
+        labels.Drawn,
     ),
     "judge-kinds.md": (judge_kinds.Item, judge_kinds.Facts),
 }

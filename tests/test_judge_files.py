@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -291,6 +291,7 @@ JSON = st.recursive(
 MAPPINGS = st.dictionaries(st.sampled_from("abc"), JSON, max_size=3)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(MAPPINGS, MAPPINGS)
 def test_what_is_written_wins_and_what_is_not_mentioned_stays(
     base: Mapping[str, object], mine: Mapping[str, object]

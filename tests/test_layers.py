@@ -18,7 +18,7 @@ LAYER = {
     "checks": 2, "judging": 2, "providers": 2,
     "engine": 3,
     "analysis": 4,
-    "reporting": 5, "scoring": 5,
+    "reporting": 5, "scoring": 5, "labelling": 5,
     "recorder": 6, "stored": 6, "progress": 6, "trial_reports": 6, "protocol": 6, "distribute": 6,
     "workers": 6, "garbage": 6,
     "parts": 6, "shards": 6, "rerun": 6, "found_shards": 6, "merging": 6, "selecting": 6,

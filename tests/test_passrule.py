@@ -226,3 +226,26 @@ def test_truth_tables_are_kleenes() -> None:
         either = PassRule.parse(f"{a} or {b}", "tfu").evaluate(scores)
         assert both is (False if False in (left, right) else None if None in (left, right) else True)
         assert either is (True if True in (left, right) else None if None in (left, right) else False)
+
+
+@pytest.mark.parametrize(
+    ("text", "bound", "value"),
+    [
+        ("a >= 4", ("a", 4), 3),
+        ("mean(a, b) >= 3.5", ("mean(a, b)", 3.5), 2.5),
+        ("min(a, b) + 1 >= 2", ("min(a, b) + 1", 2), 3),
+        ("a > 3", None, None),
+        ("4 <= a", None, None),
+        ("a >= b", None, None),
+        ("a >= 3 and b >= 1", None, None),
+        ("1 <= a <= 3", None, None),
+    ],
+)
+def test_the_bound_of_a_rule_and_what_is_held_against_it(text, bound, value):
+    rule = PassRule.parse(text, ["a", "b"])
+    assert rule.bound == bound
+    assert rule.value({"a": 3, "b": 2}) == value
+
+
+def test_what_is_compared_is_unknown_without_a_score():
+    assert PassRule.parse("mean(a, b) >= 3", ["a", "b"]).value({"a": 3}) is None

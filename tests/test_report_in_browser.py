@@ -2,42 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
 from html import unescape
 from pathlib import Path
 
 import pytest
 
+from browsers import find_browser, opened
 from reporting_outcome import HOSTILE, made_up_outcome
 from swapgate.reporting import write_reports
 from swapgate.reporting.text import visible
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--virtual-time-budget=3000",
-    "--enable-logging=stderr",
-    "--dump-dom",
-)
-
 
 @pytest.fixture(scope="module")
 def browser() -> str:
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if found is None and os.environ.get("CI") == "true":
-        pytest.fail("no chromium: the report must be opened in CI; install the package chromium")
-    if found is None:
-        pytest.skip("no chromium on this machine")
-    return found
+    return find_browser()
 
 
 @pytest.fixture(scope="module")
@@ -47,17 +26,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _open(browser: str, report: Path, folder: Path, fragment: str = "") -> str:
-    dom, complaints = _opened(browser, report, folder, fragment)
+    dom, complaints = opened(browser, report, folder, fragment)
     assert complaints == []
     return dom
-
-
-def _opened(browser: str, report: Path, folder: Path, fragment: str = "") -> tuple[str, list[str]]:
-    """Return the page's elements once its script has run, and what the browser's console said."""
-    command = [browser, *FLAGS, f"--user-data-dir={folder / 'profile'}", report.as_uri() + fragment]
-    done = subprocess.run(command, capture_output=True, timeout=60, check=True)
-    console = [line for line in done.stderr.decode(errors="replace").splitlines() if "CONSOLE" in line]
-    return done.stdout.decode(), console
 
 
 def _rows(dom: str) -> list[str]:
@@ -122,7 +93,7 @@ def test_the_policy_stops_a_script_that_got_into_the_page(browser: str, report: 
     tampered.write_text(
         report.read_text(encoding="utf-8").replace("<main>", f"<main>{injected}"), encoding="utf-8"
     )
-    dom, complaints = _opened(browser, tampered, tmp_path)
+    dom, complaints = opened(browser, tampered, tmp_path)
     assert "<title>OWNED" not in dom
     assert "480 of 480 trials" in dom
     assert any("Content Security Policy" in line for line in complaints)

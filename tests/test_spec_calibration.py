@@ -94,7 +94,7 @@ def test_a_missing_file_of_labels_names_the_nearest(judges):
     [
         (
             '{"verdict": "pass", "truth": "yes"}',
-            "judges/more.jsonl:2: 'truth' must be 'pass' or 'fail', got 'yes'",
+            "judges/more.jsonl:2: 'truth' must be 'pass', 'fail' or 'skip', got 'yes'",
         ),
         ('{"verdict": "pass"}', "judges/more.jsonl:2: a label is missing the key 'truth'"),
         (
@@ -161,3 +161,56 @@ def test_a_calibration_is_told_from_a_judge_by_its_name(judges):
     assert not is_calibration(judges / "qa.yml")
     (judges / "qa.calibration.yaml").write_text(f"{HEAD}labels:\n{ROW}")
     assert read_calibration(judges, "qa") is not None
+
+
+def drawn(**more: object) -> str:
+    draw = {
+        "judge": "qa",
+        "judge_hash": "ab" * 32,
+        "run": "r1",
+        "design": "random",
+        "seed": 0,
+        "count": 1,
+        "drawn": {"pass": 1, "fail": 0},
+        "population": {"m": {"pass": 5, "fail": 2}},
+        **more,
+    }
+    return json.dumps({"draw": draw}) + "\n" + '{"verdict": "pass", "truth": "pass"}\n'
+
+
+@pytest.mark.parametrize(
+    ("head", "more", "message"),
+    [
+        ("", {"judge": "other"}, "3: more.jsonl labels verdicts of the judge 'other': take it away"),
+        (
+            "",
+            {"design": "by_verdict"},
+            "2: more.jsonl was drawn 'by_verdict', the calibration says 'random': write what was done",
+        ),
+        (
+            "judge_hash: cdcdcdcd\n",
+            {},
+            "4: more.jsonl labels verdicts of definition abababab, not of cdcdcdcd: "
+            "leave the key away, the file says it itself",
+        ),
+    ],
+)
+def test_a_label_file_that_was_drawn_otherwise_is_refused(judges, head, more, message):
+    text = f"{HEAD}labels_from: more.jsonl\n{head}"
+    assert problem(judges, text, more__jsonl=drawn(**more)) == f"judges/qa.calibration.yml:{message}"
+
+
+def test_label_files_of_two_definitions_are_refused(judges):
+    text = f"{HEAD}labels_from: [one.jsonl, two.jsonl]\n"
+    said = problem(judges, text, one__jsonl=drawn(), two__jsonl=drawn(judge_hash="cd" * 32))
+    assert said == (
+        "judges/qa.calibration.yml:3: two.jsonl labels verdicts of definition cdcdcdcd, not of abababab: "
+        "keep one of the files"
+    )
+
+
+def test_a_label_file_says_the_definition_itself(judges):
+    found = read(judges, f"{HEAD}labels_from: more.jsonl\n", more__jsonl=drawn())
+    assert found.judge_hash == "ab" * 32
+    assert "of another definition" in found.warning("cd" * 32)
+    assert [draw.population["m"].passing for draw in found.draws] == [5]

@@ -17,7 +17,7 @@ from statsmodels.stats.inter_rater import cohens_kappa
 
 from swapgate.stats.agreement import cohen_kappa, gwet_ac, krippendorff_alpha, percent_agreement
 from swapgate.stats.consistency import position_consistency
-from swapgate.stats.correlations import correlation, group_correlation
+from swapgate.stats.correlations import correlation, group_correlation, within_group_correlation
 from swapgate.stats.interval import critical_value
 
 DATA = os.environ.get("SWAPGATE_DATA")
@@ -275,3 +275,20 @@ def test_llmbars_judges_are_as_accurate_and_consistent_as_recorded(
     assert found.p_value < 0.1
     both_right = sum(v["winner_ab"] == v["winner_ba"] == str(items[v["item_id"]]["label"]) for v in verdicts)
     assert both_right == right
+
+
+def test_a_correlation_inside_groups_is_the_mean_of_scipys():
+    from scipy.stats import kendalltau, spearmanr
+
+    random = np.random.default_rng(8)
+    groups = np.repeat(np.arange(12), 6)
+    people = random.integers(1, 6, size=72)
+    judge = np.clip(people + random.integers(-1, 2, size=72), 1, 5)
+    judge[:6] = 3
+    for method, theirs in (("spearman", spearmanr), ("kendall", kendalltau)):
+        found = within_group_correlation(judge, people, groups.tolist(), method=method)
+        each = [theirs(judge[groups == g], people[groups == g]).statistic for g in range(1, 12)]
+        assert found.estimate == pytest.approx(np.mean(each))
+        assert found.n == 11
+        assert found.low < found.estimate < found.high
+        assert found.note == "left out, one side does not vary there: 1 of 12 groups"

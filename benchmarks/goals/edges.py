@@ -211,6 +211,14 @@ SCORES = [
     (list(range(9)), list(range(9))),
     (list(range(9)), list(range(9))[::-1]),
 ]
+SCORED_TRUTHS = [
+    ([], []),
+    ([1.0], [1]),
+    ([3.0] * 9, [0, 1, 1] * 3),
+    (list(range(9)), [1] * 9),
+    (list(range(9)), [0] * 4 + [1] * 5),
+    (list(range(9)), [1] * 5 + [0] * 4),
+]
 GROUPS = [(x, y, [i // 2 for i in range(len(x))]) for x, y in SCORES]
 
 TABLE: Mapping[str, list[Call]] = {
@@ -282,6 +290,12 @@ TABLE: Mapping[str, list[Call]] = {
         for b, c, clusters in PAIRS
         for labels in (*LABELS, None)
     ],
+    "pass_score.choose_pass_score": _each(SCORED_TRUTHS, seed=1, resamples=50),
+    "between_models.errors_between_models": [
+        Call((labels, models(len(labels))), {"seed": 1, "permutations": 50})
+        for labels in LABELS
+        for models in (lambda n: [None] * n, lambda n: ["a"] * n, lambda n: ["ab"[i % 2] for i in range(n)])
+    ],
     "judge_measures.judge_quality": _each([(labels,) for labels in LABELS]),
     "ppi.ppi_rate": _each([(labels, verdicts) for labels in LABELS for verdicts in VERDICTS]),
     "ppi.ppi_difference": _each([(one, one, b, c) for one in LABELS for b, c, _ in PAIRS]),
@@ -299,6 +313,7 @@ TABLE: Mapping[str, list[Call]] = {
     "consistency.position_consistency": _each([([], [], []), (["a"], ["a"], ["a"]), ([None], [None], ["a"])]),
     "correlations.correlation": _each(SCORES),
     "correlations.group_correlation": _each(GROUPS),
+    "correlations.within_group_correlation": _each(GROUPS),
     "threshold.covariate_effect": _each(COVARIATES, seed=1, permutations=200),
     "threshold.paired_covariate_effect": _each(PAIRED_COVARIATES, seed=1, permutations=200),
     "distribution.rate_distributions": [

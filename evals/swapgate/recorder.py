@@ -181,7 +181,8 @@ def _calibrations(workspace: Workspace, suites: Sequence[ReadySuite]) -> tuple[J
     found = []
     for judge, judge_hash in _judge_hashes(suites).items():
         calibration = read_calibration(settings.judges_dir, judge, root=settings.root)
-        if calibration is not None:
+        # Rows of a pairwise judge correct no rate.
+        if calibration is not None and calibration.rows:
             found.append(
                 JudgeCalibration(
                     judge=judge,

@@ -22,6 +22,7 @@ from swapgate.analysis.table import by_model
 from swapgate.analysis.wording import percent
 from swapgate.facts import Facts
 from swapgate.records import JudgeCalibration
+from swapgate.stats.between_models import errors_between_models
 from swapgate.stats.interval import critical_value
 from swapgate.stats.judge_errors import corrected_difference, corrected_rate
 from swapgate.stats.judge_labels import MIN_LABELS, Labels, refusal
@@ -30,6 +31,7 @@ from swapgate.stats.judge_measures import judge_quality
 RULE = "judge"
 SEVERAL = "several judges decide, and how their errors fall together is not known"
 CHANGES = "a change of blind passes is that of the verdicts"
+MOST_NAMES = 3
 CODE_TOO = "no judge was needed for some of these trials"
 Verdicts = Sequence[bool | None]
 
@@ -40,6 +42,7 @@ class Corrections:
     def __init__(self, calibrations: Sequence[JudgeCalibration]) -> None:
         self._judges = {one.judge: one for one in calibrations}
         self._labels: dict[tuple[str, str | None], Labels] = {}
+        self._between: dict[str, float | None] = {}
 
     def summaries(self, summaries: Sequence[Summary], facts: Sequence[Facts]) -> tuple[Summary, ...]:
         """Return the summaries with corrected semantic and blind pass rates."""
@@ -128,12 +131,12 @@ class Corrections:
                 semantic=_as_judged(summary.semantic, why_not),
                 blind_pass=_as_judged(summary.blind_pass, why_not),
             )
-        labels = self._of(judge, summary.model)
+        labels, borrowed = self._of(judge, summary.model), self._borrowed(judge, summary.model)
         structured = [f for f in facts if f.structural]
-        blind = _corrected(_complement(summary.blind_pass), structured, judge, labels)
+        blind = _corrected(_complement(summary.blind_pass), structured, judge, labels, borrowed)
         return replace(
             summary,
-            semantic=_corrected(summary.semantic, facts, judge, labels),
+            semantic=_corrected(summary.semantic, facts, judge, labels, borrowed),
             blind_pass=_complement(blind)
             if blind.correction
             else replace(summary.blind_pass, note=blind.note),
@@ -193,6 +196,26 @@ class Corrections:
         own = None if model is None else self._own(judge, model)
         return self._made(judge, None) if own is None or _is_few(own) else own
 
+    def _borrowed(self, judge: str, model: str) -> str:
+        """Return whose labels stand in for those that a model has not, and whether these models differ."""
+        own = self._own(judge, model)
+        rows = self._judges[judge].labels
+        others = sorted(
+            {row.model for row in rows if row.model is not None} - {model, model.rpartition("@")[0]}
+        )
+        if not others or not _is_few(own) or any(row.model is None for row in rows):
+            return ""
+        if judge not in self._between:
+            models = [row.model for row in rows]
+            self._between[judge] = errors_between_models(self._made(judge, None), models, seed=0).p_value
+        p_value, shown = self._between[judge], ", ".join(others[:MOST_NAMES])
+        is_unlike = p_value is not None and p_value < 0.05
+        differ = f", for which the judge errs unlike (p {p_value:.3f})" if is_unlike else ""
+        return (
+            f"{model} is corrected by labels of other models ({shown}){differ}: "
+            f"label {MIN_LABELS} responses of its own"
+        )
+
     def _own(self, judge: str, model: str) -> Labels | None:
         """Return the labels that name a model, as `MODEL` or `MODEL@RUN`; None without any."""
         named = {label.model for label in self._judges[judge].labels}
@@ -214,8 +237,11 @@ class Corrections:
         return self._labels[judge, model]
 
 
-def _corrected(rate: Rate, facts: Sequence[Facts], judge: str, labels: Labels) -> Rate:
-    """Return the pass rate of these trials without the judge's errors, or as it is, with the reason."""
+def _corrected(rate: Rate, facts: Sequence[Facts], judge: str, labels: Labels, borrowed: str) -> Rate:
+    """Return the pass rate of these trials without the judge's errors, or as it is, with the reason.
+
+    `borrowed` says that the labels are of other models, empty when they are not.
+    """
     known = [f for f in facts if f.semantic is not None]
     verdicts, clusters = [_verdict(f, judge) for f in known], [f.cluster for f in known]
     shown, decided = (
@@ -237,7 +263,7 @@ def _corrected(rate: Rate, facts: Sequence[Facts], judge: str, labels: Labels) -
         gate_low=decided.low,
         gate_high=decided.high,
         effective_n=shown.effective_n,
-        note=shown.note,
+        note="; ".join(filter(None, (shown.note, borrowed))),
         raw_rate=rate.rate,
         correction=f"{len(labels)} labels of judge {judge}",
     )

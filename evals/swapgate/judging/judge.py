@@ -13,6 +13,7 @@ from swapgate.judging.kinds import kind_of
 from swapgate.judging.logprobs import TOP_LOGPROBS
 from swapgate.judging.parse import ReplyReader
 from swapgate.judging.prompt import TemplateError, call_messages, retry_messages
+from swapgate.judging.questions import Question
 from swapgate.judging.scoring import Asked, add_up, explained, of_samples
 from swapgate.judging.shape import Shape
 from swapgate.judging.spread import agreement, spreads
@@ -78,6 +79,11 @@ class Judge:
     def model_names(self) -> str:
         """The model that gives verdicts; of a panel all of them."""
         return ", ".join(self.spec.members)
+
+    @property
+    def questions(self) -> Mapping[str, Question]:
+        """What is asked of every answer, by name."""
+        return {name: question for shape in self._shapes for name, question in shape.criteria.items()}
 
     @property
     def against(self) -> str | None:

@@ -2,66 +2,82 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from swapgate.errors import SpecError, nearest
-from swapgate.spec.source import Document, read_text, read_yaml, shown_path, validate
+from swapgate.errors import nearest
+from swapgate.records import Json
+from swapgate.spec.labels import (
+    Answer,
+    Design,
+    Draw,
+    Hash,
+    LabelledPair,
+    LabelledVerdict,
+    Placed,
+    Truths,
+    agreed,
+    cluster_of,
+    read_json_lines,
+    read_label_lines,
+)
+from swapgate.spec.source import Document, read_yaml, validate
 from swapgate.spec.suite import Written
-from swapgate.spec.yaml_core import Place
 
 if TYPE_CHECKING:
     from swapgate.stats.judge_labels import Labels
 
-Answer: TypeAlias = Literal["pass", "fail"]
-Hash: TypeAlias = Annotated[str, StringConstraints(min_length=8, pattern=r"^[0-9a-f]+$")]
-
-
-class LabelledVerdict(Written):
-    """One verdict of the judge, and what people say of the same response.
-
-    `model`, `suite`, `case` and `repeat` name the response, `cluster` the source that its case shares with
-    others; a row without them still counts. `scores` are the judge's, by criterion: they tell at which of
-    them it errs.
-    """
-
-    model: str | None = None
-    suite: str | None = None
-    case: str | None = None
-    repeat: Annotated[int, Field(ge=1)] | None = None
-    cluster: str | None = None
-    verdict: Answer
-    truth: Answer
-    scores: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = Field(default_factory=dict)
+__all__ = [
+    "Answer",
+    "Calibration",
+    "CalibrationSpec",
+    "LabelledPair",
+    "LabelledVerdict",
+    "calibration_of",
+    "calibration_path",
+    "cluster_of",
+    "is_calibration",
+    "read_calibration",
+]
+NO_LABELS = "the calibration has no labels: write `labels:` or `labels_from:`"
 
 
 class CalibrationSpec(Written):
     """One calibration file.
 
     `design` says how the rows were chosen: at random, so many of either verdict, or so many of either truth.
-    `judge_hash` is the hash (or its start) of the judge's definition that gave the verdicts.
+    `judge_hash` is the hash (or its start) of the judge's definition that gave the verdicts. `pairs` are the
+    rows of a pairwise judge. `measured` is written by `swapgate judge calibrate` and read by people.
     """
 
     calibration: str
     description: str | None = None
     judge_hash: Hash | None = None
-    design: Literal["random", "by_verdict", "by_label"]
+    design: Design
     labels: tuple[LabelledVerdict, ...] = ()
     labels_from: str | tuple[str, ...] = ()
+    pairs: tuple[LabelledPair, ...] = ()
+    pairs_from: str | tuple[str, ...] = ()
+    measured: dict[str, Json] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """A calibration read whole, the rows of `labels_from` included."""
+    """A calibration read whole, the rows of other files included.
+
+    `truths` holds one row a response, with what people agree on; `draws` say how rows of label files were
+    chosen.
+    """
 
     path: Path
     spec: CalibrationSpec
-    rows: tuple[LabelledVerdict, ...]
+    truths: Truths
+    pairs: tuple[LabelledPair, ...] = ()
+    draws: tuple[Draw, ...] = ()
 
     @property
     def judge(self) -> str:
@@ -69,9 +85,19 @@ class Calibration:
         return self.spec.calibration
 
     @property
+    def rows(self) -> tuple[LabelledVerdict, ...]:
+        """One row a response, its truth that of the majority."""
+        return self.truths.rows
+
+    @property
     def models(self) -> tuple[str, ...]:
         """The models whose responses are labelled, sorted."""
         return tuple(sorted({row.model for row in self.rows if row.model is not None}))
+
+    @property
+    def judge_hash(self) -> str | None:
+        """The definition that gave the verdicts, as far as the file or its draws say."""
+        return self.spec.judge_hash or next((draw.judge_hash for draw in self.draws), None)
 
     def labels(self) -> Labels:
         """Return all labels, whichever model they are of: enough for a rate of such a mix of models."""
@@ -84,7 +110,7 @@ class Calibration:
 
     def warning(self, judge_hash: str) -> str:
         """Return that the verdicts were given by another definition than this one, or an empty string."""
-        labelled = self.spec.judge_hash
+        labelled = self.judge_hash
         if labelled is None or judge_hash.startswith(labelled):
             return ""
         return (
@@ -119,82 +145,77 @@ def is_calibration(path: Path) -> bool:
 def read_calibration(judges_dir: Path, judge: str, *, root: Path | None = None) -> Calibration | None:
     """Return a judge's calibration, None when there is none; raise SpecError at the line that is wrong."""
     path = calibration_path(judges_dir, judge)
-    if path is None:
-        return None
-    document = read_yaml(path, root=root)
-    spec = validate(CalibrationSpec, document, noun="a calibration")
+    return None if path is None else calibration_of(read_yaml(path, root=root), judge, root=root)
+
+
+def calibration_of(document: Document, judge: str, *, root: Path | None = None) -> Calibration:
+    """Return the calibration that a document says; raise SpecError at the line that is wrong."""
+    path, spec = document.path, validate(CalibrationSpec, document, noun="a calibration")
     if spec.calibration != judge:
         message = (
             f"the calibration of {spec.calibration!r} stands in {path.name}: write `calibration: {judge}`, "
             f"or rename the file to {spec.calibration}.calibration.yml"
         )
         raise document.error(message, "/calibration")
-    placed = [*_own_rows(document, spec), *_rows_of_files(document, spec, root)]
-    if not placed:
-        raise document.error("the calibration has no labels: write `labels:` or `labels_from:`")
-    _check_unique(placed)
-    return Calibration(path=path, spec=spec, rows=tuple(row.label for row in placed))
+    placed = list(_own_rows(document, spec))
+    draws: list[Draw] = []
+    for file, pointer in _files(document, spec.labels_from, "labels_from"):
+        lines = read_label_lines(file, root)
+        placed += lines.rows
+        for draw in lines.draws:
+            labelled = spec.judge_hash or (draws or [draw])[0].judge_hash
+            _check_draw(document, draw, spec=spec, labelled=labelled, name=file.name, pointer=pointer)
+            draws.append(draw)
+    pairs = [*spec.pairs, *_pairs_of_files(document, spec, root)]
+    if not placed and not pairs:
+        raise document.error(NO_LABELS)
+    return Calibration(path=path, spec=spec, truths=agreed(placed), pairs=tuple(pairs), draws=tuple(draws))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Placed:
-    """A row with the place where it is written."""
-
-    label: LabelledVerdict
-    shown: str
-    line: int
-
-
-def _own_rows(document: Document, spec: CalibrationSpec) -> Iterator[_Placed]:
+def _own_rows(document: Document, spec: CalibrationSpec) -> Iterator[Placed]:
     for index, label in enumerate(spec.labels):
-        yield _Placed(label=label, shown=document.shown, line=document.line(f"/labels/{index}"))
+        yield Placed(label=label, shown=document.shown, line=document.line(f"/labels/{index}"))
 
 
-def _rows_of_files(document: Document, spec: CalibrationSpec, root: Path | None) -> Iterator[_Placed]:
-    is_one = isinstance(spec.labels_from, str)
-    names = (spec.labels_from,) if isinstance(spec.labels_from, str) else spec.labels_from
+def _pairs_of_files(document: Document, spec: CalibrationSpec, root: Path | None) -> Iterator[LabelledPair]:
+    for file, _pointer in _files(document, spec.pairs_from, "pairs_from"):
+        for line in read_json_lines(file, root):
+            yield validate(LabelledPair, line, noun="a labelled pair")
+
+
+def _files(document: Document, written: str | tuple[str, ...], key: str) -> Iterator[tuple[Path, str]]:
+    """Yield every file that a key names, with the key's place; raise SpecError for one that is not there."""
+    is_one = isinstance(written, str)
+    names = (written,) if isinstance(written, str) else written
     for index, name in enumerate(names):
-        pointer = "/labels_from" if is_one else f"/labels_from/{index}"
+        pointer = f"/{key}" if is_one else f"/{key}/{index}"
         file, folder = document.path.parent / name, document.path.parent
         if file.suffix != ".jsonl":
-            raise document.error(f"labels_from: {name!r} is no .jsonl file, a label a line", pointer)
+            raise document.error(f"{key}: {name!r} is no .jsonl file, a label a line", pointer)
         if not file.is_file():
             near = nearest(name, [other.name for other in folder.glob("*.jsonl")])
-            raise document.error(f"labels_from: no file {name!r} (looked in {folder.name}/).{near}", pointer)
-        yield from _read_lines(file, root)
+            raise document.error(f"{key}: no file {name!r} (looked in {folder.name}/).{near}", pointer)
+        yield file, pointer
 
 
-def _read_lines(path: Path, root: Path | None) -> Iterator[_Placed]:
-    shown = shown_path(path, root)
-    for number, line in enumerate(read_text(path, root=root).split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            written = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as exc:
-            raise SpecError(f"not valid JSON: {exc}", path=shown, line=number) from exc
-        document = Document(path=path, data=written, place=Place(number), shown=shown)
-        yield _Placed(label=validate(LabelledVerdict, document, noun="a label"), shown=shown, line=number)
+def _check_draw(
+    document: Document, draw: Draw, *, spec: CalibrationSpec, labelled: str, name: str, pointer: str
+) -> None:
+    """Refuse a label file that was drawn otherwise than the calibration says, or from another judge.
 
-
-def _check_unique(rows: Iterable[_Placed]) -> None:
-    """Refuse a response that is labelled twice: it would count as two."""
-    seen: dict[Hashable, _Placed] = {}
-    for row in rows:
-        label = row.label
-        if label.case is None:
-            continue
-        first = seen.setdefault((label.model, label.suite, label.case, label.repeat), row)
-        if first is not row:
-            message = (
-                f"the response to case {label.case!r} is already labelled at {first.shown}:{first.line}: "
-                "keep one label, or name the model and the repeat"
-            )
-            raise SpecError(message, path=row.shown, line=row.line)
-
-
-def cluster_of(row: LabelledVerdict, index: int) -> Hashable:
-    """Return what hangs together with this row: its cases' source, its case, or nothing else."""
-    if row.cluster is not None:
-        return "cluster", row.suite, row.cluster
-    return ("case", row.suite, row.case) if row.case is not None else ("row", index)
+    `labelled` is the definition, or the start of it, that all labels are of.
+    """
+    if draw.judge != spec.calibration:
+        message = f"{name} labels verdicts of the judge {draw.judge!r}: take it away"
+        raise document.error(message, pointer)
+    if draw.design != spec.design:
+        message = (
+            f"{name} was drawn {draw.design!r}, the calibration says {spec.design!r}: write what was done"
+        )
+        raise document.error(message, "/design")
+    if not draw.judge_hash.startswith(labelled):
+        remedy = "leave the key away, the file says it itself" if spec.judge_hash else "keep one of the files"
+        message = (
+            f"{name} labels verdicts of definition {draw.judge_hash[:8]}, not of {labelled[:8]}: {remedy}"
+        )
+        raise document.error(message, "/judge_hash" if spec.judge_hash else pointer)

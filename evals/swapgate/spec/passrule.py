@@ -97,6 +97,23 @@ class PassRule:
             self.tree, {**(bounds or {}), **{name: _point(score) for name, score in scores.items()}}
         )
 
+    @property
+    def bound(self) -> tuple[str, float] | None:
+        """Return the text and the number of a rule `TEXT >= NUMBER`, None for a rule of another form."""
+        match self.tree:
+            case ast.Compare(
+                left=left, ops=[ast.GtE()], comparators=[ast.Constant(value=int() | float() as number)]
+            ):
+                return ast.unparse(left), float(number)
+        return None
+
+    def value(self, scores: Mapping[str, float]) -> float | None:
+        """Return what is compared in a rule with a `bound`, None without one or when a score is missing."""
+        if self.bound is None or not isinstance(self.tree, ast.Compare):
+            return None
+        low, high = _number(self.tree.left, {name: _point(score) for name, score in scores.items()})
+        return low if low == high and math.isfinite(low) else None
+
 
 def _parsed(text: str) -> ast.expr:
     if not text:

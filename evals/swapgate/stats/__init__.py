@@ -10,6 +10,7 @@
 | when to stop | `sequential` (`boundaries`, `looks`), `anytime`, `drift` |
 | does it depend on a number | `threshold` (`covariate`, `cuts`, `exchange`, `trend`) |
 | how good is the judge | `judge_errors` (`judge_labels`, `judge_readings`), `judge_measures`, `ppi` |
+| where should it pass, and does it err alike for all | `pass_score`, `between_models` |
 | do judges and people agree | `agreement`, `correlations`, `consistency`, `annotators` |
 
 `tango_tables` and `permutation` are what enumerations and permutation tests are made from. Everything public
@@ -32,11 +33,17 @@ if TYPE_CHECKING:
         margin_evidence,
         rate_evidence,
     )
+    from swapgate.stats.between_models import BetweenModels, ModelDifference, errors_between_models
     from swapgate.stats.boundaries import Crossings, alpha_spent, critical_values, crossings, predictive_bound
     from swapgate.stats.change import ConditionalChange, conditional_change
     from swapgate.stats.clusters import cluster_sums, robust_variance, tempered_design_effect
     from swapgate.stats.consistency import PositionConsistency, position_consistency
-    from swapgate.stats.correlations import Correlation, correlation, group_correlation
+    from swapgate.stats.correlations import (
+        Correlation,
+        correlation,
+        group_correlation,
+        within_group_correlation,
+    )
     from swapgate.stats.covariate import CovariateEffect
     from swapgate.stats.distribution import DistributionComparison, RateDistribution, rate_distributions
     from swapgate.stats.drift import DriftDetector, DriftReading, drift_evidence
@@ -51,6 +58,7 @@ if TYPE_CHECKING:
     from swapgate.stats.multiple import benjamini_hochberg, benjamini_yekutieli, holm
     from swapgate.stats.paired import PairedDifference, design_effect, paired_difference
     from swapgate.stats.pass_k import all_of_k, any_of_k, pass_at_k, pass_hat_k
+    from swapgate.stats.pass_score import Cut, PassScore, choose_pass_score
     from swapgate.stats.planning import PlannedCases, cases_for_power, cases_for_rate_power
     from swapgate.stats.power import (
         cases_for_margin,
@@ -95,6 +103,11 @@ _HOME = {
         "margin_evidence",
         "rate_evidence",
     ),
+    "between_models": (
+        "BetweenModels",
+        "ModelDifference",
+        "errors_between_models",
+    ),
     "boundaries": (
         "Crossings",
         "alpha_spent",
@@ -119,6 +132,7 @@ _HOME = {
         "Correlation",
         "correlation",
         "group_correlation",
+        "within_group_correlation",
     ),
     "covariate": ("CovariateEffect",),
     "distribution": (
@@ -186,6 +200,11 @@ _HOME = {
         "pass_at_k",
         "pass_hat_k",
     ),
+    "pass_score": (
+        "Cut",
+        "PassScore",
+        "choose_pass_score",
+    ),
     "planning": (
         "PlannedCases",
         "cases_for_power",
@@ -242,12 +261,14 @@ __all__ = [
     "AnnotatorComparison",
     "AnnotatorTest",
     "AnytimeResult",
+    "BetweenModels",
     "CaseRate",
     "ConditionalChange",
     "CorrectedInterval",
     "Correlation",
     "CovariateEffect",
     "Crossings",
+    "Cut",
     "DetectableDrop",
     "DistributionComparison",
     "DriftDetector",
@@ -261,9 +282,11 @@ __all__ = [
     "Labels",
     "LookAnswer",
     "MeanInterval",
+    "ModelDifference",
     "PairedDifference",
     "PairedMeans",
     "PairedScores",
+    "PassScore",
     "PlannedCases",
     "PositionConsistency",
     "RateDistribution",
@@ -282,6 +305,7 @@ __all__ = [
     "cases_for_power",
     "cases_for_rate",
     "cases_for_rate_power",
+    "choose_pass_score",
     "cluster_sums",
     "clustered_rate",
     "cohen_kappa",
@@ -296,6 +320,7 @@ __all__ = [
     "design_effect",
     "detectable_drop",
     "drift_evidence",
+    "errors_between_models",
     "exact_interval",
     "flaky_cases",
     "floor_cases",
@@ -339,6 +364,7 @@ __all__ = [
     "unconditional_p",
     "wilson_bounds",
     "wilson_interval",
+    "within_group_correlation",
 ]
 
 

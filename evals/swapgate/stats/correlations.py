@@ -24,7 +24,7 @@ FEWEST = {"pearson": 4, "spearman": 4, "kendall": 5}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correlation:
-    """A correlation over n points, with interval and two-sided p-value of "none"; None where refused."""
+    """A correlation over n points, with interval and two-sided p-value of "none"; None where not given."""
 
     estimate: float | None
     low: float | None
@@ -139,6 +139,82 @@ def group_correlation(
     sizes = np.bincount(of)
     means = [np.bincount(of, weights=_scores(side)) / sizes for side in (first, second)]
     return correlation(*means, method=method, confidence=confidence)
+
+
+def within_group_correlation(
+    first: Scores,
+    second: Scores,
+    groups: Sequence[Hashable],
+    *,
+    method: Method = "spearman",
+    confidence: float = 0.95,
+) -> Correlation:
+    """Return the mean correlation inside groups: does the judge rank the answers to one case as people do?
+
+    Parameters
+    ----------
+    first, second : sequence of numbers, length n
+        Same items in the same order.
+    groups : sequence of hashable, length n
+        The case (document, prompt) of each item, whose items are ranked against each other.
+    method : {"pearson", "spearman", "kendall"}
+        As for `correlation`.
+    confidence : float
+        Two-sided coverage.
+
+    Returns
+    -------
+    Correlation
+        n counts the groups in which both sides vary; the others have no correlation and are left out, and the
+        note counts them. Without a p-value; without bounds below two groups and where all are the same.
+
+    Raises
+    ------
+    ValueError
+        When the lengths differ, or a score is missing or infinite.
+
+    Notes
+    -----
+    What papers on summaries call the summary level [1]_. The interval is Student's, of the mean over groups.
+
+    References
+    ----------
+    .. [1] A. R. Fabbri et al., "SummEval: re-evaluating summarization evaluation", TACL 9 (2021) 391-409.
+
+    Examples
+    --------
+    >>> judge, people = [1, 2, 3, 3, 2, 1], [1, 2, 3, 1, 3, 2]
+    >>> found = within_group_correlation(judge, people, ["a", "a", "a", "b", "b", "b"])
+    >>> found.n, found.estimate
+    (2, 0.25)
+    """
+    if not len(groups) == len(first) == len(second):
+        raise ValueError(f"each item needs a group, got {len(first)}, {len(second)} and {len(groups)}")
+    x, y = _scores(first), _scores(second)
+    places: dict[Hashable, list[int]] = {}
+    for place, group in enumerate(groups):
+        places.setdefault(group, []).append(place)
+    found = [correlation(x[own], y[own], method=method).estimate for own in places.values()]
+    known = np.array([r for r in found if r is not None])
+    n, left_out = len(known), len(found) - len(known)
+    note = f"left out, one side does not vary there: {left_out} of {len(found)} groups" if left_out else ""
+    spread = float(known.std(ddof=1)) if n > 1 else 0.0
+    if spread == 0:
+        estimate = float(known.mean()) if n else None
+        why = NO_VARIATION if n == 0 else f"{n} groups of the same correlation: no interval"
+        return Correlation(
+            estimate=estimate, low=None, high=None, confidence=confidence, p_value=None, n=n, note=why
+        )
+    mean, reach = float(known.mean()), critical_value(confidence, df=n - 1) * spread / sqrt(n)
+    return Correlation(
+        estimate=mean,
+        low=max(mean - reach, -1.0),
+        high=min(mean + reach, 1.0),
+        confidence=confidence,
+        p_value=None,
+        n=n,
+        note=note,
+    )
 
 
 def _scores(values: Scores) -> Floats:
