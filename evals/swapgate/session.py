@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -324,14 +325,20 @@ class SwapgateSession:
         return facts.outcome != "passed"  # to be explained
 
     def _prepare_end(self) -> None:
-        """Load what the end needs while the last answers are on their way."""
-        from importlib import import_module
+        """Load what the end needs while the last answers are on their way.
 
+        In a thread that Ctrl-C does not reach: numpy cannot be imported again once its import was broken off.
+        """
         self._is_prepared = True
         if not is_worker(self.config):
-            import_module("swapgate.analysis.outcome")
-            for name in self.settings.formats:
-                find_reporter(name)
+            threading.Thread(target=self._load_end, name="swapgate-end", daemon=True).start()
+
+    def _load_end(self) -> None:
+        from importlib import import_module
+
+        import_module("swapgate.analysis.outcome")
+        for name in self.settings.formats:
+            find_reporter(name)
 
     def runs_user_code(self) -> bool:
         """Whether a model or a check of this session is code of the user's or of another package."""
