@@ -9,6 +9,7 @@ from pathlib import Path
 
 from swapgate.analysis.compare import Comparison
 from swapgate.analysis.outcome import RunOutcome
+from swapgate.baselines import open_baseline
 from swapgate.before_run import refuse_with_batch, require_enough, warnings_before
 from swapgate.cache import CACHE_FILE, ResponseCache
 from swapgate.early_stop import EarlyStop, early_stop, shuffled
@@ -71,7 +72,8 @@ def run(
     specs = workspace.models_of(case for suite in suites for case in suite.cases)
     workspace.require_ready(specs)
     refuse_with_batch(settings)
-    recorder = Recorder(workspace, suites, specs)
+    baseline = open_baseline(workspace, suites)
+    recorder = Recorder(workspace, suites, specs, baseline=baseline.trials, notes=baseline.notes)
     jobs = [job for suite in suites for job in workspace.jobs(suite)]
     if settings.stop_early:
         jobs = shuffled(jobs, lambda job: job, seed=workspace.seed)
@@ -88,7 +90,7 @@ def run(
     with (
         contextlib.closing(cache),
         executing(settings, specs, [job.case for job in jobs]) as executor,
-        Engine(settings, specs, cache, take=take, executor=executor) as engine,
+        Engine(settings, specs, cache, take=take, executor=executor, spent_usd=baseline.paid_usd) as engine,
     ):
         recorder.start(planned=len(jobs), wanted=wanted, warnings=warnings, part=part)
         recorder.require_open()

@@ -26,6 +26,7 @@ SampleStatus = Literal[
 VerdictStatus = Literal["scored", "skipped", "error"]
 Outcome = Literal["passed", "missed", "errored"]
 TrialRole = Literal["candidate", "baseline"]
+CanaryOutcome = Literal["passed", "failed", "error"]
 LabelDesign = Literal["random", "by_verdict", "by_label"]
 
 
@@ -168,7 +169,10 @@ class JudgeSample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What one judge says of one answer: each criterion's mean over valid samples, and whether it passes."""
+    """What one judge says of one answer: each criterion's mean over valid samples, and whether it passes.
+
+    `suspicions` are what in the answer speaks to the judge instead of the user; they change nothing.
+    """
 
     judge: str
     model: str
@@ -178,6 +182,7 @@ class Verdict:
     scores: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
     samples: tuple[JudgeSample, ...] = ()
+    suspicions: tuple[str, ...] = ()
 
     @property
     def cost_usd(self) -> float | None:
@@ -297,6 +302,39 @@ class JudgeCalibration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryResult:
+    """What a judge said of one answer that must fail, shown to it as the answer to a real case.
+
+    `outcome` is passed where the judge let it through, failed where not, error where it gave no verdict.
+    """
+
+    canary: str
+    kind: str
+    suite: str
+    case: str
+    output: str
+    outcome: CanaryOutcome
+    reason: str = ""
+    cost_usd: float | None = None
+    paid_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeCanaries:
+    """A judge's canaries. `blocks` says that one which passes keeps the gate from deciding."""
+
+    judge: str
+    definition_hash: str
+    blocks: bool
+    results: tuple[CanaryResult, ...]
+
+    @property
+    def passed(self) -> tuple[CanaryResult, ...]:
+        """The canaries that the judge let through."""
+        return tuple(one for one in self.results if one.outcome == "passed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoppedRule:
     """What the looks of a run that may stop early say about one rule of the gate, for one candidate.
 
@@ -364,7 +402,8 @@ class Run:
     `is_complete` turns true once every planned trial has been stored; `is_partial` says that only a
     selection of the workspace's cases was planned (such a run never becomes a baseline). `seed` is that of
     the order of cases and of permutation tests. `merged` names the shards that it was made of, `completes`
-    the run whose trials without a result were run again.
+    the run whose trials without a result were run again, `rejudges` the one whose stored answers were judged
+    again. `canaries` are the answers that must fail, as the run's judges judged them before its first trial.
     """
 
     id: str
@@ -391,6 +430,8 @@ class Run:
     shard: Shard | None = None
     merged: tuple[str, ...] = ()
     completes: str | None = None
+    rejudges: str | None = None
+    canaries: tuple[JudgeCanaries, ...] = ()
 
 
 # For more than this hashlib lets other threads in, each time, which takes longer than to hash it.

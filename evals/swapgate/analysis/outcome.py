@@ -103,7 +103,7 @@ def conclude(
         stored=sum(not _is_stored_baseline(one) for one in facts),
         partial=why_not_judged is not None or run.is_partial,
         refusals=corrections.decisions(facts),
-        notes=corrections.notes(facts),
+        notes=[*corrections.notes(facts), *_listed(run.settings, "notes")],
         futile=futile_rules(run.stopping) if run.stopping is not None else (),
     )
     if why_not_judged is not None:
@@ -122,7 +122,7 @@ def conclude(
         spreads=tuple(spread for p in pairs for spread in spreads(p, seed=run.seed, progress=progress)),
         covariates=covariate_findings(models, pairs, seed=run.seed, progress=progress),
         repeatability=repeatability(models),
-        warnings=(*_warnings(run.settings), *_ended_by_budget(run, facts), *_left_out(comparisons)),
+        warnings=(*_listed(run.settings, "warnings"), *_ended_by_budget(run, facts), *_left_out(comparisons)),
     )
 
 
@@ -133,8 +133,8 @@ def _pairs(models: Sequence[ModelTrials]) -> list[Pairs]:
     return [pair_up(models, candidate=c, baseline=b) for c in candidates for b in baselines]
 
 
-def _warnings(settings: Mapping[str, Json]) -> tuple[str, ...]:
-    written = settings.get("warnings")
+def _listed(settings: Mapping[str, Json], name: str) -> tuple[str, ...]:
+    written = settings.get(name)
     return tuple(str(text) for text in written) if isinstance(written, list) else ()
 
 
@@ -156,7 +156,7 @@ def _ended_by_budget(run: Run, facts: Sequence[Facts]) -> list[str]:
 def _left_out(comparisons: Sequence[Comparison]) -> list[str]:
     return [
         f"{c.changed} of the cases that {c.candidate} and {c.baseline} have in common were changed "
-        "in between, or their judge was: they are not compared"
+        "in between, or their judge was: they are not compared (--rejudge has both judged by one judge)"
         for c in comparisons
         if c.changed
     ]

@@ -15,10 +15,12 @@ from swapgate.cli.compare import compare
 from swapgate.cli.estimate import estimate
 from swapgate.cli.history import history_app
 from swapgate.cli.init import init
+from swapgate.cli.judge import judge_app
 from swapgate.cli.merge import merge
 from swapgate.cli.models import models_app
 from swapgate.cli.plan import plan
 from swapgate.cli.prompt import prompt_app
+from swapgate.cli.rejudge import rejudge
 from swapgate.cli.report import report
 from swapgate.cli.schema import schema
 from swapgate.cli.score import score
@@ -35,13 +37,14 @@ def build_command() -> Any:
         rich_markup_mode=None if os.environ.get("NO_COLOR") else "rich",
     )
     app.callback(invoke_without_command=True)(_root)
-    for command in (init, check, plan, estimate, compare, score, merge, report, schema):
+    for command in (init, check, plan, estimate, compare, rejudge, score, merge, report, schema):
         app.command()(command)
     for name, group in (
         ("history", history_app),
         ("cache", cache_app),
         ("batch", batch_app),
         ("models", models_app),
+        ("judge", judge_app),
         ("prompt", prompt_app),
     ):
         app.add_typer(group, name=name)

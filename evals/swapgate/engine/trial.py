@@ -42,6 +42,9 @@ class UserCode:
 async def run_trial(job: Job, *, models: Mapping[str, ModelSpec], asker: Ask, user_code: UserCode) -> Trial:
     """Return the record of one trial. Never raises but for cancellation: errors are part of the record."""
     trial = blank_trial(job)
+    if job.again is not None:
+        begun = job.again.begun(trial)
+        return begun if begun.error else await _scored(begun, job, _judge_ask(models, asker), user_code)
     try:
         rendered = render_case(job, models[job.model])
     except PromptError as exc:
@@ -60,13 +63,15 @@ async def run_trial(job: Job, *, models: Mapping[str, ModelSpec], asker: Ask, us
 async def _scored(trial: Trial, job: Job, ask: AskJudge, user_code: UserCode) -> Trial:
     """Return the trial with its checks run and its judges asked."""
     try:
-        trial = replace(trial, checks=await _checked(trial, job, user_code))
+        if job.again is None or job.again.runs_checks:
+            trial = replace(trial, checks=await _checked(trial, job, user_code))
     except UserCheckFailed as exc:
         return replace(
             trial, error=TrialError(kind=ErrorKind.USER_CODE, message=str(exc), source=f"check:{exc.check}")
         )
     for judge in job.case.judges:
-        trial = await _judged(trial, job, judge, ask)
+        kept = job.again.kept(judge.spec.judge) if job.again is not None else None
+        trial = _with(trial, kept) if kept is not None else await _judged(trial, job, judge, ask)
         if trial.error is not None:
             break
     return trial
@@ -108,8 +113,12 @@ async def _judged(trial: Trial, job: Job, judge: Judge, ask: AskJudge) -> Trial:
     except NotAsked as exc:
         error = TrialError(kind=exc.kind, message=str(exc), source=source)
         return replace(trial, error=error)
-    error_or_none = _verdict_error(verdict, source)
-    return replace(trial, verdicts=(*trial.verdicts, verdict), error=error_or_none)
+    return _with(trial, verdict)
+
+
+def _with(trial: Trial, verdict: Verdict) -> Trial:
+    error = _verdict_error(verdict, f"judge:{verdict.judge}")
+    return replace(trial, verdicts=(*trial.verdicts, verdict), error=error)
 
 
 def needs_structure(job: Job, judge: Judge) -> bool:

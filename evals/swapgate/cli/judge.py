@@ -1,0 +1,10 @@
+"""`swapgate judge`: what can be asked about a judge itself."""
+
+from __future__ import annotations
+
+import typer
+
+from swapgate.cli.judge_diff import diff
+
+judge_app = typer.Typer(help="Look at judges: what changed between two versions of one.")
+judge_app.command("diff")(diff)
