@@ -13,9 +13,10 @@ from typing import NamedTuple, TypeVar
 
 from pydantic_core import from_json
 
-from swapgate.records import Answer, CheckResult, Trial, Verdict
+from swapgate.records import Answer, CheckResult, Json, Trial, Verdict, content_hash
 
 REASON_CHARS = 200
+_HASH_CHARS = 16
 MISSING = "missing"
 
 
@@ -27,7 +28,8 @@ class Facts(NamedTuple):
     (name, kind, passed), `verdicts` (judge, definition hash, status, passed), `scores` are by
     `JUDGE.CRITERION`. A fallback's answer leaves only `paid_usd`: it is another model's. Tokens are those
     of answers whose provider counted them. The paid amounts leave out what came from the cache.
-    `covariates` are the case's numbers that failures are held against.
+    `covariates` are the case's numbers that failures are held against. `suspicions` is what in a judged
+    answer speaks to the judge. The hashes tell equal answers and equal references.
     """
 
     suite: str
@@ -64,8 +66,11 @@ class Facts(NamedTuple):
     judge_paid_usd: float | None
     covariates: Mapping[str, float]
     reason: str
-    # Facts stored before it was known end at `reason`.
+    # Facts stored before these were known end earlier.
     ttft_s: float | None = None
+    suspicions: str = ""
+    answer_hash: str | None = None
+    reference_hash: str | None = None
 
     @property
     def is_own(self) -> bool:
@@ -133,7 +138,16 @@ def facts_of(trial: Trial) -> Facts:
         covariates=dict(trial.covariates),
         reason="" if trial.outcome == "passed" else _shortened(first_reason(trial)),
         ttft_s=answer.response.ttft_s if answer is not None and is_own else None,
+        suspicions="; ".join(dict.fromkeys(text for v in trial.verdicts for text in v.suspicions)),
+        answer_hash=_answer_hash(answer) if answer is not None and is_own else None,
+        reference_hash=None if trial.expected is None else content_hash(trial.expected)[:_HASH_CHARS],
     )
+
+
+def _answer_hash(answer: Answer) -> str:
+    response = answer.response
+    calls: list[Json] = [[call.name, call.arguments] for call in response.tool_calls]
+    return content_hash([" ".join(response.text.split()), calls])[:_HASH_CHARS]
 
 
 def pack(facts: Facts) -> str:

@@ -16,6 +16,7 @@ from swapgate.analysis.distributions import Spread, spreads
 from swapgate.analysis.frames import trials_frame
 from swapgate.analysis.gate import GateResult, judge_gate
 from swapgate.analysis.matrix import Cell, matrix, prompts_of
+from swapgate.analysis.odd_answers import odd_answers
 from swapgate.analysis.pairs import Pairs, pair_up
 from swapgate.analysis.ranking import Rank, adjust, ranking
 from swapgate.analysis.repeatability import Repeatability, repeatability
@@ -122,7 +123,12 @@ def conclude(
         spreads=tuple(spread for p in pairs for spread in spreads(p, seed=run.seed, progress=progress)),
         covariates=covariate_findings(models, pairs, seed=run.seed, progress=progress),
         repeatability=repeatability(models),
-        warnings=(*_listed(run.settings, "warnings"), *_ended_by_budget(run, facts), *_left_out(comparisons)),
+        warnings=(
+            *_listed(run.settings, "warnings"),
+            *_ended_by_budget(run, facts),
+            *_left_out(comparisons),
+            *odd_answers(facts),
+        ),
     )
 
 

@@ -50,6 +50,8 @@ def definition_hash(spec: JudgeSpec) -> str:
             "samples": spec.samples,
             "min_valid_samples": min_valid_samples(spec),
             "when": spec.when,
+            # Only where it is so: judges that do not require it keep the hash that they have.
+            **({"evidence": spec.evidence} if spec.evidence == "required" else {}),
         }
     )
 
@@ -57,7 +59,7 @@ def definition_hash(spec: JudgeSpec) -> str:
 def _rendered(spec: JudgeSpec) -> Json:
     """Return the calls about a fixed probe: a change of the built-in words changes the hash by itself."""
     if spec.template is not None:
-        return [system_text(spec), spec.template, spec.calls, spec.reasoning, spec.evidence]
+        return [system_text(spec), spec.template, spec.calls, spec.reasoning, spec.evidence is not False]
     calls = [(shape, call_messages(spec, shape, _PROBE, call_hash="", sample=1)) for shape in shapes(spec)]
     return [[shape.example, *[f"{m.role}: {m.content}" for m in turns]] for shape, turns in calls]
 

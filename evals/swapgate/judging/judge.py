@@ -15,12 +15,15 @@ from swapgate.judging.prompt import TemplateError, call_messages, retry_messages
 from swapgate.judging.scoring import Asked, add_up
 from swapgate.judging.shape import shapes
 from swapgate.judging.subject import Judged, answer_text
+from swapgate.judging.suspicion import suspicions
 from swapgate.records import Answer, Json, Message, Request, Response, SampleStatus, Verdict, VerdictStatus
 from swapgate.spec.calibration import is_calibration
 from swapgate.spec.judges import JudgeSpec, read_judge
 
 # After these the judge is shown what was wrong. A refusal stands, and an empty reply cannot be shown.
-ASKED_AGAIN: frozenset[SampleStatus] = frozenset({"unparseable", "off_scale", "truncated"})
+ASKED_AGAIN: frozenset[SampleStatus] = frozenset(
+    {"unparseable", "off_scale", "truncated", "unsupported_evidence"}
+)
 
 
 class Ask(Protocol):
@@ -72,9 +75,13 @@ class Judge:
         `repeat`, the trial's, is no part of the calls: two trials with the same answer share them by design,
         and a call's own repeat is the number of its sample.
         """
-        judged = Judged(
-            output=answer_text(response), variables=variables, messages=tuple(messages), expected=expected
-        )
+        raw = answer_text(response)
+        judged = Judged(output=raw, variables=variables, messages=tuple(messages), expected=expected)
+        verdict = await self._judged(judged, ask=ask, suite=suite, case=case)
+        given = f"{judged.input_text}\n{judged.reference}"
+        return replace(verdict, suspicions=suspicions(raw, given=given, criteria=self.spec.criteria))
+
+    async def _judged(self, judged: Judged, *, ask: Ask, suite: str, case: str) -> Verdict:
         if judged.is_trivial:
             return self._verdict("scored", _trivial(judged.output), passed=False)
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from swapgate.checks.json_reading import JsonKind, JsonReading, read_json
 from swapgate.judging.evidence import checked_quotes
 from swapgate.judging.shape import Shape
-from swapgate.records import Answer, JudgeSample, Response, SampleStatus
+from swapgate.records import Answer, Evidence, JudgeSample, Response, SampleStatus
 from swapgate.spec.judges import Criterion
 
 POINTS = {"pass": 1.0, "fail": 0.0}
@@ -54,12 +54,11 @@ class ReplyReader:
             scores = self._scores(reply)
         except UnusableError as exc:
             return replace(sample, status=exc.status, problem=exc.problem)
-        return replace(
-            sample,
-            scores=scores,
-            reasoning=reply.get("reasoning", ""),
-            evidence=checked_quotes(reply.get("evidence", ()), output),
-        )
+        evidence = checked_quotes(reply.get("evidence", ()), output)
+        sample = replace(sample, reasoning=reply.get("reasoning", ""), evidence=evidence)
+        if self.shape.needs_evidence and (problem := _unsupported(evidence)):
+            return replace(sample, status="unsupported_evidence", problem=problem)
+        return replace(sample, scores=scores)
 
     def _reply(self, response: Response) -> Mapping[str, Any]:
         _check_complete(response)
@@ -82,6 +81,14 @@ class ReplyReader:
                 )
             scores[name] = float(said)
         return scores
+
+
+def _unsupported(evidence: Sequence[Evidence]) -> str:
+    """Return what is wrong with required evidence, an empty string for nothing."""
+    if not evidence:
+        return "evidence is empty: quote the answer, word for word"
+    invented = next((e.quote for e in evidence if not e.is_verbatim), None)
+    return "" if invented is None else f"the quote {invented[:LONGEST_SHOWN]!r} does not occur in the answer"
 
 
 def _check_complete(response: Response) -> None:

@@ -16,12 +16,16 @@ LONGEST_ENUM = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """One call's reply. `keys` maps the key of each score in the reply to the name of its criterion."""
+    """One call's reply. `keys` maps the key of each score in the reply to the name of its criterion.
+
+    `needs_evidence` says that scores without quotes that occur in the answer do not count.
+    """
 
     keys: Mapping[str, str]
     criteria: Mapping[str, Criterion]
     has_evidence: bool
     has_reasoning: bool
+    needs_evidence: bool = False
 
     @property
     def schema(self) -> dict[str, Json]:
@@ -76,7 +80,8 @@ def _shape(spec: JudgeSpec, keys: Mapping[str, str]) -> Shape:
     return Shape(
         keys=keys,
         criteria={name: spec.criteria[name] for name in keys.values()},
-        has_evidence=spec.evidence,
+        has_evidence=spec.evidence is not False,
+        needs_evidence=spec.evidence == "required",
         has_reasoning=spec.reasoning,
     )
 

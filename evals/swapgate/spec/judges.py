@@ -52,7 +52,7 @@ class JudgeSpec(Written):
     min_valid_samples: Annotated[int, Field(ge=1)] | None = None
     params: dict[str, Json] = Field(default_factory=dict)
     reasoning: bool = True
-    evidence: bool = True
+    evidence: bool | Literal["required"] = True
     when: JudgeWhen | None = None
     system: str | None = None
     template: str | None = None

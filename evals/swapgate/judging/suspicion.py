@@ -1,0 +1,103 @@
+"""Answers that speak to the judge: noticed and told to people, never held against the answer."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator
+
+from swapgate.judging.visible import visible
+from swapgate.records import Json
+
+HIDDEN = "invisible characters"
+TAKES_A_ROLE = "a line that plays a role of the conversation"
+MARKERS = "an imitation of the judge's markers"
+VERDICT = "a verdict or a score, as the judge would write it"
+ADDRESS = "words to the judge"
+
+_ROLE = re.compile(
+    r"^\s*(?:#+\s*|\*\*|\[|<)?(?:system|assistant|user|human|developer|judge|evaluator|grader)"
+    r"(?:\s+(?:message|prompt|note|override))?(?:\*\*|\]|>)?\s*:"
+    r"|<\|(?:im_start|im_end|system|user|assistant|start_header_id|eot_id|endoftext)[^|\n]*\|>"
+    r"|\[/?INST\]|<</?SYS>>|^(?:Human|Assistant):",
+    re.IGNORECASE | re.MULTILINE,
+)
+_MARKER = re.compile(r"<{2,}\s*/?\s*(?:BEGIN|END)\b[^>\n]{0,80}>{2,}", re.IGNORECASE)
+_VERDICTS = frozenset({"pass", "fail", "cannot_assess"})
+_REPLY_KEYS = frozenset({"evidence", "reasoning", "score"})
+_JSON = re.compile(r"\{[^{}]{2,2000}\}")
+# A word for who judges or what stands before the answer, near a word that tells it what to do.
+_WHO = (
+    r"judges?|evaluat\w+|graders?|grading|reviewers?|scor(?:e|es|ing)|rating|rubric|criteri\w+|verdicts?"
+    r"|(?:previous|prior|above|earlier|your) (?:instructions?|rules|guidelines|prompt)"
+    r"|instrucciones|instructions? pr[ée]c[ée]dentes|anweisungen|bewert\w+|puntuaci\w+|evaluador\w*"
+    r"|évaluat\w+"
+    r"|istruzioni|valutazion\w+|instruções|avalia\w+|инструкци\w+|оценк\w+|оцен\w+|оценщик\w*"
+)
+_WHAT = (
+    r"ignor\w*|disregard|forget|overrid\w+|answer ['\"]?pass|mark (?:this|it|the answer)|give (?:it|this|me)"
+    r"|must (?:pass|be (?:scored|rated|marked))|(?:highest|full|maximum|top|perfect) (?:score|marks?|rating)"
+    r"|please (?:pass|rate|score)|assign|output (?:the )?(?:json|verdict|pass)|verified|approved"
+    r"|ignorier\w*|vergiss|ignora\w*|olvid\w+|oublie\w*|dimentica\w*|esque[çc]a\w*|игнорир\w+|забуд\w+"
+)
+_ADDRESS = re.compile(
+    rf"\b(?:{_WHAT})\b.{{0,80}}\b(?:{_WHO})\b|\b(?:{_WHO})\b.{{0,80}}\b(?:{_WHAT})\b",
+    re.IGNORECASE | re.DOTALL,
+)
+# Languages without spaces between words.
+_ADDRESS_CJK = re.compile(
+    r"(?:忽略|无视|無視|忘记).{0,20}(?:指示|指令|说明|規則|规则|以上|之前)|(?:评分|評分|打分|评委|評価|採点|審査)"
+    r".{0,20}(?:满分|滿分|最高|満点|通过|通過|合格|pass)|(?:指示|命令).{0,10}(?:無視|忘れ)"
+    r"|(?:지시|명령).{0,20}(?:무시|잊)|(?:평가|점수|채점).{0,20}(?:만점|최고|통과)",
+    re.DOTALL | re.IGNORECASE,
+)
+_ADDRESS_OTHER = re.compile(
+    r"(?:تجاهل|انس).{0,40}(?:التعليمات|التقييم|أعلاه)|(?:निर्देश|मूल्यांकन).{0,40}(?:अनदेखा|नज़रअंदाज)"
+    r"|(?:अनदेखा|नज़रअंदाज).{0,40}(?:निर्देश|मूल्यांकन)",
+    re.DOTALL,
+)
+
+
+def suspicions(raw: str, *, given: str = "", criteria: Collection[str] = ()) -> tuple[str, ...]:
+    """Return what in an answer speaks to whoever judges it, empty for nothing.
+
+    `given` are the texts that the model was given: what it may well repeat is no suspicion. `criteria` are
+    keys of the judge's reply. Words cannot tell an attack from an answer about attacks, so none of this
+    changes a verdict.
+    """
+    return tuple(_found(raw, given, frozenset(criteria)))
+
+
+def _found(raw: str, given: str, criteria: frozenset[str]) -> Iterator[str]:
+    text = visible(raw)
+    if len(text) < len(raw) and visible(given) == given:
+        yield HIDDEN
+    for what, pattern in ((TAKES_A_ROLE, _ROLE), (MARKERS, _MARKER)):
+        if pattern.search(text) and not pattern.search(given):
+            yield what
+    if _has_verdict(text, criteria) and not _has_verdict(given, criteria):
+        yield VERDICT
+    for pattern in (_ADDRESS, _ADDRESS_CJK, _ADDRESS_OTHER):
+        if pattern.search(text) and not pattern.search(given):
+            yield ADDRESS
+            return
+
+
+def _has_verdict(text: str, criteria: frozenset[str]) -> bool:
+    return any(_is_verdict(found, criteria) for found in _JSON.findall(text))
+
+
+def _is_verdict(text: str, criteria: frozenset[str]) -> bool:
+    """Whether a JSON object looks like a judge's reply, and not like the answer to a task."""
+    try:
+        value: Json = json.loads(text)
+    except ValueError:
+        return False
+    if not isinstance(value, dict):
+        return False
+    says = value.get("verdict")
+    return (
+        (isinstance(says, str) and says in _VERDICTS)
+        or len(_REPLY_KEYS & value.keys()) >= 2
+        or (bool(criteria) and criteria <= value.keys())
+    )
