@@ -6,7 +6,7 @@ import platform
 import secrets
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +19,17 @@ from swapgate.facts import Facts, facts_of
 from swapgate.history import HISTORY_FILE, HistoryWriter, StoredTrials
 from swapgate.parts import Part
 from swapgate.providers.open import file_sha256
-from swapgate.records import Json, JudgeCalibration, JudgeLabel, ModelIdentity, Run, Shard, Stopping, Trial
+from swapgate.records import (
+    Json,
+    JudgeCalibration,
+    JudgeCanaries,
+    JudgeLabel,
+    ModelIdentity,
+    Run,
+    Shard,
+    Stopping,
+    Trial,
+)
 from swapgate.spec.calibration import cluster_of, read_calibration
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.suite import GateEntry, GateSpec
@@ -28,11 +38,21 @@ if TYPE_CHECKING:
     from swapgate.analysis.outcome import RunOutcome
 
 
-class Recorder:
-    """Keeps everything about a run; `start` before the first trial, `finish` after the last.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What is known of a run before its first trial, and what that has cost. In US dollars.
 
-    `baseline` are the trials of the stored run that it is compared with; `notes` are said with the gate.
+    `baseline` are the trials of the stored run that it is compared with, `notes` are said with the gate.
     """
+
+    baseline: tuple[Trial, ...] = ()
+    canaries: tuple[JudgeCanaries, ...] = ()
+    notes: tuple[str, ...] = ()
+    paid_usd: float = 0.0
+
+
+class Recorder:
+    """Keeps everything about a run; `start` before the first trial, `finish` after the last."""
 
     def __init__(
         self,
@@ -40,15 +60,13 @@ class Recorder:
         suites: Sequence[ReadySuite],
         specs: Mapping[str, ModelSpec],
         *,
-        baseline: Sequence[Trial] = (),
-        notes: Sequence[str] = (),
+        before: Before | None = None,
     ) -> None:
         self._workspace = workspace
         self._suites = suites
         self._specs = specs
         self._facts: dict[tuple[str, str, str, int], Facts] = {}
-        self._baseline = tuple(baseline)
-        self._notes = list(notes)
+        self._before = before or Before()
         self._calibrations = _calibrations(workspace, suites)
         self.problem: StoreError | None = None
         self._writer: HistoryWriter | None = None
@@ -79,15 +97,21 @@ class Recorder:
         """
         run = manifest(self._workspace, self._suites, self._specs, planned=planned)
         settings: dict[str, Json] = {**run.settings, "warnings": list(warnings)}
-        if self._notes:
-            settings["notes"] = list(self._notes)
-        run = replace(run, wanted=wanted, settings=settings, calibrations=self._calibrations)
+        if self._before.notes:
+            settings["notes"] = list(self._before.notes)
+        run = replace(
+            run,
+            wanted=wanted,
+            settings=settings,
+            calibrations=self._calibrations,
+            canaries=self._before.canaries,
+        )
         if part is not None and part.completes is not None:
             run = replace(run, planned=part.completes.planned, completes=part.completes.id)
         elif part is not None:
             run = replace(run, shard=part.shard)
-        if self._baseline:
-            run = replace(run, baseline=self._baseline[0].model)
+        if self._before.baseline:
+            run = replace(run, baseline=self._before.baseline[0].model)
         if source is not None:
             run = _judged_again(run, source)
         self._writer = HistoryWriter(self._workspace.settings.state_dir / HISTORY_FILE, run)
@@ -109,7 +133,7 @@ class Recorder:
     @property
     def baseline(self) -> tuple[Trial, ...]:
         """The trials of the stored run that is the baseline; empty when there is none."""
-        return self._baseline
+        return self._before.baseline
 
     def finish(
         self,
@@ -142,8 +166,8 @@ class Recorder:
             self.problem = error
         return conclude(
             run,
-            StoredTrials(self._writer.path, run.id, beside=self._baseline),
-            facts=[*(self._facts[key] for key in sorted(self._facts)), *map(facts_of, self._baseline)],
+            StoredTrials(self._writer.path, run.id, beside=self._before.baseline),
+            facts=[*(self._facts[key] for key in sorted(self._facts)), *map(facts_of, self._before.baseline)],
             why_not_judged=why_not_judged,
         )
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from swapgate.engine.again import Again
+from swapgate.engine.canaries import run_canaries, wanted_canaries
 from swapgate.engine.judging_only import Draw, judge_models, judge_only
 from swapgate.engine.workspace import Job, ReadyCase, ReadySuite, Workspace, case_hash
 from swapgate.errors import ErrorKind, UsageError, nearest
 from swapgate.parts import key_of
-from swapgate.recorder import Recorder
+from swapgate.recorder import Before, Recorder
 from swapgate.records import Run, Trial, TrialError
 from swapgate.reporting.format import count
 from swapgate.stored import as_baseline, load_run, why_incomplete
@@ -102,8 +103,11 @@ def rejudge(
     bare = Workspace(replace(workspace.settings, models=(), baseline=None, seed=source.seed))
     specs = judge_models(workspace, planned.jobs)
     workspace.require_ready(specs)
+    tried, canaries_usd = run_canaries(
+        workspace, wanted_canaries(planned.suites), draw=draw, spent_usd=spent_usd
+    )
     note = f"the answers are those of run {source.id}, judged again"
-    recorder = Recorder(bare, planned.suites, specs, notes=[note])
+    recorder = Recorder(bare, planned.suites, specs, before=Before(canaries=tried, notes=(note,)))
     own = [job for job in planned.jobs if not (job.role == "baseline" and "@" in job.model)]
     recorder.start(
         planned=len(own),
@@ -117,12 +121,12 @@ def rejudge(
         recorder.add(trial, facts)
         return False
 
-    judged = judge_only(workspace, planned.jobs, take=take, draw=draw, spent_usd=spent_usd)
+    judged = judge_only(workspace, planned.jobs, take=take, draw=draw, spent_usd=spent_usd + canaries_usd)
     why = why_incomplete(source)
     outcome = recorder.finish(why_not_judged=f"run {source.id} is not complete: {why}" if why else None)
     if recorder.problem is not None:
         raise recorder.problem
-    return outcome, judged.paid_usd
+    return outcome, judged.paid_usd + canaries_usd
 
 
 def suites_of(run: Run, workspace: Workspace) -> list[ReadySuite]:

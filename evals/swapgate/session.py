@@ -187,7 +187,7 @@ class SwapgateSession:
 
     def _require_ready(self, suites: Sequence[ReadySuite], cases: Sequence[ReadyCase]) -> None:
         """Check keys and the stored baseline, open the record of the run."""
-        from swapgate.baselines import open_baseline
+        from swapgate.prelude import before_trials
         from swapgate.progress import LiveLine
         from swapgate.recorder import Recorder
 
@@ -195,13 +195,11 @@ class SwapgateSession:
         self.workspace.require_ready(specs)
         line = LiveLine(self.config)
         try:
-            baseline = open_baseline(self.workspace, suites, draw=line.draw)
+            before = before_trials(self.workspace, suites, draw=line.draw)
         finally:
             line.clear()
-        self.spent_usd = baseline.paid_usd
-        self._recorder = Recorder(
-            self.workspace, suites, specs, baseline=baseline.trials, notes=baseline.notes
-        )
+        self.spent_usd = before.paid_usd
+        self._recorder = Recorder(self.workspace, suites, specs, before=before)
         if self.part is not None and self.part.completes is not None:
             from swapgate.rerun import require_baseline
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
+from swapgate.analysis.canaries import canary_decisions, canary_notes
 from swapgate.analysis.compare import Comparison, compare
 from swapgate.analysis.correction import Corrections
 from swapgate.analysis.covariates import CovariateFinding, Progress, covariate_findings
@@ -103,8 +104,12 @@ def conclude(
         planned=run.planned - (run.stopping.saved_trials if run.stopping else 0),
         stored=sum(not _is_stored_baseline(one) for one in facts),
         partial=why_not_judged is not None or run.is_partial,
-        refusals=corrections.decisions(facts),
-        notes=[*corrections.notes(facts), *_listed(run.settings, "notes")],
+        refusals=[*corrections.decisions(facts), *canary_decisions(run.canaries)],
+        notes=[
+            *corrections.notes(facts),
+            *canary_notes(run.canaries),
+            *_listed(run.settings, "notes"),
+        ],
         futile=futile_rules(run.stopping) if run.stopping is not None else (),
     )
     if why_not_judged is not None:
@@ -152,6 +157,7 @@ def _ended_by_budget(run: Run, facts: Sequence[Facts]) -> list[str]:
     if not cut or not isinstance(limit, int | float):
         return []
     paid = fsum((one.paid_usd or 0.0) + (one.judge_paid_usd or 0.0) for one in own)
+    paid += fsum(one.paid_usd or 0.0 for judge in run.canaries for one in judge.results)
     return [
         f"--max-cost={limit:g} ended the run: {usd(paid)} were paid, and {cut:,} of {run.planned:,} trials "
         "have no result, since their next call could have cost more than was left. Raise it, or run again: "

@@ -19,6 +19,20 @@ from swapgate.spec.suite import JudgeWhen, Written
 if TYPE_CHECKING:
     from swapgate.spec.source import Document
 
+# What a canary tries on a judge; the texts are in judging/canaries.py.
+CanaryKind = Literal[
+    "empty",
+    "opener",
+    "constant",
+    "instruction",
+    "verdict",
+    "delimiter",
+    "invisible",
+    "role",
+    "authority",
+    "length",
+    "echo",
+]
 TEMPLATE_NAMES = ("input", "expected", "output", "criteria", "markers")
 # A criterion is a word of the pass rule and a key of the judge's reply.
 CRITERION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -54,6 +68,8 @@ class JudgeSpec(Written):
     reasoning: bool = True
     evidence: bool | Literal["required"] = True
     when: JudgeWhen | None = None
+    canaries: bool | Literal["warn"] = False
+    canaries_except: tuple[CanaryKind, ...] = ()
     system: str | None = None
     template: str | None = None
 
