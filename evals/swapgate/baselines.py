@@ -4,53 +4,39 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from swapgate.engine.judging_only import Draw
 from swapgate.engine.workspace import ReadySuite, Workspace
 from swapgate.errors import UsageError
-from swapgate.recorder import judge_hashes
-from swapgate.records import Run, Trial
+from swapgate.recorder import Before, judge_hashes
+from swapgate.records import Run
 from swapgate.rejudged import judged_by_today
 from swapgate.stored import as_baseline, load_run, open_history, why_incomplete
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Baseline:
-    """A stored run's trials as those of a baseline; empty where none is named.
-
-    `paid_usd` is what judging them again has cost just now, `notes` what there is to say of it.
-    """
-
-    trials: tuple[Trial, ...] = ()
-    paid_usd: float = 0.0
-    notes: tuple[str, ...] = ()
-
-
 def open_baseline(
     workspace: Workspace, suites: Sequence[ReadySuite], *, draw: Draw = lambda _progress: None
-) -> Baseline:
+) -> Before:
     """Return the stored run that `--baseline` names, judged again where its judge is another.
 
     Without `--rejudge` that is a UsageError: verdicts of two judges are not compared.
     """
     name = workspace.settings.baseline
-    if name is None or workspace.baseline_model is not None:
-        return Baseline()
+    assert name is not None
     if name == "latest":
         name = _latest(workspace, suites)
     run, trials = load_run(name, workspace.settings)
     if reason := why_incomplete(run):
         raise UsageError(f"run {run.id} is no baseline: {reason}. Choose a complete run")
     if not (changed := _changed_judges(run, judge_hashes(suites), workspace)):
-        return Baseline(trials=as_baseline(run, trials))
+        return Before(baseline=as_baseline(run, trials))
     if not workspace.settings.rejudge:
         raise UsageError(
             f"run {run.id} is no baseline: the judge {changed[0]!r} has changed since, and verdicts of two "
             "judges are not compared. --rejudge judges its stored answers again and pays for the judge alone"
         )
     again = judged_by_today(run, trials, workspace.settings, draw=draw)
-    return Baseline(trials=as_baseline(again.run, again.trials), paid_usd=again.paid_usd, notes=(again.told,))
+    return Before(baseline=as_baseline(again.run, again.trials), paid_usd=again.paid_usd, notes=(again.told,))
 
 
 def _changed_judges(run: Run, now: Mapping[str, str], workspace: Workspace) -> list[str]:

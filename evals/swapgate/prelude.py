@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from swapgate.baselines import open_baseline
-from swapgate.engine.canaries import run_canaries, wanted_canaries
-from swapgate.engine.judging_only import Draw
+from swapgate.engine.runner import Progress
 from swapgate.engine.workspace import ReadySuite, Workspace
 from swapgate.recorder import Before
 
 
 def before_trials(
-    workspace: Workspace, suites: Sequence[ReadySuite], *, draw: Draw = lambda _progress: None
+    workspace: Workspace,
+    suites: Sequence[ReadySuite],
+    *,
+    draw: Callable[[Progress], None] = lambda _progress: None,
 ) -> Before:
     """Return what is known before the first trial; what that costs is part of the run's budget.
 
     Raises UsageError where a stored baseline is none for these suites.
     """
-    baseline = open_baseline(workspace, suites, draw=draw)
-    found, paid_usd = run_canaries(workspace, wanted_canaries(suites), draw=draw, spent_usd=baseline.paid_usd)
-    return Before(
-        baseline=baseline.trials,
-        canaries=found,
-        notes=baseline.notes,
-        paid_usd=baseline.paid_usd + paid_usd,
-    )
+    before = Before()
+    # What these load takes longer than the first calls, and most runs need neither.
+    if workspace.settings.baseline is not None and workspace.baseline_model is None:
+        from swapgate.baselines import open_baseline
+
+        before = open_baseline(workspace, suites, draw=draw)
+    if any(judge.spec.canaries for suite in suites for case in suite.cases for judge in case.judges):
+        from swapgate.engine.canaries import run_canaries, wanted_canaries
+
+        spent_usd = before.paid_usd
+        found, paid_usd = run_canaries(workspace, wanted_canaries(suites), draw=draw, spent_usd=spent_usd)
+        before = replace(before, canaries=found, paid_usd=spent_usd + paid_usd)
+    return before

@@ -335,6 +335,26 @@ class JudgeCanaries:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnchorCheck:
+    """One time that a judge was asked about its anchors; `agreed` of `n` verdicts are as they were frozen.
+
+    `anchors_hash` tells one set of anchors from another, `errors` counts those without a verdict.
+    """
+
+    judge: str
+    definition_hash: str
+    anchors_hash: str
+    checked_at: str
+    n: int
+    agreed: int
+    errors: int
+    pass_rate: float | None
+    answer: str
+    served: tuple[str, ...] = ()
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoppedRule:
     """What the looks of a run that may stop early say about one rule of the gate, for one candidate.
 

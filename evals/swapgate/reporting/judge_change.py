@@ -106,15 +106,11 @@ def _numbers(change: JudgeChange) -> Iterator[str]:
             f"AC1 {_coefficient(change.ac1)}"
         )
     for shift in change.criteria:
-        interval = (
-            ""
-            if shift.low is None or shift.high is None
-            else f" [{change.confidence:.0%}: {shift.low:+.2f}, {shift.high:+.2f}]"
-        )
+        bounds = show.score_interval(shift.low, shift.high, change.confidence)
         p = "" if shift.p_value is None else f", p {show.p_value(shift.p_value)}"
         yield (
             f"score {shift.criterion}: {show.score(shift.before)} -> {show.score(shift.after)}, "
-            f"{show.score_change(shift.difference)}{interval}{p} on {shift.pairs:,}"
+            f"{show.score_change(shift.difference)}{bounds and ' '}{bounds}{p} on {shift.pairs:,}"
         )
     yield f"judge cost: {show.money(change.before.cost_usd)} -> {show.money(change.after.cost_usd)}"
 

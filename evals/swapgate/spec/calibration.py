@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 from pydantic import Field, StringConstraints
 
 from swapgate.errors import SpecError, nearest
-from swapgate.spec.source import Document, read_text, read_yaml, shown_path, validate
+from swapgate.spec.json_lines import read_rows
+from swapgate.spec.source import Document, read_yaml, shown_path, validate
 from swapgate.spec.suite import Written
-from swapgate.spec.yaml_core import Place
 
 if TYPE_CHECKING:
     from swapgate.stats.judge_labels import Labels
@@ -164,15 +163,8 @@ def _rows_of_files(document: Document, spec: CalibrationSpec, root: Path | None)
 
 def _read_lines(path: Path, root: Path | None) -> Iterator[_Placed]:
     shown = shown_path(path, root)
-    for number, line in enumerate(read_text(path, root=root).split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            written = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as exc:
-            raise SpecError(f"not valid JSON: {exc}", path=shown, line=number) from exc
-        document = Document(path=path, data=written, place=Place(number), shown=shown)
-        yield _Placed(label=validate(LabelledVerdict, document, noun="a label"), shown=shown, line=number)
+    for line, label in read_rows(LabelledVerdict, path, noun="a label", root=root):
+        yield _Placed(label=label, shown=shown, line=line)
 
 
 def _check_unique(rows: Iterable[_Placed]) -> None:
