@@ -117,8 +117,8 @@ def rejudge(
     )
     recorder.require_open()
 
-    def take(trial: Trial, facts: Facts) -> bool:
-        recorder.add(trial, facts)
+    def take(trial: Trial, facts: Facts, text: str) -> bool:
+        recorder.add(trial, facts, text)
         return False
 
     judged = judge_only(workspace, planned.jobs, take=take, draw=draw, spent_usd=spent_usd + canaries_usd)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from swapgate.engine.again import Again
 from swapgate.engine.judging_only import Draw, judge_only
 from swapgate.engine.workspace import Job, ReadyCase, ReadySuite, Workspace
-from swapgate.facts import Facts, list_price, price_paid
+from swapgate.facts import list_price, price_paid
 from swapgate.judging.canaries import Canary, canaries
 from swapgate.judging.judge import Judge
 from swapgate.judging.subject import Judged
@@ -69,10 +69,7 @@ def run_canaries(
     if not jobs:
         return (), 0.0
 
-    def take(_trial: Trial, _facts: Facts) -> bool:
-        return True
-
-    judged = judge_only(workspace, [one.job for one in jobs], take=take, draw=draw, spent_usd=spent_usd)
+    judged = judge_only(workspace, [one.job for one in jobs], draw=draw, spent_usd=spent_usd)
     by_judge: dict[str, list[CanaryResult]] = {}
     for one, finished in zip(jobs, judged.finished, strict=True):
         assert finished.trial is not None

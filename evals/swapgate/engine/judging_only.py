@@ -35,13 +35,13 @@ def judge_only(
     workspace: Workspace,
     jobs: Sequence[Job],
     *,
-    take: Callable[[Trial, Facts], bool] = lambda _trial, _facts: True,
+    take: Callable[[Trial, Facts, str], bool] = lambda _trial, _facts, _text: True,
     draw: Draw = lambda _progress: None,
     spent_usd: float = 0.0,
 ) -> Judged:
     """Judge the jobs' stored answers; every job must have one (`again`).
 
-    `take` gets each trial as it ends, and says whether it is to be kept. `spent_usd` of the budget are gone.
+    `take` gets each trial as it ends, as an engine's does. `spent_usd` of the budget are gone.
     """
     assert all(job.again is not None for job in jobs)
     settings = workspace.settings
