@@ -174,7 +174,7 @@ def test_judge_that_passes_a_canary_stops_the_gate_and_is_named(
         result = pytester.runpytest("--model=candidate")
     assert result.ret == 10
     result.stdout.fnmatch_lines(
-        ["gate: INCONCLUSIVE*the judge meaning cannot gate: * passed: instruction-en*"]
+        ["gate: INCONCLUSIVE*the judge meaning cannot gate: it let 7 of * canaries pass: instruction-en*"]
     )
     report = (root / "reports" / "latest" / "report.md").read_text(encoding="utf-8")
     assert "instruction-en" in report
@@ -188,7 +188,9 @@ def test_warn_tells_and_lets_the_gate_decide(root: Path, pytester: pytest.Pytest
     with laid(root, gullible(), JUDGE + "canaries: warn\n"):
         result = pytester.runpytest("--model=candidate")
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["gate: PASS*", "note: canaries of judge meaning: * passed: instruction-en*"])
+    result.stdout.fnmatch_lines(
+        ["gate: PASS*", "note: the judge meaning let 7 of * canaries pass: instruction-en*"]
+    )
 
 
 @pytest.mark.parametrize("workers", [(), ("-n2",)])
@@ -198,7 +200,7 @@ def test_canaries_are_asked_once_and_a_rerun_finds_them_in_the_cache(
     with laid(root, strict) as server:
         result = pytester.runpytest_subprocess("--model=candidate", *workers)
         assert result.ret == 0
-        result.stdout.fnmatch_lines(["note: canaries of judge meaning: none of * passed*at list price"])
+        result.stdout.fnmatch_lines(["note: the judge meaning let 0 of * canaries pass*at list price"])
         asked = len(server.requests)
         assert asked > 2 * len(CASES)
         pytester.runpytest_subprocess("--model=candidate", *workers)
@@ -231,7 +233,9 @@ def test_replay_without_recorded_canaries_says_so_and_judges(root: Path, pyteste
     lay(root, {"judges/meaning.yml": WITH_CANARIES})
     result = pytester.runpytest("--model=candidate", "--replay")
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["note: canaries of judge meaning: *got no verdict*no recorded response*"])
+    result.stdout.fnmatch_lines(
+        ["note: the judge meaning let 0 of * canaries pass; *got no verdict*no recorded response*"]
+    )
 
 
 def test_budget_covers_canaries_and_trials_together(root: Path, pytester: pytest.Pytester) -> None:

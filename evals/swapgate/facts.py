@@ -29,7 +29,8 @@ class Facts(NamedTuple):
     `JUDGE.CRITERION`. A fallback's answer leaves only `paid_usd`: it is another model's. Tokens are those
     of answers whose provider counted them. The paid amounts leave out what came from the cache.
     `covariates` are the case's numbers that failures are held against. `suspicions` is what in a judged
-    answer speaks to the judge. The hashes tell equal answers and equal references.
+    answer speaks to the judge. The hashes tell equal answers and equal references. `quotes` are those that
+    judges gave for verdicts that count, `quotes_invented` those among them that the answer does not hold.
     """
 
     suite: str
@@ -71,6 +72,8 @@ class Facts(NamedTuple):
     suspicions: str = ""
     answer_hash: str | None = None
     reference_hash: str | None = None
+    quotes: int = 0
+    quotes_invented: int = 0
 
     @property
     def is_own(self) -> bool:
@@ -100,6 +103,7 @@ def facts_of(trial: Trial) -> Facts:
     """Return the facts of one trial."""
     answer, is_own = trial.answer, own_answer(trial)
     judge_answers = [s.answer for v in trial.verdicts for s in v.samples if s.answer is not None]
+    quotes = [q for v in trial.verdicts for s in v.samples if s.status == "valid" for q in s.evidence]
     usage = answer.response.usage if answer is not None and is_own else None
     json_check = next((c for c in trial.checks if c.check == "json"), None)
     return Facts(
@@ -141,6 +145,8 @@ def facts_of(trial: Trial) -> Facts:
         suspicions="; ".join(dict.fromkeys(text for v in trial.verdicts for text in v.suspicions)),
         answer_hash=_answer_hash(answer) if answer is not None and is_own else None,
         reference_hash=None if trial.expected is None else content_hash(trial.expected)[:_HASH_CHARS],
+        quotes=len(quotes),
+        quotes_invented=sum(not quote.is_verbatim for quote in quotes),
     )
 
 

@@ -1,4 +1,4 @@
-"""Answers that are odd by themselves: one to different questions, and those that speak to the judge."""
+"""What is odd about judged answers: one to different questions, words to the judge, quotes of nothing."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from swapgate.facts import Facts
 FEWEST_CASES = 5
 _MOST = 0.5
 _LISTED = 5
+# Judges shorten and mend what they quote: few inventions are no news.
+_FEWEST_INVENTED, _INVENTED = 5, 0.1
 
 
 def odd_answers(facts: Iterable[Facts]) -> list[str]:
@@ -19,7 +21,9 @@ def odd_answers(facts: Iterable[Facts]) -> list[str]:
     for one in facts:
         if one.is_own and one.verdicts:
             groups.setdefault((one.model, one.suite), []).append(one)
-    return [text for group in groups.values() for text in (*_same(group), *_speaking(group))]
+    return [
+        text for group in groups.values() for text in (*_same(group), *_speaking(group), *_invented(group))
+    ]
 
 
 def _same(group: Sequence[Facts]) -> Iterator[str]:
@@ -55,3 +59,13 @@ def _speaking(group: Sequence[Facts]) -> Iterator[str]:
         f"{len(found):,} of {len(group):,} answers of {group[0].model} to {group[0].suite} speak to the "
         f"judge ({', '.join(what)}); {passed:,} of them passed, read them: {', '.join(names[:_LISTED])}{more}"
     )
+
+
+def _invented(group: Sequence[Facts]) -> Iterator[str]:
+    """Say that judges quote what the answers do not say."""
+    quotes, invented = sum(one.quotes for one in group), sum(one.quotes_invented for one in group)
+    if invented >= _FEWEST_INVENTED and invented > _INVENTED * quotes:
+        yield (
+            f"{invented:,} of {quotes:,} quotes that judges gave for {group[0].model} on {group[0].suite} "
+            "do not occur in its answers; with `evidence: required` such a verdict does not count"
+        )

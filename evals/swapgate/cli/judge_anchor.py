@@ -84,4 +84,4 @@ def anchor(
         f"wrote {shown(path)}: {len(anchors):,} anchors, of which {passed:,} pass; {money(spent_usd)} paid"
     )
     if readings > 1:
-        typer.echo(f"the judge says now this, now that of {wavering:,} of them over {readings} readings")
+        typer.echo(f"the verdict wavers on {wavering:,} of them over {readings} readings")

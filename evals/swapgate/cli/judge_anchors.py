@@ -160,7 +160,7 @@ def _print(
 
     problem = next((read.problem for read in reads if read.reading is None), "")
     for line in drift_lines(drift, checks, served_when_frozen=known.served, problem=problem):
-        typer.echo(safe_text(line))
+        typer.echo(line)
     for read in reads if verbose else ():
         if _is_changed(read):
             typer.echo(f"  {safe_text(_told(read), _CHANGED_CHARS)}")

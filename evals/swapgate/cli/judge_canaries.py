@@ -99,6 +99,6 @@ def _print(found: JudgeCanaries, paid_usd: float, *, verbose: int) -> None:
     errors = sum(one.outcome == "error" for one in found.results)
     lost = f", {errors:,} without a verdict" if errors else ""
     typer.echo(
-        f"\njudge {safe_text(found.judge)}: {len(found.passed):,} of {len(found.results):,} canaries "
-        f"passed{lost}; {money(paid_usd)} paid"
+        f"\nthe judge {safe_text(found.judge)} let {len(found.passed):,} of {len(found.results):,} canaries "
+        f"pass{lost}; {money(paid_usd)} paid"
     )

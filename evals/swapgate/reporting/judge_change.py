@@ -21,12 +21,12 @@ def change_lines(change: JudgeChange, *, most: int | None = None) -> Iterator[st
     yield safe_text(f"judge {change.judge}: {_sides(change)}")
     yield f"  {_counted(change)}"
     for line in _numbers(change):
-        yield safe_text(f"  {line}")
+        yield f"  {safe_text(line)}"
     for kind, changed in changed_to(change).items():
         if changed:
             yield f"  {_TITLES[kind]}: {len(changed):,}"
             for one in changed[:most]:
-                yield safe_text(f"    {_name(one)}")
+                yield f"    {safe_text(_name(one))}"
                 yield f"      before: {safe_text(_reason(one.before, one.reason_before), _REASON_CHARS)}"
                 yield f"      after:  {safe_text(_reason(one.after, one.reason_after), _REASON_CHARS)}"
             if most is not None and len(changed) > most:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from swapgate.analysis.judge_drift import DISAGREEMENT, PASS_RATE, JudgeDrift, Shift
 from swapgate.records import AnchorCheck
 from swapgate.reporting import format as show
+from swapgate.reporting.text import safe_text
 
 _NIGHTS_SHOWN = 7
 _PROBLEM_CHARS = 200
@@ -18,11 +19,12 @@ def drift_lines(
 ) -> Iterator[str]:
     """Yield what the last of the checks found, beside the earlier ones; `problem` is its first error."""
     check = checks[-1]
-    yield f"judge {check.judge}: {check.agreed:,} of {check.n:,} anchors have the verdict that was frozen"
+    agreed = f"{check.agreed:,} of {check.n:,} anchors"
+    yield f"judge {safe_text(check.judge)}: {agreed} have the verdict that was frozen"
     if check.errors:
-        yield f"  {check.errors:,} without a verdict: {problem[:_PROBLEM_CHARS]}"
+        yield f"  {check.errors:,} without a verdict: {safe_text(problem, _PROBLEM_CHARS)}"
     for shift in drift.shifts:
-        yield f"  {_shift(shift, drift)}"
+        yield f"  {safe_text(_shift(shift, drift))}"
     for one in checks[-_NIGHTS_SHOWN:] if len(checks) > 1 else ():
         agreed = f"agreed {one.agreed:,}/{one.n:,}"
         yield f"  {_when(one)}  {agreed}  pass {show.percent(one.pass_rate)}  {one.answer}"
@@ -58,4 +60,4 @@ def _when(check: AnchorCheck) -> str:
 
 
 def _ids(served: Sequence[str]) -> str:
-    return ", ".join(served) or "unknown"
+    return safe_text(", ".join(served)) or "unknown"
