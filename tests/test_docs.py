@@ -17,7 +17,7 @@ from swapgate.cli import main
 from swapgate.errors import ErrorKind, ExitCode
 from swapgate.providers.open import PROVIDER_NAMES
 from swapgate.records import Message, ToolCall
-from swapgate.spec import calibration, judges, model_entries, prompt_entries, suite
+from swapgate.spec import anchors, calibration, judges, model_entries, prompt_entries, suite
 from swapgate.spec.schemas import json_schemas
 from swapgate.spec.settings import SettingsTable
 from swapgate.spec.yaml_core import read_document
@@ -43,6 +43,8 @@ WRITTEN: dict[str, tuple[type[Any], ...]] = {
         judges.Criterion,
         calibration.CalibrationSpec,
         calibration.LabelledVerdict,
+        anchors.Anchor,
+        anchors.Reading,
     ),
 }
 KEYS = [(page, kind) for page, kinds in WRITTEN.items() for kind in kinds]

@@ -115,6 +115,7 @@ def test_what_speaks_to_the_judge_is_noticed(text: str, what: str) -> None:
         "The reviewer asked for smaller functions.",
         "Use `x << 2` and `y >> 1`; a PHP heredoc begins with <<<END.",
         "I cannot assess this without the invoice.",
+        "\ufeffA stray mark, a soft\u00adhyphen and a zero\u200bwidth space.",
         "",
     ],
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from swapgate.judging.canaries import KINDS
 from swapgate.judging.judge import Judge
 from swapgate.judging.subject import Judged
 from swapgate.records import Request
@@ -55,7 +56,19 @@ def test_the_rules_on_the_page_are_rules() -> None:
         *(field.alias or name for name, field in JudgeSpec.model_fields.items()),
         *Criterion.model_fields,
         *TEMPLATE_NAMES,
-        *("valid", "unparseable", "off_scale", "truncated", "empty", "refused", "scored", "skipped", "error"),
+        *KINDS,
+        *(
+            "valid",
+            "unparseable",
+            "off_scale",
+            "truncated",
+            "unsupported_evidence",
+            "empty",
+            "refused",
+            "scored",
+            "skipped",
+            "error",
+        ),
     ],
 )
 def test_every_key_name_and_status_has_a_row(word: str) -> None:

@@ -156,6 +156,16 @@ def test_interrupted_or_repeated_rejudging_pays_for_what_is_missing_alone(
     assert len(server.requests) == 6 > paid
 
 
+def test_dry_run_says_what_the_judges_would_be_asked_and_asks_nothing(
+    root: Path, server: Server, capsys: Said
+) -> None:
+    lay(root, {"judges/meaning.yml": STRICT})
+    code, said = rejudge(capsys, "--dry-run")
+    assert (code, server.requests) == (0, [])
+    assert [(row["model"], row["role"], row["to_send"]) for row in said["rows"]] == [("judge", "judge", 6)]
+    assert len(runs(root)) == 1
+
+
 def test_changed_case_is_an_error_and_never_judged(root: Path, server: Server, capsys: Said) -> None:
     changed = {**CASES[0], "input": {"message": "something else"}}
     lay(root, {"judges/meaning.yml": STRICT, "cases/triage.yml": suite([changed, *CASES[1:5]], head=HEAD)})
@@ -318,6 +328,35 @@ def test_compare_refuses_two_judges_and_rejudges_when_asked(
     assert next(d for d in comparison["differences"] if d["measure"] == "semantic")["pairs"] == 6
     assert "judged again" in captured.err
     assert models_asked(server) <= {"judge-1"}
+
+
+def test_shards_do_not_rejudge_each_for_itself(root: Path, pytester: pytest.Pytester) -> None:
+    before = stored_and_edited(root)
+    result = pytester.runpytest("--model=other", f"--baseline={before}", "--rejudge", "--shard=1/2")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*`swapgate rejudge` it once*"])
+
+
+def test_report_of_another_machine_is_rejudged_without_a_history(
+    root: Path, pytester: pytest.Pytester, server: Server
+) -> None:
+    (root / "reports" / stored_and_edited(root) / "report.json").rename(root / "accepted.json")
+    for path in (root / ".swapgate").iterdir():
+        path.unlink()
+    result = pytester.runpytest("--model=other", "--baseline=accepted.json", "--rejudge")
+    result.stdout.fnmatch_lines(["*was judged again*"])
+    assert models_asked(server) == {"other-1", "judge-1"}
+
+
+def test_rejudged_report_can_be_made_again_from_the_history(
+    root: Path, pytester: pytest.Pytester, capsys: Said
+) -> None:
+    before = stored_and_edited(root)
+    pytester.runpytest("--model=other", f"--baseline={before}", "--rejudge")
+    first = json.loads((root / "reports" / "latest" / "report.json").read_text(encoding="utf-8"))
+    assert main(["report", "latest", "--format", "json", "--out", "again"]) == 0
+    again = json.loads((root / "again" / "report.json").read_text(encoding="utf-8"))
+    assert (again["gate"], again["comparisons"]) == (first["gate"], first["comparisons"])
 
 
 # The difference as a report

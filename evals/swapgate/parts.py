@@ -62,6 +62,11 @@ def refuse_contradictions(settings: Settings) -> None:
             "--stop-early looks at the results of all cases, and a shard has its own alone: "
             "leave out one of them"
         )
+    if settings.rejudge and settings.shard is not None:
+        raise UsageError(
+            "--rejudge would judge the baseline again for every shard, and the shards would be compared with "
+            "different runs: `swapgate rejudge` it once, and name that run with --baseline"
+        )
     if settings.stop_early and settings.rerun_errors:
         raise UsageError(
             "--rerun-errors makes a run whole, and --stop-early may leave out its rest: leave out one of them"

@@ -12,7 +12,7 @@ from swapgate.engine.judging_only import Draw, judge_models, judge_only
 from swapgate.engine.workspace import Job, ReadyCase, ReadySuite, Workspace, case_hash
 from swapgate.errors import ErrorKind, UsageError, nearest
 from swapgate.parts import key_of
-from swapgate.recorder import Before, Recorder
+from swapgate.recorder import Before, Recorder, judge_hashes
 from swapgate.records import Run, Trial, TrialError
 from swapgate.reporting.format import count
 from swapgate.stored import as_baseline, load_run, why_incomplete
@@ -99,7 +99,8 @@ def rejudge(
     No model is asked but the judges'. What ends it early loses nothing: answered calls are in the cache.
     """
     source = planned.source
-    kept = {name: found for name, found in source.judge_hashes.items() if name not in planned.asked}
+    still = judge_hashes(planned.suites).keys() - planned.asked
+    kept = {name: found for name, found in source.judge_hashes.items() if name in still}
     bare = Workspace(replace(workspace.settings, models=(), baseline=None, seed=source.seed))
     specs = judge_models(workspace, planned.jobs)
     workspace.require_ready(specs)

@@ -29,6 +29,8 @@ from swapgate.reporting.text import safe_text
 if TYPE_CHECKING:
     from swapgate.analysis.judge_change import JudgeChange
     from swapgate.analysis.outcome import RunOutcome
+    from swapgate.engine.workspace import Workspace
+    from swapgate.rejudging import Plan
 
 
 def rejudge(
@@ -46,6 +48,9 @@ def rejudge(
     max_cost: MaxCostOption = None,
     formats: ReportOption = None,
     *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Ask nothing: say what the judges' calls would take and cost.")
+    ] = False,
     live: LiveOption = False,
     replay: ReplayOption = False,
     verbose: VerboseOption = 0,
@@ -69,6 +74,8 @@ def rejudge(
     workspace = Workspace(settings)
     source, trials = open_source(run, settings)
     planned = plan(source, trials, workspace, judges=judges or ())
+    if dry_run:
+        return _forecast(planned, workspace, as_json=as_json)
     with live_line() as draw:
         outcome, paid_usd = judge_again(planned, workspace, draw=draw)
     folder = settings.reports_dir / outcome.run.id
@@ -82,6 +89,20 @@ def rejudge(
     else:
         _print(outcome, changes, paths, paid_usd, verbose=verbose)
     return exit_code(outcome)
+
+
+def _forecast(planned: Plan, workspace: Workspace, *, as_json: bool) -> int:
+    """Print what the plan would take; warnings are what of the run cannot be judged."""
+    from swapgate.engine.forecasting import forecast
+    from swapgate.forecast_lines import forecast_lines
+
+    found = forecast(workspace, planned.jobs)
+    if as_json:
+        print_json(found.to_json())
+        return ExitCode.OK
+    for line in (*forecast_lines(found, workspace.settings), *(f"warning: {w}" for w in planned.warnings)):
+        typer.echo(line.rstrip())
+    return ExitCode.OK
 
 
 def _print_json(
@@ -117,7 +138,8 @@ def _print(
 
     own = [f for f in outcome.facts if not (f.role == "baseline" and "@" in f.model)]
     head = f"run {outcome.run.id} judges run {outcome.run.rejudges} again"
-    typer.echo(safe_text(f"{head}: {count(len(own), 'trial')}, {money(paid_usd)} paid for judges\n"))
+    typer.echo(safe_text(f"{head}: {count(len(own), 'trial')}, {money(paid_usd)} paid for judges"))
+    typer.echo("")
     print_changes(changes, verbose=verbose)
     typer.echo("")
     width = shutil.get_terminal_size().columns

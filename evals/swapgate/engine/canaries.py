@@ -65,11 +65,15 @@ def run_canaries(
     draw: Draw = lambda _progress: None,
     spent_usd: float = 0.0,
 ) -> tuple[tuple[JudgeCanaries, ...], float]:
-    """Ask the judges about the canaries; return what they said, and what was paid for it in US dollars."""
+    """Ask the judges about the canaries; return what they said, and what was paid for it in US dollars.
+
+    They are asked live also where a run goes in batches: it waits for them.
+    """
     if not jobs:
         return (), 0.0
 
-    judged = judge_only(workspace, [one.job for one in jobs], draw=draw, spent_usd=spent_usd)
+    live = Workspace(replace(workspace.settings, batch=False))
+    judged = judge_only(live, [one.job for one in jobs], draw=draw, spent_usd=spent_usd)
     by_judge: dict[str, list[CanaryResult]] = {}
     for one, finished in zip(jobs, judged.finished, strict=True):
         assert finished.trial is not None

@@ -23,6 +23,9 @@ _ROLE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _MARKER = re.compile(r"<{2,}\s*/?\s*(?:BEGIN|END)\b[^>\n]{0,80}>{2,}", re.IGNORECASE)
+# What spells hidden text letter by letter, or turns visible text around.
+_CARRIER = re.compile("[\u202d\u202e\U000e0000-\U000e007f]{2,}|[\u202d\u202e]|[\U000e0100-\U000e01ef]{2,}")
+_FEWEST_HIDDEN = 8
 _VERDICTS = frozenset({"pass", "fail", "cannot_assess"})
 _REPLY_KEYS = frozenset({"evidence", "reasoning", "score"})
 _JSON = re.compile(r"\{[^{}]{2,2000}\}")
@@ -70,7 +73,7 @@ def suspicions(raw: str, *, given: str = "", criteria: Collection[str] = ()) -> 
 
 def _found(raw: str, given: str, criteria: frozenset[str]) -> Iterator[str]:
     text = visible(raw)
-    if len(text) < len(raw) and visible(given) == given:
+    if _hides_text(raw, text) and visible(given) == given:
         yield HIDDEN
     for what, pattern in ((TAKES_A_ROLE, _ROLE), (MARKERS, _MARKER)):
         if pattern.search(text) and not pattern.search(given):
@@ -81,6 +84,11 @@ def _found(raw: str, given: str, criteria: frozenset[str]) -> Iterator[str]:
         if pattern.search(text) and not pattern.search(given):
             yield ADDRESS
             return
+
+
+def _hides_text(raw: str, text: str) -> bool:
+    """Whether so much is hidden that it may say something, or text is turned around; strays are common."""
+    return len(raw) - len(text) >= _FEWEST_HIDDEN or _CARRIER.search(raw) is not None
 
 
 def _has_verdict(text: str, criteria: frozenset[str]) -> bool:

@@ -37,6 +37,8 @@ def _lines(trial: Trial) -> Iterator[str]:
     for verdict in trial.verdicts:
         if verdict.passed is not True and told != f"judge:{verdict.judge}":
             yield _verdict(verdict)
+    for suspicion in dict.fromkeys(text for verdict in trial.verdicts for text in verdict.suspicions):
+        yield f"  the answer speaks to the judge: {safe_text(suspicion)}"
     if trial.expected is not None:
         yield f"  expected: {safe_text(_as_text(trial.expected), _TEXT_CHARS)}"
     if trial.answer is not None:
