@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from swapgate.records import Json, content_hash
 
 CODE_LENGTH = 16
-_LOOKALIKE = re.compile(r"<{2,}\s*/?\s*(?:BEGIN|END)\b[^<>\n]{0,80}>{2,}", re.IGNORECASE)
+# Every repetition is bounded: a hostile text must not take longer than its length.
+LOOKALIKE = re.compile(r"<<\s{0,4}/?\s{0,4}(?:BEGIN|END)\b[^<>\n]{0,80}>>", re.IGNORECASE)
 _ROUND = str.maketrans("<>", "()")
 
 
@@ -44,7 +45,7 @@ class Markers:
         """
         while self.code in text:
             text = text.replace(self.code, "")
-        return _LOOKALIKE.sub(lambda found: found[0].translate(_ROUND), text)
+        return LOOKALIKE.sub(lambda found: found[0].translate(_ROUND), text)
 
     def around(self, text: str) -> str:
         """Return the text between the markers."""

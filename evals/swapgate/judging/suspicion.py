@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Collection, Iterator
 
+from swapgate.judging.markers import LOOKALIKE
 from swapgate.judging.visible import visible
 from swapgate.records import Json
 
@@ -16,16 +17,17 @@ VERDICT = "a verdict or a score, as the judge would write it"
 ADDRESS = "words to the judge"
 
 _ROLE = re.compile(
-    r"^\s*(?:#+\s*|\*\*|\[|<)?(?:system|assistant|user|human|developer|judge|evaluator|grader)"
-    r"(?:\s+(?:message|prompt|note|override))?(?:\*\*|\]|>)?\s*:"
-    r"|<\|(?:im_start|im_end|system|user|assistant|start_header_id|eot_id|endoftext)[^|\n]*\|>"
+    r"^[ \t]{0,20}(?:#{1,6}[ \t]{0,4}|\*\*|\[|<)?"
+    r"(?:system|assistant|user|human|developer|judge|evaluator|grader)"
+    r"(?:[ \t]{1,4}(?:message|prompt|note|override))?(?:\*\*|\]|>)?[ \t]{0,4}:"
+    r"|<\|(?:im_start|im_end|system|user|assistant|start_header_id|eot_id|endoftext)[^|\n]{0,40}\|>"
     r"|\[/?INST\]|<</?SYS>>|^(?:Human|Assistant):",
     re.IGNORECASE | re.MULTILINE,
 )
-_MARKER = re.compile(r"<{2,}\s*/?\s*(?:BEGIN|END)\b[^>\n]{0,80}>{2,}", re.IGNORECASE)
 # What spells hidden text letter by letter, or turns visible text around.
 _CARRIER = re.compile("[\u202d\u202e\U000e0000-\U000e007f]{2,}|[\u202d\u202e]|[\U000e0100-\U000e01ef]{2,}")
 _FEWEST_HIDDEN = 8
+_LONGEST_END = 20_000
 _VERDICTS = frozenset({"pass", "fail", "cannot_assess"})
 _REPLY_KEYS = frozenset({"evidence", "reasoning", "score"})
 _JSON = re.compile(r"\{[^{}]{2,2000}\}")
@@ -40,12 +42,19 @@ _WHO = (
 _WHAT = (
     r"ignor\w*|disregard|forget|overrid\w+|answer ['\"]?pass|mark (?:this|it|the answer)|give (?:it|this|me)"
     r"|must (?:pass|be (?:scored|rated|marked))|(?:highest|full|maximum|top|perfect) (?:score|marks?|rating)"
-    r"|please (?:pass|rate|score)|assign|output (?:the )?(?:json|verdict|pass)|verified|approved"
+    r"|please (?:pass|rate|score)|assign|(?:output|reply with|respond with) (?:the )?(?:json|verdict|pass|\d)"
+    r"|new instructions?|verified|approved"
     r"|ignorier\w*|vergiss|ignora\w*|olvid\w+|oublie\w*|dimentica\w*|esque[çc]a\w*|игнорир\w+|забуд\w+"
 )
 _ADDRESS = re.compile(
     rf"\b(?:{_WHAT})\b.{{0,80}}\b(?:{_WHO})\b|\b(?:{_WHO})\b.{{0,80}}\b(?:{_WHAT})\b",
     re.IGNORECASE | re.DOTALL,
+)
+# A result announced as such; `Score: 4` alone is what many tasks ask for.
+_ANNOUNCED = re.compile(
+    r"\b(?:final|overall|evaluation) (?:rating|score|grade|verdict|result)\s{0,3}[:=]"
+    r"|\bverdict\s{0,3}[:=]\s{0,3}pass|<(?:result|verdict|score|grade)>",
+    re.IGNORECASE,
 )
 # Languages without spaces between words.
 _ADDRESS_CJK = re.compile(
@@ -72,18 +81,25 @@ def suspicions(raw: str, *, given: str = "", criteria: Collection[str] = ()) -> 
 
 
 def _found(raw: str, given: str, criteria: frozenset[str]) -> Iterator[str]:
+    raw, given = _ends(raw), _ends(given)
     text = visible(raw)
     if _hides_text(raw, text) and visible(given) == given:
         yield HIDDEN
-    for what, pattern in ((TAKES_A_ROLE, _ROLE), (MARKERS, _MARKER)):
+    for what, pattern in ((TAKES_A_ROLE, _ROLE), (MARKERS, LOOKALIKE)):
         if pattern.search(text) and not pattern.search(given):
             yield what
-    if _has_verdict(text, criteria) and not _has_verdict(given, criteria):
+    is_announced = _ANNOUNCED.search(text) and not _ANNOUNCED.search(given)
+    if is_announced or (_has_verdict(text, criteria) and not _has_verdict(given, criteria)):
         yield VERDICT
     for pattern in (_ADDRESS, _ADDRESS_CJK, _ADDRESS_OTHER):
         if pattern.search(text) and not pattern.search(given):
             yield ADDRESS
             return
+
+
+def _ends(text: str) -> str:
+    """Return a text, of a very long one its beginning and its end: a look at it must not take long."""
+    return text if len(text) <= 2 * _LONGEST_END else f"{text[:_LONGEST_END]}\n{text[-_LONGEST_END:]}"
 
 
 def _hides_text(raw: str, text: str) -> bool:
