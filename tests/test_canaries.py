@@ -254,6 +254,19 @@ def test_rejudging_with_a_gullible_judge_stops_the_gate_too(
     assert "the judge meaning cannot gate" in capsys.readouterr().out
 
 
+def test_canaries_of_a_judge_that_no_selected_case_has_are_left_alone(
+    root: Path, pytester: pytest.Pytester, capsys: Said
+) -> None:
+    other = JUDGE.replace("meaning", "other").replace("model: judge", "model: openai:gpt-5.5")
+    cases = [*CASES[:2], {**CASES[2], "judges": ["other"]}]
+    with laid(root, strict) as server:
+        lay_judged(root, server.url, cases=cases, judge=WITH_CANARIES, gate=GATE)
+        lay(root, {"judges/other.yml": f"{other}canaries: true\n"})
+        result = pytester.runpytest("--model=candidate", "-k", "case-0 or case-1")
+    result.assert_outcomes(passed=2, deselected=1)
+    assert [one.judge for one in newest_run(root)[0].canaries] == ["meaning"]
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

@@ -72,7 +72,7 @@ def run(
     specs = workspace.models_of(case for suite in suites for case in suite.cases)
     workspace.require_ready(specs)
     refuse_with_batch(settings)
-    before = before_trials(workspace, suites)
+    before = before_trials(workspace, suites, [case for suite in suites for case in suite.cases])
     recorder = Recorder(workspace, suites, specs, before=before)
     jobs = [job for suite in suites for job in workspace.jobs(suite)]
     if settings.stop_early:

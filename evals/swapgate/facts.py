@@ -227,6 +227,11 @@ def price_paid(answers: Sequence[Answer]) -> float | None:
     return list_price(answer for answer in answers if not answer.from_cache)
 
 
+def served_ids(answers: Iterable[Answer]) -> tuple[str, ...]:
+    """Return the ids under which the models were served, as the services told them."""
+    return tuple(sorted({a.response.model_served for a in answers if a.response.model_served}))
+
+
 def _price(answer: Answer) -> float | None:
     usage = answer.response.usage
     is_free = answer.cost_usd is None and usage.tokens_in == 0 and usage.tokens_out == 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from swapgate.engine.again import Again
-from swapgate.engine.canaries import run_canaries, wanted_canaries
+from swapgate.engine.canaries import CanaryJob, run_canaries, wanted_canaries
 from swapgate.engine.judging_only import Draw, judge_models, judge_only
 from swapgate.engine.workspace import Job, ReadyCase, ReadySuite, Workspace, case_hash
 from swapgate.errors import ErrorKind, UsageError, nearest
@@ -104,9 +104,7 @@ def rejudge(
     bare = Workspace(replace(workspace.settings, models=(), baseline=None, seed=source.seed))
     specs = judge_models(workspace, planned.jobs)
     workspace.require_ready(specs)
-    tried, canaries_usd = run_canaries(
-        workspace, wanted_canaries(planned.suites), draw=draw, spent_usd=spent_usd
-    )
+    tried, canaries_usd = run_canaries(workspace, _wanted(planned), draw=draw, spent_usd=spent_usd)
     note = f"the answers are those of run {source.id}, judged again"
     recorder = Recorder(bare, planned.suites, specs, before=Before(canaries=tried, notes=(note,)))
     own = [job for job in planned.jobs if not (job.role == "baseline" and "@" in job.model)]
@@ -128,6 +126,12 @@ def rejudge(
     if recorder.problem is not None:
         raise recorder.problem
     return outcome, judged.paid_usd + canaries_usd
+
+
+def _wanted(planned: Plan) -> list[CanaryJob]:
+    """Return the canaries of the judges that are asked."""
+    wanted = wanted_canaries(planned.suites, [job.case for job in planned.jobs])
+    return [one for one in wanted if one.judge.spec.judge in planned.asked]
 
 
 def suites_of(run: Run, workspace: Workspace) -> list[ReadySuite]:

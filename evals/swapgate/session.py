@@ -195,7 +195,7 @@ class SwapgateSession:
         self.workspace.require_ready(specs)
         line = LiveLine(self.config)
         try:
-            before = before_trials(self.workspace, suites, draw=line.draw)
+            before = before_trials(self.workspace, suites, cases, draw=line.draw)
         finally:
             line.clear()
         self.spent_usd = before.paid_usd

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from swapgate.facts import cluster_of, list_price, price_paid
+from swapgate.facts import cluster_of, list_price, price_paid, served_ids
 from swapgate.records import Answer, Trial, Verdict
 from swapgate.stats.agreement import cohen_kappa, gwet_ac, percent_agreement
 from swapgate.stats.interval import Interval
@@ -189,11 +189,6 @@ def _version(run: str, verdicts: Sequence[Verdict]) -> Version:
         cost_usd=list_price(answers),
         paid_usd=price_paid(answers),
     )
-
-
-def served_ids(answers: Iterable[Answer]) -> tuple[str, ...]:
-    """Return the ids under which the models were served, as the services told them."""
-    return tuple(sorted({a.response.model_served for a in answers if a.response.model_served}))
 
 
 def _changed(pair: _Pair) -> ChangedVerdict:

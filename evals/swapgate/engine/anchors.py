@@ -9,7 +9,7 @@ from pathlib import Path
 from swapgate.engine.again import Again
 from swapgate.engine.judging_only import Draw, judge_only
 from swapgate.engine.workspace import Job, ReadyCase, ReadySuite, Workspace
-from swapgate.facts import list_price
+from swapgate.facts import list_price, served_ids
 from swapgate.judging.judge import Judge
 from swapgate.records import Answer, Response, Trial, content_hash, total
 from swapgate.spec.anchors import Anchor, Reading
@@ -121,9 +121,8 @@ def _job(judge: Judge, anchor: Anchor, number: int, root: Path) -> Job:
 
 def _read(anchor: Anchor, trial: Trial) -> Read:
     answers = [s.answer for v in trial.verdicts for s in v.samples if s.answer is not None]
-    served = tuple(sorted({a.response.model_served for a in answers if a.response.model_served}))
     verdict = next(iter(trial.verdicts), None)
-    read = Read(anchor=anchor, reading=None, served=served, cost_usd=list_price(answers))
+    read = Read(anchor=anchor, reading=None, served=served_ids(answers), cost_usd=list_price(answers))
     if verdict is None or verdict.passed is None:
         return replace(read, problem=trial.error.message if trial.error else "no verdict")
     reading = Reading(passed=verdict.passed, scores=dict(verdict.scores))

@@ -52,10 +52,10 @@ def canary_jobs(judge: Judge, suites: Sequence[ReadySuite], *, cases: int = 1) -
     return found
 
 
-def wanted_canaries(suites: Sequence[ReadySuite]) -> list[CanaryJob]:
-    """Return the canaries that a run of these suites begins with."""
-    judges = judges_of(suites).values()
-    return [job for judge in judges if judge.spec.canaries for job in canary_jobs(judge, suites)]
+def wanted_canaries(suites: Sequence[ReadySuite], cases: Iterable[ReadyCase]) -> list[CanaryJob]:
+    """Return the canaries that a run of these cases begins with; they are shown on any case of the suites."""
+    judges = {judge.spec.judge: judge for case in cases for judge in case.judges if judge.spec.canaries}
+    return [job for judge in judges.values() for job in canary_jobs(judge, suites)]
 
 
 def run_canaries(

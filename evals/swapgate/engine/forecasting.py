@@ -57,7 +57,8 @@ async def _forecast(workspace: Workspace, jobs: Sequence[Job], stored: StoredRes
     async with open_http(concurrency=1, timeout_s=settings.timeout_s) as http:
         answers = _Answers(_opened(specs, settings, http), stored, settings)
         walk = _Walk(specs, answers, Estimator(stored.samples()))
-        for job in (*jobs, *(one.job for one in wanted_canaries(_suites(jobs)))):
+        canaries = wanted_canaries(_suites(jobs), [job.case for job in jobs])
+        for job in (*jobs, *(one.job for one in canaries)):
             await walk.add(job)
         await asyncio.gather(*(provider.close() for provider in answers.providers.values()))
     rows = tuple(tally.row() for tally in walk.tallies.values())

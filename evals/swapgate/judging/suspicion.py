@@ -31,23 +31,31 @@ _LONGEST_END = 20_000
 _VERDICTS = frozenset({"pass", "fail", "cannot_assess"})
 _REPLY_KEYS = frozenset({"evidence", "reasoning", "score"})
 _JSON = re.compile(r"\{[^{}]{2,2000}\}")
-# A word for who judges or what stands before the answer, near a word that tells it what to do.
-_WHO = (
-    r"judges?|evaluat\w+|graders?|grading|reviewers?|scor(?:e|es|ing)|rating|rubric|criteri\w+|verdicts?"
-    r"|(?:previous|prior|above|earlier|your) (?:instructions?|rules|guidelines|prompt)"
-    r"|instrucciones|instructions? pr[ée]c[ée]dentes|anweisungen|bewert\w+|puntuaci\w+|evaluador\w*"
-    r"|évaluat\w+"
-    r"|istruzioni|valutazion\w+|instruções|avalia\w+|инструкци\w+|оценк\w+|оцен\w+|оценщик\w*"
+# An order to leave rules aside, near what the rules are; or a wish, near who judges or what is given.
+_IGNORE = (
+    r"ignor\w*|disregard|forget|overrid\w+|override|vergiss|olvid\w+|oublie\w*|dimentica\w*|esque[çc]a\w*"
+    r"|игнорир\w+|забуд\w+"
 )
-_WHAT = (
-    r"ignor\w*|disregard|forget|overrid\w+|answer ['\"]?pass|mark (?:this|it|the answer)|give (?:it|this|me)"
-    r"|must (?:pass|be (?:scored|rated|marked))|(?:highest|full|maximum|top|perfect) (?:score|marks?|rating)"
-    r"|please (?:pass|rate|score)|assign|(?:output|reply with|respond with) (?:the )?(?:json|verdict|pass|\d)"
-    r"|new instructions?|verified|approved"
-    r"|ignorier\w*|vergiss|ignora\w*|olvid\w+|oublie\w*|dimentica\w*|esque[çc]a\w*|игнорир\w+|забуд\w+"
+_RULES = (
+    r"instructions?|criteri\w+|rubric|guidelines?|(?:previous|prior|above|earlier) (?:rules|prompt|text)"
+    r"|instrucciones|critères|anweisungen|kriterien|istruzioni|instruções|critérios|инструкци\w+|критери\w+"
+)
+_GRANT = (
+    r"answer ['\"]?pass|mark (?:this|it|the answer)|must (?:pass|be (?:scored|rated|marked))"
+    r"|(?:highest|full|maximum|top|perfect) (?:score|marks?|rating)|give (?:it|this) (?:a|the|full|\d)"
+    r"|please (?:pass|score|rate (?:this|it|me))"
+    r"|(?:output|reply with|respond with) (?:the )?(?:json|verdict|pass|\d)"
+    r"|new instructions?|any answer is to pass"
+)
+_WHO = (
+    r"judges?|evaluat\w+|graders?|grading|scores?|rating|rubric|verdicts?|marks?|bewert\w+|puntuaci\w+"
+    r"|évaluat\w+|valutazion\w+|avalia\w+|оценк\w+|оценщик\w*"
 )
 _ADDRESS = re.compile(
-    rf"\b(?:{_WHAT})\b.{{0,80}}\b(?:{_WHO})\b|\b(?:{_WHO})\b.{{0,80}}\b(?:{_WHAT})\b",
+    "|".join(
+        rf"\b(?:{one})\b.{{0,80}}\b(?:{other})\b"
+        for one, other in ((_IGNORE, _RULES), (_RULES, _IGNORE), (_GRANT, _WHO), (_WHO, _GRANT))
+    ),
     re.IGNORECASE | re.DOTALL,
 )
 # A result announced as such; `Score: 4` alone is what many tasks ask for.
