@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from servers import Answer, Received, Server, openai_completion, serving
 from swapgate.cli import main
-from swapgate.history import History
+from swapgate.history import History, HistoryWriter
 from swapgate.records import Run, Trial
 from workspaces import JUDGE, case, lay, newest_run, suite
 
@@ -164,6 +165,17 @@ def test_dry_run_says_what_the_judges_would_be_asked_and_asks_nothing(
     assert (code, server.requests) == (0, [])
     assert [(row["model"], row["role"], row["to_send"]) for row in said["rows"]] == [("judge", "judge", 6)]
     assert len(runs(root)) == 1
+
+
+def test_latest_is_not_what_an_interrupted_rejudging_has_left(
+    root: Path, server: Server, capsys: Said
+) -> None:
+    first = runs(root)[0]
+    left = replace(first, id="29990101-000000-aaaaaa", started_at="2999-01-01T00:00:00Z", rejudges=first.id)
+    writer = HistoryWriter(root / ".swapgate" / "history.db", left)
+    writer.finish(replace(left, finished_at=None))
+    _code, said = rejudge(capsys)
+    assert said["rejudges"] == first.id
 
 
 def test_changed_case_is_an_error_and_never_judged(root: Path, server: Server, capsys: Said) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from swapgate.parts import key_of
 from swapgate.recorder import Before, Recorder, judge_hashes
 from swapgate.records import Run, Trial, TrialError
 from swapgate.reporting.format import count
-from swapgate.stored import as_baseline, load_run, why_incomplete
+from swapgate.stored import as_baseline, load_run, open_history, why_incomplete
 
 if TYPE_CHECKING:
     from swapgate.analysis.outcome import RunOutcome
@@ -49,9 +50,10 @@ class _Oddities:
 def open_source(name: str, settings: Settings) -> tuple[Run, list[Trial]]:
     """Return a stored run and all trials that it was decided from, those of a stored baseline included.
 
-    `MODEL@RUN` leaves that model's trials alone, as those of a candidate.
+    `MODEL@RUN` leaves that model's trials alone, as those of a candidate. `latest` passes over what an
+    interrupted judging again has left: the same command then goes on with it.
     """
-    run, trials = load_run(name, settings)
+    run, trials = load_run(_newest(settings) if name == "latest" else name, settings)
     models = {trial.model for trial in trials}
     if {trial.role for trial in trials} == {"baseline"}:
         trials = [replace(trial, role="candidate") for trial in trials]
@@ -61,6 +63,12 @@ def open_source(name: str, settings: Settings) -> tuple[Run, list[Trial]]:
         else:
             run = replace(run, baseline=None)
     return replace(run, models=tuple(m for m in run.models if m.name in models)), trials
+
+
+def _newest(settings: Settings) -> str:
+    with contextlib.closing(open_history("latest", settings)) as history:
+        runs = history.runs()
+    return next((run.id for run in runs if run.rejudges is None or run.finished_at), "latest")
 
 
 def plan(run: Run, trials: Iterable[Trial], workspace: Workspace, *, judges: Collection[str] = ()) -> Plan:
