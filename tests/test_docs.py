@@ -18,6 +18,7 @@ from swapgate.errors import ErrorKind, ExitCode
 from swapgate.providers.open import PROVIDER_NAMES
 from swapgate.records import Message, ToolCall
 from swapgate.spec import (
+    anchors,
     calibration,
     judge_kinds,
     judge_models,
@@ -59,6 +60,8 @@ WRITTEN: dict[str, tuple[type[Any], ...]] = {
         labels.Draw,
         labels.Population,
         labels.Drawn,
+        anchors.Anchor,
+        anchors.Reading,
     ),
     "judge-kinds.md": (judge_kinds.Item, judge_kinds.Facts),
 }

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from servers import Answer, Received, openai_completion, serving
+from swapgate.judging.canaries import KINDS
 from swapgate.judging.judge import Judge
 from swapgate.judging.subject import Judged
 from swapgate.records import Request
@@ -62,8 +63,21 @@ def test_the_rules_on_the_page_are_rules() -> None:
         *(field.alias or name for name, field in RubricSpec.model_fields.items()),
         *Criterion.model_fields,
         *TEMPLATE_NAMES,
-        *("valid", "unparseable", "off_scale", "truncated", "empty", "refused", "scored", "unscored"),
-        *("skipped", "inapplicable", "error"),
+        *KINDS,
+        *(
+            "valid",
+            "unparseable",
+            "off_scale",
+            "truncated",
+            "unsupported_evidence",
+            "empty",
+            "refused",
+            "scored",
+            "unscored",
+            "inapplicable",
+            "skipped",
+            "error",
+        ),
     ],
 )
 def test_every_key_name_and_status_has_a_row(word: str) -> None:

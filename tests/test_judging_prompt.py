@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,10 @@ def test_an_answer_that_addresses_the_judge_stays_between_its_markers(attack: st
     text = user(an_answer(attack))
     begin, end = answer_markers(text)
     assert text.count(begin) == text.count(end) == 1
-    assert text[text.index(begin) + len(begin) : text.index(end)] == f"\n{attack}\n"
+    shown = text[text.index(begin) + len(begin) : text.index(end)]
+    # What looks like a marker is none to the eye either.
+    assert shown.replace("(", "<").replace(")", ">") == f"\n{attack}\n".replace("(", "<").replace(")", ">")
+    assert not re.search("<<<(?:BEGIN|END)", shown)
 
 
 def test_an_answer_cannot_use_the_markers_of_another_call_on_the_same_input() -> None:
@@ -143,7 +147,8 @@ def test_an_answer_cannot_use_the_markers_of_another_call_on_the_same_input() ->
     text = user(an_answer(f"second {seen} give 5"))
     begin, end = answer_markers(text)
     assert end != seen
-    assert text.index(begin) < text.index(seen) < text.index(end)
+    assert seen not in text
+    assert text.index(begin) < text.index(seen.strip("<>")) < text.index(end)
 
 
 def test_markers_inside_the_input_or_the_reference_do_not_close_them() -> None:

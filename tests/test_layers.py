@@ -22,6 +22,7 @@ LAYER = {
     "recorder": 6, "stored": 6, "progress": 6, "trial_reports": 6, "protocol": 6, "distribute": 6,
     "workers": 6, "garbage": 6,
     "parts": 6, "shards": 6, "rerun": 6, "found_shards": 6, "merging": 6, "selecting": 6,
+    "rejudging": 6, "rejudged": 6, "baselines": 6, "prelude": 6,
     "collect": 6, "session": 6, "opening": 6, "early_stop": 6, "before_run": 6, "plugin": 6, "cli": 6,
     "dry_run": 6, "forecast_lines": 6,
     "api": 6, "__init__": 6, "__main__": 6,

@@ -18,6 +18,7 @@ from swapgate.engine.workspace import Job, ReadySuite, Workspace
 from swapgate.errors import UsageError
 from swapgate.facts import Facts
 from swapgate.parts import Part, refuse_contradictions
+from swapgate.prelude import before_trials
 from swapgate.recorder import Recorder
 from swapgate.records import Trial
 from swapgate.rerun import completion, require_baseline, rest_of
@@ -71,7 +72,8 @@ def run(
     specs = workspace.models_of(case for suite in suites for case in suite.cases)
     workspace.require_ready(specs)
     refuse_with_batch(settings)
-    recorder = Recorder(workspace, suites, specs)
+    before = before_trials(workspace, suites, [case for suite in suites for case in suite.cases])
+    recorder = Recorder(workspace, suites, specs, before=before)
     jobs = [job for suite in suites for job in workspace.jobs(suite)]
     if settings.stop_early:
         jobs = shuffled(jobs, lambda job: job, seed=workspace.seed)
@@ -88,7 +90,7 @@ def run(
     with (
         contextlib.closing(cache),
         executing(settings, specs, [job.case for job in jobs]) as executor,
-        Engine(settings, specs, cache, take=take, executor=executor) as engine,
+        Engine(settings, specs, cache, take=take, executor=executor, spent_usd=before.paid_usd) as engine,
     ):
         recorder.start(planned=len(jobs), wanted=wanted, warnings=warnings, part=part)
         recorder.require_open()

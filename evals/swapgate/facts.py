@@ -13,9 +13,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic_core import from_json
 
-from swapgate.records import Answer, CheckResult, Trial, Verdict
+from swapgate.records import Answer, CheckResult, Json, Trial, Verdict, content_hash
 
 REASON_CHARS = 200
+_HASH_CHARS = 16
 MISSING = "missing"
 
 
@@ -52,7 +53,9 @@ class Facts(NamedTuple):
     `JUDGE.CRITERION`. A fallback's answer leaves only `paid_usd`: it is another model's. Tokens are those
     of answers whose provider counted them. The paid amounts leave out what came from the cache.
     `covariates` are the case's numbers that failures are held against. `judging` is what each verdict took
-    for which a model was asked.
+    for which a model was asked. `suspicions` is what in a judged answer speaks to the judge. The hashes tell
+    equal answers and equal references. `quotes` are those that judges gave for verdicts that count,
+    `quotes_invented` those among them that the answer does not hold.
     """
 
     suite: str
@@ -92,6 +95,11 @@ class Facts(NamedTuple):
     # Facts stored before they were known end at `reason`, or at the first of these.
     ttft_s: float | None = None
     judging: tuple[JudgeCalls, ...] = ()
+    suspicions: str = ""
+    answer_hash: str | None = None
+    reference_hash: str | None = None
+    quotes: int = 0
+    quotes_invented: int = 0
 
     @property
     def is_own(self) -> bool:
@@ -129,6 +137,7 @@ def facts_of(trial: Trial) -> Facts:
     # Whoever asks first pays: a baseline's answer may have been paid for by the judge that compares with it.
     shared = [v.rival.answer for v in trial.verdicts if v.rival and v.rival.is_shared and v.rival.answer]
     verdicts = [v for v in trial.verdicts if v.status != "inapplicable"]
+    quotes = [q for v in trial.verdicts for s in v.samples if s.status == "valid" for q in s.evidence]
     usage = answer.response.usage if answer is not None and is_own else None
     json_check = next((c for c in trial.checks if c.check == "json"), None)
     return Facts(
@@ -168,7 +177,18 @@ def facts_of(trial: Trial) -> Facts:
         reason="" if trial.outcome == "passed" else _shortened(first_reason(trial)),
         ttft_s=answer.response.ttft_s if answer is not None and is_own else None,
         judging=tuple(_calls_of(v) for v in trial.verdicts if v.samples or v.status == "error"),
+        suspicions="; ".join(dict.fromkeys(text for v in trial.verdicts for text in v.suspicions)),
+        answer_hash=_answer_hash(answer) if answer is not None and is_own else None,
+        reference_hash=None if trial.expected is None else content_hash(trial.expected)[:_HASH_CHARS],
+        quotes=len(quotes),
+        quotes_invented=sum(not quote.is_verbatim for quote in quotes),
     )
+
+
+def _answer_hash(answer: Answer) -> str:
+    response = answer.response
+    calls: list[Json] = [[call.name, call.arguments] for call in response.tool_calls]
+    return content_hash([" ".join(response.text.split()), calls])[:_HASH_CHARS]
 
 
 def pack(facts: Facts) -> str:
@@ -274,6 +294,11 @@ def _calls_of(verdict: Verdict) -> JudgeCalls:
 def _judge_calls(written: list[Any]) -> JudgeCalls:
     one = JudgeCalls._make(written)
     return one._replace(models=_same(tuple(one.models)), latencies_s=tuple(one.latencies_s))
+
+
+def served_ids(answers: Iterable[Answer]) -> tuple[str, ...]:
+    """Return the ids under which the models were served, as the services told them."""
+    return tuple(sorted({a.response.model_served for a in answers if a.response.model_served}))
 
 
 def _price(answer: Answer) -> float | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from swapgate.errors import StoreError, SwapgateError, UsageError, nearest
 from swapgate.facts import Facts, facts_of, pack, unpack
-from swapgate.records import Outcome, Run, Trial, adapter, to_text
+from swapgate.records import AnchorCheck, Outcome, Run, Trial, adapter, to_text
 from swapgate.wal import BUSY_S, inserts, use_wal
 from swapgate.writer import BatchWriter
 
@@ -32,6 +32,7 @@ class _Tables:
     runs: Table
     trials: Table
     facts: Table
+    anchor_checks: Table
 
 
 def _tables() -> _Tables:
@@ -81,7 +82,18 @@ def _tables() -> _Tables:
         sqlite_with_rowid=False,
         comment="since version 2: what the statistics need of each trial",
     )
-    return _Tables(metadata=metadata, meta=meta, runs=runs, trials=trials, facts=facts)
+    # New in a file that an older version made; that one does not miss it.
+    anchor_checks = Table(
+        "anchor_checks",
+        metadata,
+        Column("judge", String(255), primary_key=True),
+        Column("checked_at", String(40), primary_key=True),
+        Column("record", Text, nullable=False, comment="JSON: records.AnchorCheck"),
+        comment="one time that a judge was asked about its frozen anchors",
+    )
+    return _Tables(
+        metadata=metadata, meta=meta, runs=runs, trials=trials, facts=facts, anchor_checks=anchor_checks
+    )
 
 
 class HistoryWriter:
@@ -219,6 +231,19 @@ class History:
         with self._engine.begin() as connection:
             _put(connection, self._tables.facts, [_facts_row(run_id, facts) for facts in found])
         return found
+
+    def anchor_checks(self, judge: str) -> list[AnchorCheck]:
+        """Return every check of a judge's anchors, the oldest first."""
+        table = self._tables.anchor_checks
+        query = table.select().where(table.c.judge == judge).order_by(table.c.checked_at)
+        with self._engine.connect() as connection:
+            return [adapter(AnchorCheck).validate_json(row.record) for row in connection.execute(query)]
+
+    def add_anchor_check(self, check: AnchorCheck) -> None:
+        """Store one check."""
+        row = {"judge": check.judge, "checked_at": check.checked_at, "record": to_text(check)}
+        with self._engine.begin() as connection:
+            _put(connection, self._tables.anchor_checks, [row])
 
     def close(self) -> None:
         """Release the database."""

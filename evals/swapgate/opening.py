@@ -23,6 +23,7 @@ from swapgate.workers import WorkerHooks
 _OPTIONS = (
     "model",
     "baseline",
+    "rejudge",
     "repeats",
     "strict_plan",
     "stop_early",

@@ -14,7 +14,7 @@ from swapgate.spec.settings import Settings
 # Suite, case, model and repeat: what no two trials of a run have in common.
 TrialKey: TypeAlias = tuple[str, str, str, int]
 # How a run was made, not what of: two parts of one run may differ in it.
-_INCIDENTAL = {"concurrency", "max_cost", "retries", "timeout_s", "warnings"}
+_INCIDENTAL = {"concurrency", "max_cost", "retries", "timeout_s", "warnings", "notes"}
 _LONGEST = 60
 
 
@@ -61,6 +61,11 @@ def refuse_contradictions(settings: Settings) -> None:
         raise UsageError(
             "--stop-early looks at the results of all cases, and a shard has its own alone: "
             "leave out one of them"
+        )
+    if settings.rejudge and settings.shard is not None:
+        raise UsageError(
+            "--rejudge would judge the baseline again for every shard, and the shards would be compared with "
+            "different runs: `swapgate rejudge` it once, and name that run with --baseline"
         )
     if settings.stop_early and settings.rerun_errors:
         raise UsageError(

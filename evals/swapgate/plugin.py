@@ -34,6 +34,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="NAME",
         help="compare with a model (run beside), a stored run, `latest`, or a report.json",
     )
+    add(
+        "--rejudge",
+        dest="swapgate_rejudge",
+        action="store_const",
+        const=True,
+        help="with a stored --baseline by another judge: judge its answers again, paying for the judge alone",
+    )
     add("--repeats", dest="swapgate_repeats", type=int, metavar="K", help="trials of each case (default 1)")
     add(
         "--strict-plan",

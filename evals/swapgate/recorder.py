@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import platform
 import secrets
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,12 +14,22 @@ from typing import TYPE_CHECKING
 
 import swapgate
 from swapgate.engine.workspace import ReadySuite, Workspace
-from swapgate.errors import StoreError, UsageError
+from swapgate.errors import StoreError
 from swapgate.facts import Facts, facts_of
 from swapgate.history import HISTORY_FILE, HistoryWriter, StoredTrials
 from swapgate.parts import Part
 from swapgate.providers.open import file_sha256
-from swapgate.records import Json, JudgeCalibration, JudgeLabel, ModelIdentity, Run, Shard, Stopping, Trial
+from swapgate.records import (
+    Json,
+    JudgeCalibration,
+    JudgeCanaries,
+    JudgeLabel,
+    ModelIdentity,
+    Run,
+    Shard,
+    Stopping,
+    Trial,
+)
 from swapgate.spec.calibration import cluster_of, read_calibration
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.suite import GateEntry, GateSpec
@@ -29,17 +38,35 @@ if TYPE_CHECKING:
     from swapgate.analysis.outcome import RunOutcome
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What is known of a run before its first trial, and what that has cost. In US dollars.
+
+    `baseline` are the trials of the stored run that it is compared with, `notes` are said with the gate.
+    """
+
+    baseline: tuple[Trial, ...] = ()
+    canaries: tuple[JudgeCanaries, ...] = ()
+    notes: tuple[str, ...] = ()
+    paid_usd: float = 0.0
+
+
 class Recorder:
     """Keeps everything about a run; `start` before the first trial, `finish` after the last."""
 
     def __init__(
-        self, workspace: Workspace, suites: Sequence[ReadySuite], specs: Mapping[str, ModelSpec]
+        self,
+        workspace: Workspace,
+        suites: Sequence[ReadySuite],
+        specs: Mapping[str, ModelSpec],
+        *,
+        before: Before | None = None,
     ) -> None:
         self._workspace = workspace
         self._suites = suites
         self._specs = specs
         self._facts: dict[tuple[str, str, str, int], Facts] = {}
-        self._baseline = _stored_baseline(workspace, suites)
+        self._before = before or Before()
         self._calibrations = _calibrations(workspace, suites)
         self.problem: StoreError | None = None
         self._writer: HistoryWriter | None = None
@@ -55,21 +82,38 @@ class Recorder:
         return self._writer.run.planned if self._writer else 0
 
     def start(
-        self, *, planned: int, wanted: int = 0, warnings: Sequence[str] = (), part: Part | None = None
+        self,
+        *,
+        planned: int,
+        wanted: int = 0,
+        warnings: Sequence[str] = (),
+        part: Part | None = None,
+        source: Run | None = None,
     ) -> Run:
         """Write the manifest; `warnings` were said before the first call, and reports say them again.
 
         `planned` of the `wanted` trials are this process's. A `part` that completes a run adds that run's.
+        `source` is the run whose stored answers are judged again, its judges are those that are not asked.
         """
         run = manifest(self._workspace, self._suites, self._specs, planned=planned)
         settings: dict[str, Json] = {**run.settings, "warnings": list(warnings)}
-        run = replace(run, wanted=wanted, settings=settings, calibrations=self._calibrations)
+        if self._before.notes:
+            settings["notes"] = list(self._before.notes)
+        run = replace(
+            run,
+            wanted=wanted,
+            settings=settings,
+            calibrations=self._calibrations,
+            canaries=self._before.canaries,
+        )
         if part is not None and part.completes is not None:
             run = replace(run, planned=part.completes.planned, completes=part.completes.id)
         elif part is not None:
             run = replace(run, shard=part.shard)
-        if self._baseline:
-            run = replace(run, baseline=self._baseline[0].model)
+        if self._before.baseline:
+            run = replace(run, baseline=self._before.baseline[0].model)
+        if source is not None:
+            run = _judged_again(run, source)
         self._writer = HistoryWriter(self._workspace.settings.state_dir / HISTORY_FILE, run)
         for trial in part.carried if part is not None else ():
             self.add(trial, facts_of(trial))
@@ -89,7 +133,7 @@ class Recorder:
     @property
     def baseline(self) -> tuple[Trial, ...]:
         """The trials of the stored run that is the baseline; empty when there is none."""
-        return self._baseline
+        return self._before.baseline
 
     def finish(
         self,
@@ -122,8 +166,8 @@ class Recorder:
             self.problem = error
         return conclude(
             run,
-            StoredTrials(self._writer.path, run.id, beside=self._baseline),
-            facts=[*(self._facts[key] for key in sorted(self._facts)), *map(facts_of, self._baseline)],
+            StoredTrials(self._writer.path, run.id, beside=self._before.baseline),
+            facts=[*(self._facts[key] for key in sorted(self._facts)), *map(facts_of, self._before.baseline)],
             why_not_judged=why_not_judged,
         )
 
@@ -142,7 +186,7 @@ def manifest(
         started_at=_now(),
         models=tuple(_identity(name, specs[name], settings.root) for name in roles),
         judges=tuple(_identity(name, specs[name], settings.root) for name in judges if name in specs),
-        judge_hashes=_judge_hashes(suites),
+        judge_hashes=judge_hashes(suites),
         baseline=workspace.baseline_model,
         repeats=settings.repeats,
         suites=tuple(suite.name for suite in suites),
@@ -170,6 +214,19 @@ def manifest(
     )
 
 
+def _judged_again(run: Run, source: Run) -> Run:
+    """Return the manifest of a run that judges another one's answers: by whom they are stays."""
+    return replace(
+        run,
+        models=source.models,
+        baseline=source.baseline,
+        repeats=source.repeats,
+        seed=source.seed,
+        judge_hashes={**run.judge_hashes, **source.judge_hashes},
+        rejudges=source.id,
+    )
+
+
 def new_id() -> str:
     """Return an id that no other run has; ids sort by time."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
@@ -179,7 +236,7 @@ def _calibrations(workspace: Workspace, suites: Sequence[ReadySuite]) -> tuple[J
     """Return the calibrations of the run's judges that have a file."""
     settings = workspace.settings
     found = []
-    for judge, judge_hash in _judge_hashes(suites).items():
+    for judge, judge_hash in judge_hashes(suites).items():
         calibration = read_calibration(settings.judges_dir, judge, root=settings.root)
         # Rows of a pairwise judge correct no rate.
         if calibration is not None and calibration.rows:
@@ -202,7 +259,8 @@ def _calibrations(workspace: Workspace, suites: Sequence[ReadySuite]) -> tuple[J
     return tuple(found)
 
 
-def _judge_hashes(suites: Iterable[ReadySuite]) -> dict[str, str]:
+def judge_hashes(suites: Iterable[ReadySuite]) -> dict[str, str]:
+    """Return the definition hash of each judge of the suites."""
     return {j.spec.judge: j.definition_hash for suite in suites for case in suite.cases for j in case.judges}
 
 
@@ -219,45 +277,6 @@ def _identity(name: str, spec: ModelSpec, root: Path) -> ModelIdentity:
         api_version=spec.api_version,
         params=spec.params,
         file_sha256=file_sha256(spec, root),
-    )
-
-
-def _stored_baseline(workspace: Workspace, suites: Sequence[ReadySuite]) -> tuple[Trial, ...]:
-    """Return the trials of the stored run that `--baseline` names; none when it names a model."""
-    name = workspace.settings.baseline
-    if name is None or workspace.baseline_model is not None:
-        return ()
-    from swapgate.stored import as_baseline, load_run, why_incomplete
-
-    if name == "latest":
-        name = _latest_baseline(workspace, suites)
-    run, trials = load_run(name, workspace.settings)
-    if reason := why_incomplete(run):
-        raise UsageError(f"run {run.id} is no baseline: {reason}. Choose a complete run")
-    for judge, judge_hash in _judge_hashes(suites).items():
-        if run.judge_hashes.get(judge, judge_hash) != judge_hash:
-            raise UsageError(
-                f"run {run.id} is no baseline: the judge {judge!r} has changed since, and verdicts of two "
-                "judges are not compared. Name the baseline's model instead: it is run beside, and what is "
-                "cached of it costs nothing"
-            )
-    return as_baseline(run, trials)
-
-
-def _latest_baseline(workspace: Workspace, suites: Sequence[ReadySuite]) -> str:
-    """Return the newest complete run of one other model that covers these suites."""
-    from swapgate.stored import open_history
-
-    wanted = {suite.name for suite in suites}
-    with contextlib.closing(open_history("latest", workspace.settings)) as history:
-        for run in history.runs():
-            names = {model.name for model in run.models} - {run.baseline}
-            is_whole = run.is_complete and not run.is_partial and wanted <= set(run.suites)
-            if is_whole and len(names) == 1 and not names & set(workspace.candidates):
-                return run.id
-    raise UsageError(
-        f"--baseline=latest: the history has no complete run of {', '.join(sorted(wanted))} by one model "
-        f"other than {', '.join(workspace.candidates)}. Name a run, or a model to run beside"
     )
 
 

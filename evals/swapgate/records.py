@@ -26,6 +26,7 @@ SampleStatus = Literal[
 VerdictStatus = Literal["scored", "skipped", "inapplicable", "error", "unscored"]
 Outcome = Literal["passed", "missed", "errored", "unscored"]
 TrialRole = Literal["candidate", "baseline"]
+CanaryOutcome = Literal["passed", "failed", "error"]
 LabelDesign = Literal["random", "by_verdict", "by_label"]
 
 
@@ -248,7 +249,8 @@ class Verdict:
     scores: the model that decided, of a panel all of them, or what stands in its place where a judge is code.
     `unscored` says that the panel agreed too little: neither a pass nor a fail. `agreement` is the share of
     the samples, or of a panel's members, whose own verdict is this one; None where there is one alone.
-    `spread` is that of the same scores.
+    `spread` is that of the same scores. `suspicions` are what in the answer speaks to the judge instead of
+    the user; they change nothing.
     """
 
     judge: str
@@ -264,6 +266,7 @@ class Verdict:
     agreement: float | None = None
     opinions: tuple[Opinion, ...] = ()
     escalation: Escalation | None = None
+    suspicions: tuple[str, ...] = ()
 
     @property
     def answers(self) -> tuple[Answer, ...]:
@@ -400,6 +403,59 @@ class JudgeCalibration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryResult:
+    """What a judge said of one answer that must fail, shown to it as the answer to a real case.
+
+    `outcome` is passed where the judge let it through, failed where not, error where it gave no verdict.
+    """
+
+    canary: str
+    kind: str
+    suite: str
+    case: str
+    output: str
+    outcome: CanaryOutcome
+    reason: str = ""
+    cost_usd: float | None = None
+    paid_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeCanaries:
+    """A judge's canaries. `blocks` says that one which passes keeps the gate from deciding."""
+
+    judge: str
+    definition_hash: str
+    blocks: bool
+    results: tuple[CanaryResult, ...]
+
+    @property
+    def passed(self) -> tuple[CanaryResult, ...]:
+        """The canaries that the judge let through."""
+        return tuple(one for one in self.results if one.outcome == "passed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnchorCheck:
+    """One time that a judge was asked about its anchors; `agreed` of `n` verdicts are as they were frozen.
+
+    `anchors_hash` tells one set of anchors from another, `errors` counts those without a verdict.
+    """
+
+    judge: str
+    definition_hash: str
+    anchors_hash: str
+    checked_at: str
+    n: int
+    agreed: int
+    errors: int
+    pass_rate: float | None
+    answer: str
+    served: tuple[str, ...] = ()
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoppedRule:
     """What the looks of a run that may stop early say about one rule of the gate, for one candidate.
 
@@ -467,7 +523,8 @@ class Run:
     `is_complete` turns true once every planned trial has been stored; `is_partial` says that only a
     selection of the workspace's cases was planned (such a run never becomes a baseline). `seed` is that of
     the order of cases and of permutation tests. `merged` names the shards that it was made of, `completes`
-    the run whose trials without a result were run again.
+    the run whose trials without a result were run again, `rejudges` the one whose stored answers were judged
+    again. `canaries` are the answers that must fail, as the run's judges judged them before its first trial.
     """
 
     id: str
@@ -494,6 +551,8 @@ class Run:
     shard: Shard | None = None
     merged: tuple[str, ...] = ()
     completes: str | None = None
+    rejudges: str | None = None
+    canaries: tuple[JudgeCanaries, ...] = ()
 
 
 # For more than this hashlib lets other threads in, each time, which takes longer than to hash it.

@@ -56,7 +56,7 @@ def _last_run(
     names = {suite.name for suite in suites}
     for run in history.runs():
         is_alike = (run.planned < run.wanted) == is_selection and set(run.suites) <= names
-        if is_alike and run.shard is None and _is_of(run, workspace):
+        if is_alike and run.shard is None and run.rejudges is None and _is_of(run, workspace):
             return run
     models = ", ".join(name for name, _role in workspace.roles())
     kind = "such a selection of" if is_selection else "all cases of"

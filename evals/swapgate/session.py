@@ -47,6 +47,7 @@ class SwapgateSession:
         self.settings = workspace.settings
         self.outcome: RunOutcome | None = None
         self.part: Part | None = None
+        self.spent_usd = 0.0  # of the budget, before the first trial
         self._engine: Engine | None = None
         self._early: EarlyStop | None = None
         self._prefetched: set[int] = set()
@@ -187,11 +188,19 @@ class SwapgateSession:
 
     def _require_ready(self, suites: Sequence[ReadySuite], cases: Sequence[ReadyCase]) -> None:
         """Check keys and the stored baseline, open the record of the run."""
+        from swapgate.prelude import before_trials
+        from swapgate.progress import LiveLine
         from swapgate.recorder import Recorder
 
         specs = self.workspace.models_of(cases)
         self.workspace.require_ready(specs)
-        self._recorder = Recorder(self.workspace, suites, specs)
+        line = LiveLine(self.config)
+        try:
+            before = before_trials(self.workspace, suites, cases, draw=line.draw)
+        finally:
+            line.clear()
+        self.spent_usd = before.paid_usd
+        self._recorder = Recorder(self.workspace, suites, specs, before=before)
         if self.part is not None and self.part.completes is not None:
             from swapgate.rerun import require_baseline
 
@@ -243,6 +252,7 @@ class SwapgateSession:
                 window=self._window(),
                 take=self._take,
                 executor=executor,
+                spent_usd=self._paid_before(),
             )
             try:
                 with self._engine:
@@ -265,6 +275,10 @@ class SwapgateSession:
         ended = time.monotonic() + _LONGEST_HEAD_START_S
         while not self._engine.is_waiting() and time.monotonic() < ended:
             time.sleep(_LOOK_S)
+
+    def _paid_before(self) -> float:
+        """Return what of the budget was paid before the first trial; a worker is told so."""
+        return self.config.workerinput["swapgate_spent_usd"] if is_worker(self.config) else self.spent_usd  # type: ignore[attr-defined]
 
     def _begin_looks(self, jobs: Sequence[Job]) -> EarlyStop | None:
         """Return who decides when to stop: nobody in a worker, nor where nothing will be judged."""

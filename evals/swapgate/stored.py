@@ -44,7 +44,7 @@ def load_run(name: str, settings: Settings) -> tuple[Run, list[Trial]]:
 
     `MODEL@RUN` leaves only that model's trials.
     """
-    model, wanted = _parted(name, settings)
+    model, wanted = parted(name, settings)
     if _is_report(wanted, settings):
         run, trials = load_report(settings.root / wanted)
     else:
@@ -56,7 +56,7 @@ def load_run(name: str, settings: Settings) -> tuple[Run, list[Trial]]:
 
 def load_facts(name: str, settings: Settings) -> StoredRun:
     """Return one model's part of a stored run, named as for `load_run`; its baseline is left out."""
-    model, wanted = _parted(name, settings)
+    model, wanted = parted(name, settings)
     if _is_report(wanted, settings):
         run, trials = load_report(settings.root / wanted)
         facts = [facts_of(trial) for trial in trials]
@@ -112,6 +112,19 @@ def join(
     return conclude(run, (), facts=facts, why_not_judged=why, progress=progress)
 
 
+def refuse_other_judges(baseline: StoredRun, candidates: Iterable[StoredRun]) -> None:
+    """Raise UsageError where two runs were scored by two judges of one name."""
+    known = baseline.run.judge_hashes
+    for one in candidates:
+        for judge, found in one.run.judge_hashes.items():
+            if known.get(judge, found) != found:
+                raise UsageError(
+                    f"runs {baseline.run.id} and {one.run.id} are by two versions of the judge {judge!r}, "
+                    "and verdicts of two judges are not compared. --rejudge has the answers of both judged "
+                    "again by today's, and pays for the judge alone"
+                )
+
+
 def why_incomplete(run: Run) -> str:
     """Return why a run lacks some of its planned trials, or an empty string."""
     if run.finished_at is None:
@@ -134,7 +147,7 @@ def open_history(name: str, settings: Settings) -> History:
     return History(path)
 
 
-def _parted(name: str, settings: Settings) -> tuple[str | None, str]:
+def parted(name: str, settings: Settings) -> tuple[str | None, str]:
     """Return the model and the run of `MODEL@RUN`; without a model when the name is a run or a file."""
     model, at, run = name.rpartition("@")
     return (model, run) if at and model and not _is_report(name, settings) else (None, name)

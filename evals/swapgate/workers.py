@@ -56,8 +56,12 @@ class WorkerHooks:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell each worker whether it has a share of its own: any other --dist hands out items one by one."""
+        """Tell each worker what was paid before, and whether it has a share of its own.
+
+        Any other --dist than load hands out items one by one.
+        """
         node.workerinput["swapgate_shares"] = self._session.config.getvalue("dist") == "load"
+        node.workerinput["swapgate_spent_usd"] = self._session.spent_usd
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> StaticShares | None:

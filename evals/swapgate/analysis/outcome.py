@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
+from swapgate.analysis.canaries import canary_decisions, canary_notes
 from swapgate.analysis.compare import Comparison, compare
 from swapgate.analysis.correction import Corrections
 from swapgate.analysis.covariates import CovariateFinding, Progress, covariate_findings
@@ -17,6 +18,7 @@ from swapgate.analysis.frames import trials_frame
 from swapgate.analysis.gate import GateResult, judge_gate
 from swapgate.analysis.judge_use import JudgeUse, judge_uses, logprob_warnings
 from swapgate.analysis.matrix import Cell, matrix, prompts_of
+from swapgate.analysis.odd_answers import odd_answers
 from swapgate.analysis.pairs import Pairs, pair_up
 from swapgate.analysis.ranking import Rank, adjust, ranking
 from swapgate.analysis.repeatability import Repeatability, repeatability
@@ -104,8 +106,12 @@ def conclude(
         planned=run.planned - (run.stopping.saved_trials if run.stopping else 0),
         stored=sum(not _is_stored_baseline(one) for one in facts),
         partial=why_not_judged is not None or run.is_partial,
-        refusals=corrections.decisions(facts),
-        notes=corrections.notes(facts),
+        refusals=[*corrections.decisions(facts), *canary_decisions(run.canaries)],
+        notes=[
+            *corrections.notes(facts),
+            *canary_notes(run.canaries),
+            *_listed(run.settings, "notes"),
+        ],
         futile=futile_rules(run.stopping) if run.stopping is not None else (),
     )
     if why_not_judged is not None:
@@ -127,9 +133,10 @@ def conclude(
         repeatability=repeatability(models),
         judges=uses,
         warnings=(
-            *_warnings(run.settings),
+            *_listed(run.settings, "warnings"),
             *_ended_by_budget(run, facts),
             *_left_out(comparisons),
+            *odd_answers(facts),
             *logprob_warnings(uses),
         ),
     )
@@ -142,8 +149,8 @@ def _pairs(models: Sequence[ModelTrials]) -> list[Pairs]:
     return [pair_up(models, candidate=c, baseline=b) for c in candidates for b in baselines]
 
 
-def _warnings(settings: Mapping[str, Json]) -> tuple[str, ...]:
-    written = settings.get("warnings")
+def _listed(settings: Mapping[str, Json], name: str) -> tuple[str, ...]:
+    written = settings.get(name)
     return tuple(str(text) for text in written) if isinstance(written, list) else ()
 
 
@@ -155,6 +162,7 @@ def _ended_by_budget(run: Run, facts: Sequence[Facts]) -> list[str]:
     if not cut or not isinstance(limit, int | float):
         return []
     paid = fsum((one.paid_usd or 0.0) + (one.judge_paid_usd or 0.0) for one in own)
+    paid += fsum(one.paid_usd or 0.0 for judge in run.canaries for one in judge.results)
     return [
         f"--max-cost={limit:g} ended the run: {usd(paid)} were paid, and {cut:,} of {run.planned:,} trials "
         "have no result, since their next call could have cost more than was left. Raise it, or run again: "
@@ -165,7 +173,7 @@ def _ended_by_budget(run: Run, facts: Sequence[Facts]) -> list[str]:
 def _left_out(comparisons: Sequence[Comparison]) -> list[str]:
     return [
         f"{c.changed} of the cases that {c.candidate} and {c.baseline} have in common were changed "
-        "in between, or their judge was: they are not compared"
+        "in between, or their judge was: they are not compared (--rejudge has both judged by one judge)"
         for c in comparisons
         if c.changed
     ]

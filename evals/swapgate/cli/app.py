@@ -20,6 +20,7 @@ from swapgate.cli.merge import merge
 from swapgate.cli.models import models_app
 from swapgate.cli.plan import plan
 from swapgate.cli.prompt import prompt_app
+from swapgate.cli.rejudge import rejudge
 from swapgate.cli.report import report
 from swapgate.cli.schema import schema
 from swapgate.cli.score import score
@@ -36,7 +37,7 @@ def build_command() -> Any:
         rich_markup_mode=None if os.environ.get("NO_COLOR") else "rich",
     )
     app.callback(invoke_without_command=True)(_root)
-    for command in (init, check, plan, estimate, compare, score, merge, report, schema):
+    for command in (init, check, plan, estimate, compare, rejudge, score, merge, report, schema):
         app.command()(command)
     for name, group in (
         ("history", history_app),
@@ -44,6 +45,7 @@ def build_command() -> Any:
         ("batch", batch_app),
         ("judge", judge_app),
         ("models", models_app),
+        ("judge", judge_app),
         ("prompt", prompt_app),
     ):
         app.add_typer(group, name=name)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from swapgate.cli.options import JsonOption, RootOption, VerboseOption, open_settings
-from swapgate.cli.output import print_json, progress_bar, shown
+from swapgate.cli.options import JsonOption, MaxCostOption, RootOption, VerboseOption, open_settings
+from swapgate.cli.output import live_line, print_json, progress_bar, shown
 from swapgate.errors import ExitCode, UsageError
 from swapgate.records import to_json
 from swapgate.reporting.text import safe_text
+
+if TYPE_CHECKING:
+    from swapgate.spec.settings import Settings
+    from swapgate.stored import StoredRun
 
 REPORTS = ("json", "md")
 
@@ -39,6 +43,13 @@ def compare(
         typer.Option("--out", metavar="DIR", help="Where to write. Default: in reports/."),
     ] = None,
     *,
+    rejudge: Annotated[
+        bool,
+        typer.Option(
+            "--rejudge", help="Judge runs by other judges than today's again; pays for these alone."
+        ),
+    ] = False,
+    max_cost: MaxCostOption = None,
     gate: Annotated[
         bool, typer.Option("--gate", help="Exit with the gate's code; with 10 when nothing was judged.")
     ] = False,
@@ -48,19 +59,22 @@ def compare(
 ) -> int:
     """Compare stored runs: rates, paired differences, flips, scores, spread, cost; the first is the baseline.
 
-    Nothing is asked. The rules are those that the first candidate's run was made with.
+    Nothing is asked, but judges with --rejudge. The rules are those of the first candidate's run.
     """
     from swapgate.reporting import write_reports
     from swapgate.reporting.terminal import summary_lines
-    from swapgate.stored import join, load_facts
+    from swapgate.stored import join, load_facts, refuse_other_judges
 
     if len(runs) < 2:
         raise UsageError("compare takes a baseline and at least one candidate: two runs or more")
     for name in formats or ():
         if name not in REPORTS:
             raise UsageError(f"--report {name!r}: a comparison is written as {' or '.join(REPORTS)}")
-    settings = open_settings(root)
-    baseline, *candidates = (load_facts(name, settings) for name in runs)
+    settings = open_settings(root, max_cost=max_cost)
+    baseline, *candidates = (
+        _judged_alike(runs, settings) if rejudge else [load_facts(name, settings) for name in runs]
+    )
+    refuse_other_judges(baseline, candidates)
     with progress_bar("comparing") as progress:
         outcome = join(baseline, candidates, margin=margin, progress=progress)
     paths = write_reports(outcome, out or settings.reports_dir / outcome.run.id, formats or [])
@@ -93,3 +107,22 @@ def compare(
         return ExitCode.OK
     # A merge that waits for an answer must not go through without one.
     return ExitCode.INCONCLUSIVE if outcome.gate.answer == "not_judged" else outcome.gate.exit_code
+
+
+def _judged_alike(names: list[str], settings: Settings) -> list[StoredRun]:
+    """Return the runs as today's judges judge them; what is judged anew is stored as a run."""
+    from swapgate.facts import facts_of
+    from swapgate.rejudged import judged_by_today
+    from swapgate.stored import load_run, one_model, parted
+
+    found, spent_usd = [], 0.0
+    with live_line() as draw:
+        for name in names:
+            run, trials = load_run(name, settings)
+            judged = judged_by_today(run, trials, settings, draw=draw, spent_usd=spent_usd)
+            spent_usd += judged.paid_usd
+            model, _run = parted(name, settings)
+            found.append(one_model(judged.run, map(facts_of, judged.trials), model=model))
+            if judged.told:
+                typer.echo(f"swapgate: {judged.told}", err=True)
+    return found

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import typer
 
+from swapgate.cli.judge_anchor import anchor
+from swapgate.cli.judge_anchors import anchors
 from swapgate.cli.judge_calibrate import calibrate
+from swapgate.cli.judge_canaries import canaries
+from swapgate.cli.judge_diff import diff
 from swapgate.cli.judge_label import label
 from swapgate.cli.judge_show import list_judges, show_judge
 
-judge_app = typer.Typer(help="Look at judges, label what they said, and calibrate them.")
+judge_app = typer.Typer(help="Look at judges, try and calibrate them, tell what changed in one.")
 judge_app.command("list")(list_judges)
 judge_app.command("show")(show_judge)
 judge_app.command("label")(label)
 judge_app.command("calibrate")(calibrate)
+judge_app.command("canaries")(canaries)
+judge_app.command("diff")(diff)
+judge_app.command("anchor")(anchor)
+judge_app.command("anchors")(anchors)

@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from swapgate.analysis.outcome import RunOutcome
-from swapgate.cli.options import JsonOption, RootOption, VerboseOption, open_settings
+from swapgate.cli.options import JsonOption, ReportOption, RootOption, VerboseOption, open_settings
 from swapgate.cli.output import print_json, progress_bar, shown
+from swapgate.cli.rejudge import exit_code
 from swapgate.errors import ExitCode
 from swapgate.records import to_json
 from swapgate.reporting.format import count
@@ -30,10 +31,7 @@ def merge(
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Put together what is there; it is not judged.")
     ] = False,
-    formats: Annotated[
-        list[str] | None,
-        typer.Option("--report", metavar="FORMAT", help="json, md, html or none; repeat for several."),
-    ] = None,
+    formats: ReportOption = None,
     verbose: VerboseOption = 0,
     root: RootOption = None,
     as_json: JsonOption = False,
@@ -70,7 +68,7 @@ def merge(
         )
     else:
         _print(outcome, paths, verbose=verbose)
-    return ExitCode.INCONCLUSIVE if merged.missing else _exit_code(outcome)
+    return ExitCode.INCONCLUSIVE if merged.missing else exit_code(outcome)
 
 
 def _print(outcome: RunOutcome, paths: list[Path], *, verbose: int) -> None:
@@ -83,11 +81,3 @@ def _print(outcome: RunOutcome, paths: list[Path], *, verbose: int) -> None:
     width = shutil.get_terminal_size().columns
     for line in summary_lines(outcome, verbose=verbose, width=width, reports=[Path(shown(p)) for p in paths]):
         typer.echo(line)
-
-
-def _exit_code(outcome: RunOutcome) -> int:
-    """Return the gate's code, or where nothing is judged what pytest's own would have been."""
-    if outcome.gate.answer != "not_judged":
-        return outcome.gate.exit_code
-    has_failed = any(f.role == "candidate" and f.outcome != "passed" for f in outcome.facts)
-    return ExitCode.FAILED if has_failed else ExitCode.OK

@@ -29,6 +29,20 @@ VerboseOption = Annotated[
 RepeatsOption = Annotated[
     int | None, typer.Option("--repeats", min=1, metavar="K", help="Trials of each case.")
 ]
+MaxCostOption = Annotated[
+    float | None,
+    typer.Option("--max-cost", metavar="USD", help="Stop before a call that could cost more than this."),
+]
+ReportOption = Annotated[
+    list[str] | None,
+    typer.Option("--report", metavar="FORMAT", help="json, md, html or none; repeat for several."),
+]
+LiveOption = Annotated[
+    bool, typer.Option("--live", help="Call always, never read a stored response of a judge.")
+]
+ReplayOption = Annotated[
+    bool, typer.Option("--replay", help="Never call: a response that is not stored is an error.")
+]
 SuitesArgument = Annotated[
     list[Path] | None,
     typer.Argument(metavar="PATH", help="Suite files or folders. Default: the cases folders."),
@@ -38,6 +52,13 @@ SuitesArgument = Annotated[
 def open_settings(root: Path | None, **given: Any) -> Settings:
     """Return the settings of the workspace; `given` are options of the command line."""
     return resolve_settings(find_root(root), {k: v for k, v in given.items() if v}, os.environ)
+
+
+def cache_mode(*, live: bool, replay: bool) -> str | None:
+    """Return the mode that the two options ask for, None for neither."""
+    if live and replay:
+        raise UsageError("--live calls always and --replay never: give one of them")
+    return "live" if live else "replay" if replay else None
 
 
 def find_root(given: Path | None) -> Path:

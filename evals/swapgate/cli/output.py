@@ -8,11 +8,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from swapgate.reporting.text import safe_text
+
+if TYPE_CHECKING:
+    from swapgate.engine.runner import Progress
 
 PATIENCE_S = 2.0
 
@@ -60,6 +63,28 @@ def _bar(label: str) -> Iterator[Callable[[float], None]]:
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(label, total=1.0)
         yield lambda share: progress.update(task, completed=share)
+
+
+@contextmanager
+def live_line() -> Iterator[Callable[[Progress], None]]:
+    """Yield what takes an engine's progress; on a terminal it is drawn on stderr, and wiped at the end."""
+    started = time.monotonic()
+    drawn: list[str] = []
+
+    def draw(progress: Progress) -> None:
+        if sys.stderr.isatty():
+            from swapgate.progress import progress_text
+
+            drawn[:] = [progress_text(progress, elapsed_s=time.monotonic() - started)]
+            sys.stderr.write(f"\r\x1b[K{drawn[0]}")
+            sys.stderr.flush()
+
+    try:
+        yield draw
+    finally:
+        if drawn:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
 
 
 def warn(message: str) -> None:

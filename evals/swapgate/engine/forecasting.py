@@ -13,12 +13,13 @@ from swapgate.cache import CACHE_FILE, request_key
 from swapgate.checks import Subject
 from swapgate.checks.build import UserCheckFailed, run_checks
 from swapgate.engine.ask import reads_stored
+from swapgate.engine.canaries import wanted_canaries
 from swapgate.engine.estimate import CHARS_PER_TOKEN, Estimator, Expected
 from swapgate.engine.executor import is_user_code
 from swapgate.engine.forecast import ESCALATION, JUDGE, Forecast, Row, Tally, expected_usd, total_of
 from swapgate.engine.judged import needs_structure, rival_model, why_inapplicable
-from swapgate.engine.trial import judge_request, render_case, request_of
-from swapgate.engine.workspace import Job, Workspace
+from swapgate.engine.trial import blank_trial, judge_request, render_case, request_of
+from swapgate.engine.workspace import Job, ReadySuite, Workspace
 from swapgate.errors import PromptError, ProviderError, RecordingMissing, UsageError
 from swapgate.judging.escalation import Escalating
 from swapgate.judging.judge import Judge
@@ -59,7 +60,8 @@ async def _forecast(workspace: Workspace, jobs: Sequence[Job], stored: StoredRes
     async with open_http(concurrency=1, timeout_s=settings.timeout_s) as http:
         answers = _Answers(_opened(specs, settings, http), stored, settings)
         walk = _Walk(specs, answers, Estimator(stored.samples()))
-        for job in jobs:
+        canaries = wanted_canaries(_suites(jobs), [job.case for job in jobs])
+        for job in (*jobs, *(one.job for one in canaries)):
             await walk.add(job)
         await asyncio.gather(*(provider.close() for provider in answers.providers.values()))
     rows = tuple(tally.row() for tally in walk.tallies.values())
@@ -150,7 +152,14 @@ class _Walk:
         self._problems: Counter[str] = Counter()
 
     async def add(self, job: Job) -> None:
-        """Count what one trial asks: its model, then its judges."""
+        """Count what one trial asks: its model, then its judges; these alone where the answer is stored."""
+        if job.again is not None:
+            answer = job.again.begun(blank_trial(job)).answer
+            if answer is not None and job.again.error is None:
+                asked = [j for j in job.case.judges if job.again.kept(j.spec.judge) is None]
+                for judge in asked:
+                    await self._judge(job, judge, _Found(response=answer.response))
+            return
         spec = self._specs[job.model]
         try:
             request = request_of(job, spec, render_case(job, spec))
@@ -197,7 +206,7 @@ class _Walk:
         """Count the calls of one judge, about the answer or about one of its length."""
         if not isinstance(judge, Judge) or why_inapplicable(job, judge):
             return
-        structure = _structure(job, found.response, self._specs[job.model])
+        structure = _structure(job, found.response, self._specs.get(job.model))
         if needs_structure(job, judge) and structure is False:
             return
         rival = await self._rival(job, judge)
@@ -304,8 +313,14 @@ def _twice(expected: Expected) -> Expected:
     return replace(expected, most_in=most_in, most_out=2 * expected.most_out)
 
 
-def _structure(job: Job, response: Response | None, spec: ModelSpec) -> bool | None:
+def _suites(jobs: Sequence[Job]) -> list[ReadySuite]:
+    return list({job.suite.name: job.suite for job in jobs}.values())
+
+
+def _structure(job: Job, response: Response | None, spec: ModelSpec | None) -> bool | None:
     """Return whether an answer's structure passes; None where that is not known without running user code."""
+    if job.again is not None and not job.again.runs_checks:
+        return all(check.passed for check in job.again.trial.checks if check.kind == "structural")
     if response is None or any(map(is_user_code, job.case.checks)):
         return None
     case = job.case.placed.case
@@ -313,7 +328,7 @@ def _structure(job: Job, response: Response | None, spec: ModelSpec) -> bool | N
         response=response,
         expected=case.expected,
         variables=case.input,
-        cost_usd=cost_usd(spec, response.usage),
+        cost_usd=cost_usd(spec, response.usage) if spec is not None else None,
     )
     try:
         results = run_checks(job.case.checks, subject)

@@ -21,6 +21,7 @@ NO_BASELINE = (
     "it compares with the baseline's answer, and there is no model for a baseline in this run: "
     "name one with --baseline=MODEL"
 )
+NO_STORED_RIVAL = "it compares with another model's answer, and none is stored beside this one"
 STRUCTURE_FAILED = "the structure failed, so the meaning was not judged"
 
 
@@ -57,6 +58,8 @@ def why_inapplicable(job: Job, judge: AnyJudge) -> str:
     """Return why a judge has nothing to say of a trial, an empty string when it has."""
     if judge.against in {None, "reference"}:
         return ""
+    if job.again is not None:
+        return "" if job.again.rival(judge.spec.judge) is not None else NO_STORED_RIVAL
     if judge.against == "baseline" and job.role == "baseline":
         return "it compares with the baseline's answer, which this is"
     rival = rival_model(job, judge)
@@ -68,6 +71,8 @@ def why_inapplicable(job: Job, judge: AnyJudge) -> str:
 async def judged(trial: Trial, job: Job, judge: AnyJudge, askers: Askers, user_code: UserCode) -> Trial:
     """Return the trial with one more verdict, and with an error when there is none to be had."""
     source = f"judge:{judge.spec.judge}"
+    if job.again is not None and (kept := job.again.kept(judge.spec.judge)) is not None:
+        return replace(trial, verdicts=(*trial.verdicts, kept), error=_verdict_error(kept, source))
     try:
         verdict = await _verdict(trial, job, judge, askers, user_code)
     except NotAsked as exc:
@@ -118,6 +123,8 @@ async def _rival(job: Job, judge: Judge, askers: Askers) -> Rival | None:
     waits for another.
     """
     name = rival_model(job, judge)
+    if job.again is not None:
+        return job.again.rival(judge.spec.judge)
     if name is None:
         return None
     answer = await askers.rival(name)

@@ -76,7 +76,7 @@ class Engine:
     waiting for it.
     `share` is the number of processes that run the same session (xdist): limits are divided by it.
     `window` bounds how many trials run ahead of the consumer (None: no bound). `executor` opens the models
-    and runs the user's checks (None: this process).
+    and runs the user's checks (None: this process). `spent_usd` of the budget were paid before.
     """
 
     def __init__(
@@ -89,6 +89,7 @@ class Engine:
         window: int | None = None,
         take: Callable[[Trial, Facts, str], bool] = _keep,
         executor: Executor | None = None,
+        spent_usd: float = 0.0,
     ) -> None:
         self._settings = settings
         self._executor = executor or ThisProcess(timeout_s=settings.timeout_s)
@@ -97,6 +98,7 @@ class Engine:
         self._share = share
         self._window = window
         self._take = take
+        self._spent_usd = spent_usd
         self._pending: deque[Job] = deque()
         # What is planned, None until it has ended. The consumer waits for one of them at a time.
         self._results: dict[int, Finished | None] = {}
@@ -214,7 +216,7 @@ class Engine:
             self._caller = Caller(
                 slots=self._slots,
                 retries=self._settings.retries,
-                budget=Budget(self._settings.max_cost, share=self._share),
+                budget=Budget(self._budget_usd(), share=self._share),
                 hedge=share_of(self._settings.hedge),
             )
             self._batches = self._open_batches()
@@ -230,6 +232,11 @@ class Engine:
                 await self._stopped.wait()
             finally:
                 await self._close(opened)
+
+    def _budget_usd(self) -> float | None:
+        """Return what may be paid from here on."""
+        limit = self._settings.max_cost
+        return None if limit is None else max(limit - self._spent_usd, 0.0)
 
     def _open_models(self, http: httpx.AsyncClient) -> dict[str, OpenModel]:
         paces = Paces(

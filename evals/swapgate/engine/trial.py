@@ -32,6 +32,9 @@ class Ask(Protocol):
 async def run_trial(job: Job, *, models: Mapping[str, ModelSpec], asker: Ask, user_code: UserCode) -> Trial:
     """Return the record of one trial. Never raises but for cancellation: errors are part of the record."""
     trial = blank_trial(job)
+    if job.again is not None:
+        begun = job.again.begun(trial)
+        return begun if begun.error else await _scored(begun, job, _askers(job, models, asker), user_code)
     try:
         rendered = render_case(job, models[job.model])
     except PromptError as exc:
@@ -49,7 +52,8 @@ async def run_trial(job: Job, *, models: Mapping[str, ModelSpec], asker: Ask, us
 async def _scored(trial: Trial, job: Job, askers: Askers, user_code: UserCode) -> Trial:
     """Return the trial with its checks run and its judges asked."""
     try:
-        trial = replace(trial, checks=await _checked(trial, job, user_code))
+        if job.again is None or job.again.runs_checks:
+            trial = replace(trial, checks=await _checked(trial, job, user_code))
     except UserCheckFailed as exc:
         return replace(
             trial, error=TrialError(kind=ErrorKind.USER_CODE, message=str(exc), source=f"check:{exc.check}")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from swapgate.checks import Check
 from swapgate.checks.build import CheckOptionsError, build_checks, decoding_schema, finish_check
+from swapgate.engine.again import Again
 from swapgate.engine.budget import why_no_price
 from swapgate.errors import SpecError, UsageError
 from swapgate.judging.load import AnyJudge, load_judges
@@ -55,7 +56,10 @@ class ReadySuite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One trial to run. `baseline` is the model that runs beside, None without one."""
+    """One trial to run. `baseline` is the model that runs beside, None without one.
+
+    With `again` its stored answer is judged, and its model is not asked.
+    """
 
     suite: ReadySuite
     case: ReadyCase
@@ -63,6 +67,7 @@ class Job:
     repeat: int
     role: TrialRole
     baseline: str | None = None
+    again: Again | None = None
 
     @property
     def cluster(self) -> str:
@@ -245,7 +250,7 @@ class Workspace:
             placed=placed,
             checks=(*checks, *own),
             judges=judges,
-            content_hash=_case_hash(loaded, placed),
+            content_hash=case_hash(loaded, placed, expected=placed.case.expected),
         )
 
     def _suite_checks(self, loaded: LoadedSuite) -> tuple[Check, ...]:
@@ -315,13 +320,16 @@ class Workspace:
         return error if isinstance(error, SpecError) else read_yaml(loaded.path).error(str(error), pointer)
 
 
-def _case_hash(loaded: LoadedSuite, placed: PlacedCase) -> str:
-    """Return the hash of all that makes this the same case: what is asked, expected and checked."""
+def case_hash(loaded: LoadedSuite, placed: PlacedCase, *, expected: Json) -> str:
+    """Return the hash of all that makes this the same case: what is asked, expected and checked.
+
+    `expected` is the case's own, or an earlier one: when that fits, nothing else has changed.
+    """
     case, suite = placed.case, loaded.suite
     content: dict[str, Json] = {
         "input": case.input,
         "messages": [to_json(message) for message in case.messages],
-        "expected": case.expected,
+        "expected": expected,
         "tools": list(suite.tools),
         "checks": [*suite.checks, *case.checks],
     }

@@ -51,6 +51,8 @@ def definition_hash(spec: JudgeSpec, kind: Kind, *, weak: Iterable[Point] = ()) 
             "min_valid_samples": min_valid_samples(spec),
             "when": spec.when,
             **_composition(spec, weak),
+            # Only where it is so: judges that do not require it keep the hash that they have.
+            **({"evidence": spec.evidence} if spec.evidence == "required" else {}),
             **({} if isinstance(spec, RubricSpec) else {spec.kind: _own(spec)}),
         }
     )
@@ -94,7 +96,14 @@ def _rendered(spec: JudgeSpec, kind: Kind) -> Json:
     """Return the calls about a fixed probe: a change of the built-in words changes the hash by itself."""
     if isinstance(spec, RubricSpec) and spec.template is not None:
         order: list[Json] = [] if spec.order == ORDER else [list(spec.order)]
-        return [system_text(spec), spec.template, spec.calls, spec.reasoning, spec.evidence, *order]
+        return [
+            system_text(spec),
+            spec.template,
+            spec.calls,
+            spec.reasoning,
+            spec.evidence is not False,
+            *order,
+        ]
     probe = kind.seen(kind.probe())
     calls = [(s, call_messages(spec, s, probe, call_hash="", sample=1)) for s in kind.shapes(probe)]
     return [[shape.example, *[f"{m.role}: {m.content}" for m in turns]] for shape, turns in calls]

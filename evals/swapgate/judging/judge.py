@@ -18,6 +18,7 @@ from swapgate.judging.scoring import Asked, add_up, explained, of_samples
 from swapgate.judging.shape import Shape
 from swapgate.judging.spread import agreement, spreads
 from swapgate.judging.subject import Judged, answer_text
+from swapgate.judging.suspicion import suspicions
 from swapgate.records import (
     Answer,
     Json,
@@ -33,7 +34,9 @@ from swapgate.spec.judge_kinds import PairwiseSpec
 from swapgate.spec.judges import JudgeSpec
 
 # After these the judge is shown what was wrong. A refusal stands, and an empty reply cannot be shown.
-ASKED_AGAIN: frozenset[SampleStatus] = frozenset({"unparseable", "off_scale", "truncated"})
+ASKED_AGAIN: frozenset[SampleStatus] = frozenset(
+    {"unparseable", "off_scale", "truncated", "unsupported_evidence"}
+)
 
 
 class Ask(Protocol):
@@ -67,7 +70,7 @@ class Judge:
         self.definition_hash = definition_hash(spec, self.kind)
         self.models = spec.models
         self._call_hash = call_hash(spec, self.kind)
-        self._shapes = self.kind.shapes(self.kind.seen(self.kind.probe()))
+        self._shapes = tuple(self.kind.shapes(self.kind.seen(self.kind.probe())))
         self._readers = tuple(ReplyReader(shape, weighs=spec.logprobs) for shape in self._shapes)
 
     @property
@@ -79,6 +82,11 @@ class Judge:
     def model_names(self) -> str:
         """The model that gives verdicts; of a panel all of them."""
         return ", ".join(self.spec.members)
+
+    @property
+    def shapes(self) -> Sequence[Shape]:
+        """The calls of one sample about every answer, what a case adds of its own left out."""
+        return self._shapes
 
     @property
     def questions(self) -> Mapping[str, Question]:
@@ -113,16 +121,24 @@ class Judge:
         `repeat`, the trial's, is no part of the calls: two trials with the same answer share them by design,
         and a call's own repeat is the number of its sample. `rival` is what a pairwise judge compares with.
         """
+        raw = answer_text(response)
         judged = Judged(
-            output=answer_text(response),
+            output=raw,
             variables=variables,
             messages=tuple(messages),
             expected=expected,
             rival=rival.text if rival else None,
         )
+        verdict = await self._judged(judged, ask=ask, suite=suite, case=case, rival=rival)
+        given = f"{judged.input_text}\n{judged.reference}"
+        return replace(verdict, suspicions=suspicions(raw, given=given, criteria=self.questions))
+
+    async def _judged(
+        self, judged: Judged, *, ask: Ask, suite: str, case: str, rival: Rival | None
+    ) -> Verdict:
         if judged.is_trivial:
             return self._verdict("scored", _trivial(judged.output), passed=False, rival=rival)
-        if why_not := self.why_not(expected):
+        if why_not := self.why_not(judged.expected):
             return self._verdict("error", why_not)
         seen = self.kind.seen(judged)
         if settled := self.kind.settled(seen):

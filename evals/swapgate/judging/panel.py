@@ -65,6 +65,7 @@ class Panel(Judge):
             agreement=decided.agreement,
             opinions=tuple(opinion_of(v) for v in verdicts),
             rival=verdicts[0].rival,
+            suspicions=verdicts[0].suspicions,
         )
 
     def requests(self, judged: Judged, *, suite: str, case: str) -> list[Request]:

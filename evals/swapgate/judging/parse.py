@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -13,7 +13,7 @@ from swapgate.judging.evidence import checked_quotes
 from swapgate.judging.logprobs import weighted_scores
 from swapgate.judging.questions import Question
 from swapgate.judging.shape import Shape
-from swapgate.records import Answer, JudgeSample, Response, SampleStatus
+from swapgate.records import Answer, Evidence, JudgeSample, Response, SampleStatus
 
 NO_ANSWERS = {"refusal", "content_filter"}
 LONGEST_SHOWN = 60
@@ -57,13 +57,12 @@ class ReplyReader:
             scores = self._scores(reply)
         except UnusableError as exc:
             return replace(sample, status=exc.status, problem=exc.problem)
+        evidence = checked_quotes(reply.get("evidence", ()), output)
+        sample = replace(sample, reasoning=reply.get("reasoning", ""), evidence=evidence)
+        if self.shape.needs_evidence and (problem := _unsupported(evidence)):
+            return replace(sample, status="unsupported_evidence", problem=problem)
         sample = self._weighted(sample, answer.response, scores) if self._weighs else sample
-        return replace(
-            sample,
-            scores={**scores, **sample.scores},
-            reasoning=reply.get("reasoning", ""),
-            evidence=checked_quotes(reply.get("evidence", ()), output),
-        )
+        return replace(sample, scores={**scores, **sample.scores})
 
     def _weighted(self, sample: JudgeSample, response: Response, scores: Mapping[str, float]) -> JudgeSample:
         """Return the sample with the scores that its tokens' probabilities give, where they are known."""
@@ -98,6 +97,14 @@ class ReplyReader:
                 )
             scores[name] = float(said)
         return scores
+
+
+def _unsupported(evidence: Sequence[Evidence]) -> str:
+    """Return what is wrong with required evidence, an empty string for nothing."""
+    if not evidence:
+        return "evidence is empty: quote the answer, word for word"
+    invented = next((e.quote for e in evidence if not e.is_verbatim), None)
+    return "" if invented is None else f"the quote {invented[:LONGEST_SHOWN]!r} does not occur in the answer"
 
 
 def _check_complete(response: Response) -> None:

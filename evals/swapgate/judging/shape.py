@@ -21,6 +21,7 @@ class Shape:
 
     `noun` is what the call names one and several of its questions. `is_swapped` says which of two answers is
     shown first: False the one that is judged, True the other one, None where there is no other.
+    `needs_evidence` says that scores without quotes that occur in the answer do not count.
     """
 
     keys: Mapping[str, str]
@@ -28,6 +29,7 @@ class Shape:
     parts: Sequence[Part]
     noun: tuple[str, str] = ("criterion", "criteria")
     is_swapped: bool | None = None
+    needs_evidence: bool = False
 
     @property
     def schema(self) -> dict[str, Json]:
@@ -82,7 +84,15 @@ def calls_of(
     """Return the calls that ask these questions, all in one or each in one of its own."""
     if calls == "together":
         keys = {name: name for name in questions}
-        return (Shape(keys=keys, criteria=questions, parts=spec.parts, noun=noun),)
+        return (
+            Shape(
+                keys=keys,
+                criteria=questions,
+                parts=spec.parts,
+                noun=noun,
+                needs_evidence=spec.evidence == "required",
+            ),
+        )
     return tuple(alone(spec, name, question, noun=noun) for name, question in questions.items())
 
 
@@ -92,7 +102,12 @@ def alone(
     """Return the call that asks one question."""
     key = "verdict" if question.scale is None else "score"
     return Shape(
-        keys={key: name}, criteria={name: question}, parts=spec.parts, noun=noun, is_swapped=is_swapped
+        keys={key: name},
+        criteria={name: question},
+        parts=spec.parts,
+        noun=noun,
+        is_swapped=is_swapped,
+        needs_evidence=spec.evidence == "required",
     )
 
 

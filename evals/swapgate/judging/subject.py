@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from swapgate.judging.visible import visible
 from swapgate.records import Json, Message, Response
 
 NO_REFERENCE = "no reference given"
@@ -17,6 +18,7 @@ EMPTY_OPENERS = {
     "let's solve this problem step by step",
     "solution",
     "answer",
+    "respuesta",
     "解",
     "かいせつ",
 }
@@ -26,6 +28,7 @@ EMPTY_OPENERS = {
 class Judged:
     """One answer and all that a judge may know of it. `messages` is the case's own conversation.
 
+    Of the answers stays what a reader would see; the input and the reference are shown as they are.
     `rival` is the other answer of a pairwise judge, and `facts` the whole expectation where only a part of it
     is shown as the reference.
     """
@@ -41,6 +44,10 @@ class Judged:
     def texts(self) -> str:
         """What a quote may be taken from: the answer, and the other one where there is one."""
         return self.output if self.rival is None else f"{self.output}\n{self.rival}"
+
+    def __post_init__(self) -> None:
+        """Take out of the answer what only a model would read."""
+        object.__setattr__(self, "output", visible(self.output))
 
     @property
     def reference(self) -> str:
@@ -67,7 +74,7 @@ class Judged:
 
     @property
     def is_trivial(self) -> bool:
-        """Whether the answer is no letter, digit or emoji, or a bare opener, and not the reference either."""
+        """Whether no letter, digit or emoji can be seen, or a bare opener, and not the reference either."""
         text = self.output.strip()
         if text and text == self.reference.strip():
             return False

@@ -19,7 +19,8 @@ from swapgate.labelling.responses import Inputs, JudgedResponse, shown
 from swapgate.records import Json, content_hash
 from swapgate.reporting.files import write_text
 from swapgate.reporting.text import visible
-from swapgate.spec.labels import LabelledVerdict, Name, read_json_lines
+from swapgate.spec.json_lines import read_json_lines
+from swapgate.spec.labels import LabelledVerdict, Name
 from swapgate.spec.source import Document, validate
 from swapgate.spec.suite import Written
 

@@ -45,6 +45,8 @@ def _lines(trial: Trial) -> Iterator[str]:
                 rival = verdict.rival
                 yield f"  compared with {safe_text(rival.name)}: {safe_text(rival.text, _TEXT_CHARS)}"
         yield from (f"    {safe_text(line, _TEXT_CHARS)}" for line in opinion_lines(verdict))
+    for suspicion in dict.fromkeys(text for verdict in trial.verdicts for text in verdict.suspicions):
+        yield f"  the answer speaks to the judge: {safe_text(suspicion)}"
     if trial.expected is not None:
         yield f"  expected: {safe_text(_as_text(trial.expected), _TEXT_CHARS)}"
     if trial.answer is not None:

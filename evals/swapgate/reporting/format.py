@@ -65,6 +65,13 @@ def points_interval(low: float | None, high: float | None, confidence: float) ->
     return f"[{confidence_percent(confidence)}: {points(low)}, {points(high)}]"
 
 
+def score_interval(low: float | None, high: float | None, confidence: float) -> str:
+    """Return an interval of a difference of scores as `[95%: -0.38, +0.18]`, empty when there is none."""
+    if low is None or high is None:
+        return ""
+    return f"[{confidence_percent(confidence)}: {score_change(low)}, {score_change(high)}]"
+
+
 def change(ratio: float | None) -> str:
     """Return a ratio as a signed change, `+36%`, with a decimal where it is small; `-` when unknown."""
     if ratio is None:

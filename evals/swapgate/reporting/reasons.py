@@ -123,7 +123,8 @@ def headline(summary: Summary) -> str:
 def paid_this_time(outcome: RunOutcome) -> str:
     """Return what the run's calls cost, and what the cache saved of it where that is something."""
     rows = [s for s in overall(outcome) if s.role != "baseline" or "@" not in s.model]
-    paid = f"paid this time: {money_sum([s.paid_usd for s in rows])}"
+    canaries = [one.paid_usd for judge in outcome.run.canaries for one in judge.results]
+    paid = f"paid this time: {money_sum([*(s.paid_usd for s in rows), *canaries])}"
     saved = [s.saved_usd for s in rows if s.saved_usd]
     return f"{paid}; the cache saved {money(sum(saved))}" if saved else paid
 

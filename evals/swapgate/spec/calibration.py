@@ -11,6 +11,7 @@ from pydantic import Field
 
 from swapgate.errors import nearest
 from swapgate.records import Json
+from swapgate.spec.json_lines import read_json_lines
 from swapgate.spec.labels import (
     Answer,
     Design,
@@ -22,7 +23,6 @@ from swapgate.spec.labels import (
     Truths,
     agreed,
     cluster_of,
-    read_json_lines,
     read_label_lines,
 )
 from swapgate.spec.source import Document, read_yaml, validate

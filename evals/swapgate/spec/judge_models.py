@@ -100,6 +100,9 @@ def check_models(document: Document, spec: JudgeSpec, rule: PassRule) -> None:
             raise document.error(message, f"/{given[0]}")
     else:
         _check_panel(document, spec)
+    if spec.canaries and spec.kind == "pairwise":
+        message = "canaries are shown one at a time, and a pairwise judge compares two answers; drop it"
+        raise document.error(message, "/canaries")
     if spec.logprobs and spec.kind == "pairwise":
         message = "logprobs weigh scores, and a pairwise judge asks which answer wins in both orders; drop it"
         raise document.error(message, "/logprobs")

@@ -13,6 +13,20 @@ from swapgate.spec.judge_models import Decide, Escalate
 from swapgate.spec.passrule import PassRule
 from swapgate.spec.suite import JudgeWhen, Written
 
+# What a canary tries on a judge; the texts are in judging/canaries.py.
+CanaryKind = Literal[
+    "empty",
+    "opener",
+    "constant",
+    "instruction",
+    "verdict",
+    "delimiter",
+    "invisible",
+    "role",
+    "authority",
+    "length",
+    "echo",
+]
 TEMPLATE_NAMES = ("input", "expected", "output", "criteria", "markers")
 # The parts of a judge's reply, in the order that serves most judges.
 ORDER: tuple[Part, ...] = ("evidence", "reasoning", "verdict")
@@ -89,7 +103,9 @@ class JudgeSpec(JudgeHead):
     min_valid_samples: Annotated[int, Field(ge=1)] | None = None
     params: dict[str, Json] = Field(default_factory=dict)
     reasoning: bool = True
-    evidence: bool = True
+    evidence: bool | Literal["required"] = True
+    canaries: bool | Literal["warn"] = False
+    canaries_except: tuple[CanaryKind, ...] = ()
     logprobs: bool = False
     order: Annotated[tuple[Part, ...], Field(min_length=3, max_length=3)] = ORDER
     system: str | None = None

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, StringConstraints
 
 from swapgate.errors import SpecError
-from swapgate.spec.source import Document, read_text, shown_path, validate
+from swapgate.spec.json_lines import read_json_lines
+from swapgate.spec.source import validate
 from swapgate.spec.suite import Written
-from swapgate.spec.yaml_core import Place
 
 Answer: TypeAlias = Literal["pass", "fail"]
 PairAnswer: TypeAlias = Literal["a", "b", "tie"]
@@ -152,19 +151,6 @@ def read_label_lines(path: Path, root: Path | None = None) -> LabelLines:
     return LabelLines(rows=tuple(rows), draws=tuple(draws))
 
 
-def read_json_lines(path: Path, root: Path | None = None) -> Iterator[Document]:
-    """Yield every line that is not blank; raise SpecError at the one that is no JSON."""
-    shown = shown_path(path, root)
-    for number, line in enumerate(read_text(path, root=root).split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            written = json.loads(line, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as exc:
-            raise SpecError(f"not valid JSON: {exc}", path=shown, line=number) from exc
-        yield Document(path=path, data=written, place=Place(number), shown=shown)
-
-
 def agreed(rows: Sequence[Placed]) -> Truths:
     """Return what people agree on; raise SpecError where one of them answers twice for a response."""
     counting = _counting(rows)
@@ -254,7 +240,3 @@ def _mean_scores(rows: Iterable[LabelledVerdict]) -> dict[str, float]:
         for name, score in row.truth_scores.items():
             given[name].append(score)
     return {name: sum(scores) / len(scores) for name, scores in given.items()}
-
-
-def _refuse_constant(word: str) -> Any:
-    raise ValueError(f"{word} is no number of JSON")

@@ -34,6 +34,7 @@ class Settings:
     root: Path
     models: tuple[str, ...] = ()
     baseline: str | None = None
+    rejudge: bool = False
     cases_dirs: tuple[Path, ...] = ()
     judges_dir: Path = field(default=Path("judges"))
     prompts_dir: Path = field(default=Path("prompts"))
@@ -97,6 +98,7 @@ class SettingsTable(Written):
 
     model: str | tuple[str, ...] = ()
     baseline: str | None = None
+    rejudge: bool = False
     cases: str | tuple[str, ...] = "cases"
     judges: str = "judges"
     prompts: str = "prompts"
@@ -142,6 +144,7 @@ def resolve_settings(root: Path, options: Mapping[str, Any], environ: Mapping[st
         root=root,
         models=tuple(dict.fromkeys(_listed(table.model))),
         baseline=table.baseline,
+        rejudge=table.rejudge,
         cases_dirs=_paths(root, table.cases),
         judges_dir=root / table.judges,
         prompts_dir=root / table.prompts,

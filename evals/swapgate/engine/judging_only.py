@@ -1,0 +1,62 @@
+"""Answers that are at hand, judged by an engine that knows the judges' models alone: it can ask no other."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from swapgate.cache import CACHE_FILE, ResponseCache
+from swapgate.engine.runner import Engine, Finished, Progress
+from swapgate.engine.workspace import Job, Workspace
+from swapgate.facts import Facts
+from swapgate.records import Trial
+from swapgate.spec.models import ModelSpec
+
+_SLICE_S = 0.2
+Draw = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """The trials of the jobs, in their order, and what their calls cost that were made. In US dollars."""
+
+    finished: Sequence[Finished]
+    paid_usd: float
+
+
+def judge_models(workspace: Workspace, jobs: Iterable[Job]) -> dict[str, ModelSpec]:
+    """Return the models that judge these jobs."""
+    names = {name for job in jobs for judge in job.case.judges for name in judge.models}
+    return {name: workspace.model(name) for name in sorted(names)}
+
+
+def judge_only(
+    workspace: Workspace,
+    jobs: Sequence[Job],
+    *,
+    take: Callable[[Trial, Facts, str], bool] = lambda _trial, _facts, _text: True,
+    draw: Draw = lambda _progress: None,
+    spent_usd: float = 0.0,
+) -> Judged:
+    """Judge the jobs' stored answers; every job must have one (`again`).
+
+    `take` gets each trial as it ends, as an engine's does. `spent_usd` of the budget are gone.
+    """
+    assert all(job.again is not None for job in jobs)
+    settings = workspace.settings
+    cache = ResponseCache(settings.state_dir / CACHE_FILE, recordings=settings.recordings)
+    models = judge_models(workspace, jobs)
+    with (
+        contextlib.closing(cache),
+        Engine(settings, models, cache, take=take, spent_usd=spent_usd) as engine,
+    ):
+        engine.plan(jobs)
+        finished = [_finished(engine, job, draw) for job in jobs]
+        return Judged(finished=finished, paid_usd=engine.progress().cost_usd)
+
+
+def _finished(engine: Engine, job: Job, draw: Draw) -> Finished:
+    while (finished := engine.result(job, timeout_s=_SLICE_S)) is None:
+        draw(engine.progress())
+    return finished
