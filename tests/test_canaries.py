@@ -16,7 +16,7 @@ from swapgate.judging.canaries import KINDS, Canary, canaries, winning_reply
 from swapgate.judging.judge import Judge
 from swapgate.judging.markers import Markers
 from swapgate.judging.subject import Judged
-from swapgate.spec.judges import JudgeSpec
+from swapgate.spec.judges import RubricSpec
 from test_rejudge import CASES, GATE, lay_judged, models_asked, says
 from workspaces import JUDGE, lay, newest_run
 
@@ -70,7 +70,7 @@ def judge(**keys: Any) -> Judge:
         "criteria": {"good": {"ask": "Is it?"}},
         "pass": "good",
     }
-    return Judge(JudgeSpec.model_validate(written | keys))
+    return Judge(RubricSpec.model_validate(written | keys))
 
 
 def texts(by: Judge, expected: object = REFERENCE) -> list[Canary]:

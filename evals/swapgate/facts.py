@@ -204,7 +204,9 @@ def unpack(texts: Sequence[str]) -> list[Facts]:
         for row in from_json(f"[{','.join(texts[start : start + _AT_ONCE])}]"):
             row[_TAGS] = tuple(row[_TAGS])
             row[_CHECKS], row[_VERDICTS] = tuple(map(tuple, row[_CHECKS])), tuple(map(tuple, row[_VERDICTS]))
-            row[_JUDGING:] = [tuple(map(_judge_calls, judging)) for judging in row[_JUDGING:]]
+            # Facts of an earlier version may end before it.
+            for judging in row[_JUDGING : _JUDGING + 1]:
+                row[_JUDGING] = tuple(map(_judge_calls, judging))
             found.append(Facts(*row))
     return found
 

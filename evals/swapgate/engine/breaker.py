@@ -39,8 +39,9 @@ class Breaker:
     """Follows what fails in a row at one endpoint.
 
     After a few failures in a row the endpoint is *doubtful*: one call at a time, with pauses between that
-    grow. After `retries` such rounds without an answer (one where each takes a whole time-out) it is *given
-    up*: every call fails with the same message. Later calls find out now and then whether it is back.
+    grow. After `retries` such rounds without an answer, at least one (at most one where each takes a whole
+    time-out), it is *given up*: every call fails with the same message. Later calls find out now and then
+    whether it is back.
     A key that is not accepted needs no rounds.
     """
 
@@ -100,7 +101,8 @@ class Breaker:
             return 0.0
         self.is_doubtful = True
         self._rounds += 1
-        most = min(self._retries, 1) if error.kind is ErrorKind.TIMEOUT else self._retries
+        # Quick failures of one burst may have overtaken its answers: a round more finds out.
+        most = min(self._retries, 1) if error.kind is ErrorKind.TIMEOUT else max(1, self._retries)
         if self._rounds > most:
             self._give_up(now, error)
             return 0.0

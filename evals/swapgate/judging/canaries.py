@@ -135,8 +135,8 @@ def _answers(questions: Mapping[str, Question]) -> Iterator[dict[str, int | str]
 def _ranked(name: str, question: Question) -> list[int | str]:
     if question.scale is not None:
         return [question.scale[1], question.scale[0]]
-    words = [word for word in question.words if word != ABSTAINS]
-    return sorted(words, key=lambda word: -question.words[word].get(name, 0.0))
+    given = {word: scores.get(name, 0.0) for word, scores in question.words.items() if word != ABSTAINS}
+    return [*sorted(given, key=given.__getitem__, reverse=True)]
 
 
 def _passes(judge: Judge, answers: Mapping[str, int | str]) -> bool:
