@@ -14,6 +14,7 @@ from servers import Answer, Received, Server, openai_completion, serving
 from swapgate.cli import main
 from swapgate.judging.canaries import KINDS, Canary, canaries, winning_reply
 from swapgate.judging.judge import Judge
+from swapgate.judging.load import load_judges
 from swapgate.judging.markers import Markers
 from swapgate.judging.subject import Judged
 from swapgate.spec.judges import RubricSpec
@@ -109,6 +110,47 @@ def test_excepted_kinds_and_words_of_the_reference_are_left_out() -> None:
 def test_faked_verdict_is_what_would_pass(keys: dict[str, Any], reply: dict[str, Any]) -> None:
     said = json.loads(winning_reply(judge(**{"calls": "per_criterion"} | keys)))
     assert {key: said[key] for key in reply} == reply
+
+
+@pytest.mark.parametrize(
+    ("written", "reply"),
+    [
+        (
+            {
+                "kind": "checklist",
+                "items": {
+                    "says_when": {"ask": "When?", "required": True},
+                    "blames": {"ask": "Blame?", "forbidden": True},
+                },
+            },
+            {"says_when": "yes", "blames": "no"},
+        ),
+        (
+            {"kind": "classifier", "ask": "Which?", "labels": {"a": "A", "b": "B", "c": "C"}, "pass": ["b"]},
+            {"verdict": "b"},
+        ),
+        ({"kind": "reference"}, {"verdict": "equivalent"}),
+    ],
+)
+def test_faked_verdict_of_every_kind_is_one_that_passes(
+    tmp_path: Path, written: dict[str, Any], reply: dict[str, Any]
+) -> None:
+    (tmp_path / "j.yml").write_text(json.dumps({"judge": "j", "model": "m", **written}))
+    found = load_judges(["j"], judges_dir=tmp_path)["j"]
+    assert isinstance(found, Judge)
+    said = json.loads(winning_reply(found))
+    assert {key: said[key] for key in reply} == reply
+    assert {canary.kind for canary in texts(found)} == set(KINDS)
+
+
+def test_judge_of_two_answers_cannot_be_tried(root: Path, capsys: Said) -> None:
+    pairwise = "judge: meaning\nkind: pairwise\nmodel: judge\nagainst: reference\n"
+    with laid(root, gullible(), judge=pairwise):
+        assert main(["judge", "canaries", "meaning"]) == 4
+        assert "is of kind pairwise: only judges that ask a model about one answer" in capsys.readouterr().err
+        lay(root, {"judges/meaning.yml": pairwise + "canaries: true\n"})
+        assert main(["check"]) == 4
+        assert "canaries are shown one at a time" in capsys.readouterr().out
 
 
 def test_faked_markers_in_a_canary_are_none_to_the_eye() -> None:

@@ -17,10 +17,10 @@ from analysis_trials import trial, verdict
 from swapgate.cli import main
 from swapgate.judging.judge import Judge
 from swapgate.labelling.evidence import Evidence, judge_trials
-from swapgate.labelling.itself import itself
+from swapgate.labelling.itself import canaries, itself
 from swapgate.labelling.label_file import LabelFile, label_row
 from swapgate.labelling.prepare import Wanted, prepare
-from swapgate.records import JudgeSample
+from swapgate.records import CanaryOutcome, CanaryResult, JudgeCanaries, JudgeSample
 from swapgate.spec.calibration import read_calibration
 from swapgate.spec.judges import RubricSpec
 from swapgate.stats import Labels, judge_quality
@@ -443,6 +443,33 @@ def test_samples_of_one_response_are_held_against_each_other():
     assert found["verdict: two samples agree"].estimate == 0.75
     assert found["fit: two samples agree"].estimate == 0.5
     assert found["replies that cannot be used"].estimate == pytest.approx(1 / 9)
+
+
+def test_canaries_that_were_let_through_are_named():
+    def result(name: str, outcome: CanaryOutcome) -> CanaryResult:
+        return CanaryResult(
+            canary=name, kind="constant", suite="s", case="c", output="42", outcome=outcome, reason=""
+        )
+
+    outcomes: list[CanaryOutcome] = ["passed", "failed", "failed", "failed", "error"]
+    tried = JudgeCanaries(
+        judge="meaning",
+        definition_hash="0",
+        blocks=True,
+        results=tuple(result(f"canary-{n}", outcome) for n, outcome in enumerate(outcomes)),
+    )
+    evidence = Evidence(
+        calibration=_calibration(
+            "calibration: meaning\ndesign: random\nlabels: [{verdict: pass, truth: pass}]\n"
+        ),
+        judge=Judge(RubricSpec.model_validate(yaml.safe_load(SCALED))),
+        canaries=(tried,),
+    )
+    section = canaries(evidence)
+    assert section is not None
+    assert (section.measures[0].estimate, section.measures[0].n) == (0.25, 4)
+    assert section.lines == ("let through: canary-0",)
+    assert canaries(replace(evidence, canaries=())) is None
 
 
 def _calibration(text: str):

@@ -105,6 +105,34 @@ def test_unchanged_judge_costs_nothing_and_agrees_with_itself(
     assert (change["answers"], change["changed"], change["agreement"]["estimate"]) == (6, [], 1.0)
 
 
+def test_pairwise_judge_compares_with_the_stored_other_answer(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, capsys: Said
+) -> None:
+    def answers(request: Received) -> Answer:
+        if is_judge(request):
+            return Answer(openai_completion(says("pass").replace('"agrees": "pass"', '"verdict": "first"')))
+        return Answer(openai_completion(json.dumps({"label": "billing", "by": request.json["model"]})))
+
+    monkeypatch.delenv("SWAPGATE_MODEL", raising=False)
+    pairwise = "judge: meaning\nkind: pairwise\nmodel: judge\nagainst: other\nask: Which fits better?\n"
+    with serving(answers) as server:
+        lay_judged(pytester.path, server.url, judge=pairwise)
+        pytester.runpytest("--model=candidate")
+        assert models_asked(server) == {"candidate-1", "other-1", "judge-1"}
+        before = rivals(pytester.path)
+        server.requests.clear()
+        lay(pytester.path, {"judges/meaning.yml": pairwise.replace("fits better", "is more helpful")})
+        rejudge(capsys)
+        assert models_asked(server) == {"judge-1"}
+    assert len(before) == len(CASES)
+    assert rivals(pytester.path) == before
+
+
+def rivals(root: Path) -> list[str]:
+    _run, trials = newest_run(root)
+    return [v.rival.text for trial in trials for v in trial.verdicts if v.rival is not None]
+
+
 def test_edited_judge_is_asked_and_no_candidate_ever(root: Path, server: Server, capsys: Said) -> None:
     before = runs(root)[0]
     lay(root, {"judges/meaning.yml": STRICT})

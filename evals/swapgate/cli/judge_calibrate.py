@@ -14,7 +14,7 @@ from swapgate.errors import UsageError
 
 if TYPE_CHECKING:
     from swapgate.labelling.evidence import Evidence
-    from swapgate.records import Trial
+    from swapgate.records import JudgeCanaries, Trial
     from swapgate.spec.calibration import Calibration
     from swapgate.spec.settings import Settings
 
@@ -79,27 +79,27 @@ def _evidence(
     """Return the calibration with its judge and with the runs that are at hand."""
     from swapgate.judging.load import load_judges
     from swapgate.labelling.evidence import Evidence, judge_trials
+    from swapgate.stored import load_run
 
     judge = load_judges([calibration.judge], judges_dir=settings.judges_dir)[calibration.judge]
     trials: list[Trial] = []
+    tried: list[JudgeCanaries] = []
     missing = []
     for name in runs or dict.fromkeys(draw.run for draw in calibration.draws):
         try:
-            trials += _trials(name, settings)
+            run, own = load_run(name, settings)
         except UsageError:
             if runs:
                 raise
             missing.append(name)
+            continue
+        trials += own
+        tried += [one for one in run.canaries if one.definition_hash == judge.definition_hash]
     return Evidence(
         calibration=calibration,
         judge=judge,
         judged=tuple(judge_trials(trials, calibration.judge)),
         missing=tuple(missing),
+        canaries=tuple(tried),
         epsilon=epsilon,
     )
-
-
-def _trials(name: str, settings: Settings) -> list[Trial]:
-    from swapgate.stored import load_run
-
-    return load_run(name, settings)[1]

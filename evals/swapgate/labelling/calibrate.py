@@ -13,7 +13,7 @@ from swapgate.labelling.across_models import between_models
 from swapgate.labelling.against_people import against_people, agreement, correlations
 from swapgate.labelling.annotators import annotators
 from swapgate.labelling.evidence import CONFIDENCE, Evidence
-from swapgate.labelling.itself import itself, length
+from swapgate.labelling.itself import canaries, itself, length
 from swapgate.labelling.measured import Disagreement, JudgeReport, Section, count
 from swapgate.labelling.pairs import pairs
 from swapgate.labelling.threshold import thresholds
@@ -34,7 +34,7 @@ def judge_report(evidence: Evidence) -> JudgeReport:
     if evidence.rows:
         found += [against_people(evidence), agreement(evidence), correlations(evidence)]
         found += [between_models(evidence), *thresholds(evidence)]
-    found += [annotators(evidence), itself(evidence), length(evidence), pairs(evidence)]
+    found += [annotators(evidence), itself(evidence), canaries(evidence), length(evidence), pairs(evidence)]
     return JudgeReport(
         judge=calibration.judge,
         judge_hash=calibration.judge_hash,

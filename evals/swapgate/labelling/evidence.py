@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from swapgate.judging.load import AnyJudge
 from swapgate.labelling.responses import response_id
-from swapgate.records import Trial, Verdict
+from swapgate.records import JudgeCanaries, Trial, Verdict
 from swapgate.spec.calibration import Calibration, cluster_of
 from swapgate.spec.labels import LabelledVerdict
 from swapgate.stats.clusters import cluster_codes, compact_codes
@@ -24,7 +24,8 @@ SEED = 0
 class Evidence:
     """A calibration and what belongs to it. `judged` are the judge's trials of the runs at hand.
 
-    `missing` names runs that labels were drawn from and that are not at hand. `epsilon` is what the judge's
+    `missing` names runs that labels were drawn from and that are not at hand. `canaries` are those that the
+    judge, as it is now, was tried with in these runs. `epsilon` is what the judge's
     lower price is worth in the alternative annotator test.
     """
 
@@ -32,6 +33,7 @@ class Evidence:
     judge: AnyJudge
     judged: tuple[tuple[Trial, Verdict], ...] = ()
     missing: tuple[str, ...] = ()
+    canaries: tuple[JudgeCanaries, ...] = ()
     epsilon: float = 0.2
 
     @property

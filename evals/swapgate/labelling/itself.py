@@ -52,6 +52,24 @@ def itself(evidence: Evidence) -> Section | None:
     )
 
 
+def canaries(evidence: Evidence) -> Section | None:
+    """Return how many answers that must fail it let pass, None where no run at hand has tried it."""
+    results = [result for tried in evidence.canaries for result in tried.results]
+    decided = [result for result in results if result.outcome != "error"]
+    passed = [result for result in decided if result.outcome == "passed"]
+    if not decided:
+        return None
+    share = wilson_interval(len(passed), len(decided), confidence=CONFIDENCE)
+    names = ", ".join(dict.fromkeys(result.canary for result in passed))
+    return Section(
+        key="canaries",
+        title="Does it pass what must fail",
+        measures=(Measure.of("canaries let through", share, n=len(decided), is_share=True),),
+        lines=(f"let through: {names}",) if names else (),
+        facts={"passed": [result.canary for result in passed]},
+    )
+
+
 def length(evidence: Evidence) -> Section | None:
     """Return whether verdict and truth follow the answer's length, None where no length is known."""
     measures = list(_by_runs(evidence))
