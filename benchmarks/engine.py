@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # see statistics.py
@@ -20,7 +21,9 @@ CASES = 847
 LATENCY_S = 0.2
 # Concurrency: the limits of span / ideal and of wall / ideal.
 LIMITS = {16: (1.03, 1.12), 64: (1.10, 1.4), 256: (1.4, 2.6)}
+# The same work by others, as modules that take URL, cases and concurrency; a peer where it is installed.
 PLAIN = (sys.executable, "-m", "benchmarks.loadtest.plain_aiohttp")
+PEERS = {"pydantic-evals": (sys.executable, "-m", "benchmarks.loadtest.peer_pydantic_evals")}
 # Plugins of the development environment that a run has nothing to do with.
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:hypothesispytest", "-p", "no:xdist")
 
@@ -30,7 +33,7 @@ def measure_all(*, quick: bool) -> Iterator[Row]:
     with mock_server() as mock:
         with workspace(mock, 20) as root:
             run_suite(root, mock, concurrency=4)  # writes the bytecode that every later run finds
-        yield from fixed_latency(mock, (64,) if quick else tuple(LIMITS))
+        yield from fixed_latency(mock, (64,) if quick else tuple(LIMITS), quick=quick)
         yield from no_latency(mock)
         yield from collecting(mock)
         if not quick:
@@ -40,29 +43,44 @@ def measure_all(*, quick: bool) -> Iterator[Row]:
         yield unused_plugin(mock)
 
 
-def fixed_latency(mock: Mock, levels: Sequence[int]) -> Iterator[Row]:
+def fixed_latency(mock: Mock, levels: Sequence[int], *, quick: bool) -> Iterator[Row]:
     """847 cases, each one model call and one judge call of 200 ms."""
     for level in levels:
         with workspace(mock, CASES) as root:
-            plain = measure(
-                [*PLAIN, mock.url, str(CASES), str(level)],
-                cwd=root,
-                mock=mock,
-                latency_s=LATENCY_S,
-                concurrency=level,
-            )
+            others = {
+                name: measure(
+                    [*command, mock.url, str(CASES), str(level)],
+                    cwd=root,
+                    mock=mock,
+                    latency_s=LATENCY_S,
+                    concurrency=level,
+                )
+                for name, command in beside(quick=quick).items()
+            }
             ours = run_suite(root, mock, concurrency=level, latency_s=LATENCY_S)
         span, wall = LIMITS[level]
         name = f"{CASES} cases, 200 ms, c = {level}"
         yield Row(
-            goal=f"{name}: span / ideal", value=ours.span, limit=f"<= {span}", beside={"plain": plain.span}
+            goal=f"{name}: span / ideal",
+            value=ours.span,
+            limit=f"<= {span}",
+            beside={other: one.span for other, one in others.items()},
         )
         yield Row(
-            goal=f"{name}: wall / ideal", value=ours.wall, limit=f"<= {wall}", beside={"plain": plain.wall}
+            goal=f"{name}: wall / ideal",
+            value=ours.wall,
+            limit=f"<= {wall}",
+            beside={other: one.wall for other, one in others.items()},
         )
         if level == 64:
             yield Row(goal="start to first request, s", value=ours.start_s, limit="<= 0.8")
             yield Row(goal="last reply to exit, s", value=ours.tail_s, limit="<= 0.5")
+
+
+def beside(*, quick: bool) -> dict[str, tuple[str, ...]]:
+    """Return what to measure beside: the plain script, and in the long form the peers that are here."""
+    here = {name: command for name, command in PEERS.items() if find_spec(name.replace("-", "_"))}
+    return {"plain": PLAIN} | ({} if quick else here)
 
 
 def no_latency(mock: Mock) -> Iterator[Row]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = os.sysconf("SC_PAGE_SIZE")
-_PATH = os.pathsep.join([str(ROOT / "evals"), str(ROOT)])
+_PATH = os.pathsep.join([str(ROOT / "evals"), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from swapgate.checks.json_reading import read_json
 from swapgate.records import Evidence, Json
 
 
-def checked_quotes(quotes: Iterable[str], output: str) -> tuple[Evidence, ...]:
+def checked_quotes(quotes: Sequence[str], output: str) -> tuple[Evidence, ...]:
     """Return each quote with whether it occurs in the answer; runs of white space count as one space.
 
     A quote may be taken from the answer as written, or from a text inside the JSON that it holds.
     """
+    if not quotes:
+        return ()
     places = [_normal(text) for text in (output, *_texts(read_json(output).recovered))]
     return tuple(Evidence(quote=q, is_verbatim=_occurs(_normal(q), places)) for q in quotes)
 

@@ -231,7 +231,10 @@ class Judge:
 
 async def _all(calls: Iterable[_Call]) -> list[Asked]:
     """Send all calls at once and wait for every one: a missing recording must not waste the others."""
-    results = await asyncio.gather(*(_asked(call) for call in calls), return_exceptions=True)
+    asking = [_asked(call) for call in calls]
+    if len(asking) == 1:
+        return [await asking[0]]
+    results = await asyncio.gather(*asking, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
             raise result

@@ -175,4 +175,5 @@ def _number(name: str, scores: Mapping[str, float], spec: JudgeSpec) -> str:
 
 def short(text: str) -> str:
     """Return the text on one line, cut where it is long."""
-    return textwrap.shorten(text, REASON_LENGTH, placeholder=" ...")
+    line = " ".join(text.split())
+    return line if len(line) <= REASON_LENGTH else textwrap.shorten(line, REASON_LENGTH, placeholder=" ...")

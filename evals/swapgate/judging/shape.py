@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from swapgate.judging.questions import Question
 from swapgate.records import Json
@@ -15,7 +16,7 @@ LONGEST_ENUM = 20
 _EVIDENCE_SCHEMA: Json = {"type": "array", "items": {"type": "string"}}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Shape:
     """One call's questions and reply. `keys` maps each answer's key in the reply to its question's name.
 
@@ -31,7 +32,7 @@ class Shape:
     is_swapped: bool | None = None
     needs_evidence: bool = False
 
-    @property
+    @cached_property
     def schema(self) -> dict[str, Json]:
         """The reply as a JSON Schema; its properties stand in the order to write them in."""
         answers = {key: _answer_schema(self.criteria[name]) for key, name in self.keys.items()}
@@ -48,7 +49,7 @@ class Shape:
             "additionalProperties": False,
         }
 
-    @property
+    @cached_property
     def example(self) -> str:
         """The reply as one line with placeholders."""
         source = "the answer" if self.is_swapped is None else "an answer"

@@ -47,6 +47,8 @@ _STRICT_KEYWORDS = {
 class OpenAIProvider(WireProvider):
     """Asks one model over `POST {base_url}/chat/completions`."""
 
+    _last: tuple[Mapping[str, Json] | None, bool] = (None, False)
+
     async def complete(self, request: Request) -> Response:
         """Return the response to one request; one attempt."""
         asked = self.body(request)
@@ -56,6 +58,12 @@ class OpenAIProvider(WireProvider):
         else:
             reply = await self._wire.send(asked.body, written=asked.written)
         return read_completion(reply, dropped=asked.dropped, has_tokens=request.top_logprobs > 0)
+
+    def _is_strict(self, schema: Mapping[str, Json] | None) -> bool:
+        """Return whether a schema qualifies for strict decoding; thousands of requests share the last one."""
+        if schema is not self._last[0]:
+            self._last = schema, schema is not None and is_strict(dict(schema))
+        return self._last[1]
 
     def body(self, request: Request) -> Asked:
         """Return the request as it goes over the wire."""
@@ -69,7 +77,7 @@ class OpenAIProvider(WireProvider):
         if request.tools:
             body["tools"] = [_tool(tool) for tool in request.tools]
         if self._spec.structured_output is not False:
-            body |= _response_format(request)
+            body |= _response_format(request, is_strict=self._is_strict(request.output_schema))
         written = {name: _written(params, name) for name in (*wire_params, "response_format")}
         return Asked(body=body, written=written, dropped=dropped)
 
@@ -211,10 +219,9 @@ def _tool(written: Json) -> Json:
     return {"type": "function", "function": function}
 
 
-def _response_format(request: Request) -> dict[str, Json]:
+def _response_format(request: Request, *, is_strict: bool) -> dict[str, Json]:
     if request.output_schema is not None:
-        schema = dict(request.output_schema)
-        named: Json = {"name": "answer", "schema": schema, "strict": is_strict(schema)}
+        named: Json = {"name": "answer", "schema": dict(request.output_schema), "strict": is_strict}
         return {"response_format": {"type": "json_schema", "json_schema": named}}
     return {"response_format": {"type": "json_object"}} if request.json_mode else {}
 
