@@ -25,7 +25,7 @@ class JudgeCalls(NamedTuple):
 
     The second stage's, where a judge `escalates_to` another model, are part of all. `counted` are the calls
     whose tokens the provider counted. Of the replies that count, `weighted` had log-probabilities and
-    `plain` lacked them.
+    `plain` lacked them. `served` are models with the ids that the services told for them.
     """
 
     judge: str
@@ -42,6 +42,7 @@ class JudgeCalls(NamedTuple):
     second_usd: float | None = 0.0
     weighted: int = 0
     plain: int = 0
+    served: tuple[tuple[str, str], ...] = ()
 
 
 class Facts(NamedTuple):
@@ -290,12 +291,19 @@ def _calls_of(verdict: Verdict) -> JudgeCalls:
         second_usd=list_price(second),
         weighted=valid.count(True),
         plain=valid.count(False),
+        served=_same(
+            tuple(dict.fromkeys((a.model, served) for a in answers if (served := a.response.model_served)))
+        ),
     )
 
 
 def _judge_calls(written: list[Any]) -> JudgeCalls:
-    one = JudgeCalls._make(written)
-    return one._replace(models=_same(tuple(one.models)), latencies_s=tuple(one.latencies_s))
+    one = JudgeCalls(*written)
+    return one._replace(
+        models=_same(tuple(one.models)),
+        latencies_s=tuple(one.latencies_s),
+        served=_same(tuple(map(tuple, one.served))),
+    )
 
 
 def served_ids(answers: Iterable[Answer]) -> tuple[str, ...]:

@@ -73,6 +73,21 @@ def logprob_warnings(uses: Iterable[JudgeUse]) -> list[str]:
     ]
 
 
+def served_warnings(facts: Iterable[Facts]) -> list[str]:
+    """Return once for each model of a judge that it was served under several ids: not one judge, perhaps."""
+    served: dict[tuple[str, str], dict[str, None]] = {}
+    for one in facts:
+        for calls in one.judging:
+            for model, told in calls.served:
+                served.setdefault((calls.judge, model), {})[told] = None
+    return [
+        f"judge {judge}: its model {model} was served as {', '.join(ids)}, so that its verdicts may be those of "
+        "different models"
+        for (judge, model), ids in served.items()
+        if len(ids) > 1
+    ]
+
+
 def _use(judge: str, calls: Sequence[JudgeCalls], said: Sequence[str]) -> JudgeUse:
     latencies = sorted(latency for one in calls for latency in one.latencies_s)
     return JudgeUse(

@@ -16,7 +16,7 @@ from swapgate.analysis.covariates import CovariateFinding, Progress, covariate_f
 from swapgate.analysis.distributions import Spread, spreads
 from swapgate.analysis.frames import trials_frame
 from swapgate.analysis.gate import GateResult, judge_gate
-from swapgate.analysis.judge_use import JudgeUse, judge_uses, logprob_warnings
+from swapgate.analysis.judge_use import JudgeUse, judge_uses, logprob_warnings, served_warnings
 from swapgate.analysis.matrix import Cell, matrix, prompts_of
 from swapgate.analysis.odd_answers import odd_answers
 from swapgate.analysis.pairs import Pairs, pair_up
@@ -138,6 +138,7 @@ def conclude(
             *_left_out(comparisons),
             *odd_answers(facts),
             *logprob_warnings(uses),
+            *served_warnings(facts),
         ),
     )
 
