@@ -81,7 +81,7 @@ def served_warnings(facts: Iterable[Facts]) -> list[str]:
             for model, told in calls.served:
                 served.setdefault((calls.judge, model), {})[told] = None
     return [
-        f"judge {judge}: its model {model} was served as {', '.join(ids)}, so that its verdicts may be those of "
+        f"judge {judge}: its model {model} was served as {', '.join(ids)}: its verdicts may be those of "
         "different models"
         for (judge, model), ids in served.items()
         if len(ids) > 1
