@@ -27,7 +27,7 @@ def before_trials(
         from swapgate.baselines import open_baseline
 
         before = open_baseline(workspace, suites, draw=draw)
-    if any(getattr(judge.spec, "canaries", False) for case in cases for judge in case.judges):
+    if any(judge.wants_canaries for case in cases for judge in case.judges):
         from swapgate.engine.canaries import run_canaries, wanted_canaries
 
         spent_usd = before.paid_usd

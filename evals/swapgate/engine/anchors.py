@@ -120,7 +120,7 @@ def _job(judge: Judge, anchor: Anchor, number: int, root: Path) -> Job:
 
 
 def _read(anchor: Anchor, trial: Trial) -> Read:
-    answers = [s.answer for v in trial.verdicts for s in v.samples if s.answer is not None]
+    answers = [answer for verdict in trial.verdicts for answer in verdict.answers]
     verdict = next(iter(trial.verdicts), None)
     read = Read(anchor=anchor, reading=None, served=served_ids(answers), cost_usd=list_price(answers))
     if verdict is None or verdict.passed is None:

@@ -66,13 +66,8 @@ def canary_jobs(judge: Judge, suites: Sequence[ReadySuite], *, cases: int = 1) -
 
 def wanted_canaries(suites: Sequence[ReadySuite], cases: Iterable[ReadyCase]) -> list[CanaryJob]:
     """Return the canaries that a run of these cases begins with; they are shown on any case of the suites."""
-    judges = {judge.spec.judge: judge for case in cases for judge in case.judges if wants_canaries(judge)}
+    judges = {judge.spec.judge: judge for case in cases for judge in case.judges if judge.wants_canaries}
     return [job for judge in judges.values() for job in canary_jobs(tried(judge), suites)]
-
-
-def wants_canaries(judge: AnyJudge) -> bool:
-    """Whether a judge's file says that a run begins with its canaries."""
-    return isinstance(judge, Judge) and judge.spec.canaries is not False
 
 
 def run_canaries(
@@ -137,7 +132,7 @@ def _job(judge: Judge, canary: Canary, suite: ReadySuite, case: ReadyCase) -> Jo
 
 def _result(canary: Canary, trial: Trial) -> CanaryResult:
     """Return what a judge made of a canary; a verdict that there is none of is no failed one."""
-    answers = [s.answer for v in trial.verdicts for s in v.samples if s.answer is not None]
+    answers = [answer for verdict in trial.verdicts for answer in verdict.answers]
     passed = next((verdict.passed for verdict in trial.verdicts), None)
     said = trial.verdicts[0].reason if trial.verdicts else ""
     return CanaryResult(

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from swapgate.checks import Subject
+from swapgate.judging.base import BaseJudge
 from swapgate.judging.definition import code_hash
 from swapgate.judging.scoring import explained
-from swapgate.records import Json, Verdict, VerdictStatus
+from swapgate.records import Json, Verdict
 from swapgate.spec.judge_kinds import SimilaritySpec
 from swapgate.spec.judges import JudgeHead
 
@@ -26,7 +27,7 @@ class Measured:
 Measure = Callable[[Subject], Measured]
 
 
-class CodeJudge:
+class CodeJudge(BaseJudge):
     """One judge that is code. `source` says what runs, and is hashed with the definition."""
 
     models: tuple[str, ...] = ()
@@ -38,6 +39,11 @@ class CodeJudge:
         self.definition_hash = code_hash(spec, code=source)
         self._measure = measure
         self.shown = source
+
+    @property
+    def model_names(self) -> str:
+        """What runs, in a model's place."""
+        return self.shown
 
     def why_not(self, expected: Json) -> str:
         """Return why a case with this expectation cannot be judged, an empty string when it can."""
@@ -56,25 +62,4 @@ class CodeJudge:
             return self.undecided(measured.reason or ABSTAINED)
         told = ", ".join(f"{name} {measured.scores[name]:.3g}" for name in self.rule.names)
         reason = explained(told, measured.reason, spec=self.spec)
-        return replace(self._verdict("scored", reason), passed=passed, scores=dict(measured.scores))
-
-    def skipped(self, reason: str) -> Verdict:
-        """Return the verdict of a judge that was not asked."""
-        return self._verdict("skipped", reason)
-
-    def inapplicable(self, reason: str) -> Verdict:
-        """Return the verdict of a judge that has nothing to say of an answer: it neither passes nor fails."""
-        return self._verdict("inapplicable", reason)
-
-    def undecided(self, reason: str) -> Verdict:
-        """Return the verdict of a judge that came to no score."""
-        return self._verdict("error", reason)
-
-    def _verdict(self, status: VerdictStatus, reason: str) -> Verdict:
-        return Verdict(
-            judge=self.spec.judge,
-            model=self.shown,
-            definition_hash=self.definition_hash,
-            status=status,
-            reason=reason,
-        )
+        return replace(self._verdict("scored", reason, passed=passed), scores=dict(measured.scores))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from swapgate.errors import ProviderError
+from swapgate.judging.base import BaseJudge
 from swapgate.judging.definition import call_hash, call_params, definition_hash, min_valid_samples
 from swapgate.judging.kinds import kind_of
 from swapgate.judging.logprobs import TOP_LOGPROBS
@@ -28,7 +29,6 @@ from swapgate.records import (
     Rival,
     SampleStatus,
     Verdict,
-    VerdictStatus,
 )
 from swapgate.spec.judge_kinds import PairwiseSpec
 from swapgate.spec.judges import JudgeSpec
@@ -60,11 +60,11 @@ class _Call:
     ask: Ask
 
 
-class Judge:
+class Judge(BaseJudge):
     """One judge that asks a model. `definition_hash` covers everything that its verdicts depend on."""
 
     def __init__(self, spec: JudgeSpec) -> None:
-        self.spec = spec
+        self.spec: JudgeSpec = spec
         self.rule = spec.pass_rule()
         self.kind = kind_of(spec)
         self.definition_hash = definition_hash(spec, self.kind)
@@ -92,6 +92,11 @@ class Judge:
     def questions(self) -> Mapping[str, Question]:
         """What is asked of every answer, by name."""
         return {name: question for shape in self._shapes for name, question in shape.criteria.items()}
+
+    @property
+    def wants_canaries(self) -> bool:
+        """Whether its file says so."""
+        return self.spec.canaries is not False
 
     @property
     def against(self) -> str | None:
@@ -150,18 +155,6 @@ class Judge:
         asking = [_Call(reader=r, request=q, output=seen.texts, ask=ask) for r, q in calls]
         return replace(self._scored(await _all(asking)), rival=rival)
 
-    def skipped(self, reason: str) -> Verdict:
-        """Return the verdict of a judge that was not asked."""
-        return self._verdict("skipped", reason)
-
-    def inapplicable(self, reason: str) -> Verdict:
-        """Return the verdict of a judge that has nothing to say of an answer: it neither passes nor fails."""
-        return self._verdict("inapplicable", reason)
-
-    def undecided(self, reason: str) -> Verdict:
-        """Return the verdict of a judge that could not be asked."""
-        return self._verdict("error", reason)
-
     def requests(self, judged: Judged, *, suite: str, case: str) -> list[Request]:
         """Return the requests about one answer, without sending them."""
         return [request for _reader, request in self._calls(self.kind.seen(judged), suite=suite, case=case)]
@@ -214,19 +207,6 @@ class Judge:
         reason = explained(f"{self.kind.told(scores)} without a call", "", spec=self.spec)
         verdict = self._verdict("scored", reason, passed=self.rule.evaluate(scores), rival=rival)
         return replace(verdict, scores=dict(scores))
-
-    def _verdict(
-        self, status: VerdictStatus, reason: str, *, passed: bool | None = None, rival: Rival | None = None
-    ) -> Verdict:
-        return Verdict(
-            judge=self.spec.judge,
-            model=self.model_names,
-            definition_hash=self.definition_hash,
-            status=status,
-            passed=passed,
-            reason=reason,
-            rival=rival,
-        )
 
 
 async def _all(calls: Iterable[_Call]) -> list[Asked]:
