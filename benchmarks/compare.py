@@ -13,7 +13,7 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # see statistics.py
 
 from benchmarks.table import Row, run
-from swapgate.history import HISTORY_FILE, HistoryWriter
+from swapgate.memory.history import HISTORY_FILE, HistoryWriter
 from swapgate.records import (
     Answer,
     CheckResult,

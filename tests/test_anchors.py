@@ -14,7 +14,7 @@ import pytest
 from servers import Answer, Received, Server, openai_completion, serving
 from swapgate.analysis.judge_drift import DISAGREEMENT, FEWEST, PASS_RATE, Then, judge_drift
 from swapgate.cli import main
-from swapgate.history import History
+from swapgate.memory.history import History
 from test_rejudge import lay_judged, says
 from workspaces import JUDGE, case, lay, suite
 

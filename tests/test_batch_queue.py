@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swapgate.batches import BatchStore, StoredRequest
-from swapgate.cache import ResponseCache
 from swapgate.engine.batch import BatchQueue
 from swapgate.engine.batch_follow import Pacing
 from swapgate.engine.call import OpenModel
 from swapgate.engine.pace import Pace
 from swapgate.errors import ErrorKind, ProviderError, StoreError
+from swapgate.memory.batches import BatchStore, StoredRequest
+from swapgate.memory.cache import ResponseCache
 from swapgate.providers.batch import BatchLimits, BatchLine, BatchStatus, Outcome, SentFacts
 from swapgate.records import Message, Request, Response
 from swapgate.spec.models import Limits, ModelSpec

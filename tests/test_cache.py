@@ -18,8 +18,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swapgate.cache import Recording, ResponseCache, read_recordings, request_key, write_recordings
 from swapgate.errors import SpecError, StoreError
+from swapgate.memory.cache import Recording, ResponseCache, read_recordings, request_key, write_recordings
 from swapgate.records import Json, Message, Request, Response, ToolCall, Usage
 
 REQUEST = Request(model="m", messages=(Message(role="user", content="hello"),), params={"temperature": 0})
@@ -152,7 +152,7 @@ def test_many_processes_and_threads_write_at_once_without_a_lock_error(tmp_path:
     path = tmp_path / "cache.db"
     code = (
         "import sys; from pathlib import Path\n"
-        "from swapgate.cache import ResponseCache; from swapgate.records import Response\n"
+        "from swapgate.memory.cache import ResponseCache; from swapgate.records import Response\n"
         "cache = ResponseCache(Path(sys.argv[1]))\n"
         "for n in range(100): cache.put(f'{sys.argv[2]}-{n}', Response(text='x'), {})\n"
         "cache.close()\n"
@@ -171,7 +171,7 @@ def test_killed_process_keeps_what_it_had_put_a_moment_before(tmp_path: Path) ->
     path = tmp_path / "cache.db"
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from swapgate.cache import ResponseCache; from swapgate.records import Response\n"
+        "from swapgate.memory.cache import ResponseCache; from swapgate.records import Response\n"
         "cache = ResponseCache(Path(sys.argv[1]))\n"
         "for n in range(50): cache.put(str(n), Response(text='x'), {})\n"
         "time.sleep(0.5); print('ready', flush=True); time.sleep(60)\n"

@@ -19,11 +19,11 @@ from swapgate.analysis.decision import GateResult
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.analysis.summary import Summary
 from swapgate.cli import main
-from swapgate.history import HistoryWriter
+from swapgate.memory.history import HistoryWriter
 from swapgate.records import Json, ModelIdentity, Run, Stopping, Trial, adapter
 from swapgate.reporting.report_json import report_schema
+from swapgate.runs.stored import join, load_facts
 from swapgate.spec.settings import resolve_settings
-from swapgate.stored import join, load_facts
 from workspaces import BLIND, RIGHT, lay, recorded_workspace
 
 OLD, WORSE, SAME, BOTH = (f"2026010{n}-100000-{n * 6}" for n in ("1", "2", "3", "4"))

@@ -15,7 +15,7 @@ import pytest
 from analysis_trials import answer, errored, trial
 from swapgate.analysis.sizing import Sizing
 from swapgate.cli import main
-from swapgate.history import HistoryWriter
+from swapgate.memory.history import HistoryWriter
 from swapgate.records import ModelIdentity, Run, Stopping, Trial, adapter
 from swapgate.stats import cases_for_power, detectable_drop, floor_cases, gate_power, intraclass_correlation
 from workspaces import case, lay, suite

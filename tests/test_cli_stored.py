@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from swapgate.cache import ResponseCache
 from swapgate.cli import main
-from swapgate.history import HistoryWriter
+from swapgate.memory.cache import ResponseCache
+from swapgate.memory.history import HistoryWriter
 from swapgate.records import Answer, CheckResult, ModelIdentity, Response, Run, Trial, to_json
 from workspaces import lay
 

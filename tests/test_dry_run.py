@@ -15,9 +15,9 @@ from swapgate.api import run
 from swapgate.cli import main
 from swapgate.engine.estimate import Estimator, size_of
 from swapgate.errors import UsageError
+from swapgate.memory.stored_responses import Sample
 from swapgate.records import Message, Request
 from swapgate.spec.models import ModelSpec
-from swapgate.stored_responses import Sample
 from workspaces import JUDGE, JUDGED_SUITE, case, lay, recorded_workspace, suite
 
 Pytester = pytest.Pytester

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from analysis_trials import answer, errored, run, trial, verdict
 from swapgate.errors import ErrorKind
 from swapgate.facts import Facts, JudgeCalls, facts_of, pack, unpack
-from swapgate.history import SCHEMA_VERSION, History, HistoryWriter
+from swapgate.memory.history import SCHEMA_VERSION, History, HistoryWriter
 from swapgate.records import CheckResult, Finding, Response, Trial, TrialError, Usage
 
 JUDGE_FAILED = TrialError(kind=ErrorKind.JUDGE, message="no scores", source="judge:meaning")

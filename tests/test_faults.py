@@ -19,7 +19,7 @@ import pytest
 from fault_server import FAULTS, FaultServer, faulty, redirecting, untrusted, well
 from processes import start_pytest, wait_for
 from servers import Answer, Received, openai_completion, serving
-from swapgate.history import History
+from swapgate.memory.history import History
 from swapgate.records import Trial
 from workspaces import case, lay, suite
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from swapgate.errors import StoreError, UsageError
-from swapgate.history import SCHEMA_VERSION, History, HistoryWriter, StoredTrials
+from swapgate.memory.history import SCHEMA_VERSION, History, HistoryWriter, StoredTrials
 from swapgate.records import Answer, CheckResult, Finding, ModelIdentity, Response, Run, Trial
 
 RUN = Run(

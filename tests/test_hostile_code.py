@@ -17,11 +17,11 @@ import pytest
 
 import swapgate
 from servers import Answer, openai_completion, serving
-from swapgate.cache import ResponseCache
 from swapgate.daemon import in_daemon_thread
 from swapgate.engine.runner import Engine
 from swapgate.engine.workspace import Workspace
 from swapgate.errors import ErrorKind, SwapgateError
+from swapgate.memory.cache import ResponseCache
 from swapgate.records import Trial
 from swapgate.spec.settings import resolve_settings
 from workspaces import case, lay, suite

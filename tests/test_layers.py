@@ -11,36 +11,16 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "evals" / "swapgate"
 
 LAYER = {
-    "errors": 0, "records": 0, "storable": 0, "facts": 0,
+    "errors": 0, "records": 0, "storable": 0, "facts": 0, "daemon": 0,
     "spec": 1, "stats": 1,
-    "daemon": 2, "writer": 2, "wal": 2, "cache": 2, "stored_responses": 2, "history": 2, "prices": 2,
-    "batches": 2,
-    "checks": 2, "judging": 2, "providers": 2,
+    "memory": 2, "checks": 2, "judging": 2, "providers": 2,
     "engine": 3,
     "analysis": 4,
     "reporting": 5, "scoring": 5, "labelling": 5,
-    "recorder": 6, "stored": 6, "progress": 6, "trial_reports": 6, "protocol": 6, "distribute": 6,
-    "workers": 6, "garbage": 6,
-    "parts": 6, "shards": 6, "rerun": 6, "found_shards": 6, "merging": 6, "selecting": 6,
-    "rejudging": 6, "rejudged": 6, "baselines": 6, "prelude": 6,
-    "collect": 6, "session": 6, "opening": 6, "early_stop": 6, "before_run": 6, "plugin": 6, "cli": 6,
-    "dry_run": 6, "forecast_lines": 6,
-    "api": 6, "__init__": 6, "__main__": 6,
+    "runs": 6,
+    "driving": 7, "plugin": 7, "cli": 7, "api": 7, "__init__": 7, "__main__": 7,
 }  # fmt: skip
-FACES_PYTEST = {
-    "plugin",
-    "opening",
-    "collect",
-    "session",
-    "trial_reports",
-    "garbage",
-    "protocol",
-    "progress",
-    "workers",
-    "distribute",
-    "selecting",
-    "dry_run",
-}
+FACES_PYTEST = {"plugin", "driving"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

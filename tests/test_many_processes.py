@@ -15,7 +15,7 @@ import pytest
 
 from processes import start_pytest, wait_for
 from servers import Answer, Received, openai_completion, serving
-from swapgate.history import History
+from swapgate.memory.history import History
 from workspaces import JUDGE, case, lay, suite
 
 HEAD = """\

@@ -10,7 +10,7 @@ from genai_prices import calc_price
 from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import ConditionalPrice, StartDateConstraint
 
-from swapgate.prices import cost_usd, price_list
+from swapgate.memory.prices import cost_usd, price_list
 from swapgate.records import Usage
 from swapgate.spec.models import ModelSpec, Price
 

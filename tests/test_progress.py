@@ -10,9 +10,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from swapgate.driving.progress import batch_text, progress_text
 from swapgate.engine.batch import BatchProgress
 from swapgate.engine.runner import Progress
-from swapgate.progress import batch_text, progress_text
 from workspaces import case, lay, suite
 
 SLOW = "import time\ndef answer(message):\n    time.sleep(0.4)\n    return 'fine'\n"

@@ -92,7 +92,8 @@ def test_phases_stand_where_the_users_own_code_may_print(pytester: pytest.Pytest
 def test_own_modules_are_not_rewritten_for_asserts(pytester: pytest.Pytester) -> None:
     recorded_workspace(pytester.path, ANSWERS)
     told = (
-        "import sys\ndef pytest_unconfigure():\n    print(type(sys.modules['swapgate.session'].__loader__))\n"
+        "import sys\ndef pytest_unconfigure():\n"
+        "    print(type(sys.modules['swapgate.driving.session'].__loader__))\n"
     )
     lay(pytester.path, {"conftest.py": told})
     result = pytester.runpytest_subprocess("--model=new", "-s")

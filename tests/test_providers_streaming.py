@@ -32,8 +32,8 @@ from streams import (
     sse,
     streamed,
 )
-from swapgate.cache import request_key
 from swapgate.errors import ErrorKind, ProviderError, UsageError
+from swapgate.memory.cache import request_key
 from swapgate.providers._failures import Target
 from swapgate.providers._openai_stream import CompletionStream
 from swapgate.providers._stream import EventStream, Streamed

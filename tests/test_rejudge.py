@@ -13,7 +13,7 @@ import pytest
 
 from servers import Answer, Received, Server, openai_completion, serving
 from swapgate.cli import main
-from swapgate.history import History, HistoryWriter
+from swapgate.memory.history import History, HistoryWriter
 from swapgate.records import Run, Trial
 from workspaces import JUDGE, case, lay, newest_run, suite
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reporting_outcome import made_up_outcome
-from swapgate.reporting import charts
+from swapgate.reporting.html import charts
 
 OUTCOME = made_up_outcome()
 SCORES = OUTCOME.comparisons[0].scores[0]

@@ -9,7 +9,7 @@ import pytest
 
 from reporting_outcome import made_up_outcome
 from swapgate.analysis.compare import Difference
-from swapgate.reporting import comparing
+from swapgate.reporting.words import comparing
 
 COMPARISON = made_up_outcome().comparisons[0]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from swapgate.analysis.rates import Rate
 from swapgate.reporting import format as show
-from swapgate.reporting.terminal import safe_text
+from swapgate.reporting.terminal.summary import safe_text
 from swapgate.reporting.text import clipped, visible
 
 

@@ -19,8 +19,8 @@ from reporting_outcome import CANDIDATE, HOSTILE, made_up_outcome
 from swapgate.analysis.gate import GateAnswer
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.reporting import write_reports
-from swapgate.reporting.case_data import TEXT_CHARS
-from swapgate.reporting.html import case_link, filter_link, page
+from swapgate.reporting.html.case_data import TEXT_CHARS
+from swapgate.reporting.html.page import case_link, filter_link, page
 
 
 class _Page(HTMLParser):
@@ -184,7 +184,7 @@ def test_every_field_has_a_label_and_every_table_heads(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_colours_have_the_contrast_that_reading_needs(scheme: str) -> None:
-    css = (files("swapgate.reporting") / "report.css").read_text(encoding="utf-8")
+    css = (files("swapgate.reporting.html") / "report.css").read_text(encoding="utf-8")
     light, dark = (dict(re.findall(r"--(\S+): (#\w{6});", block)) for block in css.split("@media", 2)[:2])
     colours = light if scheme == "light" else dark
     for text in ("ink", "quiet", "link"):

@@ -16,8 +16,8 @@ import pytest
 from reporting_outcome import CANDIDATE, HOSTILE, made_up_outcome
 from swapgate.errors import UsageError
 from swapgate.reporting import write_reports
-from swapgate.reporting.reasons import in_order
 from swapgate.reporting.report_json import load_report, report_schema
+from swapgate.reporting.words.reasons import in_order
 
 GOLDEN = Path(__file__).parent / "golden" / "report.json"
 

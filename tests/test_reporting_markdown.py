@@ -17,7 +17,7 @@ from reporting_outcome import HOSTILE, made_up_outcome
 from swapgate.analysis.compare import Flip
 from swapgate.analysis.gate import GateAnswer
 from swapgate.facts import facts_of
-from swapgate.reporting.markdown import MAX_CHARS, escaped, render
+from swapgate.reporting.markdown.report import MAX_CHARS, escaped, render
 
 GOLDEN = Path(__file__).parent / "golden" / "report.md"
 

@@ -13,7 +13,7 @@ from swapgate.analysis.gate import GateAnswer
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.analysis.rates import Rate
 from swapgate.reporting import write_reports
-from swapgate.reporting.terminal import summary_lines, write_summary
+from swapgate.reporting.terminal.summary import summary_lines, write_summary
 
 
 def test_a_wide_terminal_shows_one_aligned_table() -> None:

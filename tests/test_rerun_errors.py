@@ -14,7 +14,7 @@ import pytest
 from processes import start_pytest, wait_for
 from servers import Answer, Received, Server, openai_completion, serving
 from swapgate.cli import main
-from swapgate.history import History
+from swapgate.memory.history import History
 from swapgate.records import Trial
 from workspaces import BLIND, RIGHT, case, lay, newest_run, recorded_workspace, suite
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from processes import start_pytest
 from swapgate import run
 from swapgate.errors import UsageError
-from swapgate.shards import share_out
+from swapgate.runs.shards import share_out
 from swapgate.spec.settings import resolve_settings
 from workspaces import BLIND, RIGHT, newest_run, recorded_workspace
 
@@ -194,7 +194,7 @@ def test_empty_shard_ends_well_with_workers(tmp_path: Path) -> None:
 def stored_runs(root: Path) -> list[tuple[object, ...]]:
     from contextlib import closing
 
-    from swapgate.history import History
+    from swapgate.memory.history import History
 
     with closing(History(root / ".swapgate" / "history.db")) as history:
         return [

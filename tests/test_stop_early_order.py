@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis_trials import trial
-from swapgate.early_stop import EarlyStop, shuffled
 from swapgate.engine.workspace import Job, ReadyCase, ReadySuite
 from swapgate.facts import facts_of
 from swapgate.records import Stopping
+from swapgate.runs.early_stop import EarlyStop, shuffled
 from swapgate.spec.settings import Settings
 from swapgate.spec.suite import Case, GateSpec, LoadedSuite, PlacedCase, RateRule, Suite
 from workspaces import BLIND, RIGHT, newest_run, recorded_workspace

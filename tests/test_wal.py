@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from swapgate.cache import ResponseCache
-from swapgate.history import History
-from swapgate.wal import use_wal
+from swapgate.memory.cache import ResponseCache
+from swapgate.memory.history import History
+from swapgate.memory.wal import use_wal
 
 PROCESSES, FILES = 6, 15
 

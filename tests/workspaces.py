@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from swapgate.history import History
+from swapgate.memory.history import History
 from swapgate.records import Run, Trial
 
 SUITE = """\

@@ -9,22 +9,22 @@ from pathlib import Path
 
 from swapgate.analysis.compare import Comparison
 from swapgate.analysis.outcome import RunOutcome
-from swapgate.before_run import refuse_with_batch, require_enough, warnings_before
-from swapgate.cache import CACHE_FILE, ResponseCache
-from swapgate.early_stop import EarlyStop, early_stop, shuffled
 from swapgate.engine.ray_executor import executing
 from swapgate.engine.runner import Engine
 from swapgate.engine.workspace import Job, ReadySuite, Workspace
 from swapgate.errors import UsageError
 from swapgate.facts import Facts
-from swapgate.parts import Part, refuse_contradictions
-from swapgate.prelude import before_trials
-from swapgate.recorder import Recorder
+from swapgate.memory.cache import CACHE_FILE, ResponseCache
 from swapgate.records import Trial
-from swapgate.rerun import completion, require_baseline, rest_of
-from swapgate.shards import shard_part
+from swapgate.runs.before_run import refuse_with_batch, require_enough, warnings_before
+from swapgate.runs.early_stop import EarlyStop, early_stop, shuffled
+from swapgate.runs.parts import Part, refuse_contradictions
+from swapgate.runs.prelude import before_trials
+from swapgate.runs.recorder import Recorder
+from swapgate.runs.rerun import completion, require_baseline, rest_of
+from swapgate.runs.shards import shard_part
+from swapgate.runs.stored import join, one_model
 from swapgate.spec.settings import resolve_settings
-from swapgate.stored import join, one_model
 
 _SLICE_S = 0.5
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from swapgate.session import SwapgateSession
+    from swapgate.driving.session import SwapgateSession
 
 SESSION: pytest.StashKey[SwapgateSession] = pytest.StashKey()
 
@@ -197,11 +197,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if not _names_a_model(config):
         return
     if not config.invocation_params.plugins:
-        from swapgate.garbage import Garbage
+        from swapgate.driving.garbage import Garbage
 
         config.pluginmanager.register(Garbage(), "swapgate-garbage")
     _keep_asserts_plain(config)
-    from swapgate.opening import open_session
+    from swapgate.driving.opening import open_session
 
     session = open_session(config)
     config.stash[SESSION] = session

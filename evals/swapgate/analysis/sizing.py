@@ -9,7 +9,7 @@ from statistics import fmean
 
 from swapgate.analysis.rule_scopes import floor_of
 from swapgate.facts import Facts
-from swapgate.prices import cost_usd
+from swapgate.memory.prices import cost_usd
 from swapgate.records import Usage
 from swapgate.spec.models import ModelSpec
 from swapgate.stats.gate_odds import detectable_drop, gate_power

@@ -19,8 +19,8 @@ from swapgate.spec.settings import Settings
 if TYPE_CHECKING:
     import httpx
 
-    from swapgate.batches import BatchStore, StoredBatch
     from swapgate.engine.workspace import Workspace
+    from swapgate.memory.batches import BatchStore, StoredBatch
 
 batch_app = typer.Typer(help="List and cancel the batches of runs with --batch.")
 _RUNNING = {"sending", "running", "cancelling"}
@@ -118,7 +118,7 @@ async def _cancel_one(workspace: Workspace, batch: StoredBatch, http: httpx.Asyn
 @contextmanager
 def _store(settings: Settings) -> Iterator[BatchStore | None]:
     """Open the batches of the workspace, but never make a file of them."""
-    from swapgate.batches import BATCHES_FILE, BatchStore
+    from swapgate.memory.batches import BATCHES_FILE, BatchStore
 
     path = settings.state_dir / BATCHES_FILE
     if not path.is_file():

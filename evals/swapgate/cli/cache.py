@@ -17,7 +17,7 @@ from swapgate.records import Json
 from swapgate.spec.settings import Settings
 
 if TYPE_CHECKING:
-    from swapgate.cache import ResponseCache
+    from swapgate.memory.cache import ResponseCache
 
 
 cache_app = typer.Typer(help="Export, import and count stored responses.")
@@ -37,7 +37,7 @@ def export_cache(
     as_json: JsonOption = False,
 ) -> None:
     """Write stored responses as JSONL, for --recordings; the same content gives the same bytes."""
-    from swapgate.cache import write_recordings
+    from swapgate.memory.cache import write_recordings
 
     settings = open_settings(root)
     with _existing(settings) as cache:
@@ -64,7 +64,7 @@ def import_recordings(
     as_json: JsonOption = False,
 ) -> None:
     """Put recorded responses into the cache; a response that is there already is replaced."""
-    from swapgate.cache import CACHE_FILE, ResponseCache, read_recordings
+    from swapgate.memory.cache import CACHE_FILE, ResponseCache, read_recordings
 
     settings = open_settings(root)
     recordings = [recording for file in files for recording in read_recordings(file)]
@@ -81,7 +81,7 @@ def import_recordings(
 @cache_app.command("stats")
 def show_stats(*, root: RootOption = None, as_json: JsonOption = False) -> None:
     """Count the stored responses, by model and suite."""
-    from swapgate.cache import CACHE_FILE
+    from swapgate.memory.cache import CACHE_FILE
 
     settings = open_settings(root)
     path = settings.state_dir / CACHE_FILE
@@ -102,7 +102,7 @@ def show_stats(*, root: RootOption = None, as_json: JsonOption = False) -> None:
 @contextmanager
 def _existing(settings: Settings) -> Iterator[ResponseCache]:
     """Open the cache, but never make one."""
-    from swapgate.cache import CACHE_FILE, ResponseCache
+    from swapgate.memory.cache import CACHE_FILE, ResponseCache
 
     path = settings.state_dir / CACHE_FILE
     if not path.is_file():

@@ -15,8 +15,8 @@ from swapgate.records import to_json
 from swapgate.reporting.text import safe_text
 
 if TYPE_CHECKING:
+    from swapgate.runs.stored import StoredRun
     from swapgate.spec.settings import Settings
-    from swapgate.stored import StoredRun
 
 REPORTS = ("json", "md")
 
@@ -62,8 +62,8 @@ def compare(
     Nothing is asked, but judges with --rejudge. The rules are those of the first candidate's run.
     """
     from swapgate.reporting import write_reports
-    from swapgate.reporting.terminal import summary_lines
-    from swapgate.stored import join, load_facts, refuse_other_judges
+    from swapgate.reporting.terminal.summary import summary_lines
+    from swapgate.runs.stored import join, load_facts, refuse_other_judges
 
     if len(runs) < 2:
         raise UsageError("compare takes a baseline and at least one candidate: two runs or more")
@@ -112,8 +112,8 @@ def compare(
 def _judged_alike(names: list[str], settings: Settings) -> list[StoredRun]:
     """Return the runs as today's judges judge them; what is judged anew is stored as a run."""
     from swapgate.facts import facts_of
-    from swapgate.rejudged import judged_by_today
-    from swapgate.stored import load_run, one_model, parted
+    from swapgate.runs.rejudged import judged_by_today
+    from swapgate.runs.stored import load_run, one_model, parted
 
     found, spent_usd = [], 0.0
     with live_line() as draw:

@@ -31,7 +31,7 @@ def estimate(
     """
     from swapgate.engine.forecasting import forecast
     from swapgate.engine.workspace import Workspace
-    from swapgate.forecast_lines import forecast_lines
+    from swapgate.runs.forecast_lines import forecast_lines
 
     settings = open_settings(root, model=model, baseline=baseline, repeats=repeats)
     if not settings.models:

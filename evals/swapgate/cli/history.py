@@ -14,7 +14,7 @@ from swapgate.records import Run, to_json
 from swapgate.reporting.text import safe_text
 
 if TYPE_CHECKING:
-    from swapgate.history import History
+    from swapgate.memory.history import History
     from swapgate.spec.settings import Settings
 
 NAMES = 2
@@ -62,7 +62,7 @@ def show_run(
         }
         print_json({"run": to_json(outcome.run), **parts})
         return
-    from swapgate.reporting.terminal import summary_lines
+    from swapgate.reporting.terminal.summary import summary_lines
 
     for line in (*_head(outcome.run), *summary_lines(outcome)):
         typer.echo(line)
@@ -71,7 +71,7 @@ def show_run(
 @contextmanager
 def _history(settings: Settings) -> Iterator[History | None]:
     """Open the history, but never make one."""
-    from swapgate.history import HISTORY_FILE, History
+    from swapgate.memory.history import HISTORY_FILE, History
 
     path = settings.state_dir / HISTORY_FILE
     if not path.is_file():

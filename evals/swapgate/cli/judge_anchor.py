@@ -36,8 +36,8 @@ def anchor(
     from swapgate.engine.workspace import Workspace
     from swapgate.reporting.files import write_text
     from swapgate.reporting.format import money
+    from swapgate.runs.stored import load_run
     from swapgate.spec.anchors import anchors_path, anchors_text
-    from swapgate.stored import load_run
 
     settings = open_settings(root, max_cost=max_cost, cache="live")
     workspace = Workspace(settings)

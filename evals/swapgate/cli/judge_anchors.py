@@ -118,7 +118,7 @@ def _check(judge: str, known: AnchorSet, reads: Sequence[Read], drift: JudgeDrif
 
 def _earlier(settings: Settings, judge: str, known: AnchorSet) -> list[AnchorCheck]:
     """Return the earlier checks of the same anchors, the oldest first."""
-    from swapgate.history import HISTORY_FILE, History
+    from swapgate.memory.history import HISTORY_FILE, History
 
     if not (settings.state_dir / HISTORY_FILE).is_file():
         return []
@@ -127,7 +127,7 @@ def _earlier(settings: Settings, judge: str, known: AnchorSet) -> list[AnchorChe
 
 
 def _store(settings: Settings, check: AnchorCheck) -> None:
-    from swapgate.history import HISTORY_FILE, History
+    from swapgate.memory.history import HISTORY_FILE, History
 
     with contextlib.closing(History(settings.state_dir / HISTORY_FILE)) as history:
         history.add_anchor_check(check)

@@ -79,7 +79,7 @@ def _evidence(
     """Return the calibration with its judge and with the runs that are at hand."""
     from swapgate.judging.load import load_judges
     from swapgate.labelling.evidence import Evidence, judge_trials
-    from swapgate.stored import load_run
+    from swapgate.runs.stored import load_run
 
     judge = load_judges([calibration.judge], judges_dir=settings.judges_dir)[calibration.judge]
     trials: list[Trial] = []

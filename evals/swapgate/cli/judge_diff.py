@@ -41,7 +41,7 @@ def diff(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a judge says otherwise in RUN_B than in RUN_A of the same answers. Asks nothing."""
-    from swapgate.rejudging import open_source
+    from swapgate.runs.rejudging import open_source
 
     settings = open_settings(root)
     changes = changes_of(open_source(before, settings), open_source(after, settings), judges or ())

@@ -123,7 +123,7 @@ def label(
 
 def _prepared(run: str, wanted: Any, settings: Settings) -> Labelling:
     from swapgate.labelling.prepare import prepare
-    from swapgate.stored import load_run
+    from swapgate.runs.stored import load_run
 
     found, trials = load_run(run, settings)
     model = "" if run.endswith(".json") else run.rpartition("@")[0]

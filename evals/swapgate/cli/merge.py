@@ -41,10 +41,10 @@ def merge(
     Exits with the gate's code, as the whole run would have; with 10 when shards are missing.
     """
     from swapgate.analysis.outcome import conclude
-    from swapgate.found_shards import find_shards
-    from swapgate.merging import merge as merge_shards
-    from swapgate.merging import store
     from swapgate.reporting import check_formats, write_reports
+    from swapgate.runs.found_shards import find_shards
+    from swapgate.runs.merging import merge as merge_shards
+    from swapgate.runs.merging import store
 
     settings = open_settings(root, report=formats)
     check_formats(settings.formats)
@@ -72,7 +72,7 @@ def merge(
 
 
 def _print(outcome: RunOutcome, paths: list[Path], *, verbose: int) -> None:
-    from swapgate.reporting.terminal import summary_lines
+    from swapgate.reporting.terminal.summary import summary_lines
 
     run = outcome.run
     trials = count(len(outcome.trials), "trial")

@@ -58,7 +58,7 @@ def _described(spec: ModelSpec, name: str) -> dict[str, Any]:
 
 def _prices(spec: ModelSpec) -> tuple[float | None, float | None]:
     """Return what a million tokens in and out cost for a short request; None where the price is unknown."""
-    from swapgate.prices import cost_usd
+    from swapgate.memory.prices import cost_usd
     from swapgate.records import Usage
 
     samples = (Usage(tokens_in=_SAMPLE_TOKENS, tokens_out=0), Usage(tokens_in=0, tokens_out=_SAMPLE_TOKENS))

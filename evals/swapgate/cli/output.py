@@ -73,7 +73,7 @@ def live_line() -> Iterator[Callable[[Progress], None]]:
 
     def draw(progress: Progress) -> None:
         if sys.stderr.isatty():
-            from swapgate.progress import progress_text
+            from swapgate.driving.progress import progress_text
 
             drawn[:] = [progress_text(progress, elapsed_s=time.monotonic() - started)]
             sys.stderr.write(f"\r\x1b[K{drawn[0]}")

@@ -92,7 +92,7 @@ def plan(
 
 
 def _facts(baseline: str | None, settings: Settings) -> Sequence[Facts]:
-    from swapgate.stored import load_facts, why_incomplete
+    from swapgate.runs.stored import load_facts, why_incomplete
 
     if baseline is None:
         return ()

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from swapgate.analysis.judge_change import JudgeChange
     from swapgate.analysis.outcome import RunOutcome
     from swapgate.engine.workspace import Workspace
-    from swapgate.rejudging import Plan
+    from swapgate.runs.rejudging import Plan
 
 
 def rejudge(
@@ -63,9 +63,9 @@ def rejudge(
     """
     from swapgate.analysis.judge_change import judge_changes
     from swapgate.engine.workspace import Workspace
-    from swapgate.rejudging import open_source, plan
-    from swapgate.rejudging import rejudge as judge_again
     from swapgate.reporting import check_formats, write_reports
+    from swapgate.runs.rejudging import open_source, plan
+    from swapgate.runs.rejudging import rejudge as judge_again
 
     settings = open_settings(
         root, report=formats, max_cost=max_cost, cache=cache_mode(live=live, replay=replay)
@@ -94,7 +94,7 @@ def rejudge(
 def _forecast(planned: Plan, workspace: Workspace, *, as_json: bool) -> int:
     """Print what the plan would take; warnings are what of the run cannot be judged."""
     from swapgate.engine.forecasting import forecast
-    from swapgate.forecast_lines import forecast_lines
+    from swapgate.runs.forecast_lines import forecast_lines
 
     found = forecast(workspace, planned.jobs)
     if as_json:
@@ -134,7 +134,7 @@ def _print(
     verbose: int,
 ) -> None:
     from swapgate.reporting.format import count, money
-    from swapgate.reporting.terminal import summary_lines
+    from swapgate.reporting.terminal.summary import summary_lines
 
     own = [f for f in outcome.facts if not (f.role == "baseline" and "@" in f.model)]
     head = f"run {outcome.run.id} judges run {outcome.run.rejudges} again"

@@ -34,7 +34,7 @@ def report(
     """Write a stored run's reports again and say what the gate decides. Exits with 0 whatever that is."""
     from swapgate.cli.stored import open_run
     from swapgate.reporting import write_reports
-    from swapgate.reporting.reasons import gate_line
+    from swapgate.reporting.words.reasons import gate_line
 
     settings = open_settings(root)
     outcome = open_run(run, settings)

@@ -6,8 +6,8 @@ from swapgate.analysis.outcome import RunOutcome, conclude
 from swapgate.cli.output import warn
 from swapgate.errors import UsageError
 from swapgate.records import Run, Trial
+from swapgate.runs.stored import as_baseline, load_run
 from swapgate.spec.settings import Settings
-from swapgate.stored import as_baseline, load_run
 
 
 def open_run(name: str, settings: Settings) -> RunOutcome:

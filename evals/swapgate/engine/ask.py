@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from swapgate.cache import ResponseCache, request_key
 from swapgate.engine.batch import BatchQueue
 from swapgate.engine.call import Caller, OpenModel, response_cost
 from swapgate.engine.estimate import size_of
 from swapgate.engine.lookup import Lookup
 from swapgate.errors import RecordingMissing
+from swapgate.memory.cache import ResponseCache, request_key
 from swapgate.providers import Provider
 from swapgate.records import Answer, Json, Request, Response
 from swapgate.spec.models import ModelSpec

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from swapgate.batches import BatchStore
-from swapgate.cache import ResponseCache
 from swapgate.engine.batch_follow import Pacing
 from swapgate.engine.batch_lane import Asked, Lane
 from swapgate.engine.call import OpenModel
+from swapgate.memory.batches import BatchStore
+from swapgate.memory.cache import ResponseCache
 from swapgate.records import Json, Request, Response
 
 _PATIENCE_S = 5.0

@@ -9,9 +9,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
-from swapgate.batches import StoredBatch, StoredRequest, StoredState
 from swapgate.daemon import in_daemon_thread
 from swapgate.errors import ErrorKind, ProviderError
+from swapgate.memory.batches import StoredBatch, StoredRequest, StoredState
 from swapgate.providers.batch import BatchStatus, Outcome, SentFacts
 from swapgate.records import Response, adapter
 from swapgate.spec.settings import Settings

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from swapgate.batches import BatchStore, StoredRequest
-from swapgate.cache import ResponseCache
 from swapgate.engine.batch_follow import Follower, Pacing
 from swapgate.engine.call import OpenModel
 from swapgate.errors import ErrorKind, ProviderError
+from swapgate.memory.batches import BatchStore, StoredRequest
+from swapgate.memory.cache import ResponseCache
 from swapgate.providers.batch import BatchLine, BatchProvider
 from swapgate.records import Json, Response, to_json
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from swapgate.engine.estimate import most_tokens_out, size_of
 from swapgate.errors import BudgetSpent, ProviderError
-from swapgate.prices import PriceList, price_list
+from swapgate.memory.prices import PriceList, price_list
 from swapgate.records import Request, Usage
 from swapgate.spec.models import ModelSpec
 

@@ -13,7 +13,7 @@ from swapgate.engine.hedge import first_answer
 from swapgate.engine.pace import Pace, Ticket
 from swapgate.engine.slots import Slots, SpareRoom
 from swapgate.errors import ErrorKind, ProviderError
-from swapgate.prices import cost_usd
+from swapgate.memory.prices import cost_usd
 from swapgate.providers import Provider
 from swapgate.providers.batch import BatchProvider
 from swapgate.records import Request, Response

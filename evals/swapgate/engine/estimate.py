@@ -13,7 +13,7 @@ from swapgate.records import Request
 from swapgate.spec.models import ModelSpec
 
 if TYPE_CHECKING:
-    from swapgate.stored_responses import Sample
+    from swapgate.memory.stored_responses import Sample
 
 # English text and code: https://help.openai.com/en/articles/4936856-what-are-tokens-and-how-to-count-them
 CHARS_PER_TOKEN = 4

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import fsum
 
 from swapgate.engine.estimate import Expected
-from swapgate.prices import price_list
+from swapgate.memory.prices import price_list
 from swapgate.records import Json, Usage, to_json
 from swapgate.spec.models import ModelSpec
 

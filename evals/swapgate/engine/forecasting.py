@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from swapgate.cache import CACHE_FILE, request_key
 from swapgate.checks import Subject
 from swapgate.checks.build import UserCheckFailed, run_checks
 from swapgate.engine.ask import reads_stored
@@ -26,14 +25,15 @@ from swapgate.judging.judge import Judge
 from swapgate.judging.load import AnyJudge
 from swapgate.judging.prompt import TemplateError
 from swapgate.judging.subject import Judged, answer_text
-from swapgate.prices import cost_usd
+from swapgate.memory.cache import CACHE_FILE, request_key
+from swapgate.memory.prices import cost_usd
+from swapgate.memory.stored_responses import StoredResponses
 from swapgate.providers import Provider
 from swapgate.providers.http_client import open_http
 from swapgate.providers.open import open_provider
 from swapgate.records import Answer, Request, Response, Rival
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.settings import Settings
-from swapgate.stored_responses import StoredResponses
 
 if TYPE_CHECKING:
     import httpx

@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from swapgate.cache import CACHE_FILE, ResponseCache
 from swapgate.engine.runner import Engine, Finished, Progress
 from swapgate.engine.workspace import Job, Workspace
 from swapgate.facts import Facts
+from swapgate.memory.cache import CACHE_FILE, ResponseCache
 from swapgate.records import Trial
 from swapgate.spec.models import ModelSpec
 

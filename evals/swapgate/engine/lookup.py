@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from swapgate.cache import ResponseCache
+from swapgate.memory.cache import ResponseCache
 from swapgate.records import Response
 
 

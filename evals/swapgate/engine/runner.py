@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, TypeVarTuple
 
-from swapgate.batches import BATCHES_FILE, BatchStore
-from swapgate.cache import ResponseCache
 from swapgate.daemon import message_of
 from swapgate.engine.ask import Asker
 from swapgate.engine.batch import BatchProgress, BatchQueue
@@ -28,6 +26,8 @@ from swapgate.engine.trial import blank_trial, run_trial
 from swapgate.engine.workspace import Job
 from swapgate.errors import ErrorKind, SwapgateError
 from swapgate.facts import Facts, facts_of
+from swapgate.memory.batches import BATCHES_FILE, BatchStore
+from swapgate.memory.cache import ResponseCache
 from swapgate.providers.batch import open_batches
 from swapgate.providers.http_client import open_http
 from swapgate.providers.open import is_user_provider

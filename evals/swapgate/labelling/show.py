@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from swapgate.labelling.measured import Disagreement, JudgeReport, Measure, Section, Table, count
 from swapgate.reporting.format import percent
-from swapgate.reporting.markdown_text import escaped, own, table
+from swapgate.reporting.markdown.text import escaped, own, table
 from swapgate.reporting.text import clipped, safe_text
 
 NAME_WIDTH = 50

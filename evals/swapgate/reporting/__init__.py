@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 GROUP = "swapgate.reporters"
 BUILT_IN: Mapping[str, tuple[str, str]] = {
     "json": ("report_json", "JsonReporter"),
-    "md": ("markdown", "MarkdownReporter"),
-    "html": ("html", "HtmlReporter"),
+    "md": ("markdown.report", "MarkdownReporter"),
+    "html": ("html.page", "HtmlReporter"),
 }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from swapgate.analysis.judge_change import ChangedVerdict, JudgeChange, Version, changed_to
 from swapgate.reporting import format as show
-from swapgate.reporting.markdown_text import escaped, own, table
+from swapgate.reporting.markdown.text import escaped, own, table
 from swapgate.reporting.text import safe_text
 from swapgate.stats.interval import Interval
 

@@ -23,7 +23,7 @@ from swapgate.analysis.summary import Summary
 from swapgate.errors import UsageError
 from swapgate.records import Json, Run, Trial, adapter
 from swapgate.reporting.files import atomic_file, whole
-from swapgate.reporting.reasons import in_order
+from swapgate.reporting.words.reasons import in_order
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

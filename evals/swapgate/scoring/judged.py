@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from swapgate.cache import CACHE_FILE, ResponseCache
 from swapgate.engine.executor import ThisProcess
 from swapgate.engine.runner import Engine
 from swapgate.engine.workspace import Job, Workspace
+from swapgate.memory.cache import CACHE_FILE, ResponseCache
 from swapgate.providers import Provider
 from swapgate.providers.recorded import RecordedOutput, recorded_response
 from swapgate.records import Json, Request, Response, Trial, total

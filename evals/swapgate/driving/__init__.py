@@ -1,0 +1,1 @@
+"""pytest drives: items from YAML, one session's hooks, trials on its reports."""

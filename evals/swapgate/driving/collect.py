@@ -1,0 +1,129 @@
+"""YAML files to pytest items: one item a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from sys import intern
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from swapgate.engine.workspace import Job
+from swapgate.errors import UsageError
+from swapgate.facts import Facts, first_reason
+
+if TYPE_CHECKING:
+    from swapgate.driving.session import SwapgateSession
+    from swapgate.engine.runner import Finished
+
+REASON_CHARS = 200
+
+
+class Miss(Exception):
+    """A trial whose answer is wrong, in structure or meaning. The gate, not the miss, fails the session."""
+
+
+class TrialErrored(Exception):
+    """A trial without a result."""
+
+
+class Unscored(Exception):
+    """A trial whose answer the judges disagree about: neither right nor wrong."""
+
+
+NOT_PASSED = (Miss, TrialErrored, Unscored)
+
+
+class SuiteFile(pytest.File):
+    """One suite."""
+
+    swapgate: SwapgateSession
+
+    def collect(self) -> Iterator[CaseItem]:
+        """Yield the suite's trials; a mistake in the file is an error of collection, without a traceback."""
+        try:
+            suite = self.swapgate.workspace.suite(self.path)
+        except UsageError as exc:
+            raise self.CollectError(str(exc)) from exc
+        for job in self.swapgate.workspace.jobs(suite):
+            name = self._name(job)
+            # As text: an id built from the name does not know its brackets, and --lf would not find it.
+            yield CaseItem.from_parent(self, name=name, nodeid=f"{self.nodeid}::{name}", job=job)
+
+    def _name(self, job: Job) -> str:
+        repeat = f"#{job.repeat}" if self.swapgate.settings.repeats > 1 else ""
+        return f"{job.case.placed.case.id}[{job.model}{repeat}]"
+
+
+class CaseItem(pytest.Item):
+    """One trial: waits for the engine's record and reports it."""
+
+    parent: SuiteFile
+
+    def __init__(self, *, job: Job, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.job = job
+        self.finished: Finished | None = None
+        for tag in job.case.placed.case.tags:
+            self.config.stash[TAGS].register(self.config, tag)
+            self.add_marker(tag)
+        self.extra_keyword_matches.update(job.case.placed.case.tags)
+
+    def runtest(self) -> None:
+        """Wait for the trial; raise what NOT_PASSED holds for a candidate's, never for the baseline's."""
+        self.finished = self.parent.swapgate.wait(self.job)
+        facts = self.finished.facts
+        self.user_properties.extend(_properties(facts))
+        if facts.role == "baseline":
+            return
+        if facts.outcome == "errored":
+            raise TrialErrored
+        if facts.outcome == "missed":
+            raise Miss
+        if facts.outcome == "unscored":
+            raise Unscored
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Explain a miss or an error in a few lines; anything else is a bug and shows its traceback.
+
+        pytest's short summary shows the beginning of the first line alone.
+        """
+        trial = self.finished.trial if self.finished is not None else None
+        if trial is not None and isinstance(excinfo.value, NOT_PASSED):
+            from swapgate.reporting.terminal.explain import explain_trial
+            from swapgate.reporting.text import safe_text
+
+            return "\n".join([safe_text(first_reason(trial), REASON_CHARS), *explain_trial(trial)])
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Point at the case's own line."""
+        placed = self.job.case.placed
+        return placed.path, placed.line - 1, f"{self.job.suite.name}::{self.name}"
+
+    def is_prefetched(self) -> bool:
+        """Whether the engine may run ahead with this trial: not when pytest may skip it."""
+        return not any(self.get_closest_marker(mark) for mark in ("skip", "skipif", "xfail"))
+
+
+def _properties(facts: Facts) -> list[tuple[str, object]]:
+    """Return the scalars of a trial that JUnit shows as properties."""
+    shown = {"model": facts.model, "structural": facts.structural, "semantic": facts.semantic}
+    return [(name, intern(str(value).lower())) for name, value in shown.items() if value is not None]
+
+
+class TagRegistry:
+    """Declares each tag as a marker once, so that `-m` takes it under --strict-markers."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def register(self, config: pytest.Config, tag: str) -> None:
+        """Declare a tag."""
+        if tag not in self._known:
+            self._known.add(tag)
+            config.addinivalue_line("markers", f"{tag}: a tag of swapgate's cases")
+
+
+TAGS = pytest.StashKey[TagRegistry]()

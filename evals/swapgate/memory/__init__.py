@@ -1,0 +1,1 @@
+"""What is remembered: responses, batches, runs, prices; and how it gets to disk."""

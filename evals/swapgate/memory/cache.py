@@ -1,0 +1,236 @@
+"""Responses by the content of their request: the cache, and recordings in JSONL. Never an error."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from swapgate.errors import SpecError, StoreError
+from swapgate.memory.wal import BUSY_S, inserts, use_wal
+from swapgate.memory.writer import BatchWriter
+from swapgate.records import Json, Request, Response, adapter, content_hash, to_json, to_text
+
+if TYPE_CHECKING:
+    from swapgate.providers import Provider
+
+CACHE_FILE = "cache.db"
+_FORMAT = 1
+_READ_AT_ONCE = 500
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS responses (  -- one answered request
+    key TEXT PRIMARY KEY,               -- SHA-256 of the request's content, see request_key
+    about TEXT NOT NULL,                -- JSON: provider, model, suite, case, repeat; for people
+    response TEXT NOT NULL,             -- JSON: records.Response
+    created_at TEXT NOT NULL            -- ISO 8601, UTC
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """One stored response; `about` names the request for people."""
+
+    key: str
+    about: Mapping[str, Json]
+    response: Response
+
+
+def request_key(request: Request, provider: Provider) -> str:
+    """Return the key of a request: provider identity, model, messages, parameters, repeat, no more.
+
+    What asks for log-probabilities is part of it where they are asked for.
+    """
+    content: dict[str, Json] = {
+        "format": _FORMAT,
+        "identity": dict(provider.identity),
+        "model": request.model,
+        "messages": [_message(m) for m in request.messages],
+        "params": dict(request.params),
+        "output_schema": dict(request.output_schema) if request.output_schema is not None else None,
+        "json_mode": request.json_mode,
+        "tools": list(request.tools),
+        "variables": dict(request.variables) if provider.needs_variables else None,
+        "repeat": request.repeat,
+        **({"top_logprobs": request.top_logprobs} if request.top_logprobs else {}),
+    }
+    return content_hash(content)
+
+
+def _message(message: object) -> Json:
+    written: dict[str, Json] = to_json(message)  # type: ignore[arg-type]
+    return {name: value for name, value in written.items() if value not in (None, [], ())}
+
+
+class ResponseCache:
+    """The responses of one workspace: its SQLite file, with read-only recordings in front.
+
+    Any number of processes may share the file. Reading happens in the caller's thread, writing in one
+    background thread that commits every batch at once: a kill loses at most what arrived in the same instant.
+    """
+
+    def __init__(self, path: Path, *, recordings: Iterable[Path] = ()) -> None:
+        self.path = path
+        self._recorded: dict[str, Recording] = {}
+        for file in recordings:
+            self._recorded.update((r.key, r) for r in read_recordings(file))
+        self._pending: dict[str, Recording] = {}
+        self._lock = threading.Lock()
+        self._reader = _connect(path)
+        self._writer: BatchWriter[Recording] = BatchWriter(
+            self._open_writer, name="swapgate-cache", on_written=self._forget_pending
+        )
+
+    def get(self, key: str) -> Response | None:
+        """Return the stored response, or None when the key is absent."""
+        return self.get_many((key,)).get(key)
+
+    def get_many(self, keys: Iterable[str]) -> dict[str, Response]:
+        """Return the stored responses of those keys that have one."""
+        at_hand = {key: self._recorded.get(key) or self._pending.get(key) for key in keys}
+        found = {key: recording.response for key, recording in at_hand.items() if recording is not None}
+        wanted = [key for key, recording in at_hand.items() if recording is None]
+        try:
+            for start in range(0, len(wanted), _READ_AT_ONCE):
+                found |= self._read(wanted[start : start + _READ_AT_ONCE])
+        except sqlite3.Error as exc:
+            raise _broken(self.path, exc) from exc
+        return found
+
+    def _read(self, keys: Sequence[str]) -> dict[str, Response]:
+        query = f"SELECT key, response FROM responses WHERE key IN ({', '.join('?' * len(keys))})"  # noqa: S608 - marks
+        with self._lock:
+            rows = self._reader.execute(query, keys).fetchall()
+        return {key: _response(text) for key, text in rows}
+
+    def put(self, key: str, response: Response, about: Mapping[str, Json]) -> None:
+        """Store a response; it can be read at once and is on disk a moment later."""
+        recording = Recording(key=key, about=about, response=response)
+        self._pending[key] = recording
+        self._writer.put(recording)
+
+    def export(
+        self, *, is_wanted: Callable[[Mapping[str, Json]], bool] = lambda _about: True
+    ) -> Iterator[Recording]:
+        """Yield every wanted recording of the database, sorted by what it is about."""
+        self._writer.flush()
+        with self._lock:
+            rows = self._reader.execute("SELECT key, about, response FROM responses").fetchall()
+        found = [Recording(key=k, about=json.loads(a), response=_response(r)) for k, a, r in rows]
+        yield from sorted((r for r in found if is_wanted(r.about)), key=_order)
+
+    def flush(self) -> None:
+        """Wait until everything put so far is on disk."""
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Write what is pending and close the file; raises StoreError when something could not be written."""
+        try:
+            self._writer.close()
+        except (sqlite3.Error, OSError) as exc:
+            raise _broken(self.path, exc, lost=self._writer.lost) from exc
+        finally:
+            self._reader.close()
+
+    def _open_writer(self) -> tuple[Callable[[Sequence[Recording]], None], Callable[[], None]]:
+        connection = _connect(self.path)
+
+        def write(rows: Sequence[Recording]) -> None:
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            values = [(r.key, _compact(dict(r.about)), to_text(r.response), now) for r in rows]
+            with connection:
+                for statement, parameters in inserts("responses", values):
+                    connection.execute(statement, parameters)
+
+        return write, connection.close
+
+    def _forget_pending(self, rows: Sequence[Recording]) -> None:
+        for row in rows:
+            if self._pending.get(row.key) is row:
+                del self._pending[row.key]
+
+
+def read_recordings(path: Path) -> Iterator[Recording]:
+    """Yield the recordings of a JSONL file; a broken line is a SpecError with its place."""
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield _recording(line, path=path, number=number)
+    except (OSError, UnicodeDecodeError) as exc:
+        raise SpecError(f"the recordings cannot be read: {exc}", path=path) from exc
+
+
+def write_recordings(recordings: Iterable[Recording], path: Path) -> int:
+    """Write recordings as JSONL, one a line with sorted keys; return how many."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    count = 0
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as out:
+        for recording in recordings:
+            out.write(json.dumps(_line(recording), sort_keys=True, ensure_ascii=False) + "\n")
+            count += 1
+    return count
+
+
+def _line(recording: Recording) -> Json:
+    response = {k: v for k, v in to_json(recording.response).items() if v not in (None, [])}
+    return {"key": recording.key, "about": dict(recording.about), "response": response}
+
+
+def _recording(line: str, *, path: Path, number: int) -> Recording:
+    try:
+        return Recording(
+            **{**json.loads(line), "response": _response(json.dumps(json.loads(line)["response"]))}
+        )
+    except (ValueError, KeyError, TypeError) as exc:
+        raise SpecError(
+            f"not a recording: {exc}. A line is written by `swapgate cache export`", path=path, line=number
+        ) from exc
+
+
+def _response(text: str) -> Response:
+    try:
+        response: Response = adapter(Response).validate_json(text)
+    except ValidationError as exc:
+        raise StoreError(f"a stored response cannot be read: {exc.errors()[0]['msg']}") from exc
+    return response
+
+
+def _compact(value: Json) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _order(recording: Recording) -> tuple[str, ...]:
+    about = recording.about
+    return (
+        *(str(about.get(name, "")) for name in ("suite", "case", "model", "role", "repeat")),
+        recording.key,
+    )
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False)
+        use_wal(connection)
+        connection.executescript(_SCHEMA)
+    except (sqlite3.Error, OSError) as exc:
+        raise _broken(path, exc) from exc
+    return connection
+
+
+def _broken(path: Path, exc: Exception, *, lost: int = 0) -> StoreError:
+    if lost:
+        return StoreError(
+            f"{path}: {lost} responses could not be stored: {exc}. The run goes on; they will be asked again"
+        )
+    return StoreError(
+        f"{path}: the cache cannot be used: {exc}. Free the disk or move the file away and run again"
+    )

@@ -1,0 +1,87 @@
+"""What swapgate remembers: messages, requests, responses, findings, verdicts, trials and runs."""
+
+from __future__ import annotations
+
+from swapgate.records.call import (
+    Answer,
+    FinishReason,
+    Message,
+    Request,
+    Response,
+    Role,
+    Token,
+    ToolCall,
+    Usage,
+)
+from swapgate.records.judge_trust import (
+    AnchorCheck,
+    CanaryOutcome,
+    CanaryResult,
+    JudgeCalibration,
+    JudgeCanaries,
+    JudgeLabel,
+    LabelDesign,
+)
+from swapgate.records.run import ModelIdentity, Run, Shard, StoppedRule, Stopping
+from swapgate.records.trial import Outcome, Trial, TrialError, TrialRole
+from swapgate.records.verdict import (
+    CheckKind,
+    CheckResult,
+    Escalation,
+    Evidence,
+    Finding,
+    JudgeSample,
+    Opinion,
+    Rival,
+    SampleStatus,
+    Spread,
+    Verdict,
+    VerdictStatus,
+)
+from swapgate.records.written import Json, adapter, content_hash, to_json, to_text, total
+
+__all__ = [
+    "AnchorCheck",
+    "Answer",
+    "CanaryOutcome",
+    "CanaryResult",
+    "CheckKind",
+    "CheckResult",
+    "Escalation",
+    "Evidence",
+    "Finding",
+    "FinishReason",
+    "Json",
+    "JudgeCalibration",
+    "JudgeCanaries",
+    "JudgeLabel",
+    "JudgeSample",
+    "LabelDesign",
+    "Message",
+    "ModelIdentity",
+    "Opinion",
+    "Outcome",
+    "Request",
+    "Response",
+    "Rival",
+    "Role",
+    "Run",
+    "SampleStatus",
+    "Shard",
+    "Spread",
+    "StoppedRule",
+    "Stopping",
+    "Token",
+    "ToolCall",
+    "Trial",
+    "TrialError",
+    "TrialRole",
+    "Usage",
+    "Verdict",
+    "VerdictStatus",
+    "adapter",
+    "content_hash",
+    "to_json",
+    "to_text",
+    "total",
+]

@@ -1,0 +1,53 @@
+"""Records as JSON and their hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pydantic import JsonValue, TypeAdapter
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+Json: TypeAlias = JsonValue
+
+
+# For more than this hashlib lets other threads in, each time, which takes longer than to hash it.
+_HASHED_AT_ONCE = 2047
+
+
+def total(parts: list[float | None]) -> float | None:
+    """Sum the parts; None when one of them is unknown."""
+    known = [p for p in parts if p is not None]
+    return sum(known) if len(known) == len(parts) else None
+
+
+def content_hash(content: Json | Mapping[str, Any]) -> str:
+    """Return the SHA-256 (hex) of a JSON value written canonically: sorted keys, no spaces."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=dict)
+    encoded = text.encode("utf-8", "surrogatepass")
+    digest = hashlib.sha256()
+    for start in range(0, len(encoded), _HASHED_AT_ONCE):
+        digest.update(encoded[start : start + _HASHED_AT_ONCE])
+    return digest.hexdigest()
+
+
+@cache
+def adapter(record_type: type[DataclassInstance]) -> TypeAdapter[Any]:
+    """Return the (cached) pydantic adapter that reads and writes one kind of record as JSON."""
+    return TypeAdapter(record_type)
+
+
+def to_text(record: DataclassInstance) -> str:
+    """Return the record as one line of JSON, which the kind's adapter reads back."""
+    return adapter(type(record)).dump_json(record).decode()
+
+
+def to_json(record: DataclassInstance) -> Any:
+    """Return the record as plain JSON values (dicts, lists, strings, numbers)."""
+    return adapter(type(record)).dump_python(record, mode="json")

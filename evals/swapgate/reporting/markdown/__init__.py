@@ -1,0 +1,1 @@
+"""report.md: the run for a pull request."""

@@ -1,0 +1,255 @@
+"""report.md: the run in a form that fits a pull-request comment. What models wrote is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from swapgate.analysis.decision import GateAnswer
+from swapgate.analysis.outcome import RunOutcome
+from swapgate.analysis.summary import Summary
+from swapgate.facts import Facts
+from swapgate.reporting import format as show
+from swapgate.reporting.files import write_text
+from swapgate.reporting.markdown.comparison import case_line, comparison_lines
+from swapgate.reporting.markdown.findings import finding_sections
+from swapgate.reporting.markdown.text import (
+    NAME_CHARS,
+    REASON_CHARS,
+    SENTENCE_CHARS,
+    capped,
+    escaped,
+    own,
+    table,
+)
+from swapgate.reporting.text import safe_text
+from swapgate.reporting.words.judges import escalation_text, has_unscored, tokens_of
+from swapgate.reporting.words.reasons import (
+    GATE_WORDS,
+    by_suite,
+    correction_notes,
+    headline,
+    interval_notes,
+    is_streamed,
+    overall,
+    paid_this_time,
+    rate_title,
+)
+
+__all__ = ["MAX_CHARS", "MarkdownReporter", "escaped", "render"]
+
+# A GitHub comment holds 65,536 characters.
+MAX_CHARS = 60_000
+# The most lines of a list or a table; the next number is taken when the report is too long with this one.
+LIST_LINES = (50, 25, 12, 6, 3, 1)
+COMPARISONS = 3
+HEADLINES = 5
+
+_SUMMARY_HEADER = (
+    "Model",
+    "Trials",
+    "structural",
+    "semantic",
+    "Blind pass",
+    "Errored",
+    "Unscored",
+    "Tokens in / out",
+    "Cost",
+    "Judge cost",
+    "Latency p50 / p95",
+    "First token p50 / p95",
+)
+_UNSCORED = _SUMMARY_HEADER.index("Unscored")
+# Columns with an interval: their titles name its confidence.
+_RATES = ("structural", "semantic")
+_TITLES: dict[GateAnswer, str] = {
+    "pass": "gate passed",
+    "fail": "gate failed",
+    "inconclusive": "gate inconclusive",
+    "not_judged": "gate not judged",
+}
+
+
+class MarkdownReporter:
+    """Writes report.md."""
+
+    name = "md"
+    filename = "report.md"
+
+    def write(self, outcome: RunOutcome, folder: Path) -> Path:
+        """Write report.md into the folder and return its path."""
+        path = folder / self.filename
+        write_text(path, render(outcome))
+        return path
+
+
+def render(outcome: RunOutcome) -> str:
+    """Return the report as Markdown of fewer than MAX_CHARS characters."""
+    text = ""
+    for most in LIST_LINES:
+        text = _text(outcome, most)
+        if len(text) < MAX_CHARS:
+            break
+    return text
+
+
+def _text(outcome: RunOutcome, most: int) -> str:
+    notes = [*outcome.gate.notes, *correction_notes(outcome), *interval_notes(outcome)]
+    sections = (
+        _verdict(outcome),
+        _models(outcome, most),
+        *_comparisons(outcome, most),
+        *finding_sections(outcome, most),
+        _misses(outcome, most),
+        _errors(outcome, most),
+        _unscored(outcome, most),
+        _judges(outcome, most),
+        _section("Notes", notes, most),
+        _section("Warnings", outcome.warnings, most),
+        _cost(outcome),
+        # A comparison of stored runs has no trials at hand, and so no page of them.
+        ["Everything in detail: [report.html](report.html)"] if len(outcome.trials) else [],
+    )
+    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
+def _verdict(outcome: RunOutcome) -> list[str]:
+    gate = outcome.gate
+    lines = [
+        f"## swapgate: {_TITLES[gate.answer]}",
+        "",
+        f"**{GATE_WORDS[gate.answer]}**: {escaped(gate.reason, SENTENCE_CHARS)}",
+        "",
+    ]
+    heads = [s for s in overall(outcome) if s.role == "candidate"]
+    return [*lines, *capped(heads, HEADLINES, lambda s: f"- {escaped(headline(s), SENTENCE_CHARS)}")]
+
+
+def _models(outcome: RunOutcome, most: int) -> list[str]:
+    rows = []
+    for summary in overall(outcome):
+        role = " (baseline)" if summary.role == "baseline" else ""
+        rows.append(_summary_row(f"**{escaped(summary.model)}**{role}", summary))
+        rows += [_summary_row(escaped(s.scope.name), s) for s in by_suite(outcome, summary)]
+    if not has_unscored(outcome):
+        rows = [[*row[:_UNSCORED], *row[_UNSCORED + 1 :]] for row in rows]
+    rates = {name: escaped(rate_title(outcome, name.capitalize())) for name in _RATES}
+    titles = [title for title in _SUMMARY_HEADER if title != "Unscored" or has_unscored(outcome)]
+    header = [rates.get(title, title) for title in titles]
+    if not is_streamed(outcome):
+        header, rows = header[:-1], [row[:-1] for row in rows]
+    return table(header, rows, left=1, most=most)
+
+
+def _summary_row(name: str, summary: Summary) -> list[str]:
+    return [
+        name,
+        f"{summary.trials:,}",
+        own(show.rate_with_interval(summary.structural, absent=show.MISSING)),
+        own(show.rate_with_interval(summary.semantic)),
+        own(show.marked_percent(summary.blind_pass)),
+        f"{summary.errored:,}",
+        f"{summary.unscored:,}",
+        " / ".join(show.tokens_used(summary)),
+        own(show.money(summary.cost_usd)),
+        own(show.money(summary.judge_cost_usd)),
+        f"{show.seconds(summary.latency_p50_s)} / {show.seconds(summary.latency_p95_s)}",
+        f"{show.seconds(summary.ttft_p50_s)} / {show.seconds(summary.ttft_p95_s)}",
+    ]
+
+
+def _comparisons(outcome: RunOutcome, most: int) -> list[list[str]]:
+    shown = []
+    for comparison in outcome.comparisons[:COMPARISONS]:
+        sides = (comparison.candidate, comparison.baseline)
+        spreads = [s for s in outcome.spreads if (s.candidate, s.baseline) == sides]
+        shown.append(comparison_lines(comparison, spreads, most))
+    more = len(outcome.comparisons) - len(shown)
+    return [*shown, [f"and {show.count(more, 'comparison')} more"]] if more else shown
+
+
+def _misses(outcome: RunOutcome, most: int) -> list[str]:
+    missed = sorted(
+        (f for f in outcome.facts if f.outcome == "missed" and f.role == "candidate"),
+        key=lambda f: (f.suite, f.case, f.model, f.repeat),
+    )
+    if not missed:
+        return []
+    blind = sum(f.is_blind_pass is True for f in missed)
+    title = f"### Misses ({len(missed):,}; blind passes: {blind:,})"
+    return [title, "", *capped(missed, most, _miss_line)]
+
+
+def _miss_line(miss: Facts) -> str:
+    kind = "blind pass" if miss.is_blind_pass else "missed"
+    who = f"{safe_text(miss.model, NAME_CHARS)}, {kind}"
+    return case_line(miss.suite, miss.case, miss.repeat, f"({who}) {miss.reason}")
+
+
+def _errors(outcome: RunOutcome, most: int) -> list[str]:
+    rows = [
+        [escaped(s.model), escaped(kind), f"{number:,}"]
+        for s in overall(outcome)
+        for kind, number in sorted(s.errors.items())
+    ]
+    return ["### Errors", "", *table(["Model", "Kind", "Trials"], rows, left=2, most=most)] if rows else []
+
+
+def _unscored(outcome: RunOutcome, most: int) -> list[str]:
+    found = sorted(
+        (f for f in outcome.facts if f.outcome == "unscored" and f.role == "candidate"),
+        key=lambda f: (f.suite, f.case, f.model, f.repeat),
+    )
+    if not found:
+        return []
+    lines = capped(found, most, lambda f: case_line(f.suite, f.case, f.repeat, _unscored_reason(f)))
+    return [f"### Unscored ({len(found):,})", "", "The judges disagree: neither right nor wrong.", "", *lines]
+
+
+def _unscored_reason(facts: Facts) -> str:
+    return f"({safe_text(facts.model, NAME_CHARS)}) {facts.reason}"
+
+
+def _judges(outcome: RunOutcome, most: int) -> list[str]:
+    header = ("Judge", "Models", "Verdicts", "Calls", "Tokens in / out", "Cost", "Latency p50 / p95")
+    rows = [
+        [
+            escaped(use.judge),
+            escaped(", ".join(use.models), SENTENCE_CHARS),
+            f"{use.verdicts:,}",
+            f"{use.calls:,}",
+            " / ".join(tokens_of(use)),
+            own(show.money(use.cost_usd)),
+            f"{show.seconds(use.latency_p50_s)} / {show.seconds(use.latency_p95_s)}",
+        ]
+        for use in outcome.judges
+    ]
+    if not rows:
+        return []
+    saved = [
+        f"- {escaped(f'{use.judge}: {escalation_text(use.escalation)}', SENTENCE_CHARS)}"
+        for use in outcome.judges
+        if use.escalation is not None
+    ]
+    return ["### Judges", "", *table(header, rows, left=2, most=most), *([""] if saved else []), *saved]
+
+
+def _cost(outcome: RunOutcome) -> list[str]:
+    rows = overall(outcome)
+    trials, cached = sum(s.trials for s in rows), sum(s.from_cache for s in rows)
+    models = show.money_sum([s.cost_usd for s in rows])
+    judges = show.money_sum([s.judge_cost_usd for s in rows])
+    said = own(f"Models {models} and judges {judges} at list price; {paid_this_time(outcome)}. ")
+    return [
+        "### Cost",
+        "",
+        f"{said}{cached:,} of {show.count(trials, 'response')} came from the cache.",
+    ]
+
+
+def _section(title: str, lines: Sequence[str], most: int) -> list[str]:
+    return [f"### {title}", "", *capped(lines, most, _note_line)] if lines else []
+
+
+def _note_line(line: str) -> str:
+    return f"- {escaped(line, 2 * REASON_CHARS)}"

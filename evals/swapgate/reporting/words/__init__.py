@@ -1,0 +1,1 @@
+"""What a run says in words, the same in every report."""

@@ -1,0 +1,1 @@
+"""One run: said before it, recorded, stopped early, found again, merged, judged again."""

@@ -1,0 +1,61 @@
+"""The stored run that a session is compared with: found, held to the same judges, or judged again by them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+
+from swapgate.engine.judging_only import Draw
+from swapgate.engine.workspace import ReadySuite, Workspace
+from swapgate.errors import UsageError
+from swapgate.records import Run
+from swapgate.runs.recorder import Before, judge_hashes
+from swapgate.runs.rejudged import judged_by_today
+from swapgate.runs.stored import as_baseline, load_run, open_history, why_incomplete
+
+
+def open_baseline(
+    workspace: Workspace, suites: Sequence[ReadySuite], *, draw: Draw = lambda _progress: None
+) -> Before:
+    """Return the stored run that `--baseline` names, judged again where its judge is another.
+
+    Without `--rejudge` that is a UsageError: verdicts of two judges are not compared.
+    """
+    name = workspace.settings.baseline
+    assert name is not None
+    if name == "latest":
+        name = _latest(workspace, suites)
+    run, trials = load_run(name, workspace.settings)
+    if reason := why_incomplete(run):
+        raise UsageError(f"run {run.id} is no baseline: {reason}. Choose a complete run")
+    if not (changed := _changed_judges(run, judge_hashes(suites), workspace)):
+        return Before(baseline=as_baseline(run, trials))
+    if not workspace.settings.rejudge:
+        raise UsageError(
+            f"run {run.id} is no baseline: the judge {changed[0]!r} has changed since, and verdicts of two "
+            "judges are not compared. --rejudge judges its stored answers again and pays for the judge alone"
+        )
+    again = judged_by_today(run, trials, workspace.settings, draw=draw)
+    return Before(baseline=as_baseline(again.run, again.trials), paid_usd=again.paid_usd, notes=(again.told,))
+
+
+def _changed_judges(run: Run, now: Mapping[str, str], workspace: Workspace) -> list[str]:
+    """Return the judges that are not as they were; under `--rejudge` also those that the run did not have."""
+    known = run.judge_hashes
+    is_asked = workspace.settings.rejudge
+    return [name for name, found in now.items() if known.get(name, None if is_asked else found) != found]
+
+
+def _latest(workspace: Workspace, suites: Sequence[ReadySuite]) -> str:
+    """Return the newest complete run of one other model that covers these suites."""
+    wanted = {suite.name for suite in suites}
+    with contextlib.closing(open_history("latest", workspace.settings)) as history:
+        for run in history.runs():
+            names = {model.name for model in run.models} - {run.baseline}
+            is_whole = run.is_complete and not run.is_partial and wanted <= set(run.suites)
+            if is_whole and len(names) == 1 and not names & set(workspace.candidates):
+                return run.id
+    raise UsageError(
+        f"--baseline=latest: the history has no complete run of {', '.join(sorted(wanted))} by one model "
+        f"other than {', '.join(workspace.candidates)}. Name a run, or a model to run beside"
+    )

@@ -1,0 +1,66 @@
+"""A stored run by the judges of today: itself, or a run that judged it again, made where there is none."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from swapgate.engine.judging_only import Draw
+from swapgate.engine.workspace import ReadySuite, Workspace
+from swapgate.memory.history import HISTORY_FILE, History
+from swapgate.records import Run, Trial
+from swapgate.reporting.format import money
+from swapgate.runs.recorder import judge_hashes
+from swapgate.runs.rejudging import plan, rejudge, suites_of
+from swapgate.spec.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedRun:
+    """A stored run by today's judges: itself, or the run that judged it again; `told` says which."""
+
+    run: Run
+    trials: Sequence[Trial]
+    paid_usd: float = 0.0
+    told: str = ""
+
+
+def judged_by_today(
+    run: Run,
+    trials: Sequence[Trial],
+    settings: Settings,
+    *,
+    draw: Draw = lambda _progress: None,
+    spent_usd: float = 0.0,
+) -> JudgedRun:
+    """Return the run's candidates as today's judges judge them; what a stored run has of that is taken."""
+    workspace = Workspace(settings)
+    suites = suites_of(run, workspace)
+    now = judge_hashes(suites)
+    if dict(run.judge_hashes) == now:
+        return JudgedRun(run=run, trials=trials)
+    own = [trial for trial in trials if trial.role == "candidate"]
+    models = tuple(m for m in run.models if m.name in {trial.model for trial in own})
+    source = replace(run, models=models, baseline=None)
+    if (known := _judged_before(source, suites, now, settings)) is not None:
+        return known
+    outcome, paid_usd = rejudge(plan(source, own, workspace), workspace, draw=draw, spent_usd=spent_usd)
+    told = f"run {run.id} was judged again by today's judges, as run {outcome.run.id}: {money(paid_usd)} paid"
+    return JudgedRun(run=outcome.run, trials=list(outcome.trials), paid_usd=paid_usd, told=told)
+
+
+def _judged_before(
+    source: Run, suites: Sequence[ReadySuite], now: Mapping[str, str], settings: Settings
+) -> JudgedRun | None:
+    """Return the newest whole run that judged the same answers by the same judges."""
+    if not (settings.state_dir / HISTORY_FILE).is_file():
+        return None
+    hashes = {suite.name: suite.loaded.content_hash for suite in suites}
+    with contextlib.closing(History(settings.state_dir / HISTORY_FILE)) as history:
+        for run in history.runs():
+            is_same = run.rejudges == source.id and dict(run.judge_hashes) == now
+            if is_same and run.models == source.models and run.suite_hashes == hashes and run.is_complete:
+                told = f"run {source.id} stands as run {run.id}, which judged it again by today's judges"
+                return JudgedRun(run=run, trials=list(history.trials(run.id)), told=told)
+    return None
