@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 
@@ -132,6 +133,25 @@ def test_engine_that_died_says_so_instead_of_waiting(tmp_path: Path) -> None:
         with pytest.raises(SwapgateError, match="the engine has stopped: KeyboardInterrupt"):
             engine.result(jobs[0], timeout_s=60)
     cache.close()
+
+
+def test_trial_that_cannot_be_handed_on_ends_the_engine_and_says_why(tmp_path: Path) -> None:
+    lay_code(tmp_path, "def answer(message):\n    return message\n", names=["one", "two"])
+    settings = resolve_settings(tmp_path, {"model": ["mine"]}, {})
+    workspace = Workspace(settings)
+    jobs = workspace.jobs(workspace.suite(tmp_path / "cases/s.yml"))
+    cache = ResponseCache(tmp_path / "cache.db")
+
+    def refuse(*_trial: object) -> bool:
+        raise OSError("no room left")
+
+    with (
+        closing(cache),
+        Engine(settings, {"mine": workspace.model("mine")}, cache, take=refuse) as engine,
+        pytest.raises(SwapgateError, match="the engine has stopped: OSError: no room left"),
+    ):
+        engine.plan(jobs)
+        engine.wait(jobs[0])
 
 
 # Hanging

@@ -26,8 +26,6 @@ from swapgate.runs.shards import shard_part
 from swapgate.runs.stored import join, one_model
 from swapgate.spec.settings import resolve_settings
 
-_SLICE_S = 0.5
-
 
 def run(
     cases: str | Path | Iterable[str | Path] | None = None,
@@ -128,8 +126,7 @@ def _run_all(engine: Engine, jobs: Sequence[Job], early: EarlyStop | None) -> No
             if admitted is None:
                 continue
             engine.plan(admitted)
-        while (finished := engine.result(job, timeout_s=_SLICE_S)) is None:
-            pass
+        finished = engine.wait(job)
         if early is not None:
             early.add(finished.facts)
 

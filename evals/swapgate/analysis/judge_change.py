@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from swapgate.facts import cluster_of, list_price, price_paid, served_ids
-from swapgate.records import Answer, Trial, Verdict
+from swapgate.records import Trial, Verdict
 from swapgate.stats.agreement import cohen_kappa, gwet_ac, percent_agreement
 from swapgate.stats.interval import Interval
 from swapgate.stats.paired import PairedDifference, paired_difference
@@ -180,12 +180,13 @@ def _shifts(pairs: Sequence[_Pair], clusters: Sequence[str]) -> Iterator[Criteri
 
 
 def _version(run: str, verdicts: Sequence[Verdict]) -> Version:
-    answers: list[Answer] = [s.answer for v in verdicts for s in v.samples if s.answer is not None]
+    replies = [s.answer for v in verdicts for s in v.samples if s.answer is not None]
+    answers = [answer for v in verdicts for answer in v.answers]
     return Version(
         run=run,
         definition_hash=", ".join(dict.fromkeys(v.definition_hash for v in verdicts)),
         model=", ".join(dict.fromkeys(v.model for v in verdicts)),
-        served=served_ids(answers),
+        served=served_ids(replies),
         cost_usd=list_price(answers),
         paid_usd=price_paid(answers),
     )

@@ -13,7 +13,6 @@ from swapgate.memory.cache import CACHE_FILE, ResponseCache
 from swapgate.records import Trial
 from swapgate.spec.models import ModelSpec
 
-_SLICE_S = 0.2
 Draw = Callable[[Progress], None]
 
 
@@ -52,11 +51,5 @@ def judge_only(
         Engine(settings, models, cache, take=take, spent_usd=spent_usd) as engine,
     ):
         engine.plan(jobs)
-        finished = [_finished(engine, job, draw) for job in jobs]
+        finished = [engine.wait(job, meanwhile=draw) for job in jobs]
         return Judged(finished=finished, paid_usd=engine.progress().cost_usd)
-
-
-def _finished(engine: Engine, job: Job, draw: Draw) -> Finished:
-    while (finished := engine.result(job, timeout_s=_SLICE_S)) is None:
-        draw(engine.progress())
-    return finished

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 _CLOSE_TIMEOUT_S = 10.0
 _PUMP_S = 0.005
+_SLICE_S = 0.1
 Args = TypeVarTuple("Args")
 
 
@@ -154,6 +155,17 @@ class Engine:
             del self._results[key]
         if self._window is not None:
             self._tell(self._count_consumed)
+        return finished
+
+    def wait(self, job: Job, *, meanwhile: Callable[[Progress], object] | None = None) -> Finished:
+        """Return the trial of a planned job as `result` does, however long it takes.
+
+        It is waited for in short slices, so that Ctrl-C is seen; `meanwhile` is told after each how far the
+        engine is.
+        """
+        while (finished := self.result(job, timeout_s=_SLICE_S)) is None:
+            if meanwhile is not None:
+                meanwhile(self.progress())
         return finished
 
     def is_waiting(self) -> bool:
@@ -333,7 +345,12 @@ class Engine:
             trial, text = storable_text(blank_trial(job, _unexpected(exc)))
         self._finished += 1
         facts = facts_of(trial)
-        is_kept = self._take(trial, facts, text)
+        try:
+            is_kept = self._take(trial, facts, text)
+        except Exception as exc:  # a consumer that would wait for this trial is told, and no more is paid for
+            self._failure = exc
+            self._stopped.set()
+            return
         with self._has_ended:
             self._results[id(job)] = Finished(facts=facts, trial=trial if is_kept else None)
             if self._awaited == id(job):

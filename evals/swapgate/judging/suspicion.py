@@ -58,6 +58,31 @@ _ADDRESS = re.compile(
     ),
     re.IGNORECASE | re.DOTALL,
 )
+# What ASCII text cannot lack where `_ADDRESS` finds something: an order and a rule, or a wish and a judge.
+_ORDERS = ("ignor", "disregard", "forget", "overrid", "vergiss", "olvid", "oublie", "dimentica", "esquec")
+_RULE_WORDS = (
+    *("instruction", "criteri", "rubric", "guideline", "rules", "prompt", "text", "instrucciones"),
+    *("anweisungen", "kriterien", "istruzioni"),
+)
+_WISHES = (
+    "pass",
+    "mark",
+    "must",
+    "score",
+    "rating",
+    "give",
+    "rate",
+    "output",
+    "reply",
+    "respond",
+    "instruction",
+)
+_JUDGE_WORDS = (
+    *("judge", "evaluat", "grader", "grading", "score", "rating", "rubric", "verdict", "mark"),
+    *("bewert", "puntuaci", "valutazion", "avalia"),
+)
+# The same of `_ANNOUNCED`.
+_ANNOUNCING = ("final ", "overall ", "evaluation ", "verdict", "<")
 # A result announced as such; `Score: 4` alone is what many tasks ask for.
 _ANNOUNCED = re.compile(
     r"\b(?:final|overall|evaluation) (?:rating|score|grade|verdict|result)\s{0,3}[:=]"
@@ -96,13 +121,32 @@ def _found(raw: str, given: str, criteria: frozenset[str]) -> Iterator[str]:
     for what, pattern in ((TAKES_A_ROLE, _ROLE), (MARKERS, LOOKALIKE)):
         if pattern.search(text) and not pattern.search(given):
             yield what
-    is_announced = _ANNOUNCED.search(text) and not _ANNOUNCED.search(given)
+    is_announced = _announces(text) and not _ANNOUNCED.search(given)
     if is_announced or (_has_verdict(text, criteria) and not _has_verdict(given, criteria)):
         yield VERDICT
-    for pattern in (_ADDRESS, _ADDRESS_CJK, _ADDRESS_OTHER):
+    for pattern in _address_patterns(text):
         if pattern.search(text) and not pattern.search(given):
             yield ADDRESS
             return
+
+
+def _announces(text: str) -> bool:
+    if text.isascii() and not _has_any(_ANNOUNCING, text.lower()):
+        return False
+    return _ANNOUNCED.search(text) is not None
+
+
+def _address_patterns(text: str) -> tuple[re.Pattern[str], ...]:
+    """Return the patterns that may find words to the judge: for nearly every answer none has to be tried."""
+    if not text.isascii():  # where a letter may be spelled in other ways, such as a long s
+        return _ADDRESS, _ADDRESS_CJK, _ADDRESS_OTHER
+    lower = text.lower()
+    orders = _has_any(_ORDERS, lower) and _has_any(_RULE_WORDS, lower)
+    return (_ADDRESS,) if orders or (_has_any(_WISHES, lower) and _has_any(_JUDGE_WORDS, lower)) else ()
+
+
+def _has_any(words: tuple[str, ...], text: str) -> bool:
+    return any(word in text for word in words)
 
 
 def _ends(text: str) -> str:
@@ -112,7 +156,8 @@ def _ends(text: str) -> str:
 
 def _hides_text(raw: str, text: str) -> bool:
     """Whether so much is hidden that it may say something, or text is turned around; strays are common."""
-    return len(raw) - len(text) >= _FEWEST_HIDDEN or _CARRIER.search(raw) is not None
+    is_turned = not raw.isascii() and _CARRIER.search(raw) is not None
+    return is_turned or len(raw) - len(text) >= _FEWEST_HIDDEN
 
 
 def _has_verdict(text: str, criteria: frozenset[str]) -> bool:

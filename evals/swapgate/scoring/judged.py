@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from swapgate.providers._wire import Heard
 
-_SLICE_S = 0.5
 _GIVEN = "given"
 _Place = tuple[str, str, int]
 
@@ -134,8 +133,7 @@ def _job(found: Found) -> Job:
 
 
 def _result(engine: Engine, job: Job) -> Trial:
-    while (finished := engine.result(job, timeout_s=_SLICE_S)) is None:
-        pass
+    finished = engine.wait(job)
     assert finished.trial is not None
     return finished.trial
 
