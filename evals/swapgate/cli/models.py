@@ -1,4 +1,4 @@
-"""`swapgate models`: what the catalogue holds."""
+"""`swapgate models`: what the catalogue holds, and what its ids are worth."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from swapgate.cli.models_lint import lint_models
 from swapgate.cli.options import JsonOption, RootOption, open_settings
 from swapgate.cli.output import print_json, print_table, shown
 from swapgate.errors import UsageError
@@ -14,12 +15,8 @@ from swapgate.spec.models import ModelSpec, read_catalogue
 
 _SAMPLE_TOKENS = 1000
 
-models_app = typer.Typer(help="Look at the models of config/models.yml.")
-
-
-@models_app.callback()
-def _models() -> None:
-    """Keep `list` a command of its own while it is the only one."""
+models_app = typer.Typer(help="Look at the models of config/models.yml, and whether they stay what they are.")
+models_app.command("lint")(lint_models)
 
 
 @models_app.command("list")

@@ -1,0 +1,164 @@
+"""`swapgate models lint`: ids that move or retire, parameters that are refused, ids written into code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Annotated, Any
+
+import typer
+
+from swapgate.cli.options import JsonOption, RootOption, open_settings
+from swapgate.cli.output import print_json, print_table, shown
+from swapgate.errors import ExitCode, UsageError
+from swapgate.pins.catalogue import PinCatalogue, bundled
+from swapgate.pins.lint import DeclaredModel, Finding, Severity, declared_models, lint
+from swapgate.pins.scan import ALLOWED, scan
+from swapgate.reporting.format import count
+from swapgate.reporting.text import safe_text
+from swapgate.spec.models import Catalogue, read_catalogue
+from swapgate.spec.settings import Settings
+from swapgate.spec.source import Document, read_yaml
+
+MOST_SHOWN = 50
+HARD_CODED = "hard-coded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """A finding with where it stands. `model` is None for an id in source code."""
+
+    path: str
+    line: int
+    rule: str
+    severity: Severity
+    model: str | None
+    message: str
+
+
+def lint_models(
+    *,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings too.")] = False,
+    code: Annotated[
+        bool, typer.Option("--code/--no-code", help="Look for model ids in the workspace's source code.")
+    ] = True,
+    root: RootOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say of every model whether its id is pinned, by which rule, until when, and what is wrong with it.
+
+    Calls nothing: what is known comes from the bundled catalogue and each provider's rules for its ids.
+    """
+    settings = open_settings(root)
+    catalogue = read_written(settings)
+    known, today = bundled(), today_utc()
+    models = declared_models(catalogue, known, today=today)
+    findings = _placed(settings, lint(catalogue, models, known, today=today))
+    if code:
+        findings += list(_in_code(settings, known))
+    if as_json:
+        print_json(_described(models, findings, known))
+    else:
+        _print(models, findings, known)
+    failing = {"error", "warning"} if strict else {"error"}
+    if any(finding.severity in failing for finding in findings):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def read_written(settings: Settings) -> Catalogue:
+    """Return the catalogue of the workspace; UsageError where it has none."""
+    if not settings.models_file.exists():
+        raise UsageError(f"{shown(settings.models_file)} does not exist: `swapgate init` writes one")
+    return read_catalogue(settings.models_file)
+
+
+def today_utc() -> date:
+    """Return the day that retirement dates are held against: that of UTC, wherever this runs."""
+    return datetime.now(UTC).date()
+
+
+def _placed(settings: Settings, findings: Sequence[Finding]) -> list[Placed]:
+    document = read_yaml(settings.models_file)
+    return [
+        Placed(
+            path=shown(settings.models_file),
+            line=_line(document, finding),
+            rule=finding.rule,
+            severity=finding.severity,
+            model=finding.model,
+            message=finding.message,
+        )
+        for finding in findings
+    ]
+
+
+def _line(document: Document, finding: Finding) -> int:
+    name = finding.model.replace("~", "~0").replace("/", "~1")
+    has_parts = isinstance(document.data, dict) and bool(document.data.keys() & {"models", "tasks"})
+    return document.line(f"/{finding.part}/{name}/{finding.key}" if has_parts else f"/{name}/{finding.key}")
+
+
+def _in_code(settings: Settings, known: PinCatalogue) -> Iterator[Placed]:
+    places = (settings.models_file, *settings.cases_dirs, settings.judges_dir, settings.prompts_dir)
+    skip = [*places, settings.reports_dir, settings.state_dir]
+    for mention in scan(settings.root.resolve(), known, skip=skip):
+        what = "is" if mention.is_known else "looks like"
+        message = f"{mention.text!r} {what} a model id, which bypasses models.yml"
+        yield Placed(
+            path=shown(mention.path),
+            line=mention.line,
+            rule=HARD_CODED,
+            severity="warning",
+            model=None,
+            message=message,
+        )
+
+
+def _described(
+    models: Sequence[DeclaredModel], findings: Sequence[Placed], known: PinCatalogue
+) -> dict[str, Any]:
+    return {
+        "catalogue": {"checked_on": known.checked_on.isoformat(), "sources": dict(known.sources)},
+        "models": [describe(model) for model in models],
+        "findings": [{name: getattr(one, name) for name in Placed.__slots__} for one in findings],
+    }
+
+
+def describe(model: DeclaredModel) -> dict[str, Any]:
+    """Return what is known of a declared model, for machines."""
+    retires_on = model.pin.known.retires_on if model.pin.known else None
+    return {
+        "name": model.name,
+        "provider": model.spec.provider,
+        "model": model.spec.model,
+        "class": model.pin.kind,
+        "rule": model.pin.rule,
+        "evidence": model.pin.evidence,
+        "is_pinned": model.pin.is_pinned,
+        "retires_on": retires_on.isoformat() if retires_on else None,
+        "days_left": model.days_left,
+    }
+
+
+def _print(models: Sequence[DeclaredModel], findings: Sequence[Placed], known: PinCatalogue) -> None:
+    header = ("name", "provider", "model", "class", "rule", "retires")
+    print_table(header, [_row(model) for model in models])
+    for finding in findings[:MOST_SHOWN]:
+        name = f"{finding.model}: " if finding.model else ""
+        place = f"{finding.path}:{finding.line}"
+        typer.echo(safe_text(f"{place}: {finding.severity}: {name}{finding.message} [{finding.rule}]"))
+    if any(finding.rule == HARD_CODED for finding in findings):
+        typer.echo(f"in source code: take the id from models.yml, or write the comment `{ALLOWED}` beside it")
+    if len(findings) > MOST_SHOWN:
+        typer.echo(f"... and {len(findings) - MOST_SHOWN} more: --json prints all")
+    kinds: tuple[Severity, ...] = ("error", "warning", "note")
+    told = [count(n, kind) for kind in kinds if (n := sum(f.severity == kind for f in findings))]
+    listed = f"{count(len(models), 'model')}: {', '.join(told) or 'nothing to put right'}"
+    typer.echo(f"{listed} (catalogue of {known.checked_on})")
+
+
+def _row(model: DeclaredModel) -> tuple[str, ...]:
+    known = model.pin.known
+    retires = f"{known.retires_on} ({model.days_left} days)" if known and known.retires_on else ""
+    return (model.name, model.spec.provider, model.spec.model, model.pin.kind, model.pin.rule, retires)

@@ -1,0 +1,187 @@
+"""`swapgate models lint`: what it says of a workspace's models and of ids in source code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swapgate.cli import main
+from swapgate.pins.catalogue import bundled
+from swapgate.pins.scan import MOST_BYTES, scan
+from workspaces import lay
+
+GOOD = "models:\n  a: {provider: openai, model: gpt-5.5-2026-04-23}\n"
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cases").mkdir()
+    return tmp_path
+
+
+def linted(
+    root: Path, models: str, capsys: pytest.CaptureFixture[str], *options: str
+) -> tuple[int, list[dict[str, Any]]]:
+    lay(root, {"config/models.yml": models})
+    code = main(["models", "lint", "--json", *options])
+    return code, json.loads(capsys.readouterr().out)["findings"]
+
+
+def test_pinned_models_leave_nothing_to_put_right(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lay(root, {"config/models.yml": GOOD})
+    assert main(["models", "lint"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split() == ["a", "openai", "gpt-5.5-2026-04-23", "pinned", "dated"]
+    assert lines[-1].startswith("1 model: nothing to put right (catalogue of ")
+
+
+@pytest.mark.parametrize(
+    ("entry", "line", "rule", "severity", "told"),
+    [
+        ("model: gpt-4o", 4, "floating", "error", "there are dated snapshots, such as gpt-4o-2024-11-20"),
+        ("model: o1-preview", 4, "preview", "error", "is a preview"),
+        ("model: gpt-4o-2024-08-06", 4, "retires-soon", "warning", "as its successor"),
+        ("model: gpt-3.5-turbo-0301", 4, "retired", "error", "was to be retired on 2024-09-13 (by openai)"),
+        ("model: gpt-6.1-soll", 4, "unlisted", "warning", "Did you mean 'gpt-6.1-sol'?"),
+        ("model: gpt-5.5-2026-04-23\n    price: {input: 0, output: 0}", 5, "zero-price", "warning", "is 0"),
+        (
+            "model: gpt-4o\n    accept_unpinned: {reason: no other, until: 2026-01-01}",
+            5,
+            "acceptance-over",
+            "error",
+            "accepted until 2026-01-01",
+        ),
+        (
+            "model: gpt-5.5-2026-04-23\n    accept_unpinned: {reason: x, until: 2099-01-01}",
+            5,
+            "accepted-needlessly",
+            "note",
+            "is pinned",
+        ),
+        (
+            "model: gpt-5.5-2026-04-23\n    fallback: openai:gpt-5.5",
+            5,
+            "fallback-floats",
+            "warning",
+            "openai:gpt-5.5 is a floating id",
+        ),
+        (
+            "model: gpt-5.5-2026-04-23\n    fallback: openai:gpt-6.1-sol",
+            5,
+            "fallback-shares-failure",
+            "warning",
+            "is served by openai too",
+        ),
+        (
+            "model: gpt-5.5-2026-04-23\n    fallback: openai:o1-mini-2024-09-12",
+            5,
+            "fallback-retired",
+            "error",
+            "retired",
+        ),
+    ],
+)
+def test_finding_has_its_line_its_reason_and_its_severity(
+    root: Path,
+    capsys: pytest.CaptureFixture[str],
+    entry: str,
+    line: int,
+    rule: str,
+    severity: str,
+    told: str,
+) -> None:
+    code, findings = linted(root, f"models:\n  a:\n    provider: openai\n    {entry}\n", capsys)
+    (found,) = [one for one in findings if one["rule"] == rule]
+    assert (found["path"], found["line"], found["severity"]) == ("config/models.yml", line, severity)
+    assert told in found["message"]
+    assert code == (1 if any(one["severity"] == "error" for one in findings) else 0)
+
+
+def test_accepted_alias_is_a_note_and_passes(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    accepted = "accept_unpinned: {reason: cheap, until: 2099-01-01}"
+    models = f"models:\n  a: {{provider: openai, model: gpt-4.1-nano, {accepted}}}\n"
+    _code, findings = linted(root, models, capsys)
+    assert ("floating", "note") in {(one["rule"], one["severity"]) for one in findings}
+
+
+def test_parameter_that_a_model_rejects_is_found_unless_it_is_unset(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry = "models:\n  a: {provider: anthropic, model: claude-opus-5, params: {temperature: 0}%s}\n"
+    assert [f["rule"] for f in linted(root, entry % "", capsys)[1]] == ["rejected-parameter"]
+    assert linted(root, entry % ", unset: [temperature]", capsys)[1] == []
+
+
+def test_strict_fails_for_a_warning(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    models = (
+        f"{GOOD.rstrip()}\n  b: {{provider: openai, model: gpt-6.1-sol, price: {{input: 0, output: 0}}}}\n"
+    )
+    assert linted(root, models, capsys)[0] == 0
+    assert linted(root, models, capsys, "--strict")[0] == 1
+
+
+def test_the_articles_form_of_the_file_has_its_lines_too(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _code, findings = linted(root, "code_review:\n  provider: openai\n  model: gpt-4o\n", capsys)
+    assert {(one["rule"], one["line"]) for one in findings} >= {("floating", 3)}
+
+
+def test_workspace_without_models_is_told_what_to_do(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "lint"]) == 4
+    assert "config/models.yml does not exist: `swapgate init` writes one" in capsys.readouterr().err
+
+
+# Source code
+
+CODE = {
+    "app/main.py": 'MODEL = "gpt-4o"\nALSO = "anthropic/claude-sonnet-4-6"\nTEXT = "we use gpt-4o here"\n',
+    "app/allowed.py": 'MODEL = "gpt-4o"  # swapgate: allow-model\n',
+    "app/broken.py": 'def (:\n    x = "gpt-4o"\n',
+    "web/a.ts": "const model = 'gemini-3.8-flash';\nconst other = `claude-opus-5`;\n",
+    "deploy/values.yaml": "model: gpt-5.2-chat-latest\nothers:\n  - mistral-large-2512\nimage: nginx:1.27\n",
+    ".env": "MODEL=deepseek-v4-pro\nPORT=8080\n",
+    "node_modules/x/index.js": "var m = 'gpt-4o'\n",
+    "cases/s.yml": "suite: s\nprompt: {user: x}\ncases: []\n# gpt-4o\n",
+    "notes.txt": "gpt-4o\n",
+}
+FOUND = {
+    ("app/main.py", 1),
+    ("app/main.py", 2),
+    ("app/broken.py", 2),
+    ("web/a.ts", 1),
+    ("web/a.ts", 2),
+    ("deploy/values.yaml", 1),
+    ("deploy/values.yaml", 3),
+    (".env", 1),
+}
+
+
+def test_ids_in_source_code_are_found_where_they_stand(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay(root, CODE)
+    code, findings = linted(root, GOOD, capsys)
+    assert {(one["path"], one["line"]) for one in findings} == FOUND
+    assert {(one["rule"], one["severity"]) for one in findings} == {("hard-coded", "warning")}
+    assert code == 0
+    assert linted(root, GOOD, capsys, "--no-code") == (0, [])
+
+
+def test_what_git_ignores_is_not_read(root: Path) -> None:
+    lay(root, {**CODE, ".gitignore": "app/\n"})
+    subprocess.run(["git", "init", "-q", str(root)], check=True)
+    paths = {mention.path.relative_to(root).as_posix() for mention in scan(root, bundled())}
+    assert paths == {"web/a.ts", "deploy/values.yaml", ".env"}
+
+
+def test_files_that_cannot_be_read_as_text_are_left_out(root: Path) -> None:
+    (root / "binary.py").write_bytes(b"\xff\xfe\x00")
+    (root / "huge.py").write_text(f"x = 'gpt-4o'\n{'#' * MOST_BYTES}", encoding="utf-8")
+    (root / "loop.py").symlink_to(root / "loop.py")
+    assert list(scan(root, bundled())) == []
