@@ -12,6 +12,7 @@ from swapgate.cli.batch import batch_app
 from swapgate.cli.cache import cache_app
 from swapgate.cli.check import check
 from swapgate.cli.compare import compare
+from swapgate.cli.cost import cost_app
 from swapgate.cli.estimate import estimate
 from swapgate.cli.history import history_app
 from swapgate.cli.init import init
@@ -43,7 +44,7 @@ def build_command() -> Any:
         ("history", history_app),
         ("cache", cache_app),
         ("batch", batch_app),
-        ("judge", judge_app),
+        ("cost", cost_app),
         ("models", models_app),
         ("judge", judge_app),
         ("prompt", prompt_app),
