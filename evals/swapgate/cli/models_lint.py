@@ -3,43 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 import typer
 
+from swapgate.cli.findings import Placed, StrictOption, described, fail_for, print_findings, tally
 from swapgate.cli.options import JsonOption, RootOption, open_settings
 from swapgate.cli.output import print_json, print_table, shown
-from swapgate.errors import ExitCode, UsageError
+from swapgate.errors import UsageError
 from swapgate.pins.catalogue import PinCatalogue, bundled
-from swapgate.pins.lint import DeclaredModel, Finding, Severity, declared_models, lint
+from swapgate.pins.lint import DeclaredModel, Finding, declared_models, lint
 from swapgate.pins.scan import ALLOWED, scan
 from swapgate.reporting.format import count
-from swapgate.reporting.text import safe_text
 from swapgate.spec.models import Catalogue, read_catalogue
 from swapgate.spec.settings import Settings
 from swapgate.spec.source import Document, read_yaml
 
-MOST_SHOWN = 50
 HARD_CODED = "hard-coded"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
-    """A finding with where it stands. `model` is None for an id in source code."""
-
-    path: str
-    line: int
-    rule: str
-    severity: Severity
-    model: str | None
-    message: str
 
 
 def lint_models(
     *,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings too.")] = False,
+    strict: StrictOption = False,
     code: Annotated[
         bool, typer.Option("--code/--no-code", help="Look for model ids in the workspace's source code.")
     ] = True,
@@ -61,9 +47,7 @@ def lint_models(
         print_json(_described(models, findings, known))
     else:
         _print(models, findings, known)
-    failing = {"error", "warning"} if strict else {"error"}
-    if any(finding.severity in failing for finding in findings):
-        raise typer.Exit(ExitCode.FAILED)
+    fail_for(findings, strict=strict)
 
 
 def read_written(settings: Settings) -> Catalogue:
@@ -86,7 +70,7 @@ def _placed(settings: Settings, findings: Sequence[Finding]) -> list[Placed]:
             line=_line(document, finding),
             rule=finding.rule,
             severity=finding.severity,
-            model=finding.model,
+            subject=finding.model,
             message=finding.message,
         )
         for finding in findings
@@ -110,7 +94,7 @@ def _in_code(settings: Settings, known: PinCatalogue) -> Iterator[Placed]:
             line=mention.line,
             rule=HARD_CODED,
             severity="warning",
-            model=None,
+            subject=None,
             message=message,
         )
 
@@ -121,7 +105,7 @@ def _described(
     return {
         "catalogue": {"checked_on": known.checked_on.isoformat(), "sources": dict(known.sources)},
         "models": [describe(model) for model in models],
-        "findings": [{name: getattr(one, name) for name in Placed.__slots__} for one in findings],
+        "findings": described(findings),
     }
 
 
@@ -144,18 +128,10 @@ def describe(model: DeclaredModel) -> dict[str, Any]:
 def _print(models: Sequence[DeclaredModel], findings: Sequence[Placed], known: PinCatalogue) -> None:
     header = ("name", "provider", "model", "class", "rule", "retires")
     print_table(header, [_row(model) for model in models])
-    for finding in findings[:MOST_SHOWN]:
-        name = f"{finding.model}: " if finding.model else ""
-        place = f"{finding.path}:{finding.line}"
-        typer.echo(safe_text(f"{place}: {finding.severity}: {name}{finding.message} [{finding.rule}]"))
+    print_findings(findings)
     if any(finding.rule == HARD_CODED for finding in findings):
         typer.echo(f"in source code: take the id from models.yml, or write the comment `{ALLOWED}` beside it")
-    if len(findings) > MOST_SHOWN:
-        typer.echo(f"... and {len(findings) - MOST_SHOWN} more: --json prints all")
-    kinds: tuple[Severity, ...] = ("error", "warning", "note")
-    told = [count(n, kind) for kind in kinds if (n := sum(f.severity == kind for f in findings))]
-    listed = f"{count(len(models), 'model')}: {', '.join(told) or 'nothing to put right'}"
-    typer.echo(f"{listed} (catalogue of {known.checked_on})")
+    typer.echo(f"{count(len(models), 'model')}: {tally(findings)} (catalogue of {known.checked_on})")
 
 
 def _row(model: DeclaredModel) -> tuple[str, ...]:

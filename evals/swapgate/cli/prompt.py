@@ -1,4 +1,4 @@
-"""`swapgate prompt`: a prompt as one model would get it."""
+"""`swapgate prompt`: a prompt as one model gets it, how it differs for another, what is wrong with it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import typer
 
 from swapgate.cli.options import JsonOption, RootOption, open_settings
 from swapgate.cli.output import print_json
+from swapgate.cli.prompt_diff import diff_prompt
+from swapgate.cli.prompt_lint import lint_prompts
 from swapgate.errors import UsageError, nearest
 from swapgate.records import to_json
 from swapgate.reporting.text import visible
@@ -20,11 +22,8 @@ if TYPE_CHECKING:
     from swapgate.spec.suite import Case
 
 prompt_app = typer.Typer(help="Look at the prompts.")
-
-
-@prompt_app.callback()
-def _prompt() -> None:
-    """Keep `render` a command of its own while it is the only one."""
+prompt_app.command("diff")(diff_prompt)
+prompt_app.command("lint")(lint_prompts)
 
 
 @prompt_app.command("render")

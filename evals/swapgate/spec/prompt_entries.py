@@ -58,6 +58,12 @@ class Prompt(Written):
     # By model, each worked out once: thousands of cases share a prompt.
     _effective: dict[int, tuple[ModelSpec, Effective]] = PrivateAttr(default_factory=dict)
 
+    def with_overrides(self, overrides: Mapping[str, Override]) -> Prompt:
+        """Return the same prompt with these overrides."""
+        other = self.model_copy(update={"overrides": dict(overrides)})
+        other._effective = {}
+        return other
+
     @model_validator(mode="after")
     def _has_one_user_turn(self) -> Self:
         _refuse_both(self)
@@ -129,6 +135,11 @@ def _matching(overrides: Mapping[str, Override], model: ModelSpec) -> Iterator[t
     ranked = [(rank, name) for name in overrides if (rank := _rank(name, model)) is not None]
     for _rank_of, name in sorted(ranked, key=lambda pair: pair[0]):
         yield name, overrides[name]
+
+
+def matches(name: str, model: ModelSpec) -> bool:
+    """Whether an override of this name is for the model."""
+    return _rank(name, model) is not None
 
 
 def _rank(name: str, model: ModelSpec) -> int | None:

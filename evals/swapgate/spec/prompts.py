@@ -67,11 +67,15 @@ class PromptLibrary:
     def get(self, name: str) -> Prompt:
         """Return the prompt of a name; raise UsageError when there is none, SpecError when it is wrong."""
         if name not in self._read:
-            if name not in self.names():
-                raise UsageError(self._unknown(name))
-            files = (self.folder / f"{name}{suffix}" for suffix in _SUFFIXES)
-            self._read[name] = read_prompt(next(file for file in files if file.is_file()))
+            self._read[name] = read_prompt(self.path(name))
         return self._read[name]
+
+    def path(self, name: str) -> Path:
+        """Return the file of a prompt; raise UsageError when there is none."""
+        if name not in self.names():
+            raise UsageError(self._unknown(name))
+        files = (self.folder / f"{name}{suffix}" for suffix in _SUFFIXES)
+        return next(file for file in files if file.is_file())
 
     def _unknown(self, name: str) -> str:
         known = ", ".join(self.names()) or "none"

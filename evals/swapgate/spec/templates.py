@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, UndefinedError
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, UndefinedError, nodes
 from jinja2.exceptions import SecurityError
+from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import MAX_RANGE, ImmutableSandboxedEnvironment, SandboxedEnvironment
 
 from swapgate.errors import PromptError, nearest
@@ -85,6 +87,29 @@ def check_syntax(text: str) -> str:
     except (TooMuchError, RecursionError, MemoryError) as exc:
         return f"template: out of bounds ({exc})"
     return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsedNames:
+    """What a template reads: the variables of a case, and blocks."""
+
+    variables: frozenset[str]
+    blocks: frozenset[str]
+
+
+def used_names(text: str) -> UsedNames:
+    """Return the names that a template reads; its syntax must be right."""
+    tree = _environment().parse(text)
+    blocks = [one.attr for one in tree.find_all(nodes.Getattr) if _is_of_blocks(one.node)]
+    for one in tree.find_all(nodes.Getitem):
+        if _is_of_blocks(one.node) and isinstance(one.arg, nodes.Const):
+            blocks.append(str(one.arg.value))
+    names = find_undeclared_variables(tree) - {"blocks", "range"}
+    return UsedNames(variables=frozenset(names), blocks=frozenset(blocks))
+
+
+def _is_of_blocks(node: nodes.Expr) -> bool:
+    return isinstance(node, nodes.Name) and node.name == "blocks"
 
 
 def render_template(text: str, *, variables: Mapping[str, object], blocks: Mapping[str, str]) -> str:
