@@ -15,6 +15,7 @@ from swapgate.cli.compare import compare
 from swapgate.cli.cost import cost_app
 from swapgate.cli.estimate import estimate
 from swapgate.cli.history import history_app
+from swapgate.cli.import_suite import import_suite
 from swapgate.cli.init import init
 from swapgate.cli.judge import judge_app
 from swapgate.cli.merge import merge
@@ -40,6 +41,7 @@ def build_command() -> Any:
     app.callback(invoke_without_command=True)(_root)
     for command in (init, check, plan, estimate, compare, rejudge, score, merge, report, schema):
         app.command()(command)
+    app.command("import")(import_suite)
     for name, group in (
         ("history", history_app),
         ("cache", cache_app),

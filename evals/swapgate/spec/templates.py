@@ -150,7 +150,7 @@ def _environment() -> SandboxedEnvironment:
     # autoescape is for HTML; a prompt is plain text.
     environment = _Sandbox(undefined=StrictUndefined, autoescape=False, finalize=_inserted)
     # Jinja's own tojson writes `<` as \u003c, for HTML.
-    environment.filters["tojson"] = _as_json
+    environment.filters["tojson"] = as_json
     for name in _REFUSED_FILTERS:
         del environment.filters[name]
     del environment.globals["lipsum"]
@@ -164,10 +164,10 @@ def _compiled(text: str) -> Template:
 
 def _inserted(value: Any) -> Any:
     """Return how a value stands in the text: JSON for lists, mappings, true, false and null."""
-    return _as_json(value) if value is None or isinstance(value, dict | list | tuple | bool) else value
+    return as_json(value) if value is None or isinstance(value, dict | list | tuple | bool) else value
 
 
-def _as_json(value: Any, indent: int | None = None) -> str:
+def as_json(value: Any, indent: int | None = None) -> str:
     return json.dumps(value, ensure_ascii=False, indent=indent)
 
 

@@ -1,0 +1,1 @@
+"""Suites from other tools' files, and runs for other tools to read."""
