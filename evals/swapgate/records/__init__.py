@@ -22,7 +22,8 @@ from swapgate.records.judge_trust import (
     JudgeLabel,
     LabelDesign,
 )
-from swapgate.records.run import ModelIdentity, Run, Shard, StoppedRule, Stopping
+from swapgate.records.remembered import PromotedRun, Tally
+from swapgate.records.run import ModelIdentity, Run, ServedModel, Shard, StoppedRule, Stopping
 from swapgate.records.trial import Outcome, Trial, TrialError, TrialRole
 from swapgate.records.verdict import (
     CheckKind,
@@ -61,16 +62,19 @@ __all__ = [
     "ModelIdentity",
     "Opinion",
     "Outcome",
+    "PromotedRun",
     "Request",
     "Response",
     "Rival",
     "Role",
     "Run",
     "SampleStatus",
+    "ServedModel",
     "Shard",
     "Spread",
     "StoppedRule",
     "Stopping",
+    "Tally",
     "Token",
     "ToolCall",
     "Trial",

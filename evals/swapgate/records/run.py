@@ -23,6 +23,22 @@ class ModelIdentity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServedModel:
+    """What the services said of the answers of one model of the catalogue, as they came in during a run.
+
+    `judge` is the judge for which it was asked, None for the answers that are judged. `ids` are the models
+    that were served under its name, `fingerprints` those of their configuration, `answers` how many there
+    were; all sorted. An answer from the cache says what was served when it was made.
+    """
+
+    model: str
+    judge: str | None = None
+    ids: tuple[str, ...] = ()
+    fingerprints: tuple[str, ...] = ()
+    answers: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoppedRule:
     """What the looks of a run that may stop early say about one rule of the gate, for one candidate.
 
@@ -92,6 +108,9 @@ class Run:
     the order of cases and of permutation tests. `merged` names the shards that it was made of, `completes`
     the run whose trials without a result were run again, `rejudges` the one whose stored answers were judged
     again. `canaries` are the answers that must fail, as the run's judges judged them before its first trial.
+    `prompt_hashes` are those of the prompts as each model was asked, by `SUITE/MODEL`; `schema_hashes` those
+    of the schemas that answers were held against, by their files' names. `served` is known at the end.
+    `command` is what was typed, without what may be a secret.
     """
 
     id: str
@@ -120,3 +139,9 @@ class Run:
     completes: str | None = None
     rejudges: str | None = None
     canaries: tuple[JudgeCanaries, ...] = ()
+    git_branch: str | None = None
+    prompt_hashes: Mapping[str, str] = field(default_factory=dict)
+    schema_hashes: Mapping[str, str] = field(default_factory=dict)
+    served: tuple[ServedModel, ...] = ()
+    platform: str = ""
+    command: tuple[str, ...] = ()

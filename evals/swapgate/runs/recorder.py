@@ -161,12 +161,12 @@ class Recorder:
             shard=shard,
         )
         try:
-            self._writer.finish(run)
+            self._writer.finish(run, facts=self._facts.values())
         except StoreError as error:
             self.problem = error
         return conclude(
             run,
-            StoredTrials(self._writer.path, run.id, beside=self._before.baseline),
+            StoredTrials(self._writer.place, run.id, beside=self._before.baseline),
             facts=[*(self._facts[key] for key in sorted(self._facts)), *map(facts_of, self._before.baseline)],
             why_not_judged=why_not_judged,
         )

@@ -1,0 +1,27 @@
+"""Runs and their trials, remembered in SQLite or PostgreSQL through SQLAlchemy Core."""
+
+from __future__ import annotations
+
+from swapgate.memory.history.choice import EVERY_RUN, Choice
+from swapgate.memory.history.migrations import SCHEMA_VERSION
+from swapgate.memory.history.places import Place, Unreachable, has_history, is_shared, shown_place
+from swapgate.memory.history.reader import History
+from swapgate.memory.history.stored_trials import StoredTrials
+from swapgate.memory.history.writer import HistoryWriter
+
+HISTORY_FILE = "history.db"
+
+__all__ = [
+    "EVERY_RUN",
+    "HISTORY_FILE",
+    "SCHEMA_VERSION",
+    "Choice",
+    "History",
+    "HistoryWriter",
+    "Place",
+    "StoredTrials",
+    "Unreachable",
+    "has_history",
+    "is_shared",
+    "shown_place",
+]

@@ -1,0 +1,37 @@
+"""A history opened, and what a database may refuse told as a user can mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from swapgate.memory.history.migrations import prepare
+from swapgate.memory.history.places import Place, broken, open_engine
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+
+def open_prepared(place: Place) -> Engine:
+    """Return an engine whose history has this version's form; StoreError when it cannot be had."""
+    engine = open_engine(place)
+    try:
+        with telling(place):
+            prepare(engine, place)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+@contextmanager
+def telling(place: Place) -> Iterator[None]:
+    """Turn what a database refuses, or holds that cannot be read, into a StoreError."""
+    from pydantic import ValidationError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, ValidationError) as exc:
+        raise broken(place, exc) from exc

@@ -1,0 +1,159 @@
+"""Where a history lies: an SQLite file by its path, or a PostgreSQL database by its URL; how it is opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import quote
+
+from swapgate.errors import StoreError, UsageError
+from swapgate.memory.wal import BUSY_S, use_wal
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Engine
+
+# A path is SQLite's, a text is a URL, which may hold a password: it is shown by `shown_place` alone.
+Place: TypeAlias = Path | str
+_CONNECT_S = 10
+_DRIVER = "postgresql+psycopg"
+
+
+class Unreachable(StoreError):
+    """The database of a team does not answer now. A run goes on without it, and is brought in later."""
+
+
+def is_shared(place: Place) -> bool:
+    """Whether the history is a database that machines share, which may be out of reach."""
+    return isinstance(place, str)
+
+
+def has_history(place: Place) -> bool:
+    """Whether there may be a history; opening a file that is none yet would make one."""
+    return isinstance(place, str) or place.is_file()
+
+
+def shown_place(place: Place) -> str:
+    """Return how the place is called in messages: never with a password, nor a parameter that may be one."""
+    if isinstance(place, Path):
+        return str(place)
+    url = _url(place)
+    return url.set(drivername="postgresql", password=None, query={}).render_as_string()
+
+
+def open_engine(place: Place) -> Engine:
+    """Return an engine for the place; nothing is connected yet, but a file's folder is made."""
+    return _postgres(place) if isinstance(place, str) else _sqlite(place)
+
+
+def broken(place: Place, exc: Exception) -> StoreError:
+    """Return what a user is told when a database refuses: the place, the reason, the remedy."""
+    kind = Unreachable if isinstance(place, str) and _is_out_of_reach(exc) else StoreError
+    return kind(
+        f"{shown_place(place)}: the history cannot be used: {cause_of(place, exc)}. {remedy_of(place, exc)}"
+    )
+
+
+def remedy_of(place: Place, exc: Exception) -> str:
+    """Return what a user can do about what a database says."""
+    if isinstance(place, str):
+        is_away = _is_out_of_reach(exc)
+        return _LET_IN if not is_away else "Is the database up, and may this machine reach it?"
+    code = getattr(getattr(exc, "orig", exc), "sqlite_errorname", "") or ""
+    return next((text for start, text in _REMEDIES.items() if code.startswith(start)), _MOVE)
+
+
+def cause_of(place: Place, exc: Exception) -> str:
+    """Return the first line of what the database says, without a password."""
+    text = (str(getattr(exc, "orig", None) or exc).strip() or type(exc).__name__).splitlines()[0]
+    for secret in _secrets(place):
+        text = text.replace(secret, "[redacted]")
+    return text.removesuffix(".")
+
+
+_LET_IN = "Mend the URL in `history`, or the rights of its user"
+_MOVE = "Move the file away and run again"
+_REMEDIES = {
+    "SQLITE_BUSY": f"Another process has held it for {BUSY_S} s: wait until it ends, or end it, and run again",
+    "SQLITE_FULL": "Free the disk and run again",
+    "SQLITE_IOERR": "Free the disk or mend it, and run again",
+    "SQLITE_READONLY": "Give yourself the right to write the file and its folder, or set `history` elsewhere",
+    "SQLITE_CANTOPEN": "Give yourself the right to write in its folder, or set `history` elsewhere",
+    "SQLITE_CORRUPT": "The file is damaged. `sqlite3 FILE .recover` saves what can be read. " + _MOVE,
+}
+
+
+def _sqlite(path: Path) -> Engine:
+    from sqlalchemy import URL, create_engine, event
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise StoreError(
+            f"{path}: the history cannot be used: its folder cannot be made: {exc.strerror}. "
+            "Make it, or set `history` to another place"
+        ) from exc
+    arguments = {"timeout": BUSY_S, "check_same_thread": False}
+    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args=arguments)
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: object) -> None:
+        use_wal(connection)
+
+    return engine
+
+
+def _postgres(text: str) -> Engine:
+    from sqlalchemy import create_engine
+
+    try:
+        import psycopg  # noqa: F401 - told here, where a remedy can be named
+    except ImportError as exc:
+        raise UsageError(
+            f"{shown_place(text)}: a history in PostgreSQL needs psycopg: pip install 'swapgate[postgres]'"
+        ) from exc
+    url = _url(text)
+    # Statements are not prepared: what pools connections before a database often loses them.
+    arguments = {"connect_timeout": _CONNECT_S, "application_name": "swapgate"}
+    given = {name: value for name, value in arguments.items() if name not in url.query}
+    return create_engine(url, connect_args={**given, "prepare_threshold": None}, pool_size=2)
+
+
+def _url(text: str) -> URL:
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(text).set(drivername=_DRIVER)
+    except (ArgumentError, ValueError):  # its text may hold the password
+        url = None
+    if url is None or "@" in (url.host or ""):
+        raise UsageError(
+            "history: the URL of the database cannot be read. It is postgresql://USER:PASSWORD@HOST:PORT/DATABASE; "
+            "signs such as @ / : in a password are written as %40 %2F %3A, or leave it to PGPASSWORD or ~/.pgpass"
+        )
+    return url
+
+
+def _secrets(place: Place) -> list[str]:
+    """Return what of a URL may be told to nobody, as it is written and as it is meant."""
+    if isinstance(place, Path):
+        return []
+    url = _url(place)
+    parameters = [value for name, value in url.query.items() if "pass" in name]
+    found = [url.password, *parameters, place]
+    return [str(secret) for secret in found if secret] + [quote(str(s), safe="") for s in found if s]
+
+
+def _is_out_of_reach(exc: Exception) -> bool:
+    """Whether the database may answer another time: the connection failed, and not for who asks for what."""
+    from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+    if not isinstance(exc, DBAPIError):
+        return False
+    state = getattr(exc.orig, "sqlstate", None)
+    if state is None:
+        text = str(exc.orig)
+        is_refusal = any(word in text for word in ("authentication failed", "does not exist", "no password"))
+        return isinstance(exc, (OperationalError, InterfaceError)) and not is_refusal
+    # Connection lost, out of resources, being shut down or started.
+    return exc.connection_invalidated or state[:2] in {"08", "53", "57"}
