@@ -269,7 +269,7 @@ def test_latest_is_the_newest_complete_run_of_another_model(pytester: Pytester) 
     recorded_workspace(pytester.path, {"old": answers, "new": answers})
     result = pytester.runpytest("--model=new", "--baseline=latest")
     assert result.ret == 4
-    result.stderr.fnmatch_lines(["*'latest' is neither*has no history*"])
+    result.stderr.fnmatch_lines(["*'latest' is neither*there is no history yet (.swapgate/history.db)*"])
     pytester.runpytest("--model=old")
     pytester.runpytest("--model=new")
     pytester.runpytest("--model=old", "-k", "case-1")

@@ -190,6 +190,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="where the cache and the history live (default .swapgate/)",
     )
+    add(
+        "--swapgate-history",
+        dest="swapgate_history",
+        metavar="PLACE",
+        help="where runs are remembered: a file, or postgresql://USER@HOST/DATABASE (default: in --swapgate-state)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -16,7 +16,7 @@ from swapgate.checks.options import Folders, OptionError
 from swapgate.checks.schema_findings import violations
 from swapgate.checks.wording import MISSING, pointer_parts, quoted, resolve
 from swapgate.errors import UsageError, nearest
-from swapgate.records import Json
+from swapgate.records import Json, content_hash
 from swapgate.spec.source import read_text, read_yaml
 
 if TYPE_CHECKING:
@@ -29,11 +29,17 @@ _REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedSchema:
-    """A schema ready for use; `is_self_contained` says that it refers to no other file."""
+    """A schema ready for use; `is_self_contained` says that it refers to no other file.
+
+    `source` is its file as written, empty for one that stands in the suite; `content_hash` is that of the
+    schema with all that it refers to.
+    """
 
     validator: Validator
     contents: Json
     is_self_contained: bool
+    source: str
+    content_hash: str
 
 
 def load_schema(schema: Json, folders: Folders) -> LoadedSchema:
@@ -63,10 +69,10 @@ def _find_file(written: str, folders: Folders) -> Path:
 
 @lru_cache(maxsize=256)
 def _loaded_file(path: Path, shown: str, mtime_ns: int, size: int) -> LoadedSchema:
-    return _loaded(_read_file(path, shown), path, shown)
+    return _loaded(_read_file(path, shown), path, shown, source=shown)
 
 
-def _loaded(schema: Any, path: Path, shown: str) -> LoadedSchema:
+def _loaded(schema: Any, path: Path, shown: str, *, source: str = "") -> LoadedSchema:
     import_jsonschema()
     from jsonschema.validators import Draft202012Validator, validator_for
     from referencing.jsonschema import EMPTY_REGISTRY
@@ -81,7 +87,13 @@ def _loaded(schema: Any, path: Path, shown: str) -> LoadedSchema:
         validator.is_valid(None)
     except RecursionError as exc:
         raise OptionError(f"{shown} refers to itself without end") from exc
-    return LoadedSchema(validator=validator, contents=schema, is_self_contained=len(files) == 1)
+    return LoadedSchema(
+        validator=validator,
+        contents=schema,
+        is_self_contained=len(files) == 1,
+        source=source,
+        content_hash=content_hash([files[uri].contents for uri in sorted(files)]),
+    )
 
 
 def _read_file(path: Path, shown: str) -> Any:

@@ -71,13 +71,12 @@ def show_run(
 @contextmanager
 def _history(settings: Settings) -> Iterator[History | None]:
     """Open the history, but never make one."""
-    from swapgate.memory.history import HISTORY_FILE, History
+    from swapgate.memory.history import History, has_history
 
-    path = settings.state_dir / HISTORY_FILE
-    if not path.is_file():
+    if not has_history(settings.history):
         yield None
         return
-    with closing(History(path)) as history:
+    with closing(History(settings.history)) as history:
         yield history
 
 

@@ -118,18 +118,18 @@ def _check(judge: str, known: AnchorSet, reads: Sequence[Read], drift: JudgeDrif
 
 def _earlier(settings: Settings, judge: str, known: AnchorSet) -> list[AnchorCheck]:
     """Return the earlier checks of the same anchors, the oldest first."""
-    from swapgate.memory.history import HISTORY_FILE, History
+    from swapgate.memory.history import History, has_history
 
-    if not (settings.state_dir / HISTORY_FILE).is_file():
+    if not has_history(settings.history):
         return []
-    with contextlib.closing(History(settings.state_dir / HISTORY_FILE)) as history:
+    with contextlib.closing(History(settings.history)) as history:
         return [one for one in history.anchor_checks(judge) if one.anchors_hash == known.content_hash]
 
 
 def _store(settings: Settings, check: AnchorCheck) -> None:
-    from swapgate.memory.history import HISTORY_FILE, History
+    from swapgate.memory.history import History
 
-    with contextlib.closing(History(settings.state_dir / HISTORY_FILE)) as history:
+    with contextlib.closing(History(settings.history)) as history:
         history.add_anchor_check(check)
 
 

@@ -43,6 +43,7 @@ _OPTIONS = (
     "hedge",
     "reports",
     "state",
+    "history",
     "batch",
     "batch_deadline_h",
     "batch_poll_s",

@@ -329,7 +329,8 @@ class SwapgateSession:
 
     def _start_record(self, *, planned: int, warnings: Sequence[str]) -> None:
         start = self._recorder_is_open.start
-        start(planned=planned, wanted=self._wanted, warnings=warnings, part=self.part)
+        typed = ["pytest", *map(str, self.config.invocation_params.args)]
+        start(planned=planned, wanted=self._wanted, warnings=warnings, part=self.part, command=typed)
 
     def _take(self, trial: Trial, facts: Facts, text: str) -> bool:
         """Store a trial as it ends, in the engine's thread; a worker's travels on its report instead."""

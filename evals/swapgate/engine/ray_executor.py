@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from swapgate.providers import Provider
 from swapgate.providers.open import open_provider
 from swapgate.records import CheckResult, Request, Response, Verdict
 from swapgate.spec.models import Limits, ModelSpec
-from swapgate.spec.settings import Settings
+from swapgate.spec.settings import HISTORY_FILE, Settings
 
 if TYPE_CHECKING:
     import httpx
@@ -84,7 +84,8 @@ class RayExecutor:
 
     def __init__(self, cluster: Cluster, settings: Settings, models: Mapping[str, ModelSpec]) -> None:
         self._cluster = cluster
-        self._settings = settings
+        # Workers write no history, and its URL may hold a password.
+        self._settings = replace(settings, history=settings.state_dir / HISTORY_FILE)
         self._threads = max([1, *(_threads(spec) for spec in models.values())])
         self._models = {name: self._with_threads(spec) for name, spec in models.items()}
         self._lanes: list[_Lane] = []

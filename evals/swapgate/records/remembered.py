@@ -1,4 +1,4 @@
-"""What a history knows of its runs beside their records: how they ended in numbers, and which are baselines."""
+"""What a history knows of its runs beside their records: how they ended, and which are baselines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Tally:
     """How one model did in one suite of one run, counted.
 
     The four outcomes add up to `trials`. Of the trials whose structure, or meaning, is known, so many were
-    right. `cost_usd` is the list price of the model's own answers and of all judges, None when one is unknown.
+    right. `cost_usd` is the list price of the model's own answers and of all judges, None where unknown.
     """
 
     run_id: str

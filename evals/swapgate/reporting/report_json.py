@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _Shape = TypeVar("_Shape")
 FORMAT = "swapgate.report"
 # Semantic versioning: a new field is a minor version, a removed or changed one a major version.
-VERSION = "1.3.0"
+VERSION = "1.4.0"
 SCHEMA_ID = "urn:swapgate:report:1"
 # Facts that follow from a trial's other fields, written for readers of the file and ignored on reading.
 DERIVED: dict[str, Json] = {

@@ -9,7 +9,8 @@ from swapgate.engine.judging_only import Draw
 from swapgate.engine.workspace import ReadySuite, Workspace
 from swapgate.errors import UsageError
 from swapgate.records import Run
-from swapgate.runs.recorder import Before, judge_hashes
+from swapgate.runs.manifest import judge_hashes
+from swapgate.runs.recorder import Before
 from swapgate.runs.rejudged import judged_by_today
 from swapgate.runs.stored import as_baseline, load_run, open_history, why_incomplete
 

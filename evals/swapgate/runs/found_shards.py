@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swapgate.errors import UsageError
-from swapgate.memory.history import HISTORY_FILE, History
+from swapgate.memory.history import HISTORY_FILE, History, Place, shown_place
 from swapgate.records import Run, Shard, Trial
 from swapgate.reporting.report_json import load_report
 from swapgate.runs.stored import as_baseline, load_run
@@ -67,7 +67,7 @@ def _shards_of(name: str, settings: Settings) -> Iterator[StoredShard]:
         run, trials = load_report(path)
     else:
         run, trials = load_run(name, settings)
-        trials += _stored_baseline(run, trials, settings.state_dir / HISTORY_FILE)
+        trials += _stored_baseline(run, trials, settings.history)
     if run.shard is None:
         raise UsageError(f"{name} is no shard: run {run.id} was made without --shard")
     yield _stored(name, run, trials)
@@ -116,17 +116,17 @@ def _is_stored_baseline(trial: Trial) -> bool:
     return trial.role == "baseline" and "@" in trial.model
 
 
-def _stored_baseline(run: Run, trials: Sequence[Trial], path: Path) -> list[Trial]:
+def _stored_baseline(run: Run, trials: Sequence[Trial], place: Place) -> list[Trial]:
     """Return the trials of the stored run that a shard was compared with, from the same history."""
     model, at, run_id = (run.baseline or "").rpartition("@")
     if not at or any(map(_is_stored_baseline, trials)):
         return []
-    with contextlib.closing(History(path)) as history:
+    with contextlib.closing(History(place)) as history:
         try:
             found = history.find(run_id)
         except UsageError as exc:
             raise UsageError(
-                f"run {run.id} was compared with {run.baseline}, which is not in {path}: "
+                f"run {run.id} was compared with {run.baseline}, which is not in {shown_place(place)}: "
                 "merge the report.json of each shard, which holds it"
             ) from exc
         return list(as_baseline(found, [t for t in history.trials(found.id) if t.model == model]))

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 from swapgate.errors import UsageError
 from swapgate.facts import Facts, facts_of
-from swapgate.memory.history import HISTORY_FILE, HistoryWriter
+from swapgate.memory.history import HistoryWriter
 from swapgate.records import Json, Run, Shard, Trial
 from swapgate.runs.found_shards import StoredShard
+from swapgate.runs.manifest import new_id
 from swapgate.runs.parts import TrialKey, differing, key_of
-from swapgate.runs.recorder import new_id
+from swapgate.runs.served import merged_served
 from swapgate.spec.settings import Settings
 
 
@@ -52,7 +53,7 @@ def store(merged: Merged, settings: Settings) -> None:
 
     The trials of a stored baseline go with it: the machine that merges has often never seen its run.
     """
-    writer = HistoryWriter(settings.state_dir / HISTORY_FILE, merged.run)
+    writer = HistoryWriter(settings.history, merged.run)
     for trial in merged.trials:
         writer.add(trial)
     writer.finish(merged.run)
@@ -90,6 +91,9 @@ def _one_run(
         settings={**first.settings, "warnings": list(warnings)},
         shard=None,
         merged=tuple(run.id for run in runs),
+        served=merged_served(runs),
+        # What was typed was a shard's.
+        command=(),
     )
 
 

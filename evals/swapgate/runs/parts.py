@@ -107,6 +107,7 @@ def _makings(run: Run) -> dict[str, object]:
         **dict(_fields(run.judges, "the judges' model")),
         **{f"the judge {name}": found for name, found in run.judge_hashes.items()},
         **{f"the suite {name}": found for name, found in run.suite_hashes.items()},
+        **{f"the schema {name}": found for name, found in run.schema_hashes.items()},
         **dict(_settings(run.settings)),
         "swapgate": run.versions.get("swapgate"),
     }

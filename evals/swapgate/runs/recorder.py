@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-import platform
-import secrets
-import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import swapgate
 from swapgate.engine.workspace import ReadySuite, Workspace
 from swapgate.errors import StoreError
 from swapgate.facts import Facts, facts_of
-from swapgate.memory.history import HISTORY_FILE, HistoryWriter, StoredTrials
-from swapgate.providers.open import file_sha256
+from swapgate.memory.history import HistoryWriter, StoredTrials
 from swapgate.records import (
     Json,
     JudgeCalibration,
     JudgeCanaries,
     JudgeLabel,
-    ModelIdentity,
     Run,
     Shard,
     Stopping,
     Trial,
 )
+from swapgate.runs.manifest import judge_hashes, manifest, now
 from swapgate.runs.parts import Part
+from swapgate.runs.served import ServedSeen
 from swapgate.spec.calibration import cluster_of, read_calibration
 from swapgate.spec.models import ModelSpec
-from swapgate.spec.suite import GateEntry, GateSpec
 
 if TYPE_CHECKING:
     from swapgate.analysis.outcome import RunOutcome
@@ -68,6 +60,7 @@ class Recorder:
         self._facts: dict[tuple[str, str, str, int], Facts] = {}
         self._before = before or Before()
         self._calibrations = _calibrations(workspace, suites)
+        self._served = ServedSeen()
         self.problem: StoreError | None = None
         self._writer: HistoryWriter | None = None
 
@@ -89,13 +82,15 @@ class Recorder:
         warnings: Sequence[str] = (),
         part: Part | None = None,
         source: Run | None = None,
+        command: Sequence[str] = (),
     ) -> Run:
         """Write the manifest; `warnings` were said before the first call, and reports say them again.
 
         `planned` of the `wanted` trials are this process's. A `part` that completes a run adds that run's.
         `source` is the run whose stored answers are judged again, its judges are those that are not asked.
+        `command` is what was typed.
         """
-        run = manifest(self._workspace, self._suites, self._specs, planned=planned)
+        run = manifest(self._workspace, self._suites, self._specs, planned=planned, command=command)
         settings: dict[str, Json] = {**run.settings, "warnings": list(warnings)}
         if self._before.notes:
             settings["notes"] = list(self._before.notes)
@@ -114,7 +109,7 @@ class Recorder:
             run = replace(run, baseline=self._before.baseline[0].model)
         if source is not None:
             run = _judged_again(run, source)
-        self._writer = HistoryWriter(self._workspace.settings.state_dir / HISTORY_FILE, run)
+        self._writer = HistoryWriter(self._workspace.settings.history, run)
         for trial in part.carried if part is not None else ():
             self.add(trial, facts_of(trial))
         return run
@@ -128,6 +123,7 @@ class Recorder:
         """Store one trial, from whatever thread; its facts stay at hand for the end. `text`: see history."""
         assert self._writer is not None
         self._facts[trial.suite, trial.case, trial.model, trial.repeat] = facts
+        self._served.add(trial)
         self._writer.add(trial, facts, text)
 
     @property
@@ -154,11 +150,12 @@ class Recorder:
             shard = replace(shard, problem=why_not_judged or "")
         run = replace(
             self._writer.run,
-            finished_at=_now(),
+            finished_at=now(),
             is_complete=len(self._facts) >= self._writer.run.planned,
             is_partial=why_not_judged is not None or shard is not None,
             stopping=stopping,
             shard=shard,
+            served=self._served.models(),
         )
         try:
             self._writer.finish(run, facts=self._facts.values())
@@ -172,48 +169,6 @@ class Recorder:
         )
 
 
-def manifest(
-    workspace: Workspace, suites: Sequence[ReadySuite], specs: Mapping[str, ModelSpec], *, planned: int
-) -> Run:
-    """Return the record of a run that begins now."""
-    settings = workspace.settings
-    asked = (judge for suite in suites for case in suite.cases for judge in case.judges)
-    judges = dict.fromkeys(name for judge in asked for name in workspace.models_of_judge(judge))
-    roles = [name for name, _role in workspace.roles()]
-    commit, is_dirty = _git_state(settings.root)
-    return Run(
-        id=new_id(),
-        started_at=_now(),
-        models=tuple(_identity(name, specs[name], settings.root) for name in roles),
-        judges=tuple(_identity(name, specs[name], settings.root) for name in judges if name in specs),
-        judge_hashes=judge_hashes(suites),
-        baseline=workspace.baseline_model,
-        repeats=settings.repeats,
-        suites=tuple(suite.name for suite in suites),
-        suite_hashes={suite.name: suite.loaded.content_hash for suite in suites},
-        planned=planned,
-        seed=workspace.seed,
-        shard=Shard(number=settings.shard[0], count=settings.shard[1]) if settings.shard else None,
-        git_commit=commit,
-        git_dirty=is_dirty,
-        versions={
-            "swapgate": swapgate.__version__,
-            "python": platform.python_version(),
-            "pytest": version("pytest"),
-        },
-        settings={
-            "concurrency": settings.concurrency,
-            "retries": settings.retries,
-            "hedge": settings.hedge,
-            "timeout_s": settings.timeout_s,
-            "cache": settings.cache,
-            "max_cost": settings.max_cost,
-            "gate": _gate(settings.gate),
-            "suite_gates": {suite.name: _gate(suite.loaded.suite.gate) for suite in suites},
-        },
-    )
-
-
 def _judged_again(run: Run, source: Run) -> Run:
     """Return the manifest of a run that judges another one's answers: by whom they are stays."""
     return replace(
@@ -225,11 +180,6 @@ def _judged_again(run: Run, source: Run) -> Run:
         judge_hashes={**run.judge_hashes, **source.judge_hashes},
         rejudges=source.id,
     )
-
-
-def new_id() -> str:
-    """Return an id that no other run has; ids sort by time."""
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 
 def _calibrations(workspace: Workspace, suites: Sequence[ReadySuite]) -> tuple[JudgeCalibration, ...]:
@@ -257,50 +207,3 @@ def _calibrations(workspace: Workspace, suites: Sequence[ReadySuite]) -> tuple[J
                 )
             )
     return tuple(found)
-
-
-def judge_hashes(suites: Iterable[ReadySuite]) -> dict[str, str]:
-    """Return the definition hash of each judge of the suites."""
-    return {j.spec.judge: j.definition_hash for suite in suites for case in suite.cases for j in case.judges}
-
-
-def _gate(gate: GateEntry | None) -> Json:
-    return gate.model_dump(exclude_none=True) if isinstance(gate, GateSpec) else gate
-
-
-def _identity(name: str, spec: ModelSpec, root: Path) -> ModelIdentity:
-    return ModelIdentity(
-        name=name,
-        provider=spec.provider,
-        model=spec.model,
-        base_url=spec.base_url,
-        api_version=spec.api_version,
-        params=spec.params,
-        file_sha256=file_sha256(spec, root),
-    )
-
-
-def _git_state(root: Path) -> tuple[str | None, bool | None]:
-    """Return the commit and whether tracked files differ from it; None outside of git."""
-    commit = _git(root, "rev-parse", "HEAD")
-    changes = _git(root, "status", "--porcelain", "--untracked-files=no") if commit else None
-    return commit or None, None if changes is None else bool(changes)
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    try:
-        done = subprocess.run(  # noqa: S603 - fixed arguments
-            ["git", *arguments],  # noqa: S607 - whichever git the user has
-            cwd=root,
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 from swapgate.engine.judging_only import Draw
 from swapgate.engine.workspace import ReadySuite, Workspace
-from swapgate.memory.history import HISTORY_FILE, History
+from swapgate.memory.history import History, has_history
 from swapgate.records import Run, Trial
 from swapgate.reporting.format import money
-from swapgate.runs.recorder import judge_hashes
+from swapgate.runs.manifest import judge_hashes
 from swapgate.runs.rejudging import plan, rejudge, suites_of
 from swapgate.spec.settings import Settings
 
@@ -54,10 +54,10 @@ def _judged_before(
     source: Run, suites: Sequence[ReadySuite], now: Mapping[str, str], settings: Settings
 ) -> JudgedRun | None:
     """Return the newest whole run that judged the same answers by the same judges."""
-    if not (settings.state_dir / HISTORY_FILE).is_file():
+    if not has_history(settings.history):
         return None
     hashes = {suite.name: suite.loaded.content_hash for suite in suites}
-    with contextlib.closing(History(settings.state_dir / HISTORY_FILE)) as history:
+    with contextlib.closing(History(settings.history)) as history:
         for run in history.runs():
             is_same = run.rejudges == source.id and dict(run.judge_hashes) == now
             if is_same and run.models == source.models and run.suite_hashes == hashes and run.is_complete:

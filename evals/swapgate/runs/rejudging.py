@@ -14,8 +14,9 @@ from swapgate.engine.workspace import Job, ReadyCase, ReadySuite, Workspace, cas
 from swapgate.errors import ErrorKind, UsageError, nearest
 from swapgate.records import Run, Trial, TrialError
 from swapgate.reporting.format import count
+from swapgate.runs.manifest import judge_hashes
 from swapgate.runs.parts import key_of
-from swapgate.runs.recorder import Before, Recorder, judge_hashes
+from swapgate.runs.recorder import Before, Recorder
 from swapgate.runs.stored import as_baseline, load_run, open_history, why_incomplete
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from swapgate.errors import UsageError
 from swapgate.memory.history import History
 from swapgate.records import Run, Trial
 from swapgate.reporting.format import count
+from swapgate.runs.manifest import manifest
 from swapgate.runs.parts import Part, differing, job_key, key_of
-from swapgate.runs.recorder import manifest
 from swapgate.runs.stored import open_history
 from swapgate.spec.prompt_entries import Prompt, effective
 

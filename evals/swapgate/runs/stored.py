@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
 from swapgate.analysis.covariates import Progress
@@ -12,10 +13,11 @@ from swapgate.analysis.outcome import RunOutcome, conclude
 from swapgate.analysis.rule_scopes import EVERY_CASE
 from swapgate.errors import UsageError, nearest
 from swapgate.facts import Facts, facts_of, renamed
-from swapgate.memory.history import HISTORY_FILE, History
+from swapgate.memory.history import History, has_history
 from swapgate.records import Json, ModelIdentity, Run, Trial
 from swapgate.reporting.report_json import load_report
 from swapgate.spec.settings import Settings
+from swapgate.spec.source import shown_path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,13 +140,12 @@ def why_incomplete(run: Run) -> str:
 
 def open_history(name: str, settings: Settings) -> History:
     """Open the workspace's history, which must exist; `name` is what was looked for."""
-    path = settings.state_dir / HISTORY_FILE
-    if not path.is_file():
+    if not has_history(settings.history):
         raise UsageError(
-            f"{name!r} is neither a model of models.yml nor a report, "
-            f"and {settings.state_dir.name} has no history: `pytest --model=NAME` makes one"
+            f"{name!r} is neither a model of models.yml nor a report, and there is no history "
+            f"yet ({shown_path(Path(settings.history), settings.root)}): `pytest --model=NAME` makes one"
         )
-    return History(path)
+    return History(settings.history)
 
 
 def parted(name: str, settings: Settings) -> tuple[str | None, str]:

@@ -25,11 +25,16 @@ Hedge = Literal["p90", "p95", "p99"]
 # How often a run that may stop early looks at its results.
 Looks: TypeAlias = int | Literal["every-case"]
 MOST_LOOKS = 100
+HISTORY_FILE = "history.db"
+_DATABASES = {"postgresql", "postgres"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that steers a run. Paths are absolute."""
+    """Everything that steers a run. Paths are absolute.
+
+    `history` is the path of an SQLite file, or the URL of a PostgreSQL database, which may hold a password.
+    """
 
     root: Path
     models: tuple[str, ...] = ()
@@ -41,6 +46,7 @@ class Settings:
     models_file: Path = field(default=Path("config/models.yml"))
     reports_dir: Path = field(default=Path("reports"))
     state_dir: Path = field(default=Path(".swapgate"))
+    history: Path | str = field(default=Path(".swapgate") / HISTORY_FILE, repr=False)
     repeats: int = 1
     concurrency: int = 16
     timeout_s: float = 120.0
@@ -93,6 +99,14 @@ def _address(ray: str) -> str:
     return ray
 
 
+def _place(history: str) -> str:
+    scheme, separator, _rest = history.partition("://")
+    if separator and scheme not in _DATABASES:
+        # What was given may hold a password, and is not shown.
+        raise ValueError("must be the path of a file, or a URL postgresql://USER@HOST:PORT/DATABASE")
+    return history
+
+
 class SettingsTable(Written):
     """The keys of `[tool.swapgate]`, of options and of `SWAPGATE_*` variables; paths start at the root."""
 
@@ -105,6 +119,7 @@ class SettingsTable(Written):
     models: str = "config/models.yml"
     reports: str = "reports"
     state: str = ".swapgate"
+    history: Annotated[str, Field(min_length=1), AfterValidator(_place)] | None = None
     repeats: Annotated[int, Field(ge=1)] = 1
     concurrency: Annotated[int, Field(ge=1)] = 16
     timeout_s: Annotated[float, Field(gt=0)] = 120.0
@@ -151,6 +166,7 @@ def resolve_settings(root: Path, options: Mapping[str, Any], environ: Mapping[st
         models_file=root / table.models,
         reports_dir=root / table.reports,
         state_dir=root / table.state,
+        history=_history(root, table),
         repeats=table.repeats,
         concurrency=table.concurrency,
         timeout_s=table.timeout_s,
@@ -180,6 +196,12 @@ def _numbers(shard: str | None) -> tuple[int, int] | None:
         return None
     number, _, count = shard.partition("/")
     return int(number), int(count)
+
+
+def _history(root: Path, table: SettingsTable) -> Path | str:
+    if table.history is None:
+        return root / table.state / HISTORY_FILE
+    return table.history if "://" in table.history else root / table.history
 
 
 def _listed(value: str | tuple[str, ...]) -> tuple[str, ...]:

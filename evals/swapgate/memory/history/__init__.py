@@ -8,8 +8,7 @@ from swapgate.memory.history.places import Place, Unreachable, has_history, is_s
 from swapgate.memory.history.reader import History
 from swapgate.memory.history.stored_trials import StoredTrials
 from swapgate.memory.history.writer import HistoryWriter
-
-HISTORY_FILE = "history.db"
+from swapgate.spec.settings import HISTORY_FILE
 
 __all__ = [
     "EVERY_RUN",

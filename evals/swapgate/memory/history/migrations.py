@@ -36,7 +36,9 @@ def _nothing(_connection: Connection, _tables: Tables) -> None:
 def _know_runs_by_names(connection: Connection, known: Tables) -> None:
     """Give runs their heads, and the names of their models and suites."""
     connection.exec_driver_sql("ALTER TABLE runs ADD COLUMN head TEXT")
-    for text in connection.execute(known.runs.select().with_only_columns(known.runs.c.record)).scalars().all():
+    for text in (
+        connection.execute(known.runs.select().with_only_columns(known.runs.c.record)).scalars().all()
+    ):
         run = adapter(Run).validate_json(text)
         change = known.runs.update().where(known.runs.c.id == run.id)
         connection.execute(change.values(head=head_of(run)))
@@ -95,6 +97,6 @@ def _stored_version(connection: Connection, place: Place) -> int | None:
     if version is not None and version > SCHEMA_VERSION:
         raise StoreError(
             f"{shown_place(place)}: written by a newer swapgate (schema {version}, this one reads "
-            f"{SCHEMA_VERSION}). Update swapgate or set `history` to another place"
+            f"{SCHEMA_VERSION}). Install a newer swapgate, or set `history` to another place"
         )
     return version

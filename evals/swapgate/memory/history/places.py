@@ -73,7 +73,7 @@ def cause_of(place: Place, exc: Exception) -> str:
 _LET_IN = "Mend the URL in `history`, or the rights of its user"
 _MOVE = "Move the file away and run again"
 _REMEDIES = {
-    "SQLITE_BUSY": f"Another process has held it for {BUSY_S} s: wait until it ends, or end it, and run again",
+    "SQLITE_BUSY": f"Another process has held it for {BUSY_S} s: wait for its end, or end it, and run again",
     "SQLITE_FULL": "Free the disk and run again",
     "SQLITE_IOERR": "Free the disk or mend it, and run again",
     "SQLITE_READONLY": "Give yourself the right to write the file and its folder, or set `history` elsewhere",
@@ -128,8 +128,8 @@ def _url(text: str) -> URL:
         url = None
     if url is None or "@" in (url.host or ""):
         raise UsageError(
-            "history: the URL of the database cannot be read. It is postgresql://USER:PASSWORD@HOST:PORT/DATABASE; "
-            "signs such as @ / : in a password are written as %40 %2F %3A, or leave it to PGPASSWORD or ~/.pgpass"
+            "history: the URL of the database cannot be read. It is postgresql://USER@HOST:PORT/DATABASE. Leave "
+            "the password to PGPASSWORD or ~/.pgpass; in the URL, @ / : are written as %40 %2F %3A"
         )
     return url
 

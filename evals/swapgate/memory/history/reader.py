@@ -56,10 +56,7 @@ class History:
 
     def find(self, name: str) -> Run:
         """Return the run with this id or unambiguous beginning of an id, or the newest one for `latest`."""
-        if name == "latest":
-            found = self.runs(limit=1)
-        else:
-            found = self._beginning(name)
+        found = self.runs(limit=1) if name == "latest" else self._beginning(name)
         if len(found) == 1:
             return found[0]
         if found:

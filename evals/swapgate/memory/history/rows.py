@@ -29,7 +29,9 @@ def put(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
         connection.exec_driver_sql(statement, parameters)
 
 
-def _upserts(table: Table, names: Sequence[str], rows: Sequence[Row]) -> Iterator[tuple[str, tuple[Any, ...]]]:
+def _upserts(
+    table: Table, names: Sequence[str], rows: Sequence[Row]
+) -> Iterator[tuple[str, tuple[Any, ...]]]:
     """Yield the statements of PostgreSQL, which takes no row twice in one of them, and no NUL in a text."""
     key = [column.name for column in table.primary_key.columns]
     single = {tuple(row[name] for name in key): row for row in rows}
@@ -39,10 +41,9 @@ def _upserts(table: Table, names: Sequence[str], rows: Sequence[Row]) -> Iterato
     one = f"({', '.join(['%s'] * len(names))})"
     for start in range(0, len(values), _AT_ONCE):
         block = values[start : start + _AT_ONCE]
-        yield (
-            f"INSERT INTO {table.name} ({', '.join(names)}) VALUES {', '.join([one] * len(block))} {on_conflict}",  # noqa: S608 - our own table
-            tuple(value for row in block for value in row),
-        )
+        many = ", ".join([one] * len(block))
+        sql = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES {many} {on_conflict}"  # noqa: S608 - our own
+        yield sql, tuple(value for row in block for value in row)
 
 
 def _without_nul(value: Any) -> Any:
