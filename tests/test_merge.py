@@ -29,7 +29,7 @@ CLUSTERS = {name: f"repo-{number % 9}" for number, name in enumerate(NAMES)}
 GATE = {"semantic": {"min": 0.5}, "margin": 0.3}
 SEED = "--swapgate-seed=7"
 # What tells two runs of the same trials apart, and no more.
-OWN = ("id", "started_at", "finished_at", "merged", "shard")
+OWN = ("id", "command", "started_at", "finished_at", "merged", "shard")
 
 
 def answers(wrong: int, *, fenced: int = 0) -> dict[str, str]:

@@ -90,7 +90,7 @@ def test_a_trial_says_how_it_ended(report: Path) -> None:
 
 def test_every_statistic_of_the_run_is_there(report: Path) -> None:
     content = _read(report)
-    assert content["version"] == "1.3.0"
+    assert content["version"] == "1.4.0"
     assert [rank["is_separated"] for rank in content["ranking"]] == [True, False, None]
     assert {cell["standing"] for cell in content["matrix"]} >= {"worse", "better", "not separated", "too few"}
     assert content["spreads"][0]["comparison"]["candidate"]["counts"][8] == 4

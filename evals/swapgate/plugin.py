@@ -194,7 +194,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--swapgate-history",
         dest="swapgate_history",
         metavar="PLACE",
-        help="where runs are remembered: a file, or postgresql://USER@HOST/DATABASE (default: in --swapgate-state)",
+        help="where runs are kept: a file or postgresql://USER@HOST/DATABASE (default .swapgate/history.db)",
     )
 
 

@@ -128,8 +128,8 @@ def _url(text: str) -> URL:
         url = None
     if url is None or "@" in (url.host or ""):
         raise UsageError(
-            "history: the URL of the database cannot be read. It is postgresql://USER@HOST:PORT/DATABASE. Leave "
-            "the password to PGPASSWORD or ~/.pgpass; in the URL, @ / : are written as %40 %2F %3A"
+            "history: the URL of the database cannot be read. It is postgresql://USER@HOST:PORT/DATABASE. "
+            "Leave the password to PGPASSWORD or ~/.pgpass; in the URL, @ / : are written as %40 %2F %3A"
         )
     return url
 
