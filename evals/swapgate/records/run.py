@@ -110,7 +110,8 @@ class Run:
     again. `canaries` are the answers that must fail, as the run's judges judged them before its first trial.
     `prompt_hashes` are those of the prompts as each model was asked, by `SUITE/MODEL`; `schema_hashes` those
     of the schemas that answers were held against, by their files' names. `served` is known at the end.
-    `command` is what was typed, without what may be a secret.
+    `command` is what was typed, without what may be a secret. `baseline_file` is the file that holds the
+    stored baseline, where it is one, as seen from the workspace.
     """
 
     id: str
@@ -145,3 +146,4 @@ class Run:
     served: tuple[ServedModel, ...] = ()
     platform: str = ""
     command: tuple[str, ...] = ()
+    baseline_file: str | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from swapgate.engine.judging_only import Draw
 from swapgate.engine.workspace import ReadySuite, Workspace
@@ -12,7 +13,7 @@ from swapgate.records import Run
 from swapgate.runs.manifest import judge_hashes
 from swapgate.runs.recorder import Before
 from swapgate.runs.rejudged import judged_by_today
-from swapgate.runs.stored import as_baseline, load_run, open_history, why_incomplete
+from swapgate.runs.stored import baseline_of, load_baseline, open_history, why_incomplete
 
 
 def open_baseline(
@@ -26,18 +27,25 @@ def open_baseline(
     assert name is not None
     if name == "latest":
         name = _latest(workspace, suites)
-    run, trials = load_run(name, workspace.settings)
+    stored = load_baseline(name, workspace.settings)
+    run = stored.run
     if reason := why_incomplete(run):
         raise UsageError(f"run {run.id} is no baseline: {reason}. Choose a complete run")
     if not (changed := _changed_judges(run, judge_hashes(suites), workspace)):
-        return Before(baseline=as_baseline(run, trials))
+        return Before(baseline=stored)
     if not workspace.settings.rejudge:
         raise UsageError(
             f"run {run.id} is no baseline: the judge {changed[0]!r} has changed since, and verdicts of two "
             "judges are not compared. --rejudge judges its stored answers again and pays for the judge alone"
         )
-    again = judged_by_today(run, trials, workspace.settings, draw=draw)
-    return Before(baseline=as_baseline(again.run, again.trials), paid_usd=again.paid_usd, notes=(again.told,))
+    if not stored.trials:
+        raise UsageError(
+            f"{name} holds no answers that could be judged again. Name the run {run.id}, or write the file "
+            "with --with-texts"
+        )
+    own = [replace(trial, model=stored.model, role="candidate") for trial in stored.trials]
+    again = judged_by_today(run, own, workspace.settings, draw=draw)
+    return Before(baseline=baseline_of(again.run, again.trials), paid_usd=again.paid_usd, notes=(again.told,))
 
 
 def _changed_judges(run: Run, now: Mapping[str, str], workspace: Workspace) -> list[str]:

@@ -12,8 +12,8 @@ from typing import TypeVar
 from swapgate.analysis.scopes import Scope
 from swapgate.analysis.stopping import Monitor, Rules
 from swapgate.engine.workspace import Job, Workspace
-from swapgate.facts import Facts, facts_of
-from swapgate.records import Stopping, Trial
+from swapgate.facts import Facts
+from swapgate.records import Stopping
 from swapgate.spec.calibration import calibration_path
 from swapgate.spec.settings import Settings
 from swapgate.spec.suite import interval_of
@@ -31,10 +31,10 @@ def shuffled(items: Sequence[Item], job_of: Callable[[Item], Job], *, seed: int)
     return [items[i] for i in order]
 
 
-def early_stop(workspace: Workspace, jobs: Sequence[Job], stored: Sequence[Trial]) -> EarlyStop | None:
+def early_stop(workspace: Workspace, jobs: Sequence[Job], stored: Sequence[Facts]) -> EarlyStop | None:
     """Return who decides when a run ends; None when it goes to its end.
 
-    `stored` are the trials of a baseline that is not run beside.
+    `stored` are the facts of a baseline that is not run beside.
     """
     if not workspace.settings.stop_early or why_not(workspace, jobs):
         return None
@@ -70,7 +70,7 @@ def why_not(workspace: Workspace, jobs: Sequence[Job]) -> str:
 class EarlyStop:
     """Decides trial by trial what is still worth a call.
 
-    `jobs` are all trials in the order of the run, in which they also come back; `stored` are the trials of
+    `jobs` are all trials in the order of the run, in which they also come back; `stored` are the facts of
     a baseline that is not run beside, `baseline` its name or that of the model that is.
     """
 
@@ -81,7 +81,7 @@ class EarlyStop:
         *,
         seed: int,
         baseline: str | None,
-        stored: Iterable[Trial] = (),
+        stored: Iterable[Facts] = (),
     ) -> None:
         self._jobs = jobs
         self._places = {id(job): place for place, job in enumerate(jobs)}
@@ -92,7 +92,7 @@ class EarlyStop:
         if self._looks is not None:
             sizes = [end - start for start, end in zip([0, *self._ends], self._ends, strict=False)]
             self._ends = list(planned_looks(sizes, self._looks))
-        self._stored, self._own = [facts_of(trial) for trial in stored], list[Facts]()
+        self._stored, self._own = list(stored), list[Facts]()
         self._started: set[int] = set()
         self._horizon = self._looked = 0
         self._passed = self._whole = 0

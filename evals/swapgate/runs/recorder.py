@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from swapgate.engine.workspace import ReadySuite, Workspace
 from swapgate.errors import StoreError
 from swapgate.facts import Facts, facts_of
-from swapgate.memory.history import HistoryWriter, StoredTrials
+from swapgate.memory.history import HistoryWriter, StoredTrials, TeamWriter, open_writer
 from swapgate.records import (
     Json,
     JudgeCalibration,
@@ -23,6 +23,7 @@ from swapgate.records import (
 from swapgate.runs.manifest import judge_hashes, manifest, now
 from swapgate.runs.parts import Part
 from swapgate.runs.served import ServedSeen
+from swapgate.runs.stored import StoredBaseline
 from swapgate.spec.calibration import cluster_of, read_calibration
 from swapgate.spec.models import ModelSpec
 
@@ -34,10 +35,10 @@ if TYPE_CHECKING:
 class Before:
     """What is known of a run before its first trial, and what that has cost. In US dollars.
 
-    `baseline` are the trials of the stored run that it is compared with, `notes` are said with the gate.
+    `baseline` is the stored run that it is compared with, `notes` are said with the gate.
     """
 
-    baseline: tuple[Trial, ...] = ()
+    baseline: StoredBaseline | None = None
     canaries: tuple[JudgeCanaries, ...] = ()
     notes: tuple[str, ...] = ()
     paid_usd: float = 0.0
@@ -62,7 +63,7 @@ class Recorder:
         self._calibrations = _calibrations(workspace, suites)
         self._served = ServedSeen()
         self.problem: StoreError | None = None
-        self._writer: HistoryWriter | None = None
+        self._writer: HistoryWriter | TeamWriter | None = None
 
     @property
     def is_started(self) -> bool:
@@ -105,11 +106,12 @@ class Recorder:
             run = replace(run, planned=part.completes.planned, completes=part.completes.id)
         elif part is not None:
             run = replace(run, shard=part.shard)
-        if self._before.baseline:
-            run = replace(run, baseline=self._before.baseline[0].model)
+        if (baseline := self._before.baseline) is not None:
+            run = replace(run, baseline=baseline.name, baseline_file=baseline.file)
         if source is not None:
             run = _judged_again(run, source)
-        self._writer = HistoryWriter(self._workspace.settings.history, run)
+        where = self._workspace.settings
+        self._writer = open_writer(where.history, run, state=where.state_dir)
         for trial in part.carried if part is not None else ():
             self.add(trial, facts_of(trial))
         return run
@@ -127,9 +129,9 @@ class Recorder:
         self._writer.add(trial, facts, text)
 
     @property
-    def baseline(self) -> tuple[Trial, ...]:
-        """The trials of the stored run that is the baseline; empty when there is none."""
-        return self._before.baseline
+    def baseline(self) -> Sequence[Facts]:
+        """The facts of the stored run that is the baseline; empty when there is none."""
+        return self._before.baseline.facts if self._before.baseline is not None else ()
 
     def finish(
         self,
@@ -163,8 +165,12 @@ class Recorder:
             self.problem = error
         return conclude(
             run,
-            StoredTrials(self._writer.place, run.id, beside=self._before.baseline),
-            facts=[*(self._facts[key] for key in sorted(self._facts)), *map(facts_of, self._before.baseline)],
+            StoredTrials(
+                self._writer.place,
+                run.id,
+                beside=self._before.baseline.trials if self._before.baseline is not None else (),
+            ),
+            facts=[*(self._facts[key] for key in sorted(self._facts)), *self.baseline],
             why_not_judged=why_not_judged,
         )
 

@@ -59,7 +59,8 @@ def open_source(name: str, settings: Settings) -> tuple[Run, list[Trial]]:
     if {trial.role for trial in trials} == {"baseline"}:
         trials = [replace(trial, role="candidate") for trial in trials]
     if not any(trial.role == "baseline" for trial in trials):
-        if "@" in (run.baseline or "") and len(models) == len(run.models):
+        is_stored = "@" in (run.baseline or "") and run.baseline_file is None
+        if is_stored and len(models) == len(run.models):
             trials += as_baseline(*load_run(run.baseline or "", settings))
         else:
             run = replace(run, baseline=None)

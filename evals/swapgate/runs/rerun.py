@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from swapgate.engine.workspace import Job, ReadySuite, Workspace
 from swapgate.errors import UsageError
+from swapgate.facts import Facts
 from swapgate.memory.history import History
 from swapgate.records import Run, Trial
 from swapgate.reporting.format import count
@@ -80,7 +81,7 @@ def _is_of(run: Run, workspace: Workspace) -> bool:
     )
 
 
-def require_baseline(part: Part, baseline: Sequence[Trial]) -> None:
+def require_baseline(part: Part, baseline: Sequence[Facts]) -> None:
     """Refuse a stored baseline other than the one that the run was compared with."""
     before = part.completes.baseline if part.completes is not None else None
     if before is not None and baseline and baseline[0].model != before:

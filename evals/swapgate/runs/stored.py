@@ -16,6 +16,7 @@ from swapgate.facts import Facts, facts_of, renamed
 from swapgate.memory.history import History, has_history
 from swapgate.records import Json, ModelIdentity, Run, Trial
 from swapgate.reporting.report_json import load_report
+from swapgate.runs.baseline_file import is_baseline_file, read_baseline
 from swapgate.spec.settings import Settings
 from swapgate.spec.source import shown_path
 
@@ -34,6 +35,45 @@ class StoredRun:
         return f"{self.model}@{self.run.id}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredBaseline:
+    """A stored run that is a baseline, called `MODEL@RUN`; `trials` is empty where only facts are kept.
+
+    `file` is where it lies, as seen from the workspace, when that is a baseline's file.
+    """
+
+    run: Run
+    model: str
+    facts: Sequence[Facts]
+    trials: Sequence[Trial] = ()
+    file: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called in comparisons."""
+        return f"{self.model}@{self.run.id}"
+
+
+def load_baseline(name: str, settings: Settings) -> StoredBaseline:
+    """Return a stored run as the baseline of others, named as for `load_run`."""
+    path = settings.root / name
+    if not is_baseline_file(path):
+        run, trials = load_run(name, settings)
+        return baseline_of(run, trials)
+    found = read_baseline(path)
+    if found.trials:
+        return replace(baseline_of(found.run, found.trials), file=name)
+    bare = StoredBaseline(run=found.run, model=found.baseline.model, facts=(), file=name)
+    return replace(bare, facts=renamed(found.facts, model=bare.name, role="baseline"))
+
+
+def baseline_of(run: Run, trials: Iterable[Trial]) -> StoredBaseline:
+    """Return a run at hand as the baseline of others; it must hold one model."""
+    own = as_baseline(run, trials)
+    model = own[0].model.removesuffix(f"@{run.id}")
+    return StoredBaseline(run=run, model=model, facts=[facts_of(trial) for trial in own], trials=own)
+
+
 def as_baseline(run: Run, trials: Iterable[Trial]) -> tuple[Trial, ...]:
     """Return a stored run's trials as those of a baseline, called `MODEL@RUN`; it must hold one model."""
     own = [t for t in trials if t.role == "candidate"]
@@ -44,11 +84,11 @@ def as_baseline(run: Run, trials: Iterable[Trial]) -> tuple[Trial, ...]:
 def load_run(name: str, settings: Settings) -> tuple[Run, list[Trial]]:
     """Return a stored run and its trials: by the path of a report.json, a run's id, or `latest`.
 
-    `MODEL@RUN` leaves only that model's trials.
+    `MODEL@RUN` leaves only that model's trials, `@NAME` is the run that was made the baseline of that name.
     """
     model, wanted = parted(name, settings)
     if _is_report(wanted, settings):
-        run, trials = load_report(settings.root / wanted)
+        run, trials = _load_file(settings.root / wanted)
     else:
         with contextlib.closing(open_history(wanted, settings)) as history:
             run = history.find(wanted)
@@ -59,7 +99,10 @@ def load_run(name: str, settings: Settings) -> tuple[Run, list[Trial]]:
 def load_facts(name: str, settings: Settings) -> StoredRun:
     """Return one model's part of a stored run, named as for `load_run`; its baseline is left out."""
     model, wanted = parted(name, settings)
-    if _is_report(wanted, settings):
+    if is_baseline_file(settings.root / wanted):
+        found = read_baseline(settings.root / wanted)
+        run, facts, model = found.run, list(found.facts), model or found.baseline.model
+    elif _is_report(wanted, settings):
         run, trials = load_report(settings.root / wanted)
         facts = [facts_of(trial) for trial in trials]
     else:
@@ -149,9 +192,25 @@ def open_history(name: str, settings: Settings) -> History:
 
 
 def parted(name: str, settings: Settings) -> tuple[str | None, str]:
-    """Return the model and the run of `MODEL@RUN`; without a model when the name is a run or a file."""
+    """Return the model and the run of `MODEL@RUN`, or of a baseline's `@NAME`; others name no model."""
+    if name.startswith("@"):
+        with contextlib.closing(open_history(name, settings)) as history:
+            promoted = history.baseline(name[1:])
+        return promoted.model, promoted.run_id
     model, at, run = name.rpartition("@")
     return (model, run) if at and model and not _is_report(name, settings) else (None, name)
+
+
+def _load_file(path: Path) -> tuple[Run, list[Trial]]:
+    if not is_baseline_file(path):
+        return load_report(path)
+    found = read_baseline(path)
+    if not found.trials:
+        raise UsageError(
+            f"{path}: holds what the trials came to, and none of their texts. Name the run "
+            f"{found.run.id}, or write the file with --with-texts"
+        )
+    return found.run, list(found.trials)
 
 
 def _is_report(name: str, settings: Settings) -> bool:

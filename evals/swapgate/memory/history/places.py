@@ -14,7 +14,16 @@ if TYPE_CHECKING:
 
 # A path is SQLite's, a text is a URL, which may hold a password: it is shown by `shown_place` alone.
 Place: TypeAlias = Path | str
-_CONNECT_S = 10
+# A network that swallows everything must not hold the end of a run.
+_CONNECTION = {
+    "application_name": "swapgate",
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+_STATEMENT_MS = 60_000
 _DRIVER = "postgresql+psycopg"
 
 
@@ -103,7 +112,7 @@ def _sqlite(path: Path) -> Engine:
 
 
 def _postgres(text: str) -> Engine:
-    from sqlalchemy import create_engine
+    from sqlalchemy import create_engine, event
 
     try:
         import psycopg  # noqa: F401 - told here, where a remedy can be named
@@ -113,9 +122,16 @@ def _postgres(text: str) -> Engine:
         ) from exc
     url = _url(text)
     # Statements are not prepared: what pools connections before a database often loses them.
-    arguments = {"connect_timeout": _CONNECT_S, "application_name": "swapgate"}
-    given = {name: value for name, value in arguments.items() if name not in url.query}
-    return create_engine(url, connect_args={**given, "prepare_threshold": None}, pool_size=2)
+    given = {name: value for name, value in _CONNECTION.items() if name not in url.query}
+    engine = create_engine(url, connect_args={**given, "prepare_threshold": None}, pool_size=2)
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET statement_timeout = {_STATEMENT_MS}")
+        connection.commit()
+
+    return engine
 
 
 def _url(text: str) -> URL:
