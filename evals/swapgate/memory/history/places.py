@@ -45,8 +45,11 @@ def shown_place(place: Place) -> str:
     """Return how the place is called in messages: never with a password, nor a parameter that may be one."""
     if isinstance(place, Path):
         return str(place)
+    from sqlalchemy import URL
+
     url = _url(place)
-    return url.set(drivername="postgresql", password=None, query={}).render_as_string()
+    told = URL.create("postgresql", url.username, host=url.host, port=url.port, database=url.database)
+    return told.render_as_string()
 
 
 def open_engine(place: Place) -> Engine:

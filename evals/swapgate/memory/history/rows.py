@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from swapgate.facts import Facts, pack
+from swapgate.memory.history.tables import without_nul
 from swapgate.memory.wal import inserts
 from swapgate.records import PromotedRun, Run, Tally, to_text
 
@@ -35,7 +36,7 @@ def _upserts(
     """Yield the statements of PostgreSQL, which takes no row twice in one of them, and no NUL in a text."""
     key = [column.name for column in table.primary_key.columns]
     single = {tuple(row[name] for name in key): row for row in rows}
-    values = [tuple(_without_nul(row[name]) for name in names) for row in single.values()]
+    values = [tuple(_taken(row[name]) for name in names) for row in single.values()]
     changed = ", ".join(f"{name} = EXCLUDED.{name}" for name in names if name not in key)
     on_conflict = f"ON CONFLICT ({', '.join(key)}) DO {f'UPDATE SET {changed}' if changed else 'NOTHING'}"
     one = f"({', '.join(['%s'] * len(names))})"
@@ -46,9 +47,8 @@ def _upserts(
         yield sql, tuple(value for row in block for value in row)
 
 
-def _without_nul(value: Any) -> Any:
-    """Return the value as PostgreSQL takes it; in JSON a NUL is an escape, so this meets names alone."""
-    return value.replace("\0", "\ufffd") if isinstance(value, str) else value
+def _taken(value: Any) -> Any:
+    return without_nul(value) if isinstance(value, str) else value
 
 
 def run_row(run: Run) -> Row:

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from swapgate.storable import whole
+
 if TYPE_CHECKING:
-    from sqlalchemy import Column, MetaData, Table
+    from sqlalchemy import Column, Dialect, MetaData, Table
+    from sqlalchemy.types import TypeEngine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +128,34 @@ def _trial_key() -> list[Column[Any]]:
 
 def _name(name: str, **more: Any) -> Column[Any]:
     """Return a column of names, which sort by their characters' numbers, as Python's texts do."""
-    from sqlalchemy import Column, Text
+    from sqlalchemy import Column
 
-    return Column(name, Text().with_variant(Text(collation="C"), "postgresql"), **more)
+    return Column(name, _name_type(), **more)
+
+
+@cache
+def _name_type() -> TypeEngine[str]:
+    from sqlalchemy import Text
+    from sqlalchemy.types import TypeDecorator
+
+    class Name(TypeDecorator[str]):
+        """A name as it is looked for: what no database takes is written as `rows` stores it."""
+
+        impl = Text
+        cache_ok = True
+
+        def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+            return dialect.type_descriptor(Text(collation="C") if dialect.name == "postgresql" else Text())
+
+        def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+            if value is None:
+                return None
+            value = whole(value)
+            return without_nul(value) if dialect.name == "postgresql" else value
+
+    return Name()
+
+
+def without_nul(text: str) -> str:
+    """Return a name as PostgreSQL takes it; in JSON a NUL is an escape, so this meets names alone."""
+    return text.replace("\0", "\ufffd")
