@@ -1,0 +1,89 @@
+"""`swapgate history show`: one run, what it was run with, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from swapgate.cli.history_open import state
+from swapgate.cli.options import JsonOption, RootOption, open_settings
+from swapgate.cli.output import print_json
+from swapgate.records import Run, to_json
+from swapgate.reporting.text import safe_text
+
+_HASH_CHARS = 12
+_VERSIONS = 4  # of swapgate, Python, pytest and pydantic; --json has all
+
+
+def show_run(
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run's id, the beginning of one, `latest` or `@NAME`.")
+    ],
+    *,
+    root: RootOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one run: what was run, with what, and what the gate says of it."""
+    from swapgate.cli.stored import open_run
+
+    outcome = open_run(run, open_settings(root))
+    if as_json:
+        parts = {
+            "gate": to_json(outcome.gate),
+            "summaries": [to_json(summary) for summary in outcome.summaries],
+            "judges": [to_json(use) for use in outcome.judges],
+        }
+        print_json({"run": to_json(outcome.run), **parts})
+        return
+    from swapgate.reporting.terminal.summary import summary_lines
+
+    for line in (*_head(outcome.run), *summary_lines(outcome)):
+        typer.echo(line)
+
+
+def _head(run: Run) -> Iterator[str]:
+    yield safe_text(f"run {run.id}, {state(run)}, started {run.started_at}, {run.planned} trials planned")
+    if run.shard is not None:
+        yield safe_text(f"shard {run.shard.name} of {sum(run.shard.sizes)} trials")
+    if run.merged:
+        yield safe_text(f"merged from the shards {', '.join(run.merged)}")
+    if run.completes:
+        yield safe_text(f"completes run {run.completes}")
+    for model in run.models:
+        role = " (baseline)" if model.name == run.baseline else ""
+        yield safe_text(
+            f"model {model.name}{role}: {model.provider} {model.model}{_served(run, model.name, None)}"
+        )
+    for judge in run.judges:
+        yield safe_text(f"judge model {judge.name}: {judge.provider} {judge.model}")
+    yield from map(safe_text, _judges(run))
+    yield from map(safe_text, _made_with(run))
+
+
+def _judges(run: Run) -> Iterator[str]:
+    for judge, found in run.judge_hashes.items():
+        served = [f"{one.model}{_served(run, one.model, judge)}" for one in run.served if one.judge == judge]
+        yield f"judge {judge} {found[:_HASH_CHARS]}{': ' if served else ''}{', '.join(served)}"
+
+
+def _made_with(run: Run) -> Iterator[str]:
+    if run.git_commit:
+        branch = f" on {run.git_branch}" if run.git_branch else ""
+        yield f"commit {run.git_commit}{branch}{' with changes' if run.git_dirty else ''}"
+    if run.command:
+        yield f"command: {' '.join(run.command)}"
+    if run.versions:
+        versions = [f"{name} {found}" for name, found in run.versions.items()][:_VERSIONS]
+        yield f"with {', '.join(versions)}{f' on {run.platform}' if run.platform else ''}"
+
+
+def _served(run: Run, model: str, judge: str | None) -> str:
+    """Return what was served under a model's name, where the services told it."""
+    found = [one for one in run.served if (one.model, one.judge) == (model, judge)]
+    told = [
+        *(i for one in found for i in one.ids),
+        *(f"fingerprint {f}" for one in found for f in one.fingerprints),
+    ]
+    return f", served {', '.join(told)}" if told else ""

@@ -1,0 +1,90 @@
+"""A stored run made the baseline of a name, and written to a file that may live in git."""
+
+from __future__ import annotations
+
+import getpass
+import re
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from swapgate.errors import UsageError
+from swapgate.facts import Facts
+from swapgate.memory.history import History
+from swapgate.records import PromotedRun, Run
+from swapgate.runs.baseline_file import write_baseline
+from swapgate.runs.manifest import now
+from swapgate.runs.stored import one_model, parted, why_incomplete
+from swapgate.spec.settings import Settings
+
+DEFAULT_NAME = "main"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promotion:
+    """A promoted run with what its trials came to; `before` had the name until now."""
+
+    promoted: PromotedRun
+    run: Run
+    facts: Sequence[Facts]
+    before: PromotedRun | None
+
+
+def promote(
+    wanted: str, history: History, settings: Settings, *, name: str, why: str, by: str | None
+) -> Promotion:
+    """Make a run of the history the baseline of a name; `wanted` is its id, `latest` or `MODEL@RUN`.
+
+    Raises UsageError for a run that is partial or not complete, or of several models where none is named.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"--name {name!r} is none: letters, digits, `_`, `.` and `-`, at most 64 of them")
+    model, run_id = parted(wanted, settings)
+    run = history.find(run_id)
+    if reason := why_incomplete(run):
+        raise UsageError(f"run {run.id} cannot be a baseline: {reason}. Choose a complete run")
+    stored = one_model(run, history.facts(run.id), model=model)
+    promoted = PromotedRun(
+        name=name,
+        run_id=run.id,
+        model=stored.model,
+        promoted_at=now(),
+        promoted_by=by or _who(settings.root),
+        why=why,
+    )
+    before = next((one for one in history.baselines() if one.name == name), None)
+    history.promote(promoted)
+    return Promotion(promoted=promoted, run=run, facts=stored.facts, before=before)
+
+
+def write_promotion(promotion: Promotion, history: History, file: Path, *, with_texts: bool) -> None:
+    """Write the baseline's file: what its trials came to, and with `with_texts` the trials too."""
+    own = promotion.promoted
+    trials = history.trials(own.run_id, model=own.model) if with_texts else ()
+    write_baseline(file, own, promotion.run, promotion.facts, trials=trials)
+
+
+def _who(root: Path) -> str:
+    """Return who works here, as git knows them, or else the system."""
+    try:
+        done = subprocess.run(
+            ["git", "config", "user.name"],  # noqa: S607 - whichever git the user has
+            cwd=root,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return _login()
+    return done.stdout.strip() or _login()
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user has often no name
+        return "unknown"
