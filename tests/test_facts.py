@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from analysis_trials import answer, errored, run, trial, verdict
 from swapgate.errors import ErrorKind
 from swapgate.facts import Facts, JudgeCalls, facts_of, pack, unpack
-from swapgate.memory.history import SCHEMA_VERSION, History, HistoryWriter
+from swapgate.memory.history import History, HistoryWriter
 from swapgate.records import CheckResult, Finding, Response, Trial, TrialError, Usage
 
 JUDGE_FAILED = TrialError(kind=ErrorKind.JUDGE, message="no scores", source="judge:meaning")
@@ -327,11 +327,6 @@ def in_sqlite(path: Path, *statements: str) -> list[tuple[object, ...]]:
         return [row for statement in statements for row in connection.execute(statement)]
 
 
-def make_version_1(path: Path) -> None:
-    """Leave a history as the version before the facts wrote it."""
-    in_sqlite(path, "DROP TABLE facts", "UPDATE meta SET value = '1' WHERE name = 'schema_version'")
-
-
 def test_facts_are_stored_beside_the_trials_and_in_their_order(tmp_path):
     path = tmp_path / "history.db"
     stored(path, *TRIALS)
@@ -354,30 +349,6 @@ def test_facts_are_read_without_the_trials(tmp_path):
     path = tmp_path / "history.db"
     stored(path, *TRIALS)
     in_sqlite(path, "DELETE FROM trials")
-    assert len(read(path)[0]) == 5
-
-
-def test_facts_of_a_history_of_version_1_are_made_once_and_then_kept(tmp_path):
-    path = tmp_path / "history.db"
-    stored(path, *TRIALS)
-    make_version_1(path)
-    made, trials = read(path)
-    assert made == [facts_of(one) for one in trials]
-    assert in_sqlite(path, "SELECT value FROM meta") == [(str(SCHEMA_VERSION),)]
-    assert in_sqlite(path, "SELECT count(*) FROM facts") == [(5,)]
-    in_sqlite(path, "DELETE FROM trials")
-    assert read(path)[0] == made
-
-
-def test_history_of_version_1_takes_new_trials_with_their_facts(tmp_path):
-    path = tmp_path / "history.db"
-    stored(path, *TRIALS)
-    make_version_1(path)
-    newer = replace(RUN, id="20260202-000000-bbbbbb")
-    writer = HistoryWriter(path, newer)
-    writer.add(trial("z"))
-    writer.finish(newer)
-    assert in_sqlite(path, "SELECT run_id, case_id FROM facts") == [(newer.id, "z")]
     assert len(read(path)[0]) == 5
 
 

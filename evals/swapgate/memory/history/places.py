@@ -145,12 +145,18 @@ def _url(text: str) -> URL:
         url = make_url(text).set(drivername=_DRIVER)
     except (ArgumentError, ValueError):  # its text may hold the password
         url = None
-    if url is None or "@" in (url.host or ""):
+    if url is None or not _is_plain(text):
         raise UsageError(
             "history: the URL of the database cannot be read. It is postgresql://USER@HOST:PORT/DATABASE. "
             "Leave the password to PGPASSWORD or ~/.pgpass; in the URL, @ / : are written as %40 %2F %3A"
         )
     return url
+
+
+def _is_plain(text: str) -> bool:
+    """Whether only what stands before the host may be a password: a second `@` makes a part of it the host."""
+    authority = text.partition("://")[2].partition("?")[0].partition("/")[0]
+    return text.count("@") == authority.count("@") <= 1
 
 
 def _secrets(place: Place) -> list[str]:

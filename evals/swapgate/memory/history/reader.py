@@ -73,10 +73,10 @@ class History:
         Those of a run that an earlier version recorded are counted once, and kept.
         """
         table = self._tables.tallies
-        order = (table.c.run_id, table.c.suite, table.c.model)
+        query = table.select().order_by(table.c.run_id, table.c.suite, table.c.model)
         found: dict[str, list[Tally]] = {run_id: [] for run_id in run_ids}
-        for tally in self._records(Tally, table, table.c.run_id.in_(run_ids), order=order):
-            found[tally.run_id].append(tally)
+        for row in self._of_runs(query, table, run_ids):
+            found[row.run_id].append(adapter(Tally).validate_json(row.record))
         for run_id in [run_id for run_id, known in found.items() if not known]:
             found[run_id] = self._count(run_id)
         return found
@@ -125,21 +125,22 @@ class History:
     ) -> list[tuple[str, Facts]]:
         """Return what one case came to in the chosen runs, with their ids: the newest run first.
 
-        `limit` counts runs. Runs that an earlier version recorded have no facts until they are read once.
+        `limit` counts runs.
         """
-        from sqlalchemy import select
-
-        runs, table = self._tables.runs, self._tables.facts
-        chosen = _paged(choice.narrow(select(runs.c.id, runs.c.started_at)), limit=limit, offset=0).subquery()
+        ids = self._ids(choice, limit=limit)
+        for run_id in self._without_facts(ids):
+            self._make_facts(run_id)
+        table = self._tables.facts
         query = (
-            select(table.c.run_id, table.c.record)
-            .join(chosen, chosen.c.id == table.c.run_id)
+            table.select()
+            .with_only_columns(table.c.run_id, table.c.record)
             .where(table.c.suite == suite, table.c.case_id == case)
-            .order_by(chosen.c.started_at.desc(), chosen.c.id.desc(), table.c.model, table.c.repeat)
+            .order_by(table.c.model, table.c.repeat)
         )
-        with self._reading() as connection:
-            rows = connection.execute(query).all()
-        return list(zip([row.run_id for row in rows], unpack([row.record for row in rows]), strict=True))
+        rows = self._of_runs(query, table, ids)
+        place = {run_id: number for number, run_id in enumerate(ids)}
+        found = zip([row.run_id for row in rows], unpack([row.record for row in rows]), strict=True)
+        return sorted(found, key=lambda one: place[one[0]])
 
     # Baselines and anchors
 
@@ -213,12 +214,21 @@ class History:
         found = [adapter(Run).validate_json(text) for text in texts]
         return [run for run in found if run.id == name] or found
 
-    def _ids(self) -> list[str]:
+    def _ids(self, choice: Choice = EVERY_RUN, *, limit: int | None = None) -> list[str]:
         from sqlalchemy import select
 
         with self._reading() as connection:
-            query = _paged(select(self._tables.runs.c.id), limit=None, offset=0)
+            query = _paged(choice.narrow(select(self._tables.runs.c.id)), limit=limit, offset=0)
             return list(connection.execute(query).scalars())
+
+    def _of_runs(self, query: Select[Any], table: Table, ids: Sequence[str]) -> list[Any]:
+        """Return the rows of these runs, by the key's first column: one search a run, and never a scan."""
+        found: list[Any] = []
+        with self._reading() as connection:
+            for start in range(0, len(ids), _AT_ONCE):
+                part = query.where(table.c.run_id.in_(ids[start : start + _AT_ONCE]))
+                found += connection.execute(part).all()
+        return found
 
     def _records(
         self, kind: type[_Record], table: Table, *conditions: Any, order: Sequence[Any]
@@ -234,6 +244,16 @@ class History:
             if value is not None:
                 query = query.where(table.c[name] == value)
         return query.order_by(table.c.suite, table.c.case_id, table.c.model, table.c.repeat)
+
+    def _without_facts(self, ids: Sequence[str]) -> list[str]:
+        """Return the runs that an earlier version recorded, or that have no trial yet."""
+        from sqlalchemy import exists, select
+
+        runs = self._tables.runs
+        query = select(runs.c.id).where(~exists().where(self._tables.facts.c.run_id == runs.c.id))
+        with self._reading() as connection:
+            lacking = set(connection.execute(query).scalars())
+        return [run_id for run_id in ids if run_id in lacking]
 
     def _has_facts(self, run_id: str) -> bool:
         table = self._tables.facts

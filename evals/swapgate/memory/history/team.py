@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from swapgate.errors import StoreError, SwapgateError
+from swapgate.errors import StoreError
 from swapgate.facts import Facts, facts_of
 from swapgate.memory.history.copying import copy_runs
 from swapgate.memory.history.places import Place, Unreachable, shown_place
@@ -48,14 +48,8 @@ class TeamWriter:
     def require_open(self) -> None:
         """Open both; StoreError where a user can mend it. A database out of reach stops no run."""
         self._own.require_open()
-        try:
+        with contextlib.suppress(Unreachable):  # the run goes on, and its end says where it is kept
             self._team.require_open()
-        except Unreachable:
-            pass  # the run goes on, and its end says where it is kept
-        except SwapgateError:
-            self._own.close()
-            self._remove()
-            raise
 
     def finish(self, run: Run, *, facts: Iterable[Facts] = ()) -> None:
         """Store the run's end; StoreError says where the run is, when the database lacks a part of it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
@@ -68,11 +67,6 @@ class HistoryWriter:
             raise
         except Exception as exc:
             raise self._lost(exc) from exc
-
-    def close(self) -> None:
-        """Close without an end: the run stays as it is."""
-        with contextlib.suppress(Exception):
-            self._writer.close()
 
     def _lost(self, exc: Exception) -> StoreError:
         return StoreError(
