@@ -1,4 +1,4 @@
-"""How long a history of many runs takes to list, and to follow one case through; and how fast it is written."""
+"""How long a history of many runs takes to list and to follow a case through, and to be written."""
 
 import sys
 import tempfile
@@ -46,7 +46,7 @@ def measure(*, quick: bool) -> Iterator[Row]:
         )
         with closing(History(path)) as history:
             asked = {
-                f"list {runs} runs, ms": (lambda: history.heads(), 50),
+                f"list {runs} runs, ms": (history.heads, 50),
                 f"list the newest 50 of a model and suite of {runs} runs, ms": (
                     lambda: history.heads(Choice(model="m", suite="s", is_whole=True), limit=50),
                     50,

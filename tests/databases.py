@@ -63,6 +63,7 @@ class Gate:
 
     def __post_init__(self) -> None:
         self._connections: list[socket.socket] = []
+        self._pumps: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", self.port))
         self.port = self._listener.getsockname()[1]
         self.url = self.url.format(port=self.port)
@@ -81,8 +82,10 @@ class Gate:
 
     def close(self) -> None:
         """Cut everything, and give the port back."""
-        self.shut()
         self._listener.close()
+        self.shut()
+        for pump in self._pumps:
+            pump.join(timeout=10)
 
     def _accept(self) -> None:
         while True:
@@ -97,15 +100,19 @@ class Gate:
             server.connect(self.socket_path)
             self._connections += [client, server]
             for source, target in ((client, server), (server, client)):
-                threading.Thread(target=_pump, args=(source, target), daemon=True).start()
+                pump = threading.Thread(target=_pump, args=(source, target), daemon=True)
+                pump.start()
+                self._pumps.append(pump)
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:
     with suppress(OSError):
         while data := source.recv(65536):
             target.sendall(data)
-    with suppress(OSError):
-        target.shutdown(socket.SHUT_RDWR)
+    for one in (source, target):
+        with suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)  # the other direction ends too
+    source.close()
 
 
 @contextmanager

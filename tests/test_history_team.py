@@ -250,9 +250,7 @@ def test_a_database_that_is_away_at_the_start_costs_no_verdict(pytester: pytest.
     result = pytester.runpytest("--model=new", f"--swapgate-history={gate.url}", "-W", "default")
     assert result.ret == 1
     result.stdout.fnmatch_lines(
-        [
-            "*The run is kept in */.swapgate/outbox/*.db: `swapgate history import */outbox/*.db` brings it into *"
-        ]
+        ["*The run is kept in */.swapgate/outbox/*.db: `swapgate history import */outbox/*.db` brings it *"]
     )
     result.stdout.fnmatch_lines(["report: *report.json"])
     assert len(json.loads(next(pytester.path.glob("reports/2*/report.json")).read_text())["trials"]) == 2

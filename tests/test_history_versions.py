@@ -127,7 +127,7 @@ def test_twenty_processes_that_open_an_old_history_at_once_change_it_once(old: P
 def test_a_change_that_breaks_off_leaves_the_old_history_as_it_was(old: Path) -> None:
     in_sqlite(old, "UPDATE runs SET record = '{}' WHERE id = (SELECT max(id) FROM runs)")
     before = in_sqlite(old, "SELECT * FROM sqlite_master ORDER BY name")
-    with pytest.raises(StoreError, match=r"history\.db: the history cannot be used"):
+    with pytest.raises(StoreError, match=r"history\.db: holds a record that cannot be read as Run"):
         History(old)
     assert in_sqlite(old, "SELECT * FROM sqlite_master ORDER BY name") == before
     assert in_sqlite(old, "SELECT value FROM meta") < [(str(SCHEMA_VERSION),)]
@@ -138,7 +138,7 @@ def test_a_history_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) 
     History(path).close()
     in_sqlite(path, f"UPDATE meta SET value = '{SCHEMA_VERSION + 1}'")
     content = path.read_bytes()
-    with pytest.raises(StoreError, match="newer swapgate .*Install a newer swapgate, or set `history`"):
+    with pytest.raises(StoreError, match=r"newer swapgate .*Install a newer swapgate, or set `history`"):
         History(path)
     assert path.read_bytes() == content
 

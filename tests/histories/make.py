@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "evals")]
 
-from workspaces import BLIND, FENCED, RIGHT, recorded_workspace
+from workspaces import BLIND, FENCED, RIGHT, recorded_workspace  # noqa: E402
 
 ANSWERS = {
     "old": {"a": RIGHT, "b": RIGHT, "c": FENCED, "d": RIGHT},

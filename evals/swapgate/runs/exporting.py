@@ -37,7 +37,7 @@ def _require_pyarrow(file: Path) -> None:
     from importlib.util import find_spec
 
     if find_spec("pyarrow") is None:
-        raise UsageError(f"{file}: Parquet needs pyarrow: pip install pyarrow, or name a file .csv or .jsonl")
+        raise UsageError(f"{file}: Parquet needs pyarrow: pip install 'swapgate[parquet]', or name a .csv")
 
 
 def _write_jsonl(history: History, runs: Sequence[Run], stream: BinaryIO) -> int:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from swapgate.errors import StoreError
 from swapgate.memory.history.migrations import prepare
-from swapgate.memory.history.places import Place, broken, open_engine
+from swapgate.memory.history.places import Place, broken, open_engine, shown_place
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -33,5 +34,11 @@ def telling(place: Place) -> Iterator[None]:
 
     try:
         yield
-    except (SQLAlchemyError, ValidationError) as exc:
+    except SQLAlchemyError as exc:
         raise broken(place, exc) from exc
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False)[0]
+        raise StoreError(
+            f"{shown_place(place)}: holds a record that cannot be read as {exc.title}: {first['msg']}. "
+            "Was it written by a newer swapgate, or changed by hand?"
+        ) from exc

@@ -154,7 +154,7 @@ def _url(text: str) -> URL:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether only what stands before the host may be a password: a second `@` makes a part of it the host."""
+    """Whether only what stands before the host may be a password: a second `@` makes part of it the host."""
     authority = text.partition("://")[2].partition("?")[0].partition("/")[0]
     return text.count("@") == authority.count("@") <= 1
 

@@ -79,15 +79,15 @@ class HistoryWriter:
         engine = open_prepared(self.place)
 
         def write(rows: Sequence[Run | Tally | _Rows]) -> None:
-            runs = [row for row in rows if isinstance(row, Run)]
-            stored = [row for row in rows if isinstance(row, tuple)]
-            with engine.begin() as connection:
-                for run in runs:
+            for run in (row for row in rows if isinstance(row, Run)):
+                with engine.begin() as connection:  # of a full disk the run itself is told apart
                     put(connection, known.runs, [run_row(run)])
                     put(connection, known.run_names, name_rows(run))
+                self._is_stored = True
+            stored = [row for row in rows if isinstance(row, tuple)]
+            with engine.begin() as connection:
                 put(connection, known.tallies, [tally_row(row) for row in rows if isinstance(row, Tally)])
                 put(connection, known.trials, [row for row, _facts in stored])
                 put(connection, known.facts, [facts_row(self.run.id, facts) for _trial, facts in stored])
-            self._is_stored |= bool(runs)
 
         return write, engine.dispose

@@ -1,0 +1,191 @@
+"""What can be wrong with the file of a history: told with the place, the reason and the remedy."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import resource
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swapgate.cli import main
+from swapgate.errors import StoreError
+from swapgate.memory.history import Choice, History, HistoryWriter, StoredTrials
+from swapgate.records import Answer, ModelIdentity, Response, Run, Trial
+from workspaces import RIGHT, recorded_workspace
+
+RUN = Run(
+    id="20260101-000000-aaaaaa",
+    started_at="2026-01-01T00:00:00.000+00:00",
+    models=(ModelIdentity(name="m", provider="p", model="m"),),
+    suites=("s",),
+    planned=2,
+)
+TRIAL = Trial(suite="s", case="c", model="m", answer=Answer(response=Response(text="x" * 2000), model="m"))
+NOBODY = 65534
+
+
+def write(path: Path, *trials: Trial) -> None:
+    writer = HistoryWriter(path, RUN)
+    for trial in trials:
+        writer.add(trial)
+    writer.finish(RUN)
+
+
+def failing(act: Callable[[], object]) -> str:
+    """Return what a StoreError says in a process of its own, whose limits and rights `act` may change."""
+    context = multiprocessing.get_context("fork")
+    told = context.Queue()
+    process = context.Process(target=_tell, args=(act, told))
+    process.start()
+    said: str = told.get(timeout=60)
+    process.join(timeout=60)
+    return said
+
+
+def _tell(act: Callable[[], object], told: Any) -> None:
+    try:
+        act()
+    except StoreError as exc:
+        told.put(str(exc))
+    except BaseException as exc:
+        told.put(repr(exc))
+    else:
+        told.put("")
+
+
+def test_a_full_disk_is_told_with_what_was_lost(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+
+    def act() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+        write(path, *(replace(TRIAL, case=f"c{n:04d}") for n in range(1000)))
+
+    said = failing(act)
+    assert said.startswith(f"{path}: ")
+    assert "records could not be stored: " in said
+    assert said.endswith("Free the disk or mend it, and run again") or "Free the disk and run" in said
+    with closing(History(path)) as history:
+        assert history.find(RUN.id) == RUN
+
+
+def test_a_run_on_a_full_disk_has_its_verdict(tmp_path: Path) -> None:
+    recorded_workspace(tmp_path, {"new": {f"c{n:03d}": RIGHT for n in range(300)}}, gate="every-case")
+    limited = (
+        "import resource, sys, pytest; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (250_000, 250_000)); "
+        "sys.exit(pytest.main(['--model=new', '--report=none', '-p', 'no:cacheprovider']))"
+    )
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "evals")}
+    command = [sys.executable, "-c", limited]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert "gate: PASS" in done.stdout, done.stdout + done.stderr
+    assert "history.db: " in done.stdout
+    assert "records could not be stored" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("what", ["folder", "file"])
+def test_a_history_that_may_not_be_written_is_told(tmp_path: Path, what: str) -> None:
+    folder = tmp_path / "state"
+    path = folder / "history.db"
+    write(path, TRIAL)
+    for one in (tmp_path, *tmp_path.parents):
+        if os.getuid() == 0 and one.is_relative_to(Path("/tmp")):
+            one.chmod(one.stat().st_mode | 0o011)
+    if what == "folder":
+        folder.chmod(0o555)
+        path = folder / "new" / "history.db"
+    else:
+        path.chmod(0o444)
+        folder.chmod(0o555)
+
+    def act() -> None:
+        if os.getuid() == 0:
+            os.setuid(NOBODY)
+        write(path, TRIAL)
+
+    said = failing(act)
+    folder.chmod(0o755)
+    assert said.startswith(f"{path}: ")
+    assert "set `history`" in said
+
+
+def test_a_history_that_another_process_holds_is_waited_for_and_then_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "history.db"
+    write(path, TRIAL)
+    monkeypatch.setattr("swapgate.memory.history.places.BUSY_S", 0.2)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match=r"database is locked\. Another process has held it"):
+            write(path, TRIAL)
+        with closing(History(path)) as history:  # reading waits for nobody
+            assert history.count(RUN.id) == 1
+
+
+def test_a_damaged_file_is_told_while_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    write(path, *(replace(TRIAL, case=f"c{n:04d}") for n in range(400)))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = bytearray(path.read_bytes())
+    content[40_000:-40_000] = b"\xa5" * (len(content) - 80_000)
+    path.write_bytes(content)
+    with (
+        pytest.raises(StoreError, match=r"malformed\. The file is damaged.*\.recover"),
+        closing(History(path)) as history,
+    ):
+        list(history.trials(RUN.id))
+        history.facts(RUN.id)
+
+
+def test_a_record_that_is_none_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    write(path, TRIAL)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE trials SET record = '{\"suite\": 1}'")
+    with pytest.raises(StoreError, match="holds a record that cannot be read"):
+        list(StoredTrials(path, RUN.id))
+
+
+def test_names_with_lone_surrogates_and_nul_find_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    write(path, TRIAL)
+    with closing(History(path)) as history:
+        for name in ("\ud83d", "\x00", "%", "_", "'; DROP TABLE runs --", "x" * 100_000):
+            assert history.heads(Choice(model=name, suite=name)) == []
+            assert history.case_facts(name, name) == []
+
+
+@pytest.mark.parametrize("name", ["%", "_", "2026_101", "\\"])
+def test_the_beginning_of_an_id_is_no_pattern(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / ".swapgate" / "history.db", TRIAL)
+    assert main(["history", "show", name, "--root", str(tmp_path)]) == 4
+    assert f"no run {name!r}" in capsys.readouterr().err
+
+
+def test_a_listing_reads_no_labels_and_no_trial(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    write(path, TRIAL)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE runs SET record = 'none'")
+        connection.execute("DELETE FROM trials")
+    with closing(History(path)) as history:
+        assert [run.id for run in history.heads()] == [RUN.id]
+        (tally,) = history.tallies([RUN.id])[RUN.id]
+    assert json.loads(json.dumps(tally.trials)) == 1
