@@ -174,7 +174,7 @@ def test_a_database_that_goes_away_while_it_is_read_is_told(gate: Gate) -> None:
     write(gate.url, ENDED, TRIAL)
     with closing(History(gate.url)) as history:
         gate.shut()
-        with pytest.raises(Unreachable, match="Is the database up, and may this machine reach it"):
+        with pytest.raises(Unreachable, match="Start it, or let this machine reach it"):
             history.runs()
 
 

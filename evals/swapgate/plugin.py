@@ -32,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--baseline",
         dest="swapgate_baseline",
         metavar="NAME",
-        help="compare with a model (run beside), a stored run, `latest`, or a report.json",
+        help="compare with a model (run beside), a stored run, `latest`, a promoted @NAME, or a file of one",
     )
     add(
         "--rejudge",

@@ -69,7 +69,7 @@ def remedy_of(place: Place, exc: Exception) -> str:
     """Return what a user can do about what a database says."""
     if isinstance(place, str):
         is_away = _is_out_of_reach(exc)
-        return _LET_IN if not is_away else "Is the database up, and may this machine reach it?"
+        return _LET_IN if not is_away else "Start it, or let this machine reach it"
     code = getattr(getattr(exc, "orig", exc), "sqlite_errorname", "") or ""
     return next((text for start, text in _REMEDIES.items() if code.startswith(start)), _MOVE)
 
