@@ -71,8 +71,8 @@ def result_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> object:
 def test_history_lists_the_newest_run_first(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["history", "list"]) == 0
     header, newest, oldest = capsys.readouterr().out.splitlines()
-    assert header.split() == ["run", "started", "models", "baseline", "suites", "planned", "state"]
-    assert newest.split() == [RUN.id, "2026-01-01T10:00:00", "new", "triage", "3", "complete"]
+    assert header.split() == ["run", "started", "models", "baseline", "suites", "planned", "passed", "state"]
+    assert newest.split() == [RUN.id, "2026-01-01T10:00:00", "new", "triage", "3", "2/3", "complete"]
     assert oldest.split()[0] == BASELINE.id
     listed = result_of(capsys, "history", "list", "--limit", "1")
     assert isinstance(listed, list)

@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 
 from swapgate.cli import main
-from swapgate.errors import StoreError
+from swapgate.errors import StoreError, UsageError
 from swapgate.memory.history import Choice, History, HistoryWriter, StoredTrials
 from swapgate.records import Answer, ModelIdentity, Response, Run, Trial
+from swapgate.spec.settings import resolve_settings
 from workspaces import RIGHT, recorded_workspace
 
 RUN = Run(
@@ -189,3 +190,31 @@ def test_a_listing_reads_no_labels_and_no_trial(tmp_path: Path) -> None:
         assert [run.id for run in history.heads()] == [RUN.id]
         (tally,) = history.tallies([RUN.id])[RUN.id]
     assert json.loads(json.dumps(tally.trials)) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("runs/all.db", "{root}/runs/all.db"),
+        ("/srv/all.db", "/srv/all.db"),
+        ("postgresql://me:hunter22@h/db", "postgresql://me:hunter22@h/db"),
+    ],
+)
+def test_the_setting_takes_a_path_or_a_url_and_shows_no_password(
+    tmp_path: Path, given: str, expected: str
+) -> None:
+    settings = resolve_settings(tmp_path, {}, {"SWAPGATE_HISTORY": given})
+    assert str(settings.history) == expected.format(root=tmp_path)
+    assert "hunter22" not in repr(settings)
+
+
+@pytest.mark.parametrize("url", ["mysql://me:hunter22@h/db", "sqlite:///hunter22.db"])
+def test_a_url_of_another_database_is_refused_without_its_password(tmp_path: Path, url: str) -> None:
+    for environ, options in (({"SWAPGATE_HISTORY": url}, {}), ({}, {"history": url})):
+        with pytest.raises(UsageError, match="must be the path of a file, or a URL postgresql://") as caught:
+            resolve_settings(tmp_path, options, environ)
+        assert "hunter22" not in str(caught.value)
+    (tmp_path / "pyproject.toml").write_text(f'[tool.swapgate]\nhistory = "{url}"\n', encoding="utf-8")
+    with pytest.raises(UsageError, match=r"pyproject\.toml:2: ") as caught:
+        resolve_settings(tmp_path, {}, {})
+    assert "hunter22" not in str(caught.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import threading
 import time
@@ -454,7 +455,10 @@ class SwapgateSession:
             return []
         if batches.left is None:
             return batches.said
-        command = shlex.join(["pytest", *(str(arg) for arg in self.config.invocation_params.args)])
+        from swapgate.runs.manifest import without_secrets
+
+        typed = map(str, self.config.invocation_params.args)
+        command = shlex.join(["pytest", *without_secrets(list(typed), os.environ)])
         where = ", ".join(batches.left.services)
         return [
             *batches.said,

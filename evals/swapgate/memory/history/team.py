@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 from pathlib import Path
+from shlex import quote
 
 from swapgate.errors import StoreError
 from swapgate.facts import Facts, facts_of
@@ -65,7 +66,7 @@ class TeamWriter:
             if own_failure is not None:
                 raise StoreError(f"{own_failure}\n{exc}") from exc
             raise StoreError(
-                f"{exc}. The run is kept in {self._file}: `swapgate history import {self._file}` "
+                f"{exc}. The run is kept in {self._file}: `swapgate history import {quote(str(self._file))}` "
                 f"brings it into {shown_place(self.url)}"
             ) from exc
         self._is_sent = True
