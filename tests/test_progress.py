@@ -10,9 +10,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from swapgate.driving.progress import batch_text, progress_text
+import pytest
+
 from swapgate.engine.batch import BatchProgress
 from swapgate.engine.runner import Progress
+from swapgate.reporting.terminal.progress import Speed, batch_text, progress_text
 from workspaces import case, lay, suite
 
 SLOW = "import time\ndef answer(message):\n    time.sleep(0.4)\n    return 'fine'\n"
@@ -85,15 +87,43 @@ def test_nothing_is_drawn_where_output_is_no_terminal(tmp_path: Path) -> None:
     assert b"\x1b" not in done.stdout
 
 
-def test_text_names_what_is_done_running_spent_and_left() -> None:
+def test_text_names_what_is_done_left_spent_and_running() -> None:
     progress = Progress(planned=60, finished=12, in_flight=16, calls=30, cost_usd=0.0042)
-    assert progress_text(progress, elapsed_s=4) == "12/60 | 16 in flight | $0.0042 | 3.0/s | 0:16 left"
+    assert progress_text(progress, speed=3.0) == "12/60 | 0:16 left | $0.0042 | 3.0/s | 16 in flight"
+
+
+def test_text_names_errors_and_what_the_budget_is() -> None:
+    progress = Progress(planned=60, finished=12, in_flight=16, calls=30, cost_usd=1.5, errored=2)
+    text = progress_text(progress, speed=0.1, max_cost=5)
+    assert text == "12/60 | 2 errors | 8:00 left | $1.50 of $5.00 | 0.1/s | 16 in flight"
+
+
+@pytest.mark.parametrize("room", range(1, 80))
+def test_text_keeps_whole_what_fits_and_what_matters_most(room: int) -> None:
+    progress = Progress(planned=60, finished=12, in_flight=16, calls=30, cost_usd=1.5, errored=2)
+    whole = progress_text(progress, speed=0.1, max_cost=5)
+    text = progress_text(progress, speed=0.1, max_cost=5, room=room)
+    assert len(text) <= room
+    assert whole.startswith(text)
+    assert room < 5 or text.split(" | ") == whole.split(" | ")[: text.count(" | ") + 1]
+
+
+def test_speed_forgets_what_the_cache_gave_at_once() -> None:
+    speed = Speed(0.0)
+    assert speed.at(1.0, 500) == 500
+    for second in range(2, 60):
+        now = speed.at(float(second), 500 + second)
+    assert 1.0 <= now < 1.1
+
+
+def test_speed_of_nothing_is_nothing() -> None:
+    assert Speed(5.0).at(5.0, 3) == 0.0
 
 
 def test_text_says_first_how_far_the_batches_are() -> None:
     batch = BatchProgress(requests=847, done=312, services=("openai",), age_s=42.4)
     progress = Progress(planned=900, finished=53, in_flight=0, calls=53, cost_usd=0.1, batch=batch)
-    assert progress_text(progress, elapsed_s=0) == (
-        "batch: 847 requests at openai, 312 done, submitted 0:42 ago | 53/900 | 0 in flight | $0.10"
+    assert progress_text(progress, speed=0) == (
+        "batch: 847 requests at openai, 312 done, submitted 0:42 ago | 53/900 | $0.10 | 0 in flight"
     )
     assert batch_text(replace(batch, requests=1, age_s=3 * 3600 + 65)).endswith("submitted 3:01:05 ago")

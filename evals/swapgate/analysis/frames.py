@@ -68,10 +68,19 @@ def trials_frame(facts: Sequence[Facts]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    rows = [{**_fixed(f), **_checks(f), **_scores(f), **_covariates(f)} for f in facts]
-    named = dict.fromkeys(name for row in rows for name in row if name not in COLUMNS)
-    kinds = COLUMNS | {name: "boolean" if name.startswith("check:") else "Float64" for name in named}
-    return pd.DataFrame(rows, columns=list(kinds)).astype(kinds)
+    kinds = trial_columns(facts)
+    return pd.DataFrame(map(trial_row, facts), columns=list(kinds)).astype(kinds)
+
+
+def trial_columns(facts: Sequence[Facts]) -> dict[str, str]:
+    """Return the columns of a table of these trials, in order, each with the name of its pandas type."""
+    named = dict.fromkeys(name for f in facts for name in (*_checks(f), *_scores(f), *_covariates(f)))
+    return COLUMNS | {name: "boolean" if name.startswith("check:") else "Float64" for name in named}
+
+
+def trial_row(facts: Facts) -> dict[str, object]:
+    """Return one trial's cells by column; what it has nothing of is left out, what is unknown is None."""
+    return {**_fixed(facts), **_checks(facts), **_scores(facts), **_covariates(facts)}
 
 
 def _fixed(facts: Facts) -> dict[str, object]:

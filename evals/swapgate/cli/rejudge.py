@@ -63,7 +63,8 @@ def rejudge(
     """
     from swapgate.analysis.judge_change import judge_changes
     from swapgate.engine.workspace import Workspace
-    from swapgate.reporting import check_formats, write_reports
+    from swapgate.cli.reports import with_link, written_reports
+    from swapgate.reporting import check_formats
     from swapgate.runs.rejudging import open_source, plan
     from swapgate.runs.rejudging import rejudge as judge_again
 
@@ -79,7 +80,8 @@ def rejudge(
     with live_line() as draw:
         outcome, paid_usd = judge_again(planned, workspace, draw=draw)
     folder = settings.reports_dir / outcome.run.id
-    paths = write_reports(outcome, folder, settings.formats)
+    outcome = with_link(outcome, settings)
+    paths = written_reports(outcome, folder, settings.formats)
     changes = judge_changes(trials, outcome.trials, run_before=source.id, run_after=outcome.run.id)
     if "md" in settings.formats and changes:
         write_markdown(changes, folder / DIFF_FILE)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from swapgate.cli.options import JsonOption, RootOption, open_settings
+from swapgate.cli.options import JsonOption, ReportOption, RootOption, open_settings
 from swapgate.cli.output import print_json, shown
 
 
@@ -18,12 +18,7 @@ def report(
             metavar="RUN", help="A run's id, the beginning of one, `latest`, or the path of a report.json."
         ),
     ],
-    formats: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--format", metavar="FORMAT", help="json, md, html or a package's own; repeat for several."
-        ),
-    ] = None,
+    formats: ReportOption = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Where to write. Default: reports/RUN.")
     ] = None,
@@ -32,14 +27,15 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Write a stored run's reports again and say what the gate decides. Exits with 0 whatever that is."""
+    from swapgate.cli.reports import with_link
     from swapgate.cli.stored import open_run
-    from swapgate.reporting import write_reports
+    from swapgate.reporting import check_formats, write_reports
     from swapgate.reporting.words.reasons import gate_line
 
-    settings = open_settings(root)
-    outcome = open_run(run, settings)
-    wanted = formats or settings.formats
-    paths = write_reports(outcome, out or settings.reports_dir / outcome.run.id, wanted)
+    settings = open_settings(root, report=formats)
+    check_formats(settings.formats)
+    outcome = with_link(open_run(run, settings), settings)
+    paths = write_reports(outcome, out or settings.reports_dir / outcome.run.id, settings.formats)
     if as_json:
         gate = {
             "answer": outcome.gate.answer,
