@@ -51,13 +51,18 @@ class Announcements:
             folders = ", ".join(folder.name for folder in self._settings.cases_dirs)
             is_asked = bool(self._session.config.option.swapgate_model) and self._session.part is None
             return [f"swapgate: warning: no case is selected; suites lie in {folders}"] if is_asked else []
+        is_quiet = self._session.config.get_verbosity() < 0
+        head = [] if is_quiet else [f"swapgate: {self._told(jobs)}"]
+        return [*head, *(f"swapgate: warning: {text}" for text in self._session.warnings)]
+
+    def _told(self, jobs: Sequence[Job]) -> str:
+        """Return how many trials there are, how fast they are run and who judges them."""
         cases = len({(job.suite.name, job.case.placed.case.id) for job in jobs})
         size = f"{count(len(jobs), 'trial')} of {count(cases, 'case')}"
         judges = sorted({f"{j.spec.judge} ({j.shown})" for job in jobs for j in job.case.judges})
         judged = f"; judged by {', '.join(judges)}" if judges else "; no judge"
         at_once = f"{self._settings.concurrency} calls at once{self._on_ray(jobs)}"
-        head = f"swapgate: {size}, {at_once}{judged}"
-        return [head, *(f"swapgate: warning: {text}" for text in self._session.warnings)]
+        return f"{size}, {at_once}{judged}"
 
     def _on_ray(self, jobs: Sequence[Job]) -> str:
         """Say that a run takes place on Ray: starting it takes some seconds."""

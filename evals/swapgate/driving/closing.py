@@ -38,7 +38,8 @@ class ClosingWords:
         from swapgate.reporting.terminal.summary import write_summary
 
         verbose = self._config.get_verbosity()
-        terminalreporter.section("swapgate", sep="=")
+        if verbose > -2:
+            terminalreporter.section("swapgate", sep="=")
         for line in self._explained(outcome, verbose):
             terminalreporter.write_line(line)
         write_summary(

@@ -44,10 +44,10 @@ def in_rows(facts: Iterable[Facts]) -> list[Facts]:
 def csv_texts(facts: Sequence[Facts]) -> Iterator[str]:
     """Yield the table as CSV with a header, some thousand rows at a time."""
     columns = trial_columns(facts)
-    yield _csv([[cell(name) for name in columns]])
+    yield _csv([list(map(cell, columns))])
     for start in range(0, len(facts), _LINES_AT_ONCE):
         rows = map(trial_row, facts[start : start + _LINES_AT_ONCE])
-        yield _csv([cell(row.get(name)) for name in columns] for row in rows)
+        yield _csv([_typed(row.get(name), kind) for name, kind in columns.items()] for row in rows)
 
 
 def cell(value: object) -> str:
@@ -61,6 +61,11 @@ def cell(value: object) -> str:
         return "" if value is None else repr(value)
     text = visible(value)
     return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _typed(value: object, kind: str) -> str:
+    """Return a cell of a column: a number of seconds is one with a decimal point, also where it is whole."""
+    return cell(float(value) if kind == "Float64" and isinstance(value, int) else value)
 
 
 def _csv(rows: Iterable[Sequence[str]]) -> str:
