@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -29,13 +30,17 @@ def report(
     """Write a stored run's reports again and say what the gate decides. Exits with 0 whatever that is."""
     from swapgate.cli.reports import with_link
     from swapgate.cli.stored import open_run
-    from swapgate.reporting import check_formats, write_reports
+    from swapgate.reporting import ReportsFailed, check_formats, write_reports
     from swapgate.reporting.words.reasons import gate_line
 
     settings = open_settings(root, report=formats)
     check_formats(settings.formats)
     outcome = with_link(open_run(run, settings), settings)
-    paths = write_reports(outcome, out or settings.reports_dir / outcome.run.id, settings.formats)
+    try:
+        paths = write_reports(outcome, out or settings.reports_dir / outcome.run.id, settings.formats)
+    except ReportsFailed as exc:
+        _print_paths(exc.written)
+        raise
     if as_json:
         gate = {
             "answer": outcome.gate.answer,
@@ -44,6 +49,10 @@ def report(
         }
         print_json({"run": outcome.run.id, "reports": [str(path) for path in paths], "gate": gate})
         return
+    _print_paths(paths)
+    typer.echo(gate_line(outcome.gate))
+
+
+def _print_paths(paths: Sequence[Path]) -> None:
     for path in paths:
         typer.echo(f"report: {shown(path)}")
-    typer.echo(gate_line(outcome.gate))

@@ -7,6 +7,7 @@ lines, and would wipe what pytest and its other plugins have written.
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
@@ -54,7 +55,9 @@ class LiveLine:
         if not self._is_on or now - self._drawn_at < _REDRAW_S or self._file is None or self._writer is None:
             return
         speed = self._speed.at(now, progress.finished)
-        room = self._writer.fullwidth - self._writer.width_of_current_line - 2
+        # pytest takes a terminal of fewer than 40 columns for one of 80.
+        width = min(self._writer.fullwidth, shutil.get_terminal_size().columns)
+        room = width - self._writer.width_of_current_line - 2
         if room < _LEAST_ROOM:
             return
         progress = replace(progress, cost_usd=progress.cost_usd + self._paid_usd)
