@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import resource
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +12,6 @@ import pytest
 from swapgate.cli import main
 from swapgate.errors import ExitCode
 from workspaces import BLIND, RIGHT, newest_run, recorded_workspace
-
-SOURCE = Path(__file__).parents[1] / "evals"
 
 
 @pytest.fixture
@@ -33,10 +28,11 @@ def test_a_reports_folder_that_is_a_file_leaves_the_verdict_and_the_run(
     run, trials = newest_run(root)
     assert result.ret == ExitCode.FAILED
     assert len(trials) == 2
+    files = f"reports/{run.id}/report.json, report.md, report.html"
+    remedy = f"put this right, then `swapgate report {run.id}` writes its reports again"
     result.stdout.fnmatch_lines(
         [
-            f"swapgate: *reports/{run.id}/report.json, report.md, report.html: the reports cannot be written: *"
-            f"The run itself is stored: put this right, then `swapgate report {run.id}` writes its reports again",
+            f"swapgate: *{files}: the reports cannot be written: *. The run itself is stored: {remedy}",
             "gate: FAIL *",
         ]
     )
@@ -61,12 +57,13 @@ def test_a_format_that_fails_is_told_beside_those_that_were_written(
 
 @pytest.fixture
 def small_disk(root: Path) -> Iterator[Path]:
-    """A reports folder on a file system of 32 KiB."""
+    """A reports folder on a file system that has room for 12 KiB more."""
     folder = root / "reports"
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", str(folder)]
     if subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("mounting a small file system takes root")
+    (folder / "other").write_bytes(b"x" * 20_480)
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 
@@ -86,38 +83,19 @@ def test_a_full_disk_keeps_what_fits_and_leaves_nothing_half_written(
 
 
 def test_the_command_keeps_what_it_could_write_and_exits_with_an_error(
-    pytester: pytest.Pytester, root: Path
+    pytester: pytest.Pytester, root: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytester.runpytest("--model=new", "--report=none")
-
-    def allow_20_kib() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_480, 20_480))
-
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "swapgate",
-            "report",
-            "latest",
-            "--report=md",
-            "--report=html",
-            "--report=csv",
-        ],
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(SOURCE)},
-        preexec_fn=allow_20_kib,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == ExitCode.INTERNAL_ERROR
+    capsys.readouterr()
+    asked = [f"--report={name}" for name in ("md", "html", "csv")]
+    assert main(["report", "latest", *asked, "--root", str(root)]) == ExitCode.INTERNAL_ERROR
+    said = capsys.readouterr()
+    assert [line.rpartition("/")[2] for line in said.out.splitlines()] == ["report.md", "trials.csv"]
     assert re.fullmatch(
-        r"swapgate: error: \S+/report\.html: the report cannot be written: File too large\. The run itself is "
-        r"stored: put this right, then `swapgate report \S+` writes its reports again\n",
-        done.stderr,
+        r"swapgate: error: \S+/report\.html: the report cannot be written: No space left on device\. The run "
+        r"itself is stored: put this right, then `swapgate report \S+` writes its reports again\n",
+        said.err,
     )
-    assert [line.rpartition("/")[2] for line in done.stdout.splitlines()] == ["report.md", "trials.csv"]
 
 
 def test_a_merge_prints_its_verdict_where_reports_cannot_be_written(
