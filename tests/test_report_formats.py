@@ -21,11 +21,12 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from reporting_outcome import CANDIDATE, HOSTILE, made_up_outcome
+from swapgate.analysis.frames import COLUMNS
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.cli import main
 from swapgate.facts import facts_of
 from swapgate.records import Answer, CheckResult, Finding, Response, Trial
-from swapgate.reporting import write_reports
+from swapgate.reporting import BUILT_IN, write_reports
 from swapgate.reporting.report_csv import cell
 from swapgate.reporting.report_sarif import MOST_RESULTS
 from workspaces import BLIND, RIGHT, recorded_workspace
@@ -328,3 +329,13 @@ def test_every_format_of_a_stored_run_is_made_again(pytester: pytest.Pytester) -
         if path.suffix not in {".json", ".html", ".md"} or path.name == "codequality.json":
             assert (again / path.name).read_bytes() == path.read_bytes(), path.name
     assert sorted(p.name for p in again.iterdir()) == sorted(p.name for p in live.iterdir())
+
+
+# The documentation
+
+
+def test_every_format_and_column_is_on_the_page() -> None:
+    page = (HERE.parent / "docs" / "reports.md").read_text(encoding="utf-8")
+    rows = {line.split("|")[1].strip(" `") for line in page.splitlines() if line.startswith("| `")}
+    assert set(BUILT_IN) <= rows
+    assert [name for name in COLUMNS if f"`{name}`" not in page] == []
