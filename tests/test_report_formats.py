@@ -148,7 +148,7 @@ def test_the_junit_file_is_valid_and_counts_right(tmp_path: Path, junit_schema: 
     properties = {
         p.attrib["name"]: p.attrib["value"] for p in root.findall("testsuite[1]/properties/property")
     }
-    assert (properties["run"], properties["gate"]) == (outcome.run.id, "fail")
+    assert (properties["swapgate_run"], properties["swapgate_gate"]) == (outcome.run.id, "fail")
 
 
 def test_a_failure_says_which_kind_it_is_and_why(tmp_path: Path) -> None:
@@ -173,6 +173,9 @@ def test_junit_of_a_stored_run_names_cases_as_pytest_does(pytester: pytest.Pytes
     named = [_names(path) for path in (live, Path("again/junit.xml"), pytester.path / "pytests.xml")]
     assert named[0] == named[1] == named[2]
     assert ("cases.triage.yml", "two[new]", "failure") in named[0]
+    told = [_properties(path) for path in (live, pytester.path / "pytests.xml")]
+    assert told[0] == told[1]
+    assert told[0]["swapgate_gate"] == "not judged"
 
 
 def test_junit_tells_an_error_from_a_miss_and_one_repeat_from_another(pytester: pytest.Pytester) -> None:
@@ -181,6 +184,11 @@ def test_junit_tells_an_error_from_a_miss_and_one_repeat_from_another(pytester: 
     (live,) = pytester.path.glob("reports/20*/junit.xml")
     found = {c.attrib["name"]: [e.tag for e in c] for c in ElementTree.parse(live).getroot().iter("testcase")}
     assert found == {"one[new#1]": [], "one[new#2]": ["error"]}
+
+
+def _properties(path: Path) -> dict[str, str]:
+    found = ElementTree.parse(path).getroot().findall("testsuite/properties/property")
+    return {one.attrib["name"]: one.attrib["value"] for one in found}
 
 
 def _names(path: Path) -> set[tuple[str, str, str]]:

@@ -37,6 +37,7 @@ class Ending:
             shard=ours.part.shard if ours.part is not None else None,
         )
         ours.outcome = self._with_link(outcome)
+        self._tell_junit(outcome)
         self._write_reports(ours.outcome, recorder)
         if recorder.problem is not None:
             ours.problems.append(str(recorder.problem))
@@ -63,6 +64,16 @@ class Ending:
 
         url = link_to_reports(self._settings.report_url, os.environ, outcome.run.id)
         return replace(outcome, report_url=url)
+
+    def _tell_junit(self, outcome: RunOutcome) -> None:
+        """Add the gate's answer to the file of --junitxml, which pytest writes after this."""
+        from _pytest.junitxml import xml_key
+
+        if (xml := self._session.config.stash.get(xml_key, None)) is not None:
+            from swapgate.reporting.report_junit import gate_properties
+
+            for name, value in gate_properties(outcome).items():
+                xml.add_global_property(name, value)
 
     def _write_reports(self, outcome: RunOutcome, recorder: Recorder) -> None:
         """Write what is asked for; what cannot be written is told, and is not the end of the verdict."""

@@ -76,16 +76,20 @@ def _counts(facts: Sequence[Facts]) -> dict[str, str]:
     }
 
 
-def _properties(outcome: RunOutcome) -> Iterator[str]:
+def gate_properties(outcome: RunOutcome) -> dict[str, str]:
+    """Return what a file of JUnit says of the run as a whole."""
     gate = outcome.gate
-    told = {
-        "run": outcome.run.id,
-        "gate": GATE_WORDS[gate.answer].lower(),
-        "gate_reason": gate.reason,
-        "gate_exit_code": str(int(gate.exit_code)),
+    return {
+        "swapgate_run": outcome.run.id,
+        "swapgate_gate": GATE_WORDS[gate.answer].lower(),
+        "swapgate_gate_reason": safe_text(gate.reason),
+        "swapgate_gate_exit_code": str(int(gate.exit_code)),
     }
+
+
+def _properties(outcome: RunOutcome) -> Iterator[str]:
     yield "<properties>"
-    for name, value in told.items():
+    for name, value in gate_properties(outcome).items():
         yield f"<property {_attributes({'name': name, 'value': value})}/>"
     yield "</properties>"
 

@@ -244,11 +244,12 @@ def _judges(outcome: RunOutcome, most: int) -> list[str]:
     ]
     if not rows:
         return []
-    saved = [
-        f"- {escaped(f'{use.judge}: {escalation_text(use.escalation)}', SENTENCE_CHARS)}"
+    saving = [
+        f"{use.judge}: {escalation_text(use.escalation)}"
         for use in outcome.judges
         if use.escalation is not None
     ]
+    saved = capped(saving, most, lambda text: f"- {escaped(text, SENTENCE_CHARS)}")
     return ["### Judges", "", *table(header, rows, left=2, most=most), *([""] if saved else []), *saved]
 
 
