@@ -11,9 +11,10 @@ import pytest
 
 from reporting_outcome import made_up_outcome
 from swapgate.errors import UsageError
-from swapgate.reporting import BUILT_IN, ReportsFailed, check_formats, find_reporter, write_reports
+from swapgate.reporting import ReportsFailed, check_formats, find_reporter, write_reports
 from swapgate.reporting.files import atomic_file, write_text
 
+FORMATS = ["json", "md", "html", "junit", "csv", "parquet", "sarif", "codequality"]
 PLUGIN = """
 class FaultyReporter:
     name = "faulty"
@@ -61,7 +62,7 @@ def test_a_broken_entry_point_is_named(tmp_path: Path, monkeypatch: pytest.Monke
         write_reports(made_up_outcome(), tmp_path, ["broken"])
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("name", FORMATS)
 def test_a_folder_that_cannot_be_written_is_told_with_the_command_that_makes_it_again(
     tmp_path: Path, name: str
 ) -> None:

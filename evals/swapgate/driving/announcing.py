@@ -61,7 +61,7 @@ class Announcements:
         size = f"{count(len(jobs), 'trial')} of {count(cases, 'case')}"
         judges = sorted({f"{j.spec.judge} ({j.shown})" for job in jobs for j in job.case.judges})
         judged = f"; judged by {', '.join(judges)}" if judges else "; no judge"
-        at_once = f"{self._settings.concurrency} calls at once{self._on_ray(jobs)}"
+        at_once = f"{count(self._settings.concurrency, 'call')} at once{self._on_ray(jobs)}"
         return f"{size}, {at_once}{judged}"
 
     def _on_ray(self, jobs: Sequence[Job]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from swapgate.driving.misses import is_to_explain
+from swapgate.driving.misses import TO_EXPLAIN
 from swapgate.reporting.format import count
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class ClosingWords:
     def _explained(self, outcome: RunOutcome, verbose: int) -> Iterator[str]:
         """Yield the first misses in full, with -v all others in two lines, with -vv all of them in full."""
         from swapgate.reporting.terminal.explain import explain_shortly, explain_trial
+        from swapgate.reporting.words.reasons import of_outcome
 
         if verbose < 0:
             return
@@ -63,8 +64,9 @@ class ClosingWords:
         if verbose < 1:
             return
         told = {(t.suite, t.case, t.model, t.repeat) for t in first}
-        for trial in outcome.trials:
-            if is_to_explain(trial) and (trial.suite, trial.case, trial.model, trial.repeat) not in told:
+        for trial in (t for kind in TO_EXPLAIN for t in of_outcome(outcome.trials, kind)):
+            is_told = (trial.suite, trial.case, trial.model, trial.repeat) in told
+            if trial.role == "candidate" and not is_told:
                 yield from explain_trial(trial) if verbose > 1 else explain_shortly(trial)
 
     def _batches_said(self) -> list[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from swapgate.records import Trial
+from swapgate.records import Outcome, Trial
 
 _MOST = 3
-TO_EXPLAIN = frozenset({"missed", "unscored"})
+TO_EXPLAIN: tuple[Outcome, ...] = ("missed", "unscored")
 
 
 class FirstMisses:
@@ -17,8 +17,9 @@ class FirstMisses:
         self._kept: list[Trial] = []
 
     def note(self, trial: Trial) -> None:
-        """Keep a trial if it is one of the first misses."""
-        if len(self._kept) < _MOST and is_to_explain(trial) and not self._knows(trial):
+        """Keep a candidate's trial if it is one of the first misses."""
+        is_miss = trial.role == "candidate" and trial.outcome in TO_EXPLAIN
+        if is_miss and len(self._kept) < _MOST and not self._knows(trial):
             self._kept.append(trial)
 
     def _knows(self, trial: Trial) -> bool:
@@ -26,8 +27,3 @@ class FirstMisses:
 
     def __iter__(self) -> Iterator[Trial]:
         return iter(self._kept)
-
-
-def is_to_explain(trial: Trial) -> bool:
-    """Whether a trial's answer is wrong, or nobody can say, and the trial is a candidate's."""
-    return trial.role == "candidate" and trial.outcome in TO_EXPLAIN
