@@ -102,7 +102,7 @@ OPTIONS: list[list[str]] = [
 def test_terminal_ends_up_with_what_a_file_would_hold(
     tmp_path: Path, run_in_terminal: Callable[..., str], options: list[str]
 ) -> None:
-    lay_slow(tmp_path, 3, seconds=0.25)
+    lay_slow(tmp_path, 2, seconds=0.25)
     written = run_in_terminal(*options, "--live")
     plain = run_in_terminal(*options, "--live", terminal=False)
     assert "\x1b" not in plain

@@ -32,6 +32,7 @@ from swapgate.reporting.report_sarif import MOST_RESULTS
 from workspaces import BLIND, RIGHT, recorded_workspace
 
 HERE = Path(__file__).parent
+BASE = made_up_outcome(cases=2)
 GOLDEN = HERE / "golden" / "trials.csv"
 HOSTILE_TEXTS = (
     HOSTILE,
@@ -62,7 +63,7 @@ def _missed(suite: str, case: str, text: str, *, model: str = "new", line: int =
 
 def _of(trials: Sequence[Trial]) -> RunOutcome:
     """Return an outcome of these trials, without a baseline."""
-    outcome = made_up_outcome(cases=2)
+    outcome = BASE
     return replace(outcome, trials=trials, facts=[facts_of(t) for t in trials], comparisons=(), summaries=())
 
 
@@ -101,6 +102,7 @@ def test_numbers_below_zero_stay_numbers() -> None:
     assert [cell(value) for value in (-1.5, 0, None, True, False)] == ["-1.5", "0", "", "true", "false"]
 
 
+@settings(deadline=None)
 @given(text=st.text(max_size=60))
 def test_any_text_is_one_cell_of_one_row(text: str) -> None:
     shown = cell(text)

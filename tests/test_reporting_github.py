@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reporting_outcome import HOSTILE, made_up_outcome
@@ -24,6 +24,7 @@ from swapgate.reporting.hosting import link_to_reports
 from swapgate.reporting.markdown.report import render
 from workspaces import BLIND, RIGHT, recorded_workspace
 
+BASE = made_up_outcome()
 LINE = re.compile(r"::(error|warning|notice) ((?:\w+=[^,:\n\r]*,?)+)::([^\n\r]*)")
 ACTIONS = {
     "GITHUB_ACTIONS": "true",
@@ -52,7 +53,7 @@ def _read(text: str) -> str:
 
 def _of(*misses: str, answer: GateAnswer = "fail") -> RunOutcome:
     """Return a run without a baseline, of which each text is the reason of a miss."""
-    outcome = made_up_outcome()
+    outcome = BASE
     missed = next(t for t in outcome.trials if t.suite == "code_review" and t.is_blind_pass)
     verdict = missed.verdicts[0]
     trials = [
@@ -114,6 +115,7 @@ def test_regressions_are_told_where_there_is_a_baseline_and_nothing_else() -> No
     }  # fmt: skip
 
 
+@settings(max_examples=50, deadline=None)
 @given(text=st.text(max_size=80) | st.text(alphabet="%:,\r\n0AD=; ", max_size=40))
 def test_any_text_is_one_annotation(text: str) -> None:
     _verdict, (_level, properties, said) = _lines(_of(text))

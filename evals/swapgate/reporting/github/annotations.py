@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from swapgate.analysis.decision import GateAnswer, GateResult
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.errors import ExitCode
 from swapgate.reporting.flagged import Flagged, Place, flagged_cases, places_of
@@ -20,7 +21,12 @@ Level = Literal["error", "warning", "notice"]
 # GitHub drops what a step says beyond ten annotations of a kind.
 MOST = 10
 _REASON_CHARS = 1000
-_LEVELS: Mapping[str, Level] = {"pass": "notice", "fail": "error", "inconclusive": "warning"}
+_LEVELS: Mapping[GateAnswer, Level] = {
+    "pass": "notice",
+    "fail": "error",
+    "inconclusive": "warning",
+    "not_judged": "notice",
+}
 
 
 def annotation_lines(outcome: RunOutcome, *, near: Path) -> list[str]:
@@ -28,25 +34,25 @@ def annotation_lines(outcome: RunOutcome, *, near: Path) -> list[str]:
 
     Cases are errors where the gate failed, else warnings: a job that passes shows nothing in red.
     """
-    verdict = _verdict(outcome)
-    level: Level = "error" if verdict.startswith("::error") else "warning"
-    room = MOST - verdict.startswith(f"::{level}")
+    verdict = _verdict_level(outcome.gate)
+    level: Level = "error" if verdict == "error" else "warning"
+    room = MOST - (verdict == level)
     flagged = flagged_cases(outcome)
     shown = flagged[:room] if len(flagged) <= room else flagged[: room - 1]
     places = places_of(shown, outcome, near=near)
-    lines = [verdict, *(_case(level, one, places.get((one.suite, one.case))) for one in shown)]
+    title = f"swapgate: {GATE_WORDS[outcome.gate.answer]}"
+    lines = [_line(verdict, safe_text(outcome.gate.reason, _REASON_CHARS), {"title": title})]
+    lines += [_case(level, one, places.get((one.suite, one.case))) for one in shown]
     if more := len(flagged) - len(shown):
         text = f"{count(more, 'more case')} in the report, of {len(flagged):,} in all"
         lines.append(_line(level, text, {"title": "swapgate"}))
     return lines
 
 
-def _verdict(outcome: RunOutcome) -> str:
-    gate = outcome.gate
-    is_broken = gate.exit_code == ExitCode.TOO_MANY_ERRORS
-    level: Level = "error" if is_broken else _LEVELS.get(gate.answer, "notice")
-    title = f"swapgate: {GATE_WORDS[gate.answer]}"
-    return _line(level, safe_text(gate.reason, _REASON_CHARS), {"title": title})
+def _verdict_level(gate: GateResult) -> Level:
+    if gate.exit_code == ExitCode.TOO_MANY_ERRORS:
+        return "error"
+    return _LEVELS[gate.answer]
 
 
 def _case(level: Level, flagged: Flagged, place: Place | None) -> str:
