@@ -14,6 +14,7 @@ from swapgate.driving.closing import ClosingWords
 from swapgate.driving.collect import TAGS, TagRegistry
 from swapgate.driving.ending import Ending
 from swapgate.driving.protocol import TrialProtocol
+from swapgate.driving.recording import Recording
 from swapgate.driving.running import Running
 from swapgate.driving.session import SwapgateSession
 from swapgate.driving.workers import WorkerHooks
@@ -84,10 +85,12 @@ def open_session(config: pytest.Config) -> SwapgateSession:
 def _rooms(session: SwapgateSession) -> dict[str, object]:
     """Return the session's other hooks by the name of their plugin."""
     config, settings = session.config, session.settings
-    running = session.running = Running(session)
+    recording = session.recording = Recording(session)
+    running = session.running = Running(session, recording)
     rooms: dict[str, object] = {
         "trial-reports": trial_reports,
         "announcements": Announcements(session),
+        "recording": recording,
         "running": running,
         "ending": Ending(session),
         "closing": ClosingWords(session),

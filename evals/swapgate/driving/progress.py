@@ -91,6 +91,15 @@ class WorkersLine:
         self._errored += facts.outcome == "errored"
         self._cost_usd += (facts.paid_usd or 0.0) + (facts.judge_paid_usd or 0.0)
 
+    def clear(self) -> None:
+        """Take the line away before pytest writes."""
+        self._line.clear()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Leave nothing behind."""
+        self.clear()
+
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self) -> None:
         """Draw, once pytest has written its letter."""

@@ -11,20 +11,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from swapgate.driving.collect import CaseItem
-from swapgate.driving.trial_reports import is_of_trial, take_trial
 from swapgate.driving.workers import is_controller, is_worker, own_trials, processes
-from swapgate.engine.workspace import Job, ReadyCase, ReadySuite
+from swapgate.engine.workspace import Job
 from swapgate.errors import StoreError, UsageError
-from swapgate.facts import Facts, facts_of
 
 if TYPE_CHECKING:
-    from swapgate.driving.progress import LiveLine, WorkersLine
+    from swapgate.driving.progress import LiveLine
+    from swapgate.driving.recording import Recording
     from swapgate.driving.session import SwapgateSession
     from swapgate.engine.runner import Engine, Finished
     from swapgate.memory.cache import ResponseCache
-    from swapgate.records import Trial
     from swapgate.runs.early_stop import EarlyStop
-    from swapgate.runs.recorder import Recorder
 
 _SLICE_S = 0.1
 _LONGEST_HEAD_START_S = 0.5
@@ -32,112 +29,24 @@ _LOOK_S = 0.005
 
 
 class Running:
-    """The hooks of running, in a worker of xdist as in the one process, and in the controller of workers."""
+    """The hooks of running, in a worker of xdist as in the one process; xdist's controller runs nothing."""
 
-    def __init__(self, session: SwapgateSession) -> None:
+    def __init__(self, session: SwapgateSession, recording: Recording) -> None:
         self._session = session
+        self._recording = recording
         self._config = session.config
         self._settings = session.settings
         self._workspace = session.workspace
         self._engine: Engine | None = None
         self._line: LiveLine | None = None
-        self._workers: WorkersLine | None = None
         self._prefetched: set[int] = set()
         self._is_prepared = False
-
-    # Before the first trial
-
-    @pytest.hookimpl
-    def pytest_sessionstart(self) -> None:
-        """In xdist's controller, find every mistake before the workers start."""
-        if not is_controller(self._config) or self._config.option.collectonly:
-            return
-        if self._settings.ray is not None:
-            raise pytest.UsageError(
-                "--ray has worker processes of its own, which one process of pytest feeds: leave out -n"
-            )
-        if self._settings.stop_early:
-            raise pytest.UsageError(
-                "--stop-early decides in one process, which keeps --concurrency calls in flight: leave out -n"
-            )
-        from swapgate.runs.before_run import refuse_with_batch
-
-        try:
-            refuse_with_batch(self._settings, has_workers=True)
-            suites = self._session.discovered()
-            self._session.wanted = self._session.count_wanted()
-            self._require_ready(suites, [case for suite in suites for case in suite.cases])
-        except UsageError as exc:
-            raise pytest.UsageError(str(exc)) from exc
-
-    def _require_ready(self, suites: Sequence[ReadySuite], cases: Sequence[ReadyCase]) -> None:
-        """Check keys and the stored baseline, open the record of the run."""
-        from swapgate.runs.prelude import before_trials
-        from swapgate.runs.recorder import Recorder
-
-        session = self._session
-        specs = self._workspace.models_of(cases)
-        self._workspace.require_ready(specs)
-        line = self._new_line()
-        try:
-            before = before_trials(self._workspace, suites, cases, draw=line.draw)
-        finally:
-            line.clear()
-        session.spent_usd = before.paid_usd
-        session.recorder = Recorder(self._workspace, suites, specs, before=before)
-        if session.part is not None and session.part.completes is not None:
-            from swapgate.runs.rerun import require_baseline
-
-            require_baseline(session.part, session.recorder.baseline)
-
-    def _new_line(self) -> LiveLine:
-        from swapgate.driving.progress import LiveLine
-
-        session = self._session
-        return LiveLine(self._config, max_cost=self._settings.max_cost, paid_usd=session.spent_usd)
-
-    def begin_record(self, ids: Sequence[str]) -> None:
-        """Begin the record of the controller's run, of which the workers have collected these node ids."""
-        from swapgate.runs.before_run import warnings_before
-
-        if self._session.recorder is None or self._session.recorder.is_started:
-            return
-        suites = self._workspace.opened_suites()
-        root = self._config.rootpath
-        starts = tuple(f"{suite.loaded.path.relative_to(root).as_posix()}::" for suite in suites)
-        jobs = [job for suite in suites for job in self._workspace.jobs(suite)]
-        planned = sum(node_id.startswith(starts) for node_id in ids)
-        if planned or not (self._settings.shard or self._settings.rerun_errors):
-            self._start_record(planned=planned, warnings=warnings_before(self._workspace, jobs))
-            self._watch_workers(planned)
-
-    def _watch_workers(self, planned: int) -> None:
-        from swapgate.driving.progress import WorkersLine
-
-        self._line = self._new_line()
-        self._workers = WorkersLine(self._line, planned=planned)
-        self._config.pluginmanager.register(self._workers, "swapgate-workers-line")
-
-    def _start_record(self, *, planned: int, warnings: Sequence[str]) -> None:
-        session = self._session
-        self._recorder.start(planned=planned, wanted=session.wanted, warnings=warnings, part=session.part)
-
-    @property
-    def _recorder(self) -> Recorder:
-        assert self._session.recorder is not None
-        return self._session.recorder
-
-    # The engine
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Run the engine around pytest's own loop."""
         if not self._has_something_to_run(session):
-            try:
-                return (yield)
-            finally:
-                if self._line is not None:
-                    self._line.clear()
+            return (yield)
         try:
             with self._running(session):
                 return (yield)
@@ -167,17 +76,17 @@ class Running:
         cases = [job.case for job in jobs]
         specs = self._workspace.models_of(cases)
         if not is_worker(self._config):
-            self._require_ready(suites, cases)
+            self._recording.require_ready(suites, cases)
         cache = ResponseCache(self._settings.state_dir / CACHE_FILE, recordings=self._settings.recordings)
         with self._closing(cache), executing(self._settings, specs, cases) as executor:
-            self._line = self._new_line()
+            self._line = self._recording.new_line()
             self._engine = Engine(
                 self._settings,
                 specs,
                 cache,
                 share=processes(self._config),
                 window=self._window(),
-                take=self._take,
+                take=self._recording.take,
                 executor=executor,
                 spent_usd=self._paid_before(),
             )
@@ -192,14 +101,14 @@ class Running:
     def _begin(self, session: pytest.Session, items: Sequence[CaseItem]) -> None:
         """Begin the record and the first calls."""
         if not is_worker(self._config):
-            self._start_record(planned=len(items), warnings=self._session.warnings)
+            self._recording.start(planned=len(items), warnings=self._session.warnings)
         self._prefetched = {id(item.job) for item in items if item.is_prefetched()}
         self._session.early = self._begin_looks([item.job for item in items])
         if self._session.early is None:
             self.prefetch(own_trials(session.items, self._config))
         if not is_worker(self._config):
             self._let_calls_begin()
-            self._recorder.require_open()
+            self._recording.recorder.require_open()
 
     def _let_calls_begin(self) -> None:
         """Leave the processor to the engine until the first calls are on their way: the history can wait."""
@@ -222,7 +131,7 @@ class Running:
             return None
         from swapgate.runs.early_stop import early_stop
 
-        return early_stop(self._workspace, jobs, self._recorder.baseline)
+        return early_stop(self._workspace, jobs, self._recording.recorder.baseline)
 
     @contextlib.contextmanager
     def _closing(self, cache: ResponseCache) -> Iterator[None]:
@@ -285,28 +194,8 @@ class Running:
         for name in self._settings.formats:
             find_reporter(name)
 
-    def _take(self, trial: Trial, facts: Facts, text: str) -> bool:
-        """Store a trial as it ends, in the engine's thread; a worker's travels on its report instead."""
-        if self._session.recorder is None:
-            return True
-        self._recorder.add(trial, facts, text)
-        return facts.outcome != "passed"  # to be explained
-
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take the trial off the report and store it; remember whether anything else failed."""
-        if is_worker(self._config):
-            return
+    def pytest_runtest_logreport(self) -> None:
+        """Take the live line away before pytest writes."""
         if self._line is not None:
             self._line.clear()
-        if not is_of_trial(report):
-            self._session.has_ordinary_failure |= report.failed
-        elif (trial := take_trial(report)) is not None:
-            self._take_from_worker(trial)
-
-    def _take_from_worker(self, trial: Trial) -> None:
-        facts = facts_of(trial)
-        self._recorder.add(trial, facts)
-        self._session.misses.note(trial)
-        if self._workers is not None:
-            self._workers.count(facts)

@@ -1,7 +1,7 @@
 """One pytest session: what it collects, and what its other rooms know of each other.
 
-`announcing` says what will be run, `running` has the engine run it, `ending` decides and reports, `closing`
-prints what came of it.
+`announcing` says what will be run, `recording` has the run's record, `running` the engine, `ending` decides
+and reports, `closing` prints what came of it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from swapgate.errors import UsageError
 
 if TYPE_CHECKING:
     from swapgate.analysis.outcome import RunOutcome
+    from swapgate.driving.recording import Recording
     from swapgate.driving.running import Running
     from swapgate.engine.batch import BatchQueue
     from swapgate.runs.early_stop import EarlyStop
@@ -40,6 +41,7 @@ class SwapgateSession:
         self.settings = workspace.settings
         self.outcome: RunOutcome | None = None
         self.part: Part | None = None
+        self.recording: Recording
         self.running: Running
         self.recorder: Recorder | None = None
         self.early: EarlyStop | None = None

@@ -75,7 +75,7 @@ class WorkerHooks:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: object, ids: Sequence[str]) -> None:
         """Learn how many trials the workers found; the first one starts the record."""
-        self._session.running.begin_record(ids)
+        self._session.recording.begin_record(ids)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
