@@ -172,7 +172,7 @@ def test_beginning_of_an_id_and_latest_name_runs(capsys: Said) -> None:
 
 def test_path_of_a_report_names_its_run(root: Path, capsys: Said) -> None:
     for run_id in (OLD, WORSE):
-        assert main(["report", run_id, "--format", "json"]) == 0
+        assert main(["report", run_id, "--report", "json"]) == 0
     capsys.readouterr()
     paths = [f"reports/{run_id}/report.json" for run_id in (OLD, WORSE)]
     by_id = compared(capsys, OLD, WORSE)

@@ -138,9 +138,9 @@ def test_reports_are_written_again_with_the_gates_sentence(
 def test_report_is_made_from_a_report_json_in_one_format(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main(["report", "latest", "--format", "json", "--out", "first"])
+    main(["report", "latest", "--report", "json", "--out", "first"])
     capsys.readouterr()
-    made = result_of(capsys, "report", "first/report.json", "--format", "md", "--out", "second")
+    made = result_of(capsys, "report", "first/report.json", "--report", "md", "--out", "second")
     assert isinstance(made, dict)
     assert (made["run"], made["gate"]["answer"]) == (RUN.id, "pass")
     assert [path.name for path in (root / "second").iterdir()] == ["report.md"]
@@ -148,7 +148,7 @@ def test_report_is_made_from_a_report_json_in_one_format(
 
 @pytest.mark.usefixtures("root")
 def test_unknown_format_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["report", "latest", "--format", "htm"]) == 4
+    assert main(["report", "latest", "--report", "htm"]) == 4
     assert "unknown format 'htm'. Did you mean 'html'?" in capsys.readouterr().err
 
 
@@ -158,13 +158,13 @@ def test_report_compares_with_the_stored_baseline_again(
     label = f"old@{BASELINE.id}"
     compared = replace(RUN, id="20260401-100000-dddddd", started_at="2026-04-01T10:00:00", baseline=label)
     store(root, compared, [trial("one"), trial("two"), trial("three", is_right=False)])
-    main(["report", compared.id, "--format", "json"])
+    main(["report", compared.id, "--report", "json"])
     written = json.loads((root / "reports" / compared.id / "report.json").read_text())
     assert [(c["candidate"], c["baseline"]) for c in written["comparisons"]] == [("new", label)]
     gone = replace(compared, id="20260402-100000-eeeeee", baseline="old@20200101-000000-000000")
     store(root, gone, [trial("one"), trial("two"), trial("three")])
     capsys.readouterr()
-    assert main(["report", gone.id, "--format", "md"]) == 0
+    assert main(["report", gone.id, "--report", "md"]) == 0
     assert "without its baseline old@20200101-000000-000000" in capsys.readouterr().err
 
 

@@ -3,97 +3,215 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
-import subprocess
-import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from swapgate.driving.progress import batch_text, progress_text
+import pytest
+
 from swapgate.engine.batch import BatchProgress
 from swapgate.engine.runner import Progress
-from workspaces import case, lay, suite
+from swapgate.reporting.terminal.progress import Speed, batch_text, progress_text
+from terminals import Terminals, open_terminals
+from workspaces import BLIND, case, lay, recorded_workspace, suite
 
-SLOW = "import time\ndef answer(message):\n    time.sleep(0.4)\n    return 'fine'\n"
+ARGUMENTS = ["--model=slow", "--concurrency=2", "--report=none", "-pno:cacheprovider"]
+
+MODELS = "models: {slow: {provider: python, model: 'app:answer', price: {input: 0, output: 0}}}\n"
+SLOW = "import time\ndef answer(message):\n    time.sleep({})\n    return 'fine'\n"
 
 
-def lay_slow(root: Path, cases: int) -> None:
+def lay_slow(root: Path, cases: int, *, seconds: float = 0.4) -> None:
     head = "suite: slow\nprompt: {user: '{{ message }}'}\n"
     gate = {"structural": {"min": 0.5, "on": "point"}}
     lay(
         root,
         {
             "cases/slow.yml": suite([case(f"case-{n}") for n in range(cases)], head=head, gate=gate),
-            "app.py": SLOW,
-            "config/models.yml": "models: {slow: {provider: python, model: 'app:answer'}}\n",
+            "app.py": SLOW.format(seconds),
+            "config/models.yml": MODELS,
         },
     )
 
 
-def run_in_terminal(root: Path, *arguments: str) -> str:
-    """Run pytest in a pseudo-terminal of 80 columns and return everything it wrote."""
-    controller, terminal = pty.openpty()
-    source = str(Path(__file__).parents[1] / "evals")
-    environment = {**os.environ, "PYTHONPATH": source, "TERM": "xterm", "COLUMNS": "80"}
-    for name in ("NO_COLOR", "CI", "PY_COLORS"):
-        environment.pop(name, None)
-    with subprocess.Popen(
-        [sys.executable, "-m", "pytest", "--model=slow", "--concurrency=2", *arguments],
-        cwd=root,
-        env=environment,
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-    ) as process:
-        os.close(terminal)
-        written = b""
-        while chunk := _read(controller):
-            written += chunk
-        os.close(controller)
-    assert process.returncode == 0, written.decode()
-    return written.decode()
+@pytest.fixture(scope="module")
+def terminals() -> Iterator[Terminals]:
+    with open_terminals(dict(os.environ)) as opened:
+        yield opened
 
 
-def _read(controller: int) -> bytes:
-    try:
-        return os.read(controller, 65536)
-    except OSError:  # the other end has hung up
-        return b""
+@pytest.fixture
+def run_in_terminal(terminals: Terminals, tmp_path: Path) -> Callable[..., str]:
+    """Run the slow suite with options in a pseudo-terminal, and return all that was written."""
+
+    def run(*options: str, **settings: Any) -> str:
+        code, written = terminals.run(tmp_path, [*ARGUMENTS, *options], **settings)
+        assert code == 0, written
+        return written
+
+    return run
 
 
-def test_terminal_shows_progress_that_leaves_pytests_line_whole(tmp_path: Path) -> None:
+DRAWN = re.compile(r"\x1b7(.*?)\x1b8", re.DOTALL)
+
+
+def without_line(written: str) -> str:
+    """Return what a terminal shows once the live line is gone: its drawings start and end at the cursor."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", DRAWN.sub("", written))
+
+
+def settled(written: str) -> list[str]:
+    """Return the lines as they stand at the end, without times that differ from one run to the next.
+
+    On a terminal pytest writes how many items there are over "collecting".
+    """
+    text = re.sub(r"\d+\.\d+s|\d+\.\d+/\d+\.\d+ s", "_", without_line(written))
+    lines = [line.rpartition("\r")[2].rstrip("= ") for line in text.split("\n")]
+    return [line.removeprefix("collecting ... ") for line in lines]
+
+
+def test_terminal_shows_progress_that_leaves_pytests_line_whole(
+    tmp_path: Path, run_in_terminal: Callable[..., str]
+) -> None:
     lay_slow(tmp_path, 6)
-    written = run_in_terminal(tmp_path)
-    drawn = re.findall(r"\x1b7.*?\x1b8", written, re.DOTALL)
-    assert any("/6" in line and "in flight" in line for line in drawn)
-    left = re.sub(r"\x1b7.*?\x1b8", "", written, flags=re.DOTALL)
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", left)
-    assert re.search(r"cases/slow\.yml \.{6} +\[100%\]", plain)
+    written = run_in_terminal("--max-cost=5")
+    drawn = DRAWN.findall(written)
+    assert any(re.search(r"/6 \| 0:0\d left \| \S+ of \$5\.00 \|", line) for line in drawn), drawn
+    assert re.search(r"cases/slow\.yml \.{6} +\[100%\]", without_line(written))
 
 
-def test_nothing_is_drawn_where_output_is_no_terminal(tmp_path: Path) -> None:
+def test_workers_progress_is_shown_by_their_controller(
+    tmp_path: Path, run_in_terminal: Callable[..., str]
+) -> None:
+    lay_slow(tmp_path, 6)
+    written = run_in_terminal("-n2", "-pxdist", columns=90)
+    drawn = [line for line in DRAWN.findall(written) if "/6" in line]
+    assert any(re.search(r"[2-5]/6 \| 0:\d\d left \| .*/s", line) for line in drawn), drawn
+    assert re.search(r"\n\.{6} +\[100%\]", without_line(written))
+
+
+OPTIONS: list[list[str]] = [
+    [], ["-v"], ["-vv"], ["-q"], ["-qq"], ["-s"], ["--no-header"], ["--tb=line"], ["--color=no"],
+    ["-s", "-v"], ["-x"], ["-rA"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=" ".join)
+def test_terminal_ends_up_with_what_a_file_would_hold(
+    tmp_path: Path, run_in_terminal: Callable[..., str], options: list[str]
+) -> None:
+    lay_slow(tmp_path, 2, seconds=0.25)
+    written = run_in_terminal(*options, "--live")
+    plain = run_in_terminal(*options, "--live", terminal=False)
+    assert "\x1b" not in plain
+    assert settled(written) == settled(plain)
+
+
+@pytest.mark.parametrize(
+    ("variables", "options"),
+    [
+        ({"NO_COLOR": "1"}, []),
+        ({"TERM": "dumb"}, []),
+        ({"CI": "true"}, []),
+        ({}, ["--color=no"]),
+        ({}, ["-qq"]),
+    ],
+    ids=str,
+)
+def test_nothing_is_drawn_for_those_who_want_it_plain(
+    tmp_path: Path, run_in_terminal: Callable[..., str], variables: dict[str, str], options: list[str]
+) -> None:
     lay_slow(tmp_path, 2)
-    source = str(Path(__file__).parents[1] / "evals")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--model=slow"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": source},
-        capture_output=True,
-        check=True,
-    )
-    assert b"\x1b" not in done.stdout
+    assert not DRAWN.findall(run_in_terminal(*options, **variables))
 
 
-def test_text_names_what_is_done_running_spent_and_left() -> None:
+def test_nothing_is_drawn_where_output_is_no_terminal(
+    tmp_path: Path, run_in_terminal: Callable[..., str]
+) -> None:
+    lay_slow(tmp_path, 2)
+    assert "\x1b" not in run_in_terminal(terminal=False)
+
+
+@pytest.mark.parametrize("columns", [24, 40, 60])
+def test_a_narrow_terminal_never_wraps_the_line(
+    tmp_path: Path, run_in_terminal: Callable[..., str], columns: int
+) -> None:
+    lay_slow(tmp_path, 3)
+    written = run_in_terminal(columns=columns)
+    drawn = re.findall(r"([^\n]*?)\x1b7(.*?)\x1b8", written, re.DOTALL)
+    for before, line in drawn:
+        beside = without_line(before).rpartition("\r")[2]
+        shown = re.sub(r"\x1b\[[0-9;]*[mK]", "", line)
+        assert len(beside) + len(shown) <= columns
+
+
+def test_a_run_without_pytests_terminal_works(tmp_path: Path, run_in_terminal: Callable[..., str]) -> None:
+    lay_slow(tmp_path, 2)
+    assert run_in_terminal("-pno:terminal") == ""
+
+
+def test_v_gives_each_miss_two_lines_and_vv_all_of_it(pytester: pytest.Pytester) -> None:
+    names = [f"case-{n}" for n in range(5)]
+    recorded_workspace(pytester.path, {"new": dict.fromkeys(names, BLIND)})
+    shown = {}
+    for verbosity in ("-q", "-p", "-v", "-vv"):
+        options = ["no:cacheprovider"] if verbosity == "-p" else []
+        shown[verbosity] = pytester.runpytest("--model=new", "--report=none", verbosity, *options).outlines
+    heads = {k: sum("blind pass: structurally" in line for line in lines) for k, lines in shown.items()}
+    answers = {k: sum("answered: " in line for line in lines) for k, lines in shown.items()}
+    assert heads == {"-q": 0, "-p": 3, "-v": 5, "-vv": 5}
+    assert answers == {"-q": 0, "-p": 3, "-v": 3, "-vv": 5}
+    last = next(n for n, line in enumerate(shown["-v"]) if "::case-4 by new" in line)
+    assert shown["-v"][last + 1] == "  expected at /label: /label is 'bug', expected 'billing'."
+
+
+def test_qq_says_the_gates_answer_and_nothing_else_of_the_summary(pytester: pytest.Pytester) -> None:
+    recorded_workspace(pytester.path, {"new": {"one": BLIND}}, gate="every-case")
+    result = pytester.runpytest("--model=new", "--report=none", "-qq")
+    assert [line for line in result.outlines if line][1:] == [
+        "gate: FAIL  every case on triage must pass for new: of 1 trials 1 missed"
+    ]
+
+
+def test_text_names_what_is_done_left_spent_and_running() -> None:
     progress = Progress(planned=60, finished=12, in_flight=16, calls=30, cost_usd=0.0042)
-    assert progress_text(progress, elapsed_s=4) == "12/60 | 16 in flight | $0.0042 | 3.0/s | 0:16 left"
+    assert progress_text(progress, speed=3.0) == "12/60 | 0:16 left | $0.0042 | 3.0/s | 16 in flight"
+
+
+def test_text_names_errors_and_what_the_budget_is() -> None:
+    progress = Progress(planned=60, finished=12, in_flight=16, calls=30, cost_usd=1.5, errored=2)
+    text = progress_text(progress, speed=0.1, max_cost=5)
+    assert text == "12/60 | 2 errors | 8:00 left | $1.50 of $5.00 | 0.1/s | 16 in flight"
+
+
+@pytest.mark.parametrize("room", range(1, 80))
+def test_text_keeps_whole_what_fits_and_what_matters_most(room: int) -> None:
+    progress = Progress(planned=60, finished=12, in_flight=16, calls=30, cost_usd=1.5, errored=2)
+    whole = progress_text(progress, speed=0.1, max_cost=5)
+    text = progress_text(progress, speed=0.1, max_cost=5, room=room)
+    assert len(text) <= room
+    assert whole.startswith(text)
+    assert room < 5 or text.split(" | ") == whole.split(" | ")[: text.count(" | ") + 1]
+
+
+def test_speed_forgets_what_the_cache_gave_at_once() -> None:
+    speed = Speed(0.0)
+    assert speed.at(1.0, 500) == 500
+    for second in range(2, 60):
+        now = speed.at(float(second), 500 + second)
+    assert 1.0 <= now < 1.1
+
+
+def test_speed_of_nothing_is_nothing() -> None:
+    assert Speed(5.0).at(5.0, 3) == 0.0
 
 
 def test_text_says_first_how_far_the_batches_are() -> None:
     batch = BatchProgress(requests=847, done=312, services=("openai",), age_s=42.4)
     progress = Progress(planned=900, finished=53, in_flight=0, calls=53, cost_usd=0.1, batch=batch)
-    assert progress_text(progress, elapsed_s=0) == (
-        "batch: 847 requests at openai, 312 done, submitted 0:42 ago | 53/900 | 0 in flight | $0.10"
+    assert progress_text(progress, speed=0) == (
+        "batch: 847 requests at openai, 312 done, submitted 0:42 ago | 53/900 | $0.10 | 0 in flight"
     )
     assert batch_text(replace(batch, requests=1, age_s=3 * 3600 + 65)).endswith("submitted 3:01:05 ago")

@@ -394,7 +394,7 @@ def test_rejudged_report_can_be_made_again_from_the_history(
     before = stored_and_edited(root)
     pytester.runpytest("--model=other", f"--baseline={before}", "--rejudge")
     first = json.loads((root / "reports" / "latest" / "report.json").read_text(encoding="utf-8"))
-    assert main(["report", "latest", "--format", "json", "--out", "again"]) == 0
+    assert main(["report", "latest", "--report", "json", "--out", "again"]) == 0
     again = json.loads((root / "again" / "report.json").read_text(encoding="utf-8"))
     assert (again["gate"], again["comparisons"]) == (first["gate"], first["comparisons"])
 

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import re
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from reporting_outcome import made_up_outcome
-from swapgate.errors import StoreError, UsageError
-from swapgate.reporting import write_reports
+from swapgate.errors import UsageError
+from swapgate.reporting import ReportsFailed, check_formats, find_reporter, write_reports
 from swapgate.reporting.files import atomic_file, write_text
 
+FORMATS = ["json", "md", "html", "junit", "csv", "parquet", "sarif", "codequality"]
 PLUGIN = """
+class FaultyReporter:
+    name = "faulty"
+    filename = "report.faulty"
+
+    def write(self, outcome, folder):
+        return 1 / 0
+
 class LineReporter:
     name = "line"
     filename = "report.txt"
@@ -30,7 +41,7 @@ def test_reports_are_written_in_the_order_asked(tmp_path: Path) -> None:
 
 
 def test_a_misspelt_format_is_named_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"unknown format 'htlm'\. Did you mean 'html'\?.*html, json, md"):
+    with pytest.raises(UsageError, match=r"unknown format 'htlm'\. Did you mean 'html'\?.*html, json, "):
         write_reports(made_up_outcome(), tmp_path, ["json", "htlm"])
     assert list(tmp_path.iterdir()) == []
 
@@ -51,11 +62,57 @@ def test_a_broken_entry_point_is_named(tmp_path: Path, monkeypatch: pytest.Monke
         write_reports(made_up_outcome(), tmp_path, ["broken"])
 
 
-@pytest.mark.parametrize("name", ["json", "md", "html"])
-def test_a_folder_that_cannot_be_written_is_a_store_error_with_the_remedy(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_folder_that_cannot_be_written_is_told_with_the_command_that_makes_it_again(
+    tmp_path: Path, name: str
+) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StoreError, match=r"file/deeper/report\.\w+: .*swapgate report RUN"):
-        write_reports(made_up_outcome(), tmp_path / "file" / "deeper", [name])
+    outcome = made_up_outcome(cases=2)
+    with pytest.raises(ReportsFailed) as failed:
+        write_reports(outcome, tmp_path / "file" / "deeper", [name])
+    (problem,) = failed.value.problems
+    path = tmp_path / "file" / "deeper" / find_reporter(name).filename
+    assert problem.startswith(f"{path}: the report cannot be written: Not a directory. The run itself is")
+    assert f"`swapgate report {outcome.run.id}` writes its reports again" in problem
+
+
+def test_one_reason_for_many_files_is_said_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ReportsFailed) as failed:
+        write_reports(made_up_outcome(cases=2), tmp_path / "file", ["json", "md", "csv"])
+    (problem,) = failed.value.problems
+    assert "file/report.json, report.md, trials.csv: the reports cannot be written: " in problem
+
+
+def test_a_format_that_fails_keeps_no_other_from_being_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _install(tmp_path / "site", "faulty", "line_reporter:FaultyReporter", monkeypatch)
+    (tmp_path / "out" / "report.md").mkdir(parents=True)  # a folder where the file should go
+    with pytest.raises(ReportsFailed) as failed:
+        write_reports(made_up_outcome(cases=2), tmp_path / "out", ["json", "faulty", "md", "csv"])
+    assert [path.name for path in failed.value.written] == ["report.json", "trials.csv"]
+    refused, broken = failed.value.problems
+    assert "report.md: the report cannot be written: Is a directory" in refused
+    assert re.search(r"'faulty' failed: ZeroDivisionError: .* at .*line_reporter\.py:\d+\. The run", broken)
+
+
+def test_a_run_that_is_not_stored_is_not_said_to_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ReportsFailed, match="not stored either: mend that and run again"):
+        write_reports(made_up_outcome(cases=2), tmp_path / "file", ["md"], is_stored=False)
+
+
+def test_a_comparison_is_not_said_to_be_a_run(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ReportsFailed, match="The compared runs are stored: put this right"):
+        write_reports(replace(made_up_outcome(cases=2), trials=()), tmp_path / "file", ["md"])
+
+
+def test_a_format_without_its_library_is_refused_before_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(UsageError, match=r"needs pyarrow: `pip install swapgate\[parquet\]`"):
+        check_formats(["csv", "parquet"])
 
 
 def test_a_failed_write_leaves_the_old_report_and_no_leftovers(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -17,6 +17,7 @@ from reporting_outcome import HOSTILE, made_up_outcome
 from swapgate.analysis.compare import Flip
 from swapgate.analysis.gate import GateAnswer
 from swapgate.facts import facts_of
+from swapgate.reporting.markdown import report
 from swapgate.reporting.markdown.report import MAX_CHARS, escaped, render
 
 GOLDEN = Path(__file__).parent / "golden" / "report.md"
@@ -240,6 +241,70 @@ def test_thousands_of_prompts_findings_and_models_fit_into_a_comment() -> None:
         )
     )
     assert len(text) < MAX_CHARS
+
+
+def test_twenty_thousand_cases_fit_into_a_comment() -> None:
+    outcome = made_up_outcome()
+    facts = [outcome.facts[n % 48]._replace(case=f"case-{n:05}") for n in range(20_000)]
+    flips = tuple(
+        Flip(suite=f.suite, case=f.case, repeat=1, reason=f.reason) for f in facts if f.outcome == "missed"
+    )
+    comparisons = tuple(replace(c, regressed=flips) for c in outcome.comparisons)
+    text = render(replace(outcome, facts=facts, comparisons=comparisons))
+    assert len(text) < MAX_CHARS
+    assert f"Regressed ({len(flips):,}):" in text
+    assert re.search(r"^- \*\*code\\_review/case-\d{5}\*\*: ", text, re.MULTILINE)
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    name=st.text(alphabet="|<>&`*_\\[]@#$ab\u4e00\U0001f600\n", min_size=1, max_size=300),
+    reason=st.text(max_size=3000),
+    many=st.integers(0, 200),
+)
+def test_no_run_is_too_large_for_a_comment(name: str, reason: str, many: int) -> None:
+    outcome = made_up_outcome()
+    models = [f"{name}{n}" for n in range(many)]
+    summary, comparison = outcome.summaries[0], outcome.comparisons[0]
+    tags = [replace(comparison.differences[3], tag=model, note=reason) for model in models]
+    flips = tuple(Flip(suite=name, case=model, repeat=2, reason=reason) for model in models)
+    facts = [
+        outcome.facts[4]._replace(suite=name, case=model, model=model, reason=reason) for model in models
+    ]
+    wide = replace(
+        outcome,
+        run=replace(outcome.run, id=name),
+        summaries=(*outcome.summaries, *(replace(summary, model=m, role="candidate") for m in models)),
+        comparisons=tuple(
+            replace(
+                c,
+                candidate=name,
+                baseline=reason,
+                regressed=flips,
+                fixed=flips,
+                differences=(*c.differences, *tags),
+            )
+            for c in outcome.comparisons * 2
+        ),
+        facts=[*outcome.facts, *facts],
+        warnings=tuple(f"{reason}{model}" for model in models),
+        gate=replace(outcome.gate, reason=reason, notes=tuple(models)),
+        ranking=tuple(replace(outcome.ranking[0], model=model) for model in models),
+    )
+    text = render(wide)
+    assert len(text) < MAX_CHARS
+    assert text.startswith("## swapgate: gate failed\n")
+    assert text.count("<details>") == text.count("</details>")
+
+
+def test_what_no_shortening_makes_fit_ends_after_a_whole_section(monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = made_up_outcome()
+    monkeypatch.setattr(report, "LIST_LINES", (5000,))
+    text = render(replace(outcome, warnings=tuple(f"{'long ' * 40}{n}" for n in range(900))))
+    assert len(text) < MAX_CHARS
+    assert text.endswith("\n\nThe rest does not fit into a comment: see report.html.\n")
+    assert "### Misses" in text
+    assert text.count("<details>") == text.count("</details>")
 
 
 def test_an_uncalibrated_judge_is_named() -> None:

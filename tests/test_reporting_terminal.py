@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from reporting_outcome import HOSTILE, made_up_outcome
 from swapgate.analysis.compare import Flip
@@ -31,6 +32,15 @@ def test_a_wide_terminal_shows_one_aligned_table() -> None:
     ):
         end = header.index(f" {title}") + len(title) + 1
         assert row[:end].endswith(cell), title
+
+
+def test_names_of_wide_characters_keep_the_columns() -> None:
+    outcome = made_up_outcome()
+    name = "\u6a21\u578b\u65b0"
+    named = tuple(replace(s, model=name) if s.model == "model-new" else s for s in outcome.summaries)
+    lines = summary_lines(replace(outcome, summaries=named), width=160)
+    header, row = lines[0], next(line for line in lines if line.startswith(name))
+    assert cell_len(row) == cell_len(header)
 
 
 def test_time_to_the_first_token_is_shown_where_something_was_streamed(tmp_path: Path) -> None:

@@ -321,10 +321,10 @@ def test_stored_run_says_the_same_answer_again(
         assert main(["history", "show", "latest"]) == 0
         shown = capsys.readouterr().out.splitlines()
         assert line in shown and [one for one in shown if one.startswith("note: s")] == notes
-        assert main(["report", "latest", "--format", "md"]) == 0
+        assert main(["report", "latest", "--report", "md"]) == 0
         assert line in capsys.readouterr().out
         written = pytester.path / "reports" / newest_run(pytester.path)[0].id / "report.json"
-        assert main(["report", str(written), "--format", "md", "--out", "again"]) == 0
+        assert main(["report", str(written), "--report", "md", "--out", "again"]) == 0
         assert line in capsys.readouterr().out
 
 

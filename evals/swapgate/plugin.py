@@ -128,7 +128,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         dest="swapgate_report",
         action="append",
         metavar="FORMAT",
-        help="report to write: json, md, html or none (default: the first three); repeat for several",
+        help="report to write: json, md, html (these by default), junit, csv, parquet, sarif, codequality or "
+        "none; repeat for several",
+    )
+    add(
+        "--swapgate-report-url",
+        dest="swapgate_report_url",
+        metavar="URL",
+        help="where the reports can be read, for links in report.md; {run} stands for the run's id",
+    )
+    add(
+        "--swapgate-github",
+        dest="swapgate_github",
+        metavar="MODE",
+        help="annotations and a summary in GitHub Actions: auto (default) or off",
     )
     add(
         "--batch",

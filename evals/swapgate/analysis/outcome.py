@@ -44,7 +44,8 @@ _OVERALL: TypeAdapter[OverallGateEntry | None] = TypeAdapter(OverallGateEntry | 
 class RunOutcome:
     """A run, its trials, and what was decided about it. A model's summaries: overall first, then by suite.
 
-    `trials` is empty where runs were compared by their facts alone.
+    `trials` is empty where runs were compared by their facts alone. `report_url` is where others can read
+    the full report, None when nobody said.
     """
 
     run: Run
@@ -60,6 +61,7 @@ class RunOutcome:
     repeatability: tuple[Repeatability, ...] = ()
     judges: tuple[JudgeUse, ...] = ()
     warnings: tuple[str, ...] = ()
+    report_url: str | None = None
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a trial; see `swapgate.analysis.frames.trials_frame`."""

@@ -61,7 +61,7 @@ def compare(
 
     Nothing is asked, but judges with --rejudge. The rules are those of the first candidate's run.
     """
-    from swapgate.reporting import write_reports
+    from swapgate.cli.reports import written_reports
     from swapgate.reporting.terminal.summary import summary_lines
     from swapgate.runs.stored import join, load_facts, refuse_other_judges
 
@@ -77,7 +77,7 @@ def compare(
     refuse_other_judges(baseline, candidates)
     with progress_bar("comparing") as progress:
         outcome = join(baseline, candidates, margin=margin, progress=progress)
-    paths = write_reports(outcome, out or settings.reports_dir / outcome.run.id, formats or [])
+    paths = written_reports(outcome, out or settings.reports_dir / outcome.run.id, formats or [])
     if as_json:
         print_json(
             {

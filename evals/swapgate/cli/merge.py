@@ -41,7 +41,8 @@ def merge(
     Exits with the gate's code, as the whole run would have; with 10 when shards are missing.
     """
     from swapgate.analysis.outcome import conclude
-    from swapgate.reporting import check_formats, write_reports
+    from swapgate.cli.reports import tell_github, with_link, written_reports
+    from swapgate.reporting import check_formats
     from swapgate.runs.found_shards import find_shards
     from swapgate.runs.merging import merge as merge_shards
     from swapgate.runs.merging import store
@@ -52,7 +53,8 @@ def merge(
     store(merged, settings)
     with progress_bar("merging") as progress:
         outcome = conclude(merged.run, merged.trials, why_not_judged=merged.why_not_judged, progress=progress)
-    paths = write_reports(outcome, settings.reports_dir / outcome.run.id, settings.formats)
+    outcome = with_link(outcome, settings)
+    paths = written_reports(outcome, settings.reports_dir / outcome.run.id, settings.formats)
     if as_json:
         print_json(
             {
@@ -68,6 +70,7 @@ def merge(
         )
     else:
         _print(outcome, paths, verbose=verbose)
+        tell_github(outcome, settings)
     return ExitCode.INCONCLUSIVE if merged.missing else exit_code(outcome)
 
 

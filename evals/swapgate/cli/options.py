@@ -35,7 +35,11 @@ MaxCostOption = Annotated[
 ]
 ReportOption = Annotated[
     list[str] | None,
-    typer.Option("--report", metavar="FORMAT", help="json, md, html or none; repeat for several."),
+    typer.Option(
+        "--report",
+        metavar="FORMAT",
+        help="json, md, html, junit, csv, parquet, sarif, codequality or none; repeat for several.",
+    ),
 ]
 LiveOption = Annotated[
     bool, typer.Option("--live", help="Call always, never read a stored response of a judge.")

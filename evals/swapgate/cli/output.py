@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from swapgate.reporting.text import safe_text
 
 if TYPE_CHECKING:
     from swapgate.engine.runner import Progress
+    from swapgate.reporting.terminal.progress import Speed
 
 PATIENCE_S = 2.0
 
@@ -68,14 +70,17 @@ def _bar(label: str) -> Iterator[Callable[[float], None]]:
 @contextmanager
 def live_line() -> Iterator[Callable[[Progress], None]]:
     """Yield what takes an engine's progress; on a terminal it is drawn on stderr, and wiped at the end."""
-    started = time.monotonic()
     drawn: list[str] = []
+    speeds: list[Speed] = []
 
     def draw(progress: Progress) -> None:
-        if sys.stderr.isatty():
-            from swapgate.driving.progress import progress_text
+        from swapgate.reporting.terminal.progress import Speed, may_draw, progress_text
 
-            drawn[:] = [progress_text(progress, elapsed_s=time.monotonic() - started)]
+        now = time.monotonic()
+        if may_draw(sys.stderr):
+            speeds[:] = speeds or [Speed(now)]
+            room = shutil.get_terminal_size().columns - 1
+            drawn[:] = [progress_text(progress, speed=speeds[0].at(now, progress.finished), room=room)]
             sys.stderr.write(f"\r\x1b[K{drawn[0]}")
             sys.stderr.flush()
 

@@ -22,7 +22,7 @@ from swapgate.cli.options import (
     open_settings,
 )
 from swapgate.cli.output import live_line, print_json, shown, warn
-from swapgate.errors import ExitCode
+from swapgate.errors import ExitCode, StoreError
 from swapgate.records import to_json
 from swapgate.reporting.text import safe_text
 
@@ -62,8 +62,9 @@ def rejudge(
     Prints what changed against the run's own verdicts, writes reports, and exits with the gate's code.
     """
     from swapgate.analysis.judge_change import judge_changes
+    from swapgate.cli.reports import with_link, written_reports
     from swapgate.engine.workspace import Workspace
-    from swapgate.reporting import check_formats, write_reports
+    from swapgate.reporting import check_formats
     from swapgate.runs.rejudging import open_source, plan
     from swapgate.runs.rejudging import rejudge as judge_again
 
@@ -79,11 +80,15 @@ def rejudge(
     with live_line() as draw:
         outcome, paid_usd = judge_again(planned, workspace, draw=draw)
     folder = settings.reports_dir / outcome.run.id
-    paths = write_reports(outcome, folder, settings.formats)
+    outcome = with_link(outcome, settings)
+    paths = written_reports(outcome, folder, settings.formats)
     changes = judge_changes(trials, outcome.trials, run_before=source.id, run_after=outcome.run.id)
     if "md" in settings.formats and changes:
-        write_markdown(changes, folder / DIFF_FILE)
-        paths.append(folder / DIFF_FILE)
+        try:
+            write_markdown(changes, folder / DIFF_FILE)
+            paths.append(folder / DIFF_FILE)
+        except StoreError as exc:
+            warn(str(exc))
     if as_json:
         _print_json(outcome, changes, paths, paid_usd)
     else:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from swapgate.cli.options import JsonOption, RootOption, open_settings
+from swapgate.cli.options import JsonOption, ReportOption, RootOption, open_settings
 from swapgate.cli.output import print_json, shown
 
 
@@ -18,12 +19,7 @@ def report(
             metavar="RUN", help="A run's id, the beginning of one, `latest`, or the path of a report.json."
         ),
     ],
-    formats: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--format", metavar="FORMAT", help="json, md, html or a package's own; repeat for several."
-        ),
-    ] = None,
+    formats: ReportOption = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Where to write. Default: reports/RUN.")
     ] = None,
@@ -32,14 +28,19 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Write a stored run's reports again and say what the gate decides. Exits with 0 whatever that is."""
+    from swapgate.cli.reports import with_link
     from swapgate.cli.stored import open_run
-    from swapgate.reporting import write_reports
+    from swapgate.reporting import ReportsFailed, check_formats, write_reports
     from swapgate.reporting.words.reasons import gate_line
 
-    settings = open_settings(root)
-    outcome = open_run(run, settings)
-    wanted = formats or settings.formats
-    paths = write_reports(outcome, out or settings.reports_dir / outcome.run.id, wanted)
+    settings = open_settings(root, report=formats)
+    check_formats(settings.formats)
+    outcome = with_link(open_run(run, settings), settings)
+    try:
+        paths = write_reports(outcome, out or settings.reports_dir / outcome.run.id, settings.formats)
+    except ReportsFailed as exc:
+        _print_paths(exc.written)
+        raise
     if as_json:
         gate = {
             "answer": outcome.gate.answer,
@@ -48,6 +49,10 @@ def report(
         }
         print_json({"run": outcome.run.id, "reports": [str(path) for path in paths], "gate": gate})
         return
+    _print_paths(paths)
+    typer.echo(gate_line(outcome.gate))
+
+
+def _print_paths(paths: Sequence[Path]) -> None:
     for path in paths:
         typer.echo(f"report: {shown(path)}")
-    typer.echo(gate_line(outcome.gate))

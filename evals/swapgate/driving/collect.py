@@ -72,7 +72,7 @@ class CaseItem(pytest.Item):
 
     def runtest(self) -> None:
         """Wait for the trial; raise what NOT_PASSED holds for a candidate's, never for the baseline's."""
-        self.finished = self.parent.swapgate.wait(self.job)
+        self.finished = self.parent.swapgate.running.wait(self.job)
         facts = self.finished.facts
         self.user_properties.extend(_properties(facts))
         if facts.role == "baseline":

@@ -9,8 +9,13 @@ from pathlib import Path
 import pytest
 
 from swapgate.driving import trial_reports
+from swapgate.driving.announcing import Announcements
+from swapgate.driving.closing import ClosingWords
 from swapgate.driving.collect import TAGS, TagRegistry
+from swapgate.driving.ending import Ending
 from swapgate.driving.protocol import TrialProtocol
+from swapgate.driving.recording import Recording
+from swapgate.driving.running import Running
 from swapgate.driving.session import SwapgateSession
 from swapgate.driving.workers import WorkerHooks
 from swapgate.engine.workspace import Workspace
@@ -38,6 +43,8 @@ _OPTIONS = (
     "cache",
     "recordings",
     "report",
+    "report_url",
+    "github",
     "timeout_s",
     "retries",
     "hedge",
@@ -70,19 +77,36 @@ def open_session(config: pytest.Config) -> SwapgateSession:
     if config.option.swapgate_model and config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args = _cases_only(settings.cases_dirs)
     config.stash[TAGS] = TagRegistry()
-    config.pluginmanager.register(trial_reports, "swapgate-trial-reports")
     session = SwapgateSession(config, workspace)
-    config.pluginmanager.register(WorkerHooks(session), "swapgate-workers")
+    for name, hooks in _rooms(session).items():
+        config.pluginmanager.register(hooks, f"swapgate-{name}")
+    return session
+
+
+def _rooms(session: SwapgateSession) -> dict[str, object]:
+    """Return the session's other hooks by the name of their plugin."""
+    config, settings = session.config, session.settings
+    recording = session.recording = Recording(session)
+    running = session.running = Running(session, recording)
+    rooms: dict[str, object] = {
+        "trial-reports": trial_reports,
+        "announcements": Announcements(session),
+        "recording": recording,
+        "running": running,
+        "ending": Ending(session),
+        "closing": ClosingWords(session),
+        "workers": WorkerHooks(session),
+        "protocol": TrialProtocol(config, session.runs_user_code),
+    }
     if settings.shard is not None or settings.rerun_errors:
         from swapgate.driving.selecting import PartHooks
 
-        config.pluginmanager.register(PartHooks(session), "swapgate-part")
-    config.pluginmanager.register(TrialProtocol(config, session.runs_user_code), "swapgate-protocol")
+        rooms["part"] = PartHooks(session)
     if settings.dry_run:
         from swapgate.driving.dry_run import DryRun
 
-        config.pluginmanager.register(DryRun(config, workspace), "swapgate-dry-run")
-    return session
+        rooms["dry-run"] = DryRun(config, session.workspace)
+    return rooms
 
 
 def _one_mode(modes: Sequence[str]) -> str:

@@ -75,7 +75,7 @@ class WorkerHooks:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: object, ids: Sequence[str]) -> None:
         """Learn how many trials the workers found; the first one starts the record."""
-        self._session.begin_record(ids)
+        self._session.recording.begin_record(ids)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
@@ -88,4 +88,4 @@ class WorkerHooks:
         """In a worker without a share, start the trial at hand and the one after it."""
         if is_worker(self._session.config):
             trials = [own for own in (item, nextitem) if isinstance(own, CaseItem)]
-            self._session.prefetch(trials)
+            self._session.running.prefetch(trials)

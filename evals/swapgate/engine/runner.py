@@ -47,14 +47,15 @@ Args = TypeVarTuple("Args")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far the engine is."""
+    """How far the engine is. `in_flight` is None where other processes make the calls."""
 
     planned: int
     finished: int
-    in_flight: int
+    in_flight: int | None
     calls: int
     cost_usd: float
     batch: BatchProgress | None = None
+    errored: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +107,7 @@ class Engine:
         self._has_ended = threading.Condition()
         self._awaited: int | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._planned = self._finished = self._consumed = self._started = 0
+        self._planned = self._finished = self._errored = self._consumed = self._started = 0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run_loop, name="swapgate-engine", daemon=True)
         self._is_ready = threading.Event()
@@ -186,6 +187,7 @@ class Engine:
             calls=spent.calls,
             cost_usd=spent.cost_usd,
             batch=self._batches.progress() if self._batches is not None else None,
+            errored=self._errored,
         )
 
     @property
@@ -345,6 +347,7 @@ class Engine:
             trial, text = storable_text(blank_trial(job, _unexpected(exc)))
         self._finished += 1
         facts = facts_of(trial)
+        self._errored += facts.outcome == "errored"
         try:
             is_kept = self._take(trial, facts, text)
         except Exception as exc:  # a consumer that would wait for this trial is told, and no more is paid for

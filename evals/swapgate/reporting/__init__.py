@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Protocol, cast
 
-from swapgate.errors import UsageError, nearest
-from swapgate.reporting.files import mark_latest
+from swapgate.errors import StoreError, UsageError, nearest
+from swapgate.reporting.files import CannotWrite, mark_latest
 
 if TYPE_CHECKING:
     from swapgate.analysis.outcome import RunOutcome
@@ -19,7 +21,14 @@ BUILT_IN: Mapping[str, tuple[str, str]] = {
     "json": ("report_json", "JsonReporter"),
     "md": ("markdown.report", "MarkdownReporter"),
     "html": ("html.page", "HtmlReporter"),
+    "junit": ("report_junit", "JunitReporter"),
+    "csv": ("report_csv", "CsvReporter"),
+    "parquet": ("report_parquet", "ParquetReporter"),
+    "sarif": ("report_sarif", "SarifReporter"),
+    "codequality": ("report_codequality", "CodeQualityReporter"),
 }
+# What a format needs beyond swapgate itself, by the name of the extra that installs it.
+NEEDS: Mapping[str, str] = {"parquet": "pyarrow"}
 
 
 class Reporter(Protocol):
@@ -37,22 +46,56 @@ class Reporter(Protocol):
         ...
 
 
-def write_reports(outcome: RunOutcome, folder: Path, formats: Sequence[str]) -> list[Path]:
+class ReportsFailed(StoreError):
+    """Some reports could not be written: `problems` says which and why, `written` are the others."""
+
+    def __init__(self, problems: Sequence[str], written: Sequence[Path]) -> None:
+        self.problems = tuple(problems)
+        self.written = tuple(written)
+        super().__init__("\n".join(problems))
+
+
+def write_reports(
+    outcome: RunOutcome, folder: Path, formats: Sequence[str], *, is_stored: bool = True
+) -> list[Path]:
     """Write the run's reports into the folder, in the order of `formats`, and return their paths.
 
     A folder named after the run is one of many in a reports folder: `latest` beside it then names it.
-    Raises UsageError for an unknown format, before anything is written, and StoreError for a folder that
-    cannot be written.
+    Raises UsageError for an unknown format, before anything is written. A format that fails keeps no other
+    from being written: ReportsFailed comes after the last. `is_stored` says that the run is in the history,
+    from which its reports can be made again.
     """
     reporters = [find_reporter(name) for name in dict.fromkeys(formats)]
-    paths = [reporter.write(outcome, folder) for reporter in reporters]
-    if paths and folder.name == outcome.run.id:
-        mark_latest(folder)
-    return paths
+    written: list[Path] = []
+    refused: dict[str, list[Path]] = {}
+    problems = []
+    for reporter in reporters:
+        try:
+            written.append(reporter.write(outcome, folder))
+        except CannotWrite as exc:
+            refused.setdefault(exc.why, []).append(exc.path)
+        except StoreError as exc:
+            problems.append(str(exc))
+        except Exception as exc:  # a paid run's verdict and its other reports do not depend on one format
+            problems.append(_broken(reporter, exc))
+    if written and folder.name == outcome.run.id:
+        try:
+            mark_latest(folder)
+        except CannotWrite as exc:
+            refused.setdefault(exc.why, []).append(exc.path)
+    problems = [*(_cannot_write(paths, why) for why, paths in refused.items()), *problems]
+    if problems:
+        problems[-1] += f". {_remedy(outcome, is_stored=is_stored)}"
+        raise ReportsFailed(problems, written)
+    return written
 
 
 def check_formats(names: Iterable[str]) -> None:
-    """Raise UsageError for the first name that is no format. Loads nothing: it is asked before a run."""
+    """Raise UsageError for the first name that is no format, or that lacks a library.
+
+    It is asked before a run. What is built in is not loaded; what a package brings is, lest it turn out to be
+    broken when everything has been paid for.
+    """
     known = sorted({*BUILT_IN, *entry_points(group=GROUP).names})
     for name in names:
         if name not in known:
@@ -60,6 +103,10 @@ def check_formats(names: Iterable[str]) -> None:
             raise UsageError(
                 f"report: unknown format {name!r}.{nearest(name, known)} Known formats: {listed}"
             )
+        if name in NEEDS and find_spec(NEEDS[name]) is None:
+            raise UsageError(f"report {name!r} needs {NEEDS[name]}: `pip install swapgate[{name}]`")
+        if name not in BUILT_IN:
+            _load(name)
 
 
 def find_reporter(name: str) -> Reporter:
@@ -68,8 +115,8 @@ def find_reporter(name: str) -> Reporter:
     if name not in BUILT_IN:
         return _load(name)
     module, reporter_class = BUILT_IN[name]
-    reporter: Reporter = getattr(import_module(f"swapgate.reporting.{module}"), reporter_class)()
-    return reporter
+    make: Callable[[], Reporter] = getattr(import_module(f"swapgate.reporting.{module}"), reporter_class)
+    return make()
 
 
 def _load(name: str) -> Reporter:
@@ -82,3 +129,27 @@ def _load(name: str) -> Reporter:
             "Reinstall or remove the package that declares it"
         ) from exc
     return cast(Reporter, loaded() if isinstance(loaded, type) else loaded)
+
+
+def _cannot_write(paths: Sequence[Path], why: str) -> str:
+    first, *others = paths
+    names = ", ".join([str(first), *(path.name for path in others)])
+    return f"{names}: the {'reports' if others else 'report'} cannot be written: {why}"
+
+
+def _broken(reporter: Reporter, exc: Exception) -> str:
+    """Return which format has a bug, and where it is: without a traceback, which would hide the verdict."""
+    places = extract_tb(exc.__traceback__)
+    place = f" at {places[-1].filename}:{places[-1].lineno}" if places else ""
+    return f"{reporter.filename}: the report {reporter.name!r} failed: {type(exc).__name__}: {exc}{place}"
+
+
+def _remedy(outcome: RunOutcome, *, is_stored: bool) -> str:
+    if not is_stored:
+        return "The run is not stored either: mend that and run again. What the cache holds costs nothing"
+    if not outcome.trials:  # a comparison of stored runs, which has no record of its own
+        return "The compared runs are stored: put this right and give the command again"
+    return (
+        "The run itself is stored: put this right, then "
+        f"`swapgate report {outcome.run.id}` writes its reports again"
+    )

@@ -13,15 +13,24 @@ from swapgate.errors import StoreError
 LATEST = "latest"
 
 
+class CannotWrite(StoreError):
+    """A file that the system did not let be written: `path`, and `why` in its words."""
+
+    def __init__(self, path: Path, exc: OSError) -> None:
+        self.path = path
+        self.why = exc.strerror or str(exc)
+        super().__init__(f"{path}: cannot be written: {self.why}. Put this right and give the command again")
+
+
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a file beside `path` that takes its place when the block ends well. OSError becomes StoreError."""
+    """Open a file beside `path` that takes its place when the block ends well; OSError is CannotWrite."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _replacing(path) as partial, partial.open("xb") as stream:
             yield stream
     except OSError as exc:
-        raise cannot_write(path, exc) from exc
+        raise CannotWrite(path, exc) from exc
 
 
 def write_text(path: Path, text: str) -> None:
@@ -42,17 +51,8 @@ def mark_latest(folder: Path) -> Path:
         with _replacing(latest) as partial:
             _name(partial, folder.name)
     except OSError as exc:
-        raise cannot_write(latest, exc) from exc
+        raise CannotWrite(latest, exc) from exc
     return latest
-
-
-def cannot_write(path: Path, exc: OSError) -> StoreError:
-    """Return the error of a report that cannot be written."""
-    why = exc.strerror or str(exc)
-    return StoreError(
-        f"{path}: the report cannot be written: {why}. The run itself is stored: "
-        "put this right, then `swapgate report RUN` writes its reports again"
-    )
 
 
 @contextmanager

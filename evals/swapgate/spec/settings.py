@@ -22,6 +22,8 @@ from swapgate.spec.yaml_core import Place
 CacheMode = Literal["auto", "live", "replay"]
 # The quantile of a model's answering times after which a straggler is asked a second time.
 Hedge = Literal["p90", "p95", "p99"]
+# Whether annotations and a summary are written where GitHub Actions runs.
+OnGitHub = Literal["auto", "off"]
 # How often a run that may stop early looks at its results.
 Looks: TypeAlias = int | Literal["every-case"]
 MOST_LOOKS = 100
@@ -55,6 +57,8 @@ class Settings:
     cache: CacheMode = "auto"
     recordings: tuple[Path, ...] = ()
     reports: tuple[str, ...] = ("json", "md", "html")
+    report_url: str | None = None
+    github: OnGitHub = "auto"
     gate: OverallGateEntry | None = None
     strict_plan: bool = False
     stop_early: bool = False
@@ -107,6 +111,14 @@ def _place(history: str) -> str:
     return history
 
 
+def _web_address(url: str) -> str:
+    if not re.fullmatch(r"https?://[^\s<>\"'`|\\()\[\]]+", url):
+        raise ValueError(
+            f"must be the http(s) address of the reports, without spaces and brackets, got {url!r}"
+        )
+    return url
+
+
 class SettingsTable(Written):
     """The keys of `[tool.swapgate]`, of options and of `SWAPGATE_*` variables; paths start at the root."""
 
@@ -128,6 +140,8 @@ class SettingsTable(Written):
     cache: CacheMode = "auto"
     recordings: str | tuple[str, ...] = ()
     report: str | tuple[str, ...] = ("json", "md", "html")
+    report_url: Annotated[str, AfterValidator(_web_address)] | None = None
+    github: OnGitHub = "auto"
     gate: OverallGateEntry | None = None
     strict_plan: bool = False
     stop_early: bool = False
@@ -175,6 +189,8 @@ def resolve_settings(root: Path, options: Mapping[str, Any], environ: Mapping[st
         cache=table.cache,
         recordings=_paths(root, table.recordings),
         reports=_listed(table.report),
+        report_url=table.report_url,
+        github=table.github,
         gate=table.gate,
         strict_plan=table.strict_plan,
         stop_early=table.stop_early,

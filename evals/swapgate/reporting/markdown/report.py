@@ -43,6 +43,7 @@ MAX_CHARS = 60_000
 # The most lines of a list or a table; the next number is taken when the report is too long with this one.
 LIST_LINES = (50, 25, 12, 6, 3, 1)
 COMPARISONS = 3
+_TOO_LONG = "The rest does not fit into a comment: see report.html."
 HEADLINES = 5
 
 _SUMMARY_HEADER = (
@@ -89,8 +90,15 @@ def render(outcome: RunOutcome) -> str:
     for most in LIST_LINES:
         text = _text(outcome, most)
         if len(text) < MAX_CHARS:
-            break
-    return text
+            return text
+    return _cut(text)
+
+
+def _cut(text: str) -> str:
+    """Return the sections that fit: the verdict and the models come first."""
+    end = f"\n\n{_TOO_LONG}\n"
+    kept = text[: MAX_CHARS - len(end) - 1].rpartition("\n\n### ")[0]
+    return kept + end
 
 
 def _text(outcome: RunOutcome, most: int) -> str:
@@ -107,10 +115,20 @@ def _text(outcome: RunOutcome, most: int) -> str:
         _section("Notes", notes, most),
         _section("Warnings", outcome.warnings, most),
         _cost(outcome),
-        # A comparison of stored runs has no trials at hand, and so no page of them.
-        ["Everything in detail: [report.html](report.html)"] if len(outcome.trials) else [],
+        _full_report(outcome),
     )
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
+def _full_report(outcome: RunOutcome) -> list[str]:
+    """Return where everything stands; a comparison of stored runs has no trials, and so no page of them."""
+    if not len(outcome.trials):
+        return []
+    if outcome.report_url is None:
+        return ["Everything in detail: [report.html](report.html)"]
+    return [
+        f"Everything in detail: report.html of run {escaped(outcome.run.id)}, [here]({outcome.report_url})"
+    ]
 
 
 def _verdict(outcome: RunOutcome) -> list[str]:
@@ -226,11 +244,12 @@ def _judges(outcome: RunOutcome, most: int) -> list[str]:
     ]
     if not rows:
         return []
-    saved = [
-        f"- {escaped(f'{use.judge}: {escalation_text(use.escalation)}', SENTENCE_CHARS)}"
+    saving = [
+        f"{use.judge}: {escalation_text(use.escalation)}"
         for use in outcome.judges
         if use.escalation is not None
     ]
+    saved = capped(saving, most, lambda text: f"- {escaped(text, SENTENCE_CHARS)}")
     return ["### Judges", "", *table(header, rows, left=2, most=most), *([""] if saved else []), *saved]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from swapgate.facts import first_reason
 from swapgate.records import CheckResult, Trial, Verdict
 from swapgate.reporting.text import safe_text
 from swapgate.reporting.words.judges import opinion_lines
@@ -26,9 +27,18 @@ def explain_trial(trial: Trial) -> list[str]:
     return list(_lines(trial))
 
 
-def _lines(trial: Trial) -> Iterator[str]:
+def explain_shortly(trial: Trial) -> list[str]:
+    """Return the trial and its reason on two lines."""
+    return [_head(trial), f"  {safe_text(first_reason(trial), _TEXT_CHARS)}"]
+
+
+def _head(trial: Trial) -> str:
     place = f"{trial.path}:{trial.line}" if trial.line else trial.path
-    yield f"{place}: {trial.suite}::{trial.case} by {trial.model}: {_TITLES[standing(trial)]}"
+    return safe_text(f"{place}: {trial.suite}::{trial.case} by {trial.model}: {_TITLES[standing(trial)]}")
+
+
+def _lines(trial: Trial) -> Iterator[str]:
+    yield _head(trial)
     if trial.error is not None:
         error = trial.error
         yield f"  {error.source}: {error.kind.value}: {safe_text(error.message, _TEXT_CHARS)}"

@@ -29,13 +29,16 @@ def name(text: str, limit: int = NAME_CHARS) -> str:
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return the rows of a table: the first column to the left, the others to the right."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    from rich.cells import cell_len  # characters of Chinese, Japanese and Korean are two columns wide
+
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    gaps = [[" " * (w - cell_len(c)) for c, w in zip(row, widths, strict=True)] for row in rows]
     return [
         "  ".join(
-            cell.rjust(width) if index else cell.ljust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+            gap + cell if index else cell + gap
+            for index, (cell, gap) in enumerate(zip(row, own_gaps, strict=True))
         )
-        for row in rows
+        for row, own_gaps in zip(rows, gaps, strict=True)
     ]
 
 

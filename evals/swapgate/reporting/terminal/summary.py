@@ -62,6 +62,10 @@ def summary_lines(
 
 
 def _lines(outcome: RunOutcome, *, verbose: int, width: int, reports: Sequence[Path]) -> Iterator[Line]:
+    """Yield the whole summary, with -qq the gate's answer alone."""
+    if verbose < -1:
+        yield Line(text=gate_line(outcome.gate, MESSAGE_CHARS), colour=_COLOURS[outcome.gate.answer])
+        return
     yield from summary_table(outcome, width=width, with_slices=verbose > 0)
     if verbose > 0:
         yield from _checks(outcome)

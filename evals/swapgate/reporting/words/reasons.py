@@ -40,13 +40,14 @@ def in_order(trials: Iterable[Trial]) -> Iterable[Trial]:
 def worst_first(trials: Sequence[Trial]) -> Iterator[Trial]:
     """Yield the blind passes, the other misses, the errors, the unscored and the rest, each in order."""
     for is_blind in (True, False):
-        yield from (t for t in _of_outcome(trials, "missed") if t.is_blind_pass is is_blind)
-    yield from _of_outcome(trials, "errored")
-    yield from _of_outcome(trials, "unscored")
-    yield from _of_outcome(trials, "passed")
+        yield from (t for t in of_outcome(trials, "missed") if t.is_blind_pass is is_blind)
+    yield from of_outcome(trials, "errored")
+    yield from of_outcome(trials, "unscored")
+    yield from of_outcome(trials, "passed")
 
 
-def _of_outcome(trials: Sequence[Trial], outcome: Outcome) -> Iterable[Trial]:
+def of_outcome(trials: Sequence[Trial], outcome: Outcome) -> Iterable[Trial]:
+    """Return the trials of one outcome, in order."""
     if isinstance(trials, StoredTrials):
         return trials.of_outcome(outcome)
     return (t for t in in_order(trials) if t.outcome == outcome)

@@ -1,0 +1,87 @@
+"""The end of a session: the gate decides, reports are written, and the exit code is the gate's."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from swapgate.driving.workers import is_worker
+from swapgate.reporting import ReportsFailed, write_reports
+
+if TYPE_CHECKING:
+    from swapgate.analysis.outcome import RunOutcome
+    from swapgate.driving.session import SwapgateSession
+    from swapgate.runs.recorder import Recorder
+
+
+class Ending:
+    """The hook of a session's end, in the process that has the run's record."""
+
+    def __init__(self, session: SwapgateSession) -> None:
+        self._session = session
+        self._settings = session.settings
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int | pytest.ExitCode) -> None:
+        """Decide, write the reports, and let the gate's code take the place of pytest's where it may."""
+        ours, recorder = self._session, self._session.recorder
+        if is_worker(ours.config) or recorder is None or not recorder.is_started:
+            return
+        is_regular = exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
+        outcome = recorder.finish(
+            why_not_judged=self._why_not_judged(session, recorder, is_regular=is_regular),
+            stopping=ours.early.conclude() if ours.early is not None else None,
+            shard=ours.part.shard if ours.part is not None else None,
+        )
+        ours.outcome = self._with_link(outcome)
+        self._tell_junit(outcome)
+        self._write_reports(ours.outcome, recorder)
+        if recorder.problem is not None:
+            ours.problems.append(str(recorder.problem))
+        shard = outcome.run.shard
+        has_answer = outcome.gate.answer != "not_judged"
+        # The misses of a shard are judged with those of the others: they do not fail its job.
+        is_whole_shard = shard is not None and not shard.problem
+        if is_regular and not ours.has_ordinary_failure and (has_answer or is_whole_shard):
+            session.exitstatus = outcome.gate.exit_code
+
+    def _why_not_judged(self, session: pytest.Session, recorder: Recorder, *, is_regular: bool) -> str | None:
+        """Return why the trials at hand are no ground for a decision, or None when they are."""
+        if not is_regular:
+            return "the session was interrupted"
+        stopped = session.shouldfail or session.shouldstop
+        if stopped:
+            return f"the session stopped early ({stopped})"
+        if self._settings.shard is not None:
+            return None  # the record says so itself
+        return "partial selection" if recorder.planned < self._session.wanted else None
+
+    def _with_link(self, outcome: RunOutcome) -> RunOutcome:
+        from swapgate.reporting.hosting import link_to_reports
+
+        url = link_to_reports(self._settings.report_url, os.environ, outcome.run.id)
+        return replace(outcome, report_url=url)
+
+    def _tell_junit(self, outcome: RunOutcome) -> None:
+        """Add the gate's answer to the file of --junitxml, which pytest writes after this."""
+        from _pytest.junitxml import xml_key
+
+        if (xml := self._session.config.stash.get(xml_key, None)) is not None:
+            from swapgate.reporting.report_junit import gate_properties
+
+            for name, value in gate_properties(outcome).items():
+                xml.add_global_property(name, value)
+
+    def _write_reports(self, outcome: RunOutcome, recorder: Recorder) -> None:
+        """Write what is asked for; what cannot be written is told, and is not the end of the verdict."""
+        folder = self._settings.reports_dir / outcome.run.id
+        try:
+            self._session.reports = write_reports(
+                outcome, folder, self._settings.formats, is_stored=recorder.problem is None
+            )
+        except ReportsFailed as exc:
+            self._session.reports = list(exc.written)
+            self._session.problems += exc.problems

@@ -1,0 +1,198 @@
+"""The engine around pytest's loop: started before the first trial, asked for each, closed after the last."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import pytest
+
+from swapgate.driving.collect import CaseItem
+from swapgate.driving.workers import is_controller, is_worker, own_trials, processes
+from swapgate.engine.workspace import Job
+from swapgate.errors import StoreError, UsageError
+
+if TYPE_CHECKING:
+    from swapgate.driving.progress import LiveLine
+    from swapgate.driving.recording import Recording
+    from swapgate.driving.session import SwapgateSession
+    from swapgate.engine.runner import Engine, Finished
+    from swapgate.memory.cache import ResponseCache
+    from swapgate.runs.early_stop import EarlyStop
+
+_LONGEST_HEAD_START_S = 0.5
+_LOOK_S = 0.005
+
+
+class Running:
+    """The hooks of running, in a worker of xdist as in the one process; xdist's controller runs nothing."""
+
+    def __init__(self, session: SwapgateSession, recording: Recording) -> None:
+        self._session = session
+        self._recording = recording
+        self._config = session.config
+        self._settings = session.settings
+        self._workspace = session.workspace
+        self._engine: Engine | None = None
+        self._line: LiveLine | None = None
+        self._prefetched: set[int] = set()
+        self._is_prepared = False
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Run the engine around pytest's own loop."""
+        if not self._has_something_to_run(session):
+            return (yield)
+        try:
+            with self._running(session):
+                return (yield)
+        except (UsageError, StoreError) as exc:
+            raise pytest.UsageError(str(exc)) from exc
+
+    def _has_something_to_run(self, session: pytest.Session) -> bool:
+        option = self._config.option
+        if is_controller(self._config) or option.collectonly or self._settings.dry_run:
+            return False
+        if session.testsfailed and not option.continue_on_collection_errors:
+            return False
+        return any(isinstance(item, CaseItem) for item in session.items)
+
+    @contextlib.contextmanager
+    def _running(self, session: pytest.Session) -> Iterator[None]:
+        from swapgate.engine.ray_executor import executing
+        from swapgate.engine.runner import Engine
+        from swapgate.memory.cache import CACHE_FILE, ResponseCache
+        from swapgate.runs.before_run import refuse_with_batch
+
+        refuse_with_batch(self._settings, maxfail=bool(self._config.getvalue("maxfail")))
+        items = [item for item in session.items if isinstance(item, CaseItem)]
+        part = self._session.part
+        jobs = part.whole if part is not None else [item.job for item in items]
+        suites = list({job.suite.name: job.suite for job in jobs}.values())
+        cases = [job.case for job in jobs]
+        specs = self._workspace.models_of(cases)
+        if not is_worker(self._config):
+            self._recording.require_ready(suites, cases)
+        cache = ResponseCache(self._settings.state_dir / CACHE_FILE, recordings=self._settings.recordings)
+        with self._closing(cache), executing(self._settings, specs, cases) as executor:
+            self._line = self._recording.new_line()
+            self._engine = Engine(
+                self._settings,
+                specs,
+                cache,
+                share=processes(self._config),
+                window=self._window(),
+                take=self._recording.take,
+                executor=executor,
+                spent_usd=self._paid_before(),
+            )
+            try:
+                with self._engine:
+                    self._begin(session, items)
+                    yield
+            finally:
+                self._session.batches = self._engine.batches
+                self._line.clear()
+
+    def _begin(self, session: pytest.Session, items: Sequence[CaseItem]) -> None:
+        """Begin the record and the first calls."""
+        if not is_worker(self._config):
+            self._recording.start(planned=len(items), warnings=self._session.warnings)
+        self._prefetched = {id(item.job) for item in items if item.is_prefetched()}
+        self._session.early = self._begin_looks([item.job for item in items])
+        if self._session.early is None:
+            self.prefetch(own_trials(session.items, self._config))
+        if not is_worker(self._config):
+            self._let_calls_begin()
+            self._recording.recorder.require_open()
+
+    def _let_calls_begin(self) -> None:
+        """Leave the processor to the engine until the first calls are on their way: the history can wait."""
+        assert self._engine is not None
+        ended = time.monotonic() + _LONGEST_HEAD_START_S
+        while not self._engine.is_waiting() and time.monotonic() < ended:
+            time.sleep(_LOOK_S)
+
+    def _paid_before(self) -> float:
+        """Return what of the budget was paid before the first trial; a worker is told so."""
+        if is_worker(self._config):
+            told: float = self._config.workerinput["swapgate_spent_usd"]  # type: ignore[attr-defined]
+            return told
+        return self._session.spent_usd
+
+    def _begin_looks(self, jobs: Sequence[Job]) -> EarlyStop | None:
+        """Return who decides when to stop: nobody in a worker, nor where nothing will be judged."""
+        is_partial = len(jobs) < self._session.wanted
+        if not self._settings.stop_early or is_worker(self._config) or is_partial:
+            return None
+        from swapgate.runs.early_stop import early_stop
+
+        return early_stop(self._workspace, jobs, self._recording.recorder.baseline)
+
+    @contextlib.contextmanager
+    def _closing(self, cache: ResponseCache) -> Iterator[None]:
+        """Close the cache at the end; what it could not store is told, and is not the end of the verdict."""
+        try:
+            yield
+        finally:
+            try:
+                cache.close()
+            except StoreError as exc:
+                self._session.problems.append(str(exc))
+
+    def _window(self) -> int | None:
+        """Return how far to run ahead: little with -x or --maxfail, where the rest may never be wanted."""
+        return self._settings.concurrency if self._config.getvalue("maxfail") else None
+
+    # Trials
+
+    def prefetch(self, trials: Iterable[CaseItem]) -> None:
+        """Start trials ahead of their turn, but for those that pytest may skip."""
+        if self._engine is not None:
+            self._engine.plan(item.job for item in trials if item.is_prefetched())
+
+    def wait(self, job: Job) -> Finished:
+        """Return the finished trial of a job, waiting in short slices so that Ctrl-C is seen."""
+        assert self._engine is not None
+        early = self._session.early
+        if early is not None:
+            admitted = early.admit(job)
+            if admitted is None:
+                pytest.skip(f"stopped early: {early.why_skipped(job)}")
+            self._engine.plan(one for one in admitted if id(one) in self._prefetched)
+        self._engine.plan([job])
+        if not self._is_prepared and self._engine.is_draining():
+            self._prepare_end()
+        finished = self._engine.wait(job, meanwhile=self._line.draw if self._line is not None else None)
+        if early is not None:
+            early.add(finished.facts)
+        if finished.trial is not None:
+            self._session.misses.note(finished.trial)
+        return finished
+
+    def _prepare_end(self) -> None:
+        """Load what the end needs while the last answers are on their way.
+
+        In a thread that Ctrl-C does not reach: numpy cannot be imported again once its import was broken off.
+        """
+        self._is_prepared = True
+        if not is_worker(self._config):
+            threading.Thread(target=self._load_end, name="swapgate-end", daemon=True).start()
+
+    def _load_end(self) -> None:
+        from importlib import import_module
+
+        from swapgate.reporting import find_reporter
+
+        import_module("swapgate.analysis.outcome")
+        for name in self._settings.formats:
+            find_reporter(name)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self) -> None:
+        """Take the live line away before pytest writes."""
+        if self._line is not None:
+            self._line.clear()
