@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shutil
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -23,7 +25,7 @@ from swapgate.records import JudgeCalibration, StoppedRule
 from swapgate.reporting import format as show
 from swapgate.reporting.files import atomic_file, whole
 from swapgate.reporting.html import charts
-from swapgate.reporting.html.case_data import case_chunks
+from swapgate.reporting.html.packing import PackedCases, blocks
 from swapgate.reporting.text import visible
 from swapgate.reporting.words import comparing, findings, judges
 from swapgate.reporting.words.reasons import (
@@ -47,6 +49,9 @@ if TYPE_CHECKING:
 _DATA_MARK = "<!--CASES-->"
 # The longest table or list; what is longer is in report.json.
 _MOST = 200
+# Bytes of packed cases held in memory, and the script's parts in the order in which they use each other.
+_HELD = 8_000_000
+_SCRIPTS = ("elements", "unpack", "places", "marked", "diff", "case", "filters", "list", "start")
 
 
 class HtmlReporter:
@@ -60,19 +65,21 @@ class HtmlReporter:
 
     def write(self, outcome: RunOutcome, folder: Path) -> Path:
         """Write report.html into the folder and return its path."""
-        head, _, tail = page(outcome).partition(_DATA_MARK)
         path = folder / self.filename
-        with atomic_file(path) as stream:
+        with SpooledTemporaryFile(_HELD) as cases, atomic_file(path) as stream:
+            seen = PackedCases()
+            cases.writelines(blocks(outcome.trials, outcome.comparisons, seen))
+            cases.seek(0)
+            head, _, tail = page(outcome, seen).partition(_DATA_MARK)
             stream.write(whole(head).encode())
-            for chunk in case_chunks(outcome.trials):
-                stream.write(whole(chunk).encode())
+            shutil.copyfileobj(cases, stream)
             stream.write(whole(tail).encode())
         return path
 
 
-def page(outcome: RunOutcome) -> str:
-    """Return the page without its cases."""
-    script = _part("report.js")
+def page(outcome: RunOutcome, seen: PackedCases | None = None) -> str:
+    """Return the page without its cases; `seen` is what was learned while these were packed."""
+    script = _script()
     models = overall(outcome)
     notes = interval_notes(outcome)
     all_notes = interval_notes(outcome, with_slices=True)
@@ -104,6 +111,7 @@ def page(outcome: RunOutcome) -> str:
         "script": script,
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "data_mark": _DATA_MARK,
+        "seen": seen or PackedCases(),
         "is_streamed": is_streamed(outcome),
         "has_unscored": judges.has_unscored(outcome),
     }
@@ -179,6 +187,13 @@ def _look_bounds(rule: StoppedRule) -> str:
     if rule.rule == "margin":
         return show.points_interval(rule.low, rule.high, rule.confidence)
     return f"[{rule.confidence:.0%}: {100 * rule.low:.1f}, {100 * rule.high:.1f}]"
+
+
+@cache
+def _script() -> str:
+    """Return the page's one script, whose names are its own."""
+    parts = "\n".join(_part(f"script/{name}.js") for name in _SCRIPTS)
+    return f'"use strict";\n(() => {{\n{parts}}})();'
 
 
 @cache

@@ -1,0 +1,33 @@
+// What is folded away is printed too.
+const unfolded = [];
+window.addEventListener("beforeprint", () => {
+  unfolded.push(...document.querySelectorAll("main > section details:not(.case, .case *):not([open])"));
+  for (const details of unfolded) details.open = true;
+});
+window.addEventListener("afterprint", () => {
+  for (const details of unfolded.splice(0)) details.open = false;
+});
+
+const start = async () => {
+  const index = await unpack("index");
+  hideNothing(index.invisible);
+  trials = trialsOf(index);
+  for (const trial of trials) {
+    const key = caseKey(trial);
+    if (trialsBy.has(key)) trialsBy.get(key).push(trial);
+    else trialsBy.set(key, [trial]);
+  }
+  matching = trials;
+  options(fields.model, trials.map((trial) => trial.model));
+  options(fields.suite, trials.map((trial) => trial.suite));
+  options(fields.tag, trials.flatMap((trial) => trial.tags));
+  fields.flip.disabled = !trials.some((trial) => trial.flip);
+  byId("filters").hidden = false;
+  listen();
+  show();
+  await follow();
+  document.documentElement.dataset.ready = "yes";
+};
+start().catch((problem) => {
+  byId("found").textContent = `The cases cannot be shown (${problem.message}): this needs a browser of 2023 or newer. report.json holds them all.`;
+});
