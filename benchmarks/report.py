@@ -1,135 +1,81 @@
-"""What report.html weighs, how long it takes to write, and how long a browser takes to open and to search it."""
+"""What report.html weighs, how long it takes to write, and how soon a browser shows and searches it."""
 
 from __future__ import annotations
 
-import random
 import sys
-import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from playwright.sync_api import Page, sync_playwright
+
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # see statistics.py
 
+from benchmarks.made_trials import MODELS, made_trials
 from benchmarks.table import Row, run
 from swapgate.analysis.outcome import RunOutcome, conclude
 from swapgate.memory.history import HISTORY_FILE, History, HistoryWriter, StoredTrials
-from swapgate.records import (
-    Answer,
-    CheckResult,
-    Evidence,
-    Finding,
-    JudgeSample,
-    Message,
-    ModelIdentity,
-    Response,
-    Run,
-    Trial,
-    Usage,
-    Verdict,
-)
+from swapgate.records import ModelIdentity, Run
 from swapgate.reporting.html.page import HtmlReporter
 
-MODELS = {"model-old": 0.90, "model-new": 0.82}
-SYSTEM = "You review code. Answer with one JSON object: recommendation, summary, and a list of issues. " * 8
+MANY = 10_000
+SETTLED = """() => {
+  const found = document.getElementById("found").textContent;
+  return found.includes(" of ") && !found.startsWith("looked");
+}"""
 
 
-def trials(cases: int) -> Iterator[Trial]:
-    """Yield two models' trials of so many cases: prompts and answers of about 2,000 and 500 characters.
-
-    The texts are cut from the standard library's sources, so that they compress as prompts do.
-    """
-    source = Sources(seed=20261126)
-    for number in range(cases):
-        messages = (Message(role="system", content=SYSTEM), Message(role="user", content=source.code(2000)))
-        for model, rate in MODELS.items():
-            yield _trial(number, model, messages, source, is_right=source.random.random() < rate)
-
-
-class Sources:
-    """Pieces of real source text, drawn at random."""
-
-    def __init__(self, *, seed: int) -> None:
-        self.random = random.Random(seed)
-        folder = Path(sysconfig.get_paths()["stdlib"])
-        self._texts = [p.read_text("utf-8", "replace") for p in sorted(folder.glob("*.py"))]
-        self._words = [word for text in self._texts for word in text.split() if word.isalpha()]
-
-    def code(self, chars: int) -> str:
-        """Return a piece of code."""
-        text = self.random.choice(self._texts)
-        start = self.random.randrange(max(len(text) - chars, 1))
-        return text[start : start + chars]
-
-    def prose(self, words: int) -> str:
-        """Return words as often as they occur in comments and names."""
-        return " ".join(self.random.choices(self._words, k=words))
+def measure(*, quick: bool) -> Iterator[Row]:
+    """Yield sizes and seconds for 1,000 cases of two models, and for 10,000, which are 20,000 trials."""
+    with tempfile.TemporaryDirectory() as folder:
+        for cases, megabytes, seconds in ((1_000, 3, 1.5), (MANY, 30, 10))[: 1 if quick else 2]:
+            outcome = stored(Path(folder) / str(cases), cases)
+            started = time.perf_counter()
+            path = HtmlReporter().write(outcome, Path(folder))
+            took = time.perf_counter() - started
+            label = f"{cases:,} cases of two models"
+            yield Row(
+                goal=f"report.html of {label}, MB", value=path.stat().st_size / 1e6, limit=f"<= {megabytes}"
+            )
+            yield Row(goal=f"writing that of {label}, seconds", value=took, limit=f"<= {seconds}")
+            yield from browsed(path, label)
 
 
-def _trial(
-    number: int, model: str, messages: tuple[Message, ...], source: Sources, *, is_right: bool
-) -> Trial:
-    summary = source.prose(40)
-    text = f'{{"recommendation": "request_changes", "summary": "{summary}", "issues": ["{source.prose(20)}"]}}'
-    is_structured = source.random.random() < 0.97
-    score = float(source.random.choice((4, 5) if is_right else (1, 2, 3)))
-    reasoning = source.prose(50)
-    sample = JudgeSample(
-        status="valid",
-        raw=f'{{"reasoning": "{reasoning}", "evidence": ["{summary[:60]}"], "accuracy": {score:g}}}',
-        scores={"accuracy": score},
-        reasoning=reasoning,
-        evidence=(Evidence(quote=summary[:60], is_verbatim=True),),
-        answer=Answer(
-            model="judge",
-            response=Response(text="", usage=Usage(tokens_in=900, tokens_out=90), latency_s=1.2),
-            cost_usd=0.001,
-        ),
-    )
-    finding = Finding(message="not an allowed value", pointer="/recommendation", got="request_changes")
-    return Trial(
-        suite="review" if number % 2 else "triage",
-        case=f"case-{number:06d}",
-        model=model,
-        role="baseline" if model == "model-old" else "candidate",
-        path="cases/review.yml",
-        line=10 + number,
-        tags=(("security", "style", "naming")[number % 3],),
-        prompt=f"prompt-{number % 5}",
-        messages=messages,
-        expected={"recommendation": "request_changes", "summary": source.prose(20)}
-        if model == "model-old"
-        else None,
-        answer=Answer(
-            model=model,
-            response=Response(
-                text=text,
-                usage=Usage(tokens_in=600 + number % 900, tokens_out=96),
-                latency_s=source.random.random() * 3,
-            ),
-            cost_usd=0.002,
-        ),
-        checks=(
-            CheckResult(check="json", kind="structural", passed=True),
-            CheckResult(
-                check="enum", kind="structural", passed=is_structured, findings=() if is_structured else (finding,)
-            ),
-        ),
-        verdicts=(
-            Verdict(
-                judge="review",
-                model="judge",
-                definition_hash="0" * 64,
-                status="scored",
-                passed=is_right,
-                scores={"accuracy": score},
-                reason="" if is_right else reasoning,
-                samples=(sample,),
-            ),
-        ),
-    )
+def browsed(path: Path, label: str) -> Iterator[Row]:
+    """Yield how long a browser takes to show the page and its cases, to filter them, and to search them."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        page = browser.new_page()
+        page.goto(path.as_uri())
+        page.wait_for_selector("html[data-ready]")
+        painted, ready = page.evaluate(
+            "[performance.getEntriesByName('first-contentful-paint')[0].startTime, readyAt]".replace(
+                "readyAt", "Number(document.documentElement.dataset.ready)"
+            )
+        )
+        yield Row(goal=f"first paint of {label}, ms", value=painted, limit="<= 2000")
+        yield Row(goal=f"first cases of {label}, ms", value=ready, limit="<= 4000")
+        took = timed(page, lambda: page.select_option("#by-filter", "blind"))
+        yield Row(goal=f"filtering {label} by outcome, ms", value=took, limit="<= 1000")
+        took = timed(page, lambda: page.fill("#by-text", "nowhere to be found"))
+        yield Row(goal="the first search of all texts of blind passes, ms", value=took, limit="<= 10000")
+        page.select_option("#by-filter", "all")
+        took = timed(page, lambda: page.fill("#by-text", "subprocess"))
+        yield Row(goal=f"searching all texts of {label}, ms", value=took, limit="<= 10000")
+        took = timed(page, lambda: page.fill("#by-text", "import"))
+        yield Row(goal=f"searching {label} once more, ms", value=took, limit="<= 2000")
+        browser.close()
+
+
+def timed(page: Page, act: Callable[[], object]) -> float:
+    """Return the milliseconds from an act until the list says how many it found; typing waits for 120 of them."""
+    page.evaluate("document.getElementById('found').textContent = ''")
+    started = time.perf_counter()
+    act()
+    page.wait_for_function(SETTLED)
+    return 1000 * (time.perf_counter() - started)
 
 
 def stored(folder: Path, cases: int) -> RunOutcome:
@@ -141,7 +87,7 @@ def stored(folder: Path, cases: int) -> RunOutcome:
         baseline="model-old", suites=("review", "triage"), planned=2 * cases,
     )  # fmt: skip
     writer = HistoryWriter(path, manifest)
-    for one in trials(cases):
+    for one in made_trials(cases):
         writer.add(one)
     done = replace(manifest, is_complete=True, finished_at="2026-01-01T01:00:00.000+00:00")
     writer.finish(done)
@@ -149,18 +95,6 @@ def stored(folder: Path, cases: int) -> RunOutcome:
     facts = history.facts(done.id)
     history.close()
     return conclude(done, StoredTrials(path, done.id), facts=facts)
-
-
-def measure(*, quick: bool) -> Iterator[Row]:
-    """Yield sizes and times for 1,000 cases and for 20,000 trials."""
-    with tempfile.TemporaryDirectory() as folder:
-        for cases in (1_000,) if quick else (1_000, 10_000):
-            outcome = stored(Path(folder) / str(cases), cases)
-            started = time.perf_counter()
-            path = HtmlReporter().write(outcome, Path(folder))
-            seconds = time.perf_counter() - started
-            yield Row(goal=f"write {2 * cases:,} trials, seconds", value=seconds, limit="<= 5")
-            yield Row(goal=f"MB for {2 * cases:,} trials", value=path.stat().st_size / 1e6, limit="<= 3")
 
 
 if __name__ == "__main__":

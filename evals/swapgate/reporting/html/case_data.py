@@ -79,7 +79,7 @@ def _expected(expected: Json, texts: Texts) -> int | None:
 
 
 def _check(check: CheckResult, texts: Texts) -> Json:
-    found = [
+    found: list[Json] = [
         [texts.cut(text) for text in (finding.message, finding.pointer, finding.wanted, finding.got)]
         for finding in check.findings
     ]

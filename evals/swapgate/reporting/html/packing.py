@@ -16,8 +16,9 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from swapgate.analysis.compare import Comparison
 from swapgate.facts import first_reason
-from swapgate.records import Json, Trial, Verdict
+from swapgate.records import Json, Trial
 from swapgate.reporting.html.case_data import REASON_CHARS, Texts, case_body
+from swapgate.reporting.html.trust import Seen
 from swapgate.reporting.text import INVISIBLE, safe_text, visible
 from swapgate.reporting.words.reasons import in_order, standing
 
@@ -37,32 +38,16 @@ _Key = tuple[str, str, str, int]
 
 
 @dataclass(slots=True)
-class Agreement:
-    """How often the several samples or models of a judge said the same: `whole` of `n` verdicts."""
-
-    n: int = 0
-    whole: int = 0
-    shares: float = 0.0
-
-    def add(self, share: float) -> None:
-        """Count one verdict, which this share of the samples or models agree with."""
-        self.n += 1
-        self.whole += share >= 1
-        self.shares += share
-
-
-@dataclass(slots=True)
 class PackedCases:
-    """What was seen while the cases were packed: the judges' agreement with themselves, and what was cut."""
+    """What was learned while the cases were packed: of each judge, and how much of a text was kept."""
 
-    agreement: dict[str, Agreement] = field(default_factory=dict)
+    judges: dict[str, Seen] = field(default_factory=dict)
     text_chars: int = TEXT_CHARS
 
-    def see(self, verdicts: Iterable[Verdict]) -> None:
-        """Count how far the samples or models of each verdict agree."""
-        for verdict in verdicts:
-            if verdict.agreement is not None:
-                self.agreement.setdefault(verdict.judge, Agreement()).add(verdict.agreement)
+    def see(self, trial: Trial) -> None:
+        """Count what the trial's verdicts show of their judges."""
+        for verdict in trial.verdicts:
+            self.judges.setdefault(verdict.judge, Seen()).add(verdict)
 
 
 def text_chars(trials: int) -> int:
@@ -70,30 +55,27 @@ def text_chars(trials: int) -> int:
     return min(TEXT_CHARS, max(FEWEST_CHARS, TEXT_CHARS * WHOLE_TRIALS // max(trials, 1)))
 
 
-def blocks(
-    trials: Sequence[Trial], comparisons: Sequence[Comparison], seen: PackedCases
-) -> Iterator[bytes]:
+def blocks(trials: Sequence[Trial], comparisons: Sequence[Comparison], seen: PackedCases) -> Iterator[bytes]:
     """Yield the parts and then the index as elements; `seen` is filled on the way."""
     seen.text_chars = text_chars(len(trials))
     index = _Index(flips(comparisons))
-    number = 0
-    for number, part in enumerate(_parts(trials, seen.text_chars), 1):
+    for number, part in enumerate(_parts(trials, seen.text_chars)):
         texts = Texts(seen.text_chars)
         bodies: list[Json] = []
         for trial in part:
-            seen.see(trial.verdicts)
-            index.add(trial, part=number - 1, place=len(bodies))
+            seen.see(trial)
+            index.add(trial, part=number, place=len(bodies))
             bodies.append(case_body(trial, texts))
-        yield _block(f"cases-{number - 1}", {"trials": bodies, "texts": texts.kept})
-    yield _block("index", index.content(parts=number))
+        yield _block(f"cases-{number}", {"trials": bodies, "texts": [*texts.kept]})
+    yield _block("index", index.content())
 
 
 def flips(comparisons: Iterable[Comparison]) -> dict[_Key, Flipped]:
     """Return the candidates' trials that differ from the baseline's in passing."""
     found: dict[_Key, Flipped] = {}
     for one in comparisons:
-        for way, listed in (("fixed", one.fixed), ("regressed", one.regressed)):
-            found |= {(f.suite, f.case, one.candidate, f.repeat): way for f in listed}
+        found |= {(f.suite, f.case, one.candidate, f.repeat): "fixed" for f in one.fixed}
+        found |= {(f.suite, f.case, one.candidate, f.repeat): "regressed" for f in one.regressed}
     return found
 
 
@@ -124,9 +106,9 @@ class _Index:
             ]
         )
 
-    def content(self, *, parts: int) -> Json:
+    def content(self) -> Json:
         # The script shows the same characters as escapes as every other report does.
-        return {"names": list(self._names), "rows": self._rows, "parts": parts, "invisible": INVISIBLE}
+        return {"names": list(self._names), "rows": self._rows, "invisible": INVISIBLE}
 
     def _number(self, name: str) -> int:
         return self._names.setdefault(visible(name), len(self._names))

@@ -21,11 +21,14 @@ from swapgate.analysis.outcome import RunOutcome
 from swapgate.analysis.scopes import Scope
 from swapgate.analysis.summary import CheckCount, Summary
 from swapgate.facts import Facts
-from swapgate.records import JudgeCalibration, StoppedRule
+from swapgate.records import StoppedRule
 from swapgate.reporting import format as show
 from swapgate.reporting.files import atomic_file, whole
 from swapgate.reporting.html import charts
+from swapgate.reporting.html.lengths import length_charts
 from swapgate.reporting.html.packing import PackedCases, blocks
+from swapgate.reporting.html.scores import scores_by_model
+from swapgate.reporting.html.trust import judge_trust
 from swapgate.reporting.text import visible
 from swapgate.reporting.words import comparing, findings, judges
 from swapgate.reporting.words.reasons import (
@@ -79,6 +82,7 @@ class HtmlReporter:
 
 def page(outcome: RunOutcome, seen: PackedCases | None = None) -> str:
     """Return the page without its cases; `seen` is what was learned while these were packed."""
+    seen = seen or PackedCases()
     script = _script()
     models = overall(outcome)
     notes = interval_notes(outcome)
@@ -92,7 +96,9 @@ def page(outcome: RunOutcome, seen: PackedCases | None = None) -> str:
         "slices": [s for model in models for s in slices(outcome, model)][:_MOST],
         "slice_notes": [note for note in all_notes if note not in notes],
         "has_matrix": findings.has_matrix(outcome),
-        "calibrations": [_calibration(one) for one in outcome.run.calibrations],
+        "trust": judge_trust(outcome, seen.judges),
+        "lengths": length_charts(outcome),
+        "scores_of": [] if outcome.comparisons else scores_by_model(outcome),
         "most": _MOST,
         "misses": _misses(outcome.facts),
         "failing": _failing(models),
@@ -111,7 +117,7 @@ def page(outcome: RunOutcome, seen: PackedCases | None = None) -> str:
         "script": script,
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "data_mark": _DATA_MARK,
-        "seen": seen or PackedCases(),
+        "seen": seen,
         "is_streamed": is_streamed(outcome),
         "has_unscored": judges.has_unscored(outcome),
     }
@@ -146,22 +152,6 @@ def _failing(models: Iterable[Summary]) -> list[tuple[str, CheckCount]]:
         for check in sorted(summary.checks, key=lambda c: (c.passed - c.n, c.name))
         if check.passed < check.n
     ]
-
-
-def _calibration(found: JudgeCalibration) -> dict[str, str | int]:
-    """Return how a judge's verdicts stand to the labels, as counts."""
-    right = [label.verdict for label in found.labels if label.truth]
-    wrong = [label.verdict for label in found.labels if not label.truth]
-    return {
-        "judge": found.judge,
-        "design": found.design.replace("_", " "),
-        "labels": len(found.labels),
-        "right": len(right),
-        "passed": right.count(True),
-        "wrong": len(wrong),
-        "failed": wrong.count(False),
-        "warning": found.warning,
-    }
 
 
 def _spreads(outcome: RunOutcome, comparison: Comparison) -> list[Spread]:

@@ -7,12 +7,10 @@ const matches = (trial, wanted) =>
   (!wanted.flip || (wanted.flip === "any" ? trial.flip !== "" : trial.flip === wanted.flip));
 
 // What was looked through stays at hand, as far as memory allows.
-const KEPT_CHARS = 64_000_000;
+const KEPT_CHARS = 100_000_000;
 let keptChars = 0;
-const wordsOf = async (trial) => {
-  if (trial.words !== undefined) return trial.words;
-  const body = await bodyOf(trial);
-  const words = [
+const wordsOf = (body, trial) =>
+  [
     `${trial.suite}/${trial.case}`,
     trial.reason,
     body.response ?? "",
@@ -22,23 +20,32 @@ const wordsOf = async (trial) => {
     ...body.checks.flatMap(([name, , , findings]) => [name, ...findings.flat()]),
     ...body.verdicts.flatMap(({ reason, samples }) => [reason, ...samples.flatMap(({ reasoning, problem }) => [reasoning, problem])]),
   ].join("\n").toLowerCase();
+const keep = (trial, words) => {
   if (keptChars < KEPT_CHARS) {
     trial.words = words;
     keptChars += words.length;
   }
   return words;
 };
+const holding = async (trials, wanted) => {
+  const unpacked = trials.every(({ words }) => words !== undefined) ? null : await part(trials[0].part);
+  return trials.filter((trial) => (trial.words ?? keep(trial, wordsOf(bodyIn(unpacked, trial), trial))).includes(wanted));
+};
 
-// Yields what holds the text, in the order of the trials; `isWanted` turns false once another search began.
+// Returns what holds the text, in the order of the trials; null when another search has begun meanwhile.
 const SLICE_MS = 40;
 const search = async (trials, text, isWanted, tell) => {
-  const wanted = text.toLowerCase();
+  const parts = new Map();
+  for (const trial of trials) {
+    if (parts.has(trial.part)) parts.get(trial.part).push(trial);
+    else parts.set(trial.part, [trial]);
+  }
   const found = new Set();
-  // In the order of the parts each is unpacked once.
-  const byPart = [...trials].sort((a, b) => a.part - b.part);
+  let done = 0;
   let last = performance.now();
-  for (const [done, trial] of byPart.entries()) {
-    if ((await wordsOf(trial)).includes(wanted)) found.add(trial);
+  for (const inside of parts.values()) {
+    for (const trial of await holding(inside, text.toLowerCase())) found.add(trial);
+    done += inside.length;
     if (performance.now() - last < SLICE_MS) continue;
     tell(done, found.size);
     await new Promise((go) => setTimeout(go));

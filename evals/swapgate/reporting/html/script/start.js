@@ -26,7 +26,7 @@ const start = async () => {
   listen();
   show();
   await follow();
-  document.documentElement.dataset.ready = "yes";
+  document.documentElement.dataset.ready = String(Math.round(performance.now()));
 };
 start().catch((problem) => {
   byId("found").textContent = `The cases cannot be shown (${problem.message}): this needs a browser of 2023 or newer. report.json holds them all.`;

@@ -1,9 +1,15 @@
 // The cases lie in the page as compressed blocks. A block's texts are data: they become text nodes alone.
 const unpack = async (name) => {
-  const packed = atob(document.getElementById(name).textContent);
-  const bytes = Uint8Array.from(packed, (one) => one.charCodeAt(0));
+  const bytes = bytesOf(document.getElementById(name).textContent);
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
   return JSON.parse(await new Response(stream).text());
+};
+const bytesOf = (base64) => {
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(base64);
+  const packed = atob(base64);
+  const bytes = new Uint8Array(packed.length);
+  for (let i = 0; i < packed.length; i += 1) bytes[i] = packed.charCodeAt(i);
+  return bytes;
 };
 
 // Parts are unpacked again when they are wanted after many others: a run of any size fits into memory.
@@ -35,8 +41,8 @@ const trialsOf = ({ names, rows }) =>
     }))
     .sort((a, b) => STANDINGS.indexOf(a.standing) - STANDINGS.indexOf(b.standing));
 
-const bodyOf = async (trial) => {
-  const { trials, texts } = await part(trial.part);
+const bodyOf = async (trial) => bodyIn(await part(trial.part), trial);
+const bodyIn = ({ trials, texts }, trial) => {
   const body = trials[trial.place];
   return {
     ...body,
