@@ -1,4 +1,4 @@
-"""A run made up for benchmarks of reports: real source text as prompts, so that it compresses as prompts do."""
+"""A run made up for benchmarks of reports: pieces of real sources, which compress as prompts do."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from benchmarks.made_trials import made_trials
-from reporting_outcome import CANDIDATE, HOSTILE, made_up_outcome
+from reporting_outcome import CANDIDATE, HOSTILE, made_up_outcome, with_response
 from swapgate.analysis.gate import GateAnswer
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.records import CanaryResult, JudgeCanaries
@@ -172,8 +172,10 @@ def test_long_texts_are_cut_with_a_note(tmp_path: Path) -> None:
 
 
 def test_five_million_characters_in_one_line_leave_a_small_page(tmp_path: Path) -> None:
-    text, _ = _page(made_up_outcome(cases=2, long_text=5_000_000), tmp_path)
-    assert len(text) < 300_000
+    outcome = made_up_outcome(cases=2)
+    trials = [with_response(trial, "x" * 5_000_000) for trial in outcome.trials]
+    text, _ = _page(replace(outcome, trials=trials), tmp_path)
+    assert len(text) < 200_000
 
 
 @pytest.mark.parametrize(
