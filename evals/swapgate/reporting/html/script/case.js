@@ -71,7 +71,7 @@ const diffDetails = (trial, body, baseline, theirs) => {
 const siblingItem = (trial) =>
   el("li", {}, mark(trial.standing, WORDS[trial.standing]), " ", el("a", { href: linkTo(trial) }, trial.model + again(trial)));
 
-const caseBody = async (trial, others) => {
+const caseBody = async (trial, others, address) => {
   const body = await bodyOf(trial);
   const baselines = trial.isCandidate ? others.filter((t) => !t.isCandidate && t.repeat === trial.repeat) : [];
   const diffs = await Promise.all(baselines.map(async (t) => diffDetails(trial, body, t, await bodyOf(t))));
@@ -80,7 +80,7 @@ const caseBody = async (trial, others) => {
   const checks = section("Checks", body.checks.map((one) => checkItem(places, one)));
   const verdicts = section("Judges", body.verdicts.map((one) => verdictItem(places, one)));
   return el("div", { class: "body" },
-    el("p", { class: "quiet" }, body.where, " ", el("a", { href: linkTo(trial) }, "Link to this case")),
+    el("p", { class: "quiet" }, body.where, " ", el("a", { href: address }, "Link to this case")),
     ...(body.error ? block(`Error: ${body.error[0]}, from ${body.error[1]}`, body.error[2]) : []),
     el("div", { class: "pair" }, el("div", {}, ...answerBlocks(body, places)), body.expected ? el("div", {}, ...block("Expected", body.expected)) : null),
     ...diffs,

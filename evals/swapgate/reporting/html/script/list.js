@@ -24,7 +24,7 @@ const row = (trial) => {
 };
 const filled = new WeakMap();
 const fill = (details, trial) => {
-  if (!filled.has(details)) filled.set(details, caseBody(trial, others(trial)).then((body) => details.append(body)));
+  if (!filled.has(details)) filled.set(details, caseBody(trial, others(trial), addressOf(trial)).then((body) => details.append(body), (problem) => details.append(el("p", {}, `This case cannot be shown: ${problem.message}`))));
   return filled.get(details);
 };
 
@@ -59,10 +59,14 @@ const turnTo = (page) => {
   byId("cases").scrollIntoView();
 };
 
-const remember = () => {
-  const terms = Object.entries(wanted()).filter(([name, value]) => name === "filter" || value);
-  history.replaceState(null, "", "#" + terms.map(([name, value]) => `${name}=${encodeURIComponent(visible(value))}`).join("&"));
-};
+// The address holds the filters, and the case that was opened among what they leave.
+const terms = () =>
+  Object.entries(wanted())
+    .filter(([name, value]) => name === "filter" || value)
+    .map(([name, value]) => `${name}=${encodeURIComponent(visible(value))}`)
+    .join("&");
+const addressOf = (trial) => `#${terms()}&${linkTo(trial).slice(1)}`;
+const remember = () => history.replaceState(null, "", `#${terms()}`);
 const decoded = (text) => {
   try {
     return decodeURIComponent(text);
@@ -73,19 +77,23 @@ const decoded = (text) => {
 const choose = (given) => {
   for (const [name, field] of Object.entries(fields)) field.value = given.get(name) ?? (name === "filter" ? "all" : "");
 };
-const openCase = async (path) => {
+const named = (path) => {
   const [suite, name, model, repeat] = path.split("/").map(decoded);
-  const named = (trialsBy.get(`${suite}/${name}`) ?? []).filter((t) => t.model === model && String(t.repeat) === repeat);
+  const found = (trialsBy.get(`${suite}/${name}`) ?? []).filter((t) => t.model === model && String(t.repeat) === repeat);
   // A model compared with its own earlier run has two such trials: the candidate's is meant.
-  const trial = named.find((t) => t.isCandidate) ?? named[0];
+  return found.find((t) => t.isCandidate) ?? found[0];
+};
+const openCase = async (path) => {
+  const trial = named(path);
   if (!trial) {
     byId("found").textContent = `this run has no case ${decoded(path)}`;
     return;
   }
-  choose(new Map());
-  searches += 1;
-  matching = trials;
-  const index = trials.indexOf(trial);
+  if (!matching.includes(trial)) {
+    choose(new Map());
+    await filter();
+  }
+  const index = matching.indexOf(trial);
   first = index - (index % PAGE);
   show();
   const details = byId("list").children[index % PAGE].firstElementChild;
@@ -94,15 +102,13 @@ const openCase = async (path) => {
   details.scrollIntoView();
   details.firstElementChild.focus({ preventScroll: true });
 };
-const openFilter = async (terms) => {
-  choose(new Map(terms.split("&").map((term) => [term.slice(0, term.indexOf("=")), decoded(term.slice(term.indexOf("=") + 1))])));
-  await filter();
-  byId("cases").scrollIntoView();
-};
 const follow = async () => {
-  const hash = location.hash.slice(1);
-  if (hash.startsWith("case=")) await openCase(hash.slice(5));
-  else if (hash.startsWith("filter=")) await openFilter(hash);
+  if (!/^#(case|filter)=/.test(location.hash)) return;
+  const given = new Map(location.hash.slice(1).split("&").map((term) => [term.slice(0, term.indexOf("=")), term.slice(term.indexOf("=") + 1)]));
+  choose(new Map([...given].map(([name, value]) => [name, decoded(value)])));
+  await filter();
+  if (given.has("case")) await openCase(given.get("case"));
+  else byId("cases").scrollIntoView();
 };
 
 const options = (field, values) => {

@@ -6,7 +6,7 @@ const newPlaces = (text) => ({ text, values: jsonPlaces(text), marks: [] });
 const numbered = (places, kind, span, title) => {
   if (!span || span[0] >= span[1]) return null;
   const number = places.marks.length + 1;
-  const leads = el("button", { type: "button", class: `number ${kind}`, "aria-label": `Show place ${number} in the answer` }, String(number));
+  const leads = el("button", { type: "button", class: `leads ${kind}`, "aria-label": `Show place ${number} in the answer` }, String(number));
   const entry = { kind, span, title, number, node: null };
   places.marks.push(entry);
   leads.addEventListener("click", () => {
