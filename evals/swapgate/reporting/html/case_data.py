@@ -11,10 +11,7 @@ from collections.abc import Iterable, Mapping
 from swapgate.facts import list_price
 from swapgate.records import Answer, CheckResult, Json, JudgeSample, Message, ToolCall, Trial, Verdict
 from swapgate.reporting import format as show
-from swapgate.reporting.text import safe_text
 from swapgate.reporting.words.judges import opinion_lines
-
-REASON_CHARS = 300
 
 
 class Texts:
@@ -49,9 +46,7 @@ def case_body(trial: Trial, texts: Texts) -> dict[str, Json]:
         "checks": [_check(check, texts) for check in trial.checks],
         "verdicts": [_verdict(verdict, texts) for verdict in trial.verdicts],
         "error": _error(trial, texts),
-        "numbers": [
-            [name, safe_text(value, REASON_CHARS)] for name, value in _numbers(trial).items() if value
-        ],
+        "numbers": [[name, texts.cut(value)] for name, value in _numbers(trial).items() if value],
     }
 
 

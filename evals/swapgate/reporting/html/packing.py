@@ -17,7 +17,7 @@ from pydantic_core import PydanticSerializationError, to_json
 from swapgate.analysis.compare import Comparison
 from swapgate.facts import first_reason
 from swapgate.records import Json, Trial
-from swapgate.reporting.html.case_data import REASON_CHARS, Texts, case_body
+from swapgate.reporting.html.case_data import Texts, case_body
 from swapgate.reporting.html.trust import Seen
 from swapgate.reporting.text import INVISIBLE, safe_text, visible
 from swapgate.reporting.words.reasons import in_order, standing
@@ -26,6 +26,7 @@ from swapgate.reporting.words.reasons import in_order, standing
 # together stay within the product, so that a browser can hold the page.
 TEXT_CHARS, WHOLE_TRIALS = 20_000, 5_000
 FEWEST_CHARS = 1_000
+REASON_CHARS = 300
 # Characters of a part: so little is unpacked in a few milliseconds, and compresses nearly as well as more.
 _PART_CHARS = 400_000
 # A case of very many repeats is parted all the same.

@@ -1,13 +1,4 @@
-// What is folded away is printed too.
-const unfolded = [];
-window.addEventListener("beforeprint", () => {
-  unfolded.push(...document.querySelectorAll("main > section details:not(.case, .case *):not([open])"));
-  for (const details of unfolded) details.open = true;
-});
-window.addEventListener("afterprint", () => {
-  for (const details of unfolded.splice(0)) details.open = false;
-});
-
+// The list is built from the index; what the address names is opened.
 const start = async () => {
   const index = await unpack("index");
   hideNothing(index.invisible);
