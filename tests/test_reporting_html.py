@@ -354,7 +354,7 @@ def test_a_calibrated_judge_is_shown_against_the_labels() -> None:
     text = _static(page(made_up_outcome()))
     assert "<title>Passes what is right: 85.7% [48.7, 97.4]</title>" in text
     assert "<title>Fails what is wrong: 66.7% [30.0, 90.3]</title>" in text
-    assert "Against 13 labels by people, chosen random." in text
+    assert "Against 13 labels by people, drawn at random." in text
     assert "<b>Warning:</b> 13 labels: fewer than 20 say too little about a judge" in text
 
 

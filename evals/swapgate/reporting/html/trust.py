@@ -16,6 +16,7 @@ from swapgate.stats.judge_labels import Labels
 from swapgate.stats.judge_measures import judge_quality
 
 _LISTED = 20
+_DRAWN = {"random": "at random", "by_verdict": "by verdict", "by_label": "by label"}
 
 
 @dataclass(slots=True)
@@ -114,7 +115,7 @@ def _calibrated(found: JudgeCalibration | None, facts: Iterable[Facts]) -> Calib
     wrong = [one.verdict for one in found.labels if not one.truth]
     return Calibrated(
         labels=len(labels),
-        design=found.design.replace("_", " "),
+        design=_DRAWN[found.design],
         passes_right=_rate(quality.sensitivity, right.count(True), len(right)),
         fails_wrong=_rate(quality.specificity, wrong.count(False), len(wrong)),
         note=found.warning or quality.note,
