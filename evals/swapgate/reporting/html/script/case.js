@@ -50,8 +50,8 @@ const verdictItem = (places, one) => {
 };
 
 const answerBlocks = (body, places) => {
-  if (body.response === null) return [el("h3", {}, "Response"), el("p", { class: "quiet" }, "none")];
-  return body.response ? block("Response", ...marked(places)) : [el("h3", {}, "Response"), el("p", { class: "quiet" }, "empty")];
+  if (body.response) return block("Response", ...marked(places));
+  return [el("h3", {}, "Response"), el("p", { class: "quiet" }, body.response === null ? "none" : "empty")];
 };
 const TAGS = { out: "del", in: "ins" };
 const diffDetails = (trial, body, baseline, theirs) => {
@@ -62,7 +62,9 @@ const diffDetails = (trial, body, baseline, theirs) => {
   details.addEventListener("toggle", () => {
     if (!details.open || details.children.length > 1) return;
     const pieces = diff(theirs.response, body.response);
-    details.append(el("p", { class: "quiet" }, el("del", {}, "struck out"), ` is the answer of ${baseline.model} alone, `, el("ins", {}, "underlined"), ` that of ${trial.model}`),
+    const [struck, underlined] = [el("del", {}, "struck out"), el("ins", {}, "underlined")];
+    details.append(
+      el("p", { class: "quiet" }, struck, ` is the answer of ${baseline.model} alone, `, underlined, ` that of ${trial.model}`),
       pre(title, ...pieces.map(([kind, text]) => (kind === "same" ? text : el(TAGS[kind], {}, text)))));
   });
   details.open = trial.flip !== "";
@@ -70,6 +72,13 @@ const diffDetails = (trial, body, baseline, theirs) => {
 };
 const siblingItem = (trial) =>
   el("li", {}, mark(trial.standing, WORDS[trial.standing]), " ", el("a", { href: linkTo(trial) }, trial.model + again(trial)));
+
+// A case of very many repeats has as many siblings.
+const SIBLINGS = 50;
+const siblings = (others) => [
+  ...section("The same case", others.slice(0, SIBLINGS).map(siblingItem)),
+  others.length > SIBLINGS ? el("p", { class: "quiet" }, `and ${others.length - SIBLINGS} more`) : null,
+];
 
 const caseBody = async (trial, others, address) => {
   const body = await bodyOf(trial);
@@ -82,11 +91,12 @@ const caseBody = async (trial, others, address) => {
   return el("div", { class: "body" },
     el("p", { class: "quiet" }, body.where, " ", el("a", { href: address }, "Link to this case")),
     ...(body.error ? block(`Error: ${body.error[0]}, from ${body.error[1]}`, body.error[2]) : []),
-    el("div", { class: "pair" }, el("div", {}, ...answerBlocks(body, places)), body.expected ? el("div", {}, ...block("Expected", body.expected)) : null),
+    el("div", { class: "pair" }, el("div", {}, ...answerBlocks(body, places)),
+      body.expected ? el("div", {}, ...block("Expected", body.expected)) : null),
     ...diffs,
     ...checks,
     ...verdicts,
     ...(body.messages.length ? [el("h3", {}, "Prompt as rendered"), ...body.messages.flatMap(([role, text]) => minor(role, text))] : []),
-    ...section("The same case", others.map(siblingItem)),
+    ...siblings(others),
     el("dl", {}, ...body.numbers.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))));
 };

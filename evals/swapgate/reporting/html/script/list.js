@@ -17,15 +17,23 @@ const row = (trial) => {
   const under = [trial.model + again(trial), ...trial.tags].join(" · ");
   const details = el("details", { class: "case" },
     el("summary", {}, el("span", {}, mark(trial.standing, WORDS[trial.standing])),
-      el("span", { class: "id" }, caseKey(trial), trial.flip ? " " : null, trial.flip ? mark(trial.flip, FLIPS[trial.flip]) : null, el("span", { class: "under" }, under)),
+      el("span", { class: "id" }, `${caseKey(trial)} `, trial.flip ? mark(trial.flip, FLIPS[trial.flip]) : null,
+        el("span", { class: "under" }, under)),
       el("span", { class: "why" }, trial.reason)));
   details.addEventListener("toggle", () => { if (details.open) fill(details, trial); });
   return el("li", {}, details);
 };
 const filled = new WeakMap();
 const fill = (details, trial) => {
-  if (!filled.has(details)) filled.set(details, caseBody(trial, others(trial), addressOf(trial)).then((body) => details.append(body), (problem) => details.append(el("p", {}, `This case cannot be shown: ${problem.message}`))));
+  if (!filled.has(details)) filled.set(details, filling(details, trial));
   return filled.get(details);
+};
+const filling = async (details, trial) => {
+  try {
+    details.append(await caseBody(trial, others(trial), addressOf(trial)));
+  } catch (problem) {
+    details.append(el("p", {}, `This case cannot be shown: ${problem.message}`));
+  }
 };
 
 const show = () => {
@@ -44,7 +52,8 @@ const filter = async () => {
   const number = (searches += 1);
   let found = trials.filter((trial) => matches(trial, terms));
   if (terms.text) {
-    const tell = (done, hits) => { byId("found").textContent = `looked through ${count(done)} of ${count(found.length)} trials, ${count(hits)} found`; };
+    const all = count(found.length);
+    const tell = (done, hits) => { byId("found").textContent = `looked through ${count(done)} of ${all} trials, ${count(hits)} found`; };
     found = await search(found, terms.text, () => number === searches, tell);
   }
   if (number !== searches) return;
@@ -104,7 +113,8 @@ const openCase = async (path) => {
 };
 const follow = async () => {
   if (!/^#(case|filter)=/.test(location.hash)) return;
-  const given = new Map(location.hash.slice(1).split("&").map((term) => [term.slice(0, term.indexOf("=")), term.slice(term.indexOf("=") + 1)]));
+  const parts = location.hash.slice(1).split("&").map((term) => [term, term.indexOf("=")]);
+  const given = new Map(parts.map(([term, at]) => [term.slice(0, at), term.slice(at + 1)]));
   choose(new Map([...given].map(([name, value]) => [name, decoded(value)])));
   await filter();
   if (given.has("case")) await openCase(given.get("case"));

@@ -31,7 +31,9 @@ const marked = ({ text, marks }) => {
     const within = marks.filter(({ span }) => span[0] <= begin && end <= span[1]);
     if (!within.length) return [piece];
     const starting = within.filter(({ span }) => span[0] === begin);
-    const node = el("mark", { class: [...new Set(within.map(({ kind }) => kind))].join(" "), title: within.map(({ title }) => title).join("; "), tabindex: "-1" },
+    const kinds = [...new Set(within.map(({ kind }) => kind))].join(" ");
+    const title = within.map((one) => one.title).join("; ");
+    const node = el("mark", { class: kinds, title, tabindex: "-1" },
       ...starting.map(({ number }) => el("sup", {}, String(number))), piece);
     for (const entry of starting) entry.node = node;
     return [node];
