@@ -131,7 +131,7 @@ def case_link(suite: str, case: str, model: str, repeat: int) -> str:
 
 
 def filter_link(outcome: str, **terms: str) -> str:
-    """Return the fragment that filters the cases by outcome and by `model`, `suite`, `tag` or `text`."""
+    """Return the fragment that filters the cases by outcome and by flip, model, suite, tag or text."""
     more = "".join(f"&{name}={quote(visible(value), safe='')}" for name, value in terms.items())
     return f"#filter={outcome}{more}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from typing import Literal
 
 from swapgate.analysis.compare import Comparison, Difference
@@ -11,7 +11,7 @@ from swapgate.analysis.outcome import RunOutcome
 from swapgate.analysis.scopes import OVERALL, Scope
 from swapgate.analysis.summary import Summary
 from swapgate.memory.history import StoredTrials
-from swapgate.records import Outcome, Trial
+from swapgate.records import Trial
 from swapgate.reporting.format import interval, money, money_sum, percent
 from swapgate.reporting.text import safe_text
 
@@ -35,21 +35,6 @@ def in_order(trials: Iterable[Trial]) -> Iterable[Trial]:
     if isinstance(trials, StoredTrials):
         return trials
     return sorted(trials, key=lambda t: (t.suite, t.case, t.model, t.repeat, t.role))
-
-
-def worst_first(trials: Sequence[Trial]) -> Iterator[Trial]:
-    """Yield the blind passes, the other misses, the errors, the unscored and the rest, each in order."""
-    for is_blind in (True, False):
-        yield from (t for t in _of_outcome(trials, "missed") if t.is_blind_pass is is_blind)
-    yield from _of_outcome(trials, "errored")
-    yield from _of_outcome(trials, "unscored")
-    yield from _of_outcome(trials, "passed")
-
-
-def _of_outcome(trials: Sequence[Trial], outcome: Outcome) -> Iterable[Trial]:
-    if isinstance(trials, StoredTrials):
-        return trials.of_outcome(outcome)
-    return (t for t in in_order(trials) if t.outcome == outcome)
 
 
 def standing(trial: Trial) -> Standing:
