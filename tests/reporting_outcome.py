@@ -90,6 +90,13 @@ def made_up_outcome(*, cases: int = 8, long_text: int = 0) -> RunOutcome:
     )
 
 
+def with_response(trial: Trial, text: str) -> Trial:
+    """Return the trial with another answer, where it has one; what was said of it stays."""
+    if trial.answer is None:
+        return trial
+    return replace(trial, answer=replace(trial.answer, response=replace(trial.answer.response, text=text)))
+
+
 def _run(planned: int) -> Run:
     return Run(
         id="2026-05-04-101500-a1b2c3",

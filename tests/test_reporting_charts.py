@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reporting_outcome import made_up_outcome
+from swapgate.facts import Facts
 from swapgate.reporting.html import charts
+from swapgate.reporting.html.lengths import LengthChart, length_charts
 
 OUTCOME = made_up_outcome()
 SCORES = OUTCOME.comparisons[0].scores[0]
@@ -69,3 +71,46 @@ def test_no_chart_without_a_threshold_or_without_any_width() -> None:
     threshold, trend, *_ = OUTCOME.covariates
     assert charts.step(trend, OUTCOME.facts) is None
     assert charts.step(replace(threshold, cut_low=None, cut_high=None), []) is None
+
+
+def _lengths(tokens: list[int], failed: list[bool], *, cut: float | None = None) -> LengthChart:
+    one = next(f for f in OUTCOME.facts if f.model == "model-new" and f.semantic is not None)
+    facts: list[Facts] = [
+        one._replace(tokens_in=n, semantic=not f) for n, f in zip(tokens, failed, strict=True)
+    ]
+    found = replace(OUTCOME.covariates[0], measure="semantic", cut=cut)
+    (chart,) = length_charts(replace(OUTCOME, facts=facts, covariates=(found,) if cut is not None else ()))
+    return chart
+
+
+@given(st.data())
+def test_every_trial_lies_in_one_bin_of_its_length(data: st.DataObject) -> None:
+    tokens = data.draw(
+        st.lists(st.integers(1, 9999), min_size=16, max_size=300).filter(lambda t: len(set(t)) > 1)
+    )
+    failed = data.draw(st.lists(st.booleans(), min_size=len(tokens), max_size=len(tokens)))
+    bins = _lengths(tokens, failed).bins
+    assert sum(bin_.n for bin_ in bins) == len(tokens)
+    assert sum(bin_.failed for bin_ in bins) == sum(failed)
+    assert max(bin_.n for bin_ in bins) - min(bin_.n for bin_ in bins) <= 1
+    assert [bin_.low for bin_ in bins] == sorted(bin_.low for bin_ in bins)
+    assert sum(bin_.width for bin_ in bins) == pytest.approx(100)
+
+
+@given(cut=st.floats(0, 2000), more=st.floats(0, 500))
+def test_a_longer_threshold_lies_further_to_the_right(cut: float, more: float) -> None:
+    tokens = list(range(100, 1700, 10))
+    places = [_lengths(tokens, [False] * len(tokens), cut=at).cut_x for at in (cut, cut + more)]
+    assert places[0] is not None
+    assert places[1] is not None
+    assert 0 <= places[0] <= places[1] <= 100
+
+
+def test_a_threshold_in_the_middle_of_even_lengths_lies_in_the_middle() -> None:
+    tokens = list(range(0, 1600, 10))
+    assert _lengths(tokens, [False] * 160, cut=800).cut_x == pytest.approx(50)
+
+
+def test_inputs_of_one_length_have_no_chart() -> None:
+    facts = [one._replace(tokens_in=500) for one in OUTCOME.facts]
+    assert length_charts(replace(OUTCOME, facts=facts)) == []

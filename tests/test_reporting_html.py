@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+import zlib
 from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
@@ -15,11 +16,14 @@ from typing import Any
 
 import pytest
 
-from reporting_outcome import CANDIDATE, HOSTILE, made_up_outcome
+from benchmarks.made_trials import made_trials
+from reporting_outcome import CANDIDATE, HOSTILE, made_up_outcome, with_response
 from swapgate.analysis.gate import GateAnswer
 from swapgate.analysis.outcome import RunOutcome
+from swapgate.records import CanaryResult, JudgeCanaries
 from swapgate.reporting import write_reports
-from swapgate.reporting.html.case_data import TEXT_CHARS
+from swapgate.reporting.html.lengths import length_charts
+from swapgate.reporting.html.packing import TEXT_CHARS, text_chars
 from swapgate.reporting.html.page import case_link, filter_link, page
 
 
@@ -47,10 +51,31 @@ def _page(outcome: RunOutcome, folder: Path) -> tuple[str, _Page]:
     return text, page
 
 
-def _data(text: str) -> Any:
-    match = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
-    assert match
-    return json.loads(match[1])
+def _blocks(text: str) -> dict[str, Any]:
+    """Return what the browser unpacks, by the name of the block."""
+    found = re.findall(r'<script type="application/zlib" id="(.*?)">(.*?)</script>', text)
+    return {name: json.loads(zlib.decompress(base64.b64decode(packed))) for name, packed in found}
+
+
+def _cases(text: str) -> list[dict[str, Any]]:
+    """Return every case with its row of the index and its texts, as the page puts them together."""
+    blocks = _blocks(text)
+    names = blocks["index"]["names"]
+    cases = []
+    for suite, case, model, _repeat, _is_candidate, standing, flip, tags, reason, part, place in blocks[
+        "index"
+    ]["rows"]:
+        body, texts = blocks[f"cases-{part}"]["trials"][place], blocks[f"cases-{part}"]["texts"]
+        row = {"suite": names[suite], "case": case, "model": names[model], "standing": standing}
+        row |= {"flip": flip, "tags": [names[tag] for tag in tags], "reason": reason}
+        prompt = [texts[number] for _, number in body["messages"]]
+        cases.append({**row, **body, "prompt": prompt})
+    return cases
+
+
+def _case(text: str, suite: str, case: str, model: str) -> dict[str, Any]:
+    (found,) = [c for c in _cases(text) if (c["suite"], c["case"], c["model"]) == (suite, case, model)]
+    return found
 
 
 def test_the_page_is_one_file_that_asks_the_network_for_nothing(tmp_path: Path) -> None:
@@ -84,50 +109,86 @@ def test_data_is_never_markup(tmp_path: Path) -> None:
     )
     calm, calm_page = _page(outcome, tmp_path)
     text, page = _page(hostile, tmp_path)
-    assert [tag for tag, _ in page.tags].count("script") == 2
     assert [tag for tag, _ in page.tags].count("img") == 0
     assert calm_page.attributes("script") == page.attributes("script")
-    assert calm.count("</script>") == text.count("</script>") == 2
+    assert calm.count("</script>") == text.count("</script>") == len(page.attributes("script"))
     assert not set(text) & {"\x00", "\x1b", "\u202e", "\u2028"}
     assert "\\u202eoverride" in text
 
 
 def test_the_cases_hold_what_was_asked_answered_and_found(tmp_path: Path) -> None:
     text, _ = _page(made_up_outcome(), tmp_path)
-    data = _data(text)
-    (case,) = [
-        t
-        for t in data["trials"]
-        if (t["suite"], t["case"], t["model"]) == ("code_review", "case-001", CANDIDATE)
-    ]
+    case = _case(text, "code_review", "case-001", CANDIDATE)
     assert case["standing"] == "blind"
-    assert case["response"].startswith("</script><script>")
-    assert "\\x1b[31mred" in case["response"]
-    prompt = [data["texts"][number] for _, number in case["messages"]]
-    assert prompt[0].startswith("You review code")
-    assert case["verdicts"][0]["scores"] == [["factual_accuracy", "2"], ["relevance", "4"]]
+    assert case["flip"] == "regressed"
+    assert case["response"] == HOSTILE
+    assert case["prompt"][0].startswith("You review code")
+    assert case["verdicts"][0]["scores"] == "factual_accuracy 2, relevance 4"
     assert case["verdicts"][0]["samples"][0]["evidence"][1] == ["is safe", False]
     assert ["Cost", "$0.0021"] in case["numbers"]
-    (missed, *_) = [t for t in data["trials"] if t["standing"] == "missed"]
-    assert missed["checks"][1]["findings"][0]["pointer"] == "/recommendation"
+    (missed, *_) = [c for c in _cases(text) if c["standing"] == "missed"]
+    assert missed["checks"][1][3][0][:2] == ["not an allowed value", "/recommendation"]
 
 
-def test_what_did_not_pass_comes_first(tmp_path: Path) -> None:
+def test_only_the_candidates_trials_are_flips(tmp_path: Path) -> None:
     text, _ = _page(made_up_outcome(), tmp_path)
-    standings = [t["standing"] for t in _data(text)["trials"]]
-    assert list(dict.fromkeys(standings)) == ["blind", "missed", "errored", "passed"]
+    flips = {(c["case"], c["model"]) for c in _cases(text) if c["flip"] == "regressed"}
+    assert {model for _, model in flips} == {CANDIDATE, "vendor/model-mini"}
+    assert flips == {(f"case-00{n}", model) for n in (1, 2, 7) for model in (CANDIDATE, "vendor/model-mini")}
 
 
-def test_a_prompt_that_all_share_is_kept_once(tmp_path: Path) -> None:
+def test_a_prompt_that_all_share_is_kept_once_in_a_part(tmp_path: Path) -> None:
     text, _ = _page(made_up_outcome(cases=50), tmp_path)
-    assert text.count("You review code. Answer with one JSON object.") == 1
+    parts = [part for name, part in _blocks(text).items() if name != "index"]
+    assert [part["texts"].count("You review code. Answer with one JSON object.") for part in parts] == [1]
+
+
+def test_the_trials_of_a_case_lie_in_one_part(tmp_path: Path) -> None:
+    text, _ = _page(made_up_outcome(cases=40, long_text=15_000), tmp_path)
+    rows = _blocks(text)["index"]["rows"]
+    assert len({row[9] for row in rows}) > 3
+    parts: dict[tuple[int, str], set[int]] = {}
+    for row in rows:
+        parts.setdefault((row[0], row[1]), set()).add(row[9])
+    assert {len(found) for found in parts.values()} == {1}
+
+
+def test_many_repeats_of_one_case_are_parted_all_the_same(tmp_path: Path) -> None:
+    outcome = made_up_outcome(cases=2, long_text=19_000)
+    trial = next(t for t in outcome.trials if t.suite == "summaries" and t.model == CANDIDATE)
+    repeats = [replace(trial, repeat=number) for number in range(1, 401)]
+    text, _ = _page(replace(outcome, trials=repeats), tmp_path)
+    sizes = [len(json.dumps(part)) for name, part in _blocks(text).items() if name != "index"]
+    assert len(sizes) > 1
+    assert max(sizes) < 5_000_000
 
 
 def test_long_texts_are_cut_with_a_note(tmp_path: Path) -> None:
     text, _ = _page(made_up_outcome(cases=2, long_text=3 * TEXT_CHARS), tmp_path)
-    (response, *_) = [t["response"] for t in _data(text)["trials"] if t["response"]]
+    (response, *_) = [c["response"] for c in _cases(text) if c["response"]]
     assert len(response) < TEXT_CHARS + 100
     assert response.endswith("more characters are in report.json")
+    assert "Of a longer text, the first 20,000 characters are here; report.json holds it whole." in text
+
+
+def test_five_million_characters_in_one_line_leave_a_small_page(tmp_path: Path) -> None:
+    outcome = made_up_outcome(cases=2)
+    trials = [with_response(trial, "x" * 5_000_000) for trial in outcome.trials]
+    text, _ = _page(replace(outcome, trials=trials), tmp_path)
+    assert len(text) < 200_000
+
+
+@pytest.mark.parametrize(
+    ("trials", "chars"), [(0, 20_000), (5_000, 20_000), (20_000, 5_000), (1_000_000, 1_000)]
+)
+def test_the_more_trials_the_less_of_each_text(trials: int, chars: int) -> None:
+    assert text_chars(trials) == chars
+
+
+def test_a_thousand_cases_of_two_models_stay_under_three_megabytes(tmp_path: Path) -> None:
+    outcome = replace(made_up_outcome(), trials=list(made_trials(1_000)))
+    (path,) = write_reports(outcome, tmp_path, ["html"])
+    assert path.stat().st_size < 3_000_000
 
 
 def test_links_to_cases_quote_every_part() -> None:
@@ -149,7 +210,9 @@ def test_the_verdict_is_the_first_heading_and_a_word(tmp_path: Path, answer: Gat
 
 def test_the_chart_has_bars_whiskers_and_words(tmp_path: Path) -> None:
     text, page = _page(made_up_outcome(), tmp_path)
-    assert len([a for a in page.attributes("svg") if (a.get("class") or "").startswith("bar ")]) == 6
+    of_models, of_the_judge = 6, 2
+    bars = [a for a in page.attributes("svg") if (a.get("class") or "").startswith("bar ")]
+    assert len(bars) == of_models + of_the_judge
     assert "<title>Semantic: 57.1% [49.1, 65.1]</title>" in text
     assert 'class="fill" width="57.14%"' in text
     assert 'x1="49.14%" x2="65.14%"' in text
@@ -157,7 +220,7 @@ def test_the_chart_has_bars_whiskers_and_words(tmp_path: Path) -> None:
 
 def test_without_its_script_the_page_still_says_what_counts(tmp_path: Path) -> None:
     text, page = _page(made_up_outcome(), tmp_path)
-    static = text[: text.index('<script type="application/json"')]
+    static = text[: text.index("<script")]
     for part in (
         "FAIL",
         "57.1% [49.1, 65.1]",
@@ -174,7 +237,8 @@ def test_without_its_script_the_page_still_says_what_counts(tmp_path: Path) -> N
 
 def test_every_field_has_a_label_and_every_table_heads(tmp_path: Path) -> None:
     text, page = _page(made_up_outcome(), tmp_path)
-    assert len(page.attributes("select")) + len(page.attributes("input")) == len(page.attributes("label"))
+    fields = len(page.attributes("select")) + len(page.attributes("input"))
+    assert fields == len(page.attributes("label")) == 7
     assert all("scope" in a for a in page.attributes("th"))
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
     assert levels[0] == 1
@@ -278,13 +342,71 @@ def test_a_threshold_is_drawn_with_its_range(tmp_path: Path) -> None:
     assert "2 other questions: not separated, or too few failures" in text
 
 
-def test_ranking_repeats_looks_and_calibrations_have_their_tables() -> None:
+def test_ranking_repeats_and_looks_have_their_tables() -> None:
     text = _static(page(made_up_outcome()))
     assert '<span class="mark told-apart">told apart</span>' in text
     assert "model-new: 2 of 16 cases waver over 5 repeats" in text
     assert "<td>21.0% [11.0, 31.0]</td>" in text
     assert "5 planned looks; 16 of 16 cases were run." in text
-    assert "<td>6 of 7</td><td>4 of 6</td>" in text
+
+
+def test_a_calibrated_judge_is_shown_against_the_labels() -> None:
+    text = _static(page(made_up_outcome()))
+    assert "<title>Passes what is right: 85.7% [48.7, 97.4]</title>" in text
+    assert "<title>Fails what is wrong: 66.7% [30.0, 90.3]</title>" in text
+    assert "Against 13 labels by people, drawn at random." in text
+    assert "<b>Warning:</b> 13 labels: fewer than 20 say too little about a judge" in text
+
+
+def test_a_judge_without_labels_says_what_would_measure_it() -> None:
+    outcome = made_up_outcome()
+    text = _static(page(replace(outcome, run=replace(outcome.run, calibrations=()))))
+    assert "Not calibrated: nobody has labelled its verdicts" in text
+    assert "<code>swapgate judge calibrate reviewer</code>" in text
+
+
+def test_canaries_that_a_judge_let_pass_are_named_with_their_texts() -> None:
+    outcome = made_up_outcome()
+    tried = [
+        CanaryResult(canary=f"canary-{n}", kind="praise", suite="s", case="c", output=HOSTILE, outcome=said)
+        for n, said in enumerate(("passed", "failed", "failed", "error"))
+    ]
+    canaries = JudgeCanaries(judge="reviewer", definition_hash="d1", blocks=True, results=tuple(tried))
+    text = _static(page(replace(outcome, run=replace(outcome.run, canaries=(canaries,)))))
+    assert "it let 1 of 3 pass: <ul><li>canary-0" in text
+    assert "1 got no verdict." in text
+    assert '<q dir="auto">&lt;/script&gt;' in text
+
+
+def test_agreement_and_quotes_are_counted_over_all_verdicts(tmp_path: Path) -> None:
+    outcome = made_up_outcome()
+    trials = [
+        replace(
+            t, verdicts=tuple(replace(v, agreement=2 / 3 if number % 4 == 0 else 1.0) for v in t.verdicts)
+        )
+        for number, t in enumerate(t for t in outcome.trials if t.verdicts)
+    ]
+    text = _static(_page(replace(outcome, trials=trials), tmp_path)[0])
+    assert "of 44 verdicts with several samples or models, all said the same in 33 (75.0%)" in text
+    assert "on average 91.7% agree with the verdict" in text
+    assert "40 of 80 are not in the answer" in text
+
+
+def test_scores_without_a_baseline_stand_by_model() -> None:
+    alone = replace(made_up_outcome(), comparisons=(), spreads=(), matrix=())
+    text = _static(page(alone))
+    assert "<h4>reviewer.factual_accuracy</h4>" in text
+    assert text.count('<svg class="small after"') == 3 * 3
+    assert "Scores of the judges" in text
+
+
+def test_a_model_without_lengths_has_no_chart_of_them() -> None:
+    outcome = made_up_outcome(cases=16)
+    facts = [
+        one._replace(tokens_in=None if one.model == CANDIDATE else one.tokens_in) for one in outcome.facts
+    ]
+    charts = length_charts(replace(outcome, facts=facts))
+    assert [chart.model for chart in charts] == ["model-old", "vendor/model-mini"]
 
 
 def test_a_rate_that_was_corrected_is_marked_and_explained() -> None:
@@ -313,7 +435,7 @@ def test_parts_without_anything_to_say_leave_no_trace() -> None:
     text = text.partition("</style>")[2].partition("<script")[0]
     for trace in (
         "Blind passes:", "By tag", "Scores of the judges", "spread", "a trial", "Prompts", "Ranking",
-        "depend on", "Repeats</a>", "waver", "Looks", "were calibrated",
+        "depend on", "Repeats</a>", "waver", "Looks", "labels by people",
     ):  # fmt: skip
         assert trace not in text, trace
 

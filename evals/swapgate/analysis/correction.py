@@ -103,7 +103,7 @@ class Corrections:
         if calibration.warning:
             return f"judge uncalibrated: {judge}: {calibration.warning}"
         labels = self._of(judge, None)
-        quality = judge_quality(labels, pass_share=_pass_share(judge, facts))
+        quality = judge_quality(labels, pass_share=pass_share(judge, facts))
         measures = {"sensitivity": quality.sensitivity, "specificity": quality.specificity}
         shown = [f"{name} {percent(m.estimate)}" for name, m in measures.items() if m.estimate is not None]
         head = f"judge calibrated: {judge}: {len(labels)} labels ({calibration.design.replace('_', ' ')})"
@@ -308,7 +308,7 @@ def _verdict(facts: Facts, judge: str) -> bool | None:
     return next((passed is True for name, _, _, passed in facts.verdicts if name == judge), facts.semantic)
 
 
-def _pass_share(judge: str, facts: Sequence[Facts]) -> float | None:
+def pass_share(judge: str, facts: Sequence[Facts]) -> float | None:
     """Return the share of passing verdicts, None at 0 and 1, where it says nothing."""
     said = [
         v is True for f in facts for name, _, status, v in f.verdicts if name == judge and status == "scored"

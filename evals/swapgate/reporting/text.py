@@ -6,10 +6,11 @@ import re
 
 # Characters that steer a terminal or a reader's eye and show nothing themselves. U+200C and U+200D stay:
 # Persian, Hindi and emoji need them.
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
-    "\u3164\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e007f]"
+INVISIBLE = (
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
+    r"\u3164\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
+_INVISIBLE = re.compile(INVISIBLE)
 # Of plain ASCII, which most texts are, this much is known in a tenth of the time.
 _STEERING = dict.fromkeys((*range(9), *range(11, 32), 127))
 _BLANK = re.compile(r"[ \t\r\n]+")

@@ -1,185 +1,133 @@
-"""The cases as report.html embeds them: plain JSON, every text visible and capped, every number in words."""
+"""One trial as report.html's script reads it: its texts as they are, cut to a length, its numbers in words.
+
+Texts are data: the script shows what is invisible in them, and never reads them as markup.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from hashlib import blake2b
-from tempfile import SpooledTemporaryFile
-from typing import IO
+from collections.abc import Iterable, Mapping
 
-from swapgate.facts import facts_of, first_reason
-from swapgate.records import (
-    Answer,
-    CheckResult,
-    Json,
-    JudgeSample,
-    Message,
-    Rival,
-    ToolCall,
-    Trial,
-    Verdict,
-)
+from swapgate.facts import list_price
+from swapgate.records import Answer, CheckResult, Json, JudgeSample, Message, ToolCall, Trial, Verdict
 from swapgate.reporting import format as show
-from swapgate.reporting.text import clipped, safe_text, visible
 from swapgate.reporting.words.judges import opinion_lines
-from swapgate.reporting.words.reasons import standing, worst_first
-
-TEXT_CHARS = 20_000
-REASON_CHARS = 300
-# Bytes of texts held in memory, and characters read back at once.
-_HELD, _AT_ONCE = 4_000_000, 100_000
-# Inside <script> only `<` can end the element; the others guard against other readers of the page.
-_SCRIPT_ESCAPES = str.maketrans(
-    {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
-)
 
 
-class _Texts:
-    """Texts kept once each, in a file: the system prompt of five thousand trials is one text."""
+class Texts:
+    """Texts kept once each, none longer than `limit`: the prompt that all repeats of a case share is one."""
 
-    def __init__(self, file: IO[str]) -> None:
-        self._file = file
-        self._numbers: dict[bytes, int] = {}
+    def __init__(self, limit: int) -> None:
+        self.kept: list[str] = []
+        self._limit = limit
+        self._numbers: dict[str, int] = {}
+
+    def cut(self, text: str) -> str:
+        """Return the text, or its beginning with a line that says how much is missing."""
+        if len(text) <= self._limit:
+            return text
+        return f"{text[: self._limit]}\n… {len(text) - self._limit:,} more characters are in report.json"
 
     def number(self, text: str) -> int:
-        key = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        if key not in self._numbers:
-            self._file.write(("," if self._numbers else "") + script_json(clipped(text, TEXT_CHARS)))
-            self._numbers[key] = len(self._numbers)
-        return self._numbers[key]
+        """Return the number of a text among those that are kept."""
+        number = self._numbers.setdefault(text, len(self.kept))
+        if number == len(self.kept):
+            self.kept.append(self.cut(text))
+        return number
 
 
-def script_json(value: Json) -> str:
-    """Return the value as JSON that is safe inside a <script> element."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).translate(_SCRIPT_ESCAPES)
-
-
-def case_chunks(trials: Sequence[Trial]) -> Iterator[str]:
-    """Yield `{"trials": [...], "texts": [...]}` in pieces; what did not pass comes first."""
-    with SpooledTemporaryFile(_HELD, "w+", encoding="utf-8", errors="surrogatepass", newline="") as file:
-        texts = _Texts(file)
-        yield '{"trials":['
-        for number, trial in enumerate(worst_first(trials)):
-            yield (",\n" if number else "\n") + script_json(case_entry(trial, texts=texts))
-        yield '\n],"texts":['
-        file.seek(0)
-        yield from iter(lambda: file.read(_AT_ONCE), "")
-        yield "]}"
-
-
-def case_entry(trial: Trial, *, texts: _Texts) -> dict[str, Json]:
-    """Return one trial as the report's script reads it; messages refer to `texts` by number."""
+def case_body(trial: Trial, texts: Texts) -> dict[str, Json]:
+    """Return what an opened case shows; messages and the reference refer to `texts` by number."""
     return {
-        "suite": visible(trial.suite),
-        "case": visible(trial.case),
-        "model": visible(trial.model),
-        "repeat": trial.repeat,
-        "role": trial.role,
-        "standing": standing(trial),
-        "tags": [visible(tag) for tag in trial.tags],
-        "reason": safe_text(first_reason(trial), REASON_CHARS),
-        "where": visible(f"{trial.path}:{trial.line}" if trial.line else trial.path),
-        "messages": [_message(m, texts=texts) for m in trial.messages],
-        "response": _response(trial.answer),
-        "expected": _expected(trial.expected),
-        "checks": [_check(check) for check in trial.checks],
-        "verdicts": [_verdict(verdict) for verdict in trial.verdicts],
-        "error": _error(trial),
-        "numbers": [[name, value] for name, value in _numbers(trial).items()],
+        "where": f"{trial.path}:{trial.line}" if trial.line else trial.path,
+        "messages": [_message(message, texts) for message in trial.messages],
+        "response": _response(trial.answer, texts),
+        "expected": _expected(trial.expected, texts),
+        "checks": [_check(check, texts) for check in trial.checks],
+        "verdicts": [_verdict(verdict, texts) for verdict in trial.verdicts],
+        "error": _error(trial, texts),
+        "numbers": [[name, texts.cut(value)] for name, value in _numbers(trial).items() if value],
     }
 
 
-def _message(message: Message, *, texts: _Texts) -> Json:
+def _message(message: Message, texts: Texts) -> Json:
     return [message.role, texts.number(_with_calls(message.content, message.tool_calls))]
 
 
-def _response(answer: Answer | None) -> str | None:
+def _response(answer: Answer | None, texts: Texts) -> str | None:
     if answer is None:
         return None
-    return clipped(_with_calls(answer.response.text, answer.response.tool_calls), TEXT_CHARS)
+    return texts.cut(_with_calls(answer.response.text, answer.response.tool_calls))
 
 
 def _with_calls(text: str, calls: Iterable[ToolCall]) -> str:
+    if not calls:
+        return text
     return "\n".join([*([text] if text else []), *(f"[calls {c.name}] {c.arguments}" for c in calls)])
 
 
-def _expected(expected: Json) -> str | None:
+def _expected(expected: Json, texts: Texts) -> int | None:
     if expected is None:
         return None
     text = expected if isinstance(expected, str) else json.dumps(expected, ensure_ascii=False, indent=2)
-    return clipped(text, TEXT_CHARS)
+    return texts.number(text)
 
 
-def _check(check: CheckResult) -> Json:
-    return {
-        "name": visible(check.check),
-        "kind": check.kind,
-        "passed": check.passed,
-        "findings": [
-            {
-                "message": clipped(finding.message, TEXT_CHARS),
-                "pointer": clipped(finding.pointer, TEXT_CHARS),
-                "wanted": clipped(finding.wanted, TEXT_CHARS),
-                "got": clipped(finding.got, TEXT_CHARS),
-            }
-            for finding in check.findings
-        ],
-    }
+def _check(check: CheckResult, texts: Texts) -> Json:
+    found: list[Json] = [
+        [texts.cut(text) for text in (finding.message, finding.pointer, finding.wanted, finding.got)]
+        for finding in check.findings
+    ]
+    return [check.check, check.kind, check.passed, found]
 
 
-def _verdict(verdict: Verdict) -> Json:
-    return {
-        "judge": visible(verdict.judge),
-        "model": visible(verdict.model),
+def _verdict(verdict: Verdict, texts: Texts) -> Json:
+    said: dict[str, Json] = {
+        "judge": verdict.judge,
+        "model": verdict.model,
         "status": verdict.status,
         "passed": verdict.passed,
         "scores": _scores(verdict.scores),
-        "reason": clipped(verdict.reason, TEXT_CHARS),
-        "rival": _rival(verdict.rival),
-        "opinions": [clipped(line, TEXT_CHARS) for line in opinion_lines(verdict)],
-        "samples": [_sample(sample) for sample in verdict.samples],
+        "reason": texts.cut(verdict.reason),
+        "samples": [_sample(sample, texts) for sample in verdict.samples],
     }
+    if verdict.rival is not None:
+        said["rival"] = [verdict.rival.name, texts.cut(verdict.rival.text)]
+    if verdict.opinions or verdict.spread:
+        said["opinions"] = [texts.cut(line) for line in opinion_lines(verdict)]
+    if verdict.suspicions:
+        said["suspicions"] = [texts.cut(suspicion) for suspicion in verdict.suspicions]
+    return said
 
 
-def _rival(rival: Rival | None) -> Json:
-    return None if rival is None else [visible(rival.name), clipped(rival.text, TEXT_CHARS)]
-
-
-def _sample(sample: JudgeSample) -> Json:
+def _sample(sample: JudgeSample, texts: Texts) -> Json:
     return {
         "status": sample.status.replace("_", " "),
-        "criterion": visible(sample.criterion or ""),
+        "criterion": sample.criterion or "",
         "scores": _scores(sample.scores),
-        "reasoning": clipped(sample.reasoning, TEXT_CHARS),
-        "problem": clipped(sample.problem, TEXT_CHARS),
-        "evidence": [[clipped(e.quote, TEXT_CHARS), e.is_verbatim] for e in sample.evidence],
-        "raw": clipped(sample.raw, TEXT_CHARS),
+        "reasoning": texts.cut(sample.reasoning),
+        "problem": texts.cut(sample.problem),
+        "evidence": [[texts.cut(one.quote), one.is_verbatim] for one in sample.evidence],
+        "raw": texts.cut(sample.raw),
     }
 
 
-def _scores(scores: Mapping[str, float]) -> list[Json]:
-    return [[visible(name), f"{value:g}"] for name, value in sorted(scores.items())]
+def _scores(scores: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:g}" for name, value in sorted(scores.items()))
 
 
-def _error(trial: Trial) -> Json:
+def _error(trial: Trial, texts: Texts) -> Json:
     error = trial.error
-    if error is None:
-        return None
-    return {
-        "kind": error.kind.value,
-        "message": clipped(error.message, TEXT_CHARS),
-        "source": visible(error.source),
-    }
+    return None if error is None else [error.kind.value, error.source, texts.cut(error.message)]
 
 
 def _numbers(trial: Trial) -> dict[str, str]:
-    """Return the facts of the answer that are known, in words."""
+    """Return the facts of the answer that are known, in words; empty where they are not."""
     answer = trial.answer
     if answer is None:
         return {}
     response, usage = answer.response, answer.response.usage
-    facts = {
+    return {
         "Tokens in": _amount(usage.tokens_in),
         "of which cached": _amount(usage.tokens_cached_in),
         "of which written to the provider's cache": _amount(usage.tokens_cache_write),
@@ -187,8 +135,8 @@ def _numbers(trial: Trial) -> dict[str, str]:
         "of which reasoning": _amount(usage.tokens_reasoning),
         "Cost": show.money(answer.cost_usd),
         **_judge_numbers(trial),
-        "Latency": show.seconds(response.latency_s) if response.latency_s is not None else "",
-        "First token": show.seconds(response.ttft_s) if response.ttft_s is not None else "",
+        "Latency": _seconds(response.latency_s),
+        "First token": _seconds(response.ttft_s),
         "From the cache": "yes" if answer.from_cache else "no",
         "Attempts": str(answer.attempts),
         "Finished by": response.finish_reason.replace("_", " "),
@@ -198,24 +146,31 @@ def _numbers(trial: Trial) -> dict[str, str]:
         "Prompt": trial.prompt or "",
         "Cluster": trial.cluster or "",
     }
-    return {name: safe_text(value, REASON_CHARS) for name, value in facts.items() if value}
 
 
 def _judge_numbers(trial: Trial) -> dict[str, str]:
     """Return what the judges took; nothing where no model was asked."""
-    facts = facts_of(trial)
-    if not facts.judging:
+    answers = [answer for verdict in trial.verdicts for answer in verdict.answers]
+    if not answers:
         return {}
-    is_counted = facts.judge_counted > 0
+    usages = [answer.response.usage for answer in answers]
+    latencies = [a.response.latency_s for a in answers if a.response.latency_s is not None]
     return {
-        "Judge tokens in": _amount(facts.judge_tokens_in if is_counted else None),
-        "Judge tokens out": _amount(facts.judge_tokens_out if is_counted else None),
-        "Judge cost": show.money(facts.judge_cost_usd),
-        "Slowest judge call": show.seconds(facts.judge_latency_s)
-        if facts.judge_latency_s is not None
-        else "",
+        "Judge tokens in": _amount(_sum([usage.tokens_in for usage in usages])),
+        "Judge tokens out": _amount(_sum([usage.tokens_out for usage in usages])),
+        "Judge cost": show.money(list_price(answers)),
+        "Slowest judge call": _seconds(max(latencies, default=None)),
     }
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
 
 
 def _amount(count: int | None) -> str:
     return "" if count is None else f"{count:,}"
+
+
+def _seconds(duration_s: float | None) -> str:
+    return "" if duration_s is None else show.seconds(duration_s)

@@ -58,17 +58,22 @@ class Step:
 
 def score_levels(shift: ScoreShift) -> list[Counted]:
     """Return the levels of a criterion from the lowest; many levels are put together in ten ranges."""
-    levels = list(zip(shift.levels, shift.baseline_counts, shift.candidate_counts, strict=True))
+    counts = list(zip(shift.baseline_counts, shift.candidate_counts, strict=True))
+    return _counted([(label, before, after) for label, (before, after) in binned(shift.levels, counts)])
+
+
+def binned(levels: Sequence[float], counts: Sequence[Sequence[int]]) -> list[tuple[str, tuple[int, ...]]]:
+    """Return each level with its counts, from the lowest; many levels are put together in ten ranges."""
     if len(levels) <= LEVELS:
-        return _counted([(show.number(level), before, after) for level, before, after in levels])
-    lowest, width = shift.levels[0], (shift.levels[-1] - shift.levels[0]) / _BINS
-    binned = groupby(levels, key=lambda one: min(int((one[0] - lowest) / width), _BINS - 1))
+        return [(show.number(level), tuple(row)) for level, row in zip(levels, counts, strict=True)]
+    lowest, width = levels[0], (levels[-1] - levels[0]) / _BINS
+    pairs = zip(levels, counts, strict=True)
     rows = []
-    for bin_, members in binned:
-        inside = list(members)
+    for bin_, members in groupby(pairs, key=lambda one: min(int((one[0] - lowest) / width), _BINS - 1)):
+        inside = [row for _, row in members]
         start, end = (show.number(lowest + width * step) for step in (bin_, bin_ + 1))
-        rows.append((f"{start} to {end}", sum(b for _, b, _ in inside), sum(a for _, _, a in inside)))
-    return _counted(rows)
+        rows.append((f"{start} to {end}", tuple(map(sum, zip(*inside, strict=True)))))
+    return rows
 
 
 def rate_bins(comparison: DistributionComparison) -> list[Counted]:

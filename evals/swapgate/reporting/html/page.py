@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shutil
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -19,11 +21,14 @@ from swapgate.analysis.outcome import RunOutcome
 from swapgate.analysis.scopes import Scope
 from swapgate.analysis.summary import CheckCount, Summary
 from swapgate.facts import Facts
-from swapgate.records import JudgeCalibration, StoppedRule
+from swapgate.records import StoppedRule
 from swapgate.reporting import format as show
 from swapgate.reporting.files import atomic_file, whole
 from swapgate.reporting.html import charts
-from swapgate.reporting.html.case_data import case_chunks
+from swapgate.reporting.html.lengths import length_charts
+from swapgate.reporting.html.packing import PackedCases, blocks
+from swapgate.reporting.html.scores import scores_by_model
+from swapgate.reporting.html.trust import judge_trust
 from swapgate.reporting.text import visible
 from swapgate.reporting.words import comparing, findings, judges
 from swapgate.reporting.words.reasons import (
@@ -47,6 +52,9 @@ if TYPE_CHECKING:
 _DATA_MARK = "<!--CASES-->"
 # The longest table or list; what is longer is in report.json.
 _MOST = 200
+# Bytes of packed cases held in memory, and the script's parts in the order in which they use each other.
+_HELD = 8_000_000
+_SCRIPTS = ("elements", "unpack", "places", "marked", "diff", "case", "filters", "list", "start")
 
 
 class HtmlReporter:
@@ -60,19 +68,22 @@ class HtmlReporter:
 
     def write(self, outcome: RunOutcome, folder: Path) -> Path:
         """Write report.html into the folder and return its path."""
-        head, _, tail = page(outcome).partition(_DATA_MARK)
         path = folder / self.filename
-        with atomic_file(path) as stream:
+        with SpooledTemporaryFile(_HELD) as cases, atomic_file(path) as stream:
+            seen = PackedCases()
+            cases.writelines(blocks(outcome.trials, outcome.comparisons, seen))
+            cases.seek(0)
+            head, _, tail = page(outcome, seen).partition(_DATA_MARK)
             stream.write(whole(head).encode())
-            for chunk in case_chunks(outcome.trials):
-                stream.write(whole(chunk).encode())
+            shutil.copyfileobj(cases, stream)
             stream.write(whole(tail).encode())
         return path
 
 
-def page(outcome: RunOutcome) -> str:
-    """Return the page without its cases."""
-    script = _part("report.js")
+def page(outcome: RunOutcome, seen: PackedCases | None = None) -> str:
+    """Return the page without its cases; `seen` is what was learned while these were packed."""
+    seen = seen or PackedCases()
+    script = _script()
     models = overall(outcome)
     notes = interval_notes(outcome)
     all_notes = interval_notes(outcome, with_slices=True)
@@ -85,7 +96,9 @@ def page(outcome: RunOutcome) -> str:
         "slices": [s for model in models for s in slices(outcome, model)][:_MOST],
         "slice_notes": [note for note in all_notes if note not in notes],
         "has_matrix": findings.has_matrix(outcome),
-        "calibrations": [_calibration(one) for one in outcome.run.calibrations],
+        "trust": judge_trust(outcome, seen.judges),
+        "lengths": length_charts(outcome),
+        "scores_of": [] if outcome.comparisons else scores_by_model(outcome),
         "most": _MOST,
         "misses": _misses(outcome.facts),
         "failing": _failing(models),
@@ -104,6 +117,7 @@ def page(outcome: RunOutcome) -> str:
         "script": script,
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "data_mark": _DATA_MARK,
+        "seen": seen,
         "is_streamed": is_streamed(outcome),
         "has_unscored": judges.has_unscored(outcome),
     }
@@ -117,7 +131,7 @@ def case_link(suite: str, case: str, model: str, repeat: int) -> str:
 
 
 def filter_link(outcome: str, **terms: str) -> str:
-    """Return the fragment that filters the cases by outcome and by `model`, `suite`, `tag` or `text`."""
+    """Return the fragment that filters the cases by outcome and by flip, model, suite, tag or text."""
     more = "".join(f"&{name}={quote(visible(value), safe='')}" for name, value in terms.items())
     return f"#filter={outcome}{more}"
 
@@ -138,22 +152,6 @@ def _failing(models: Iterable[Summary]) -> list[tuple[str, CheckCount]]:
         for check in sorted(summary.checks, key=lambda c: (c.passed - c.n, c.name))
         if check.passed < check.n
     ]
-
-
-def _calibration(found: JudgeCalibration) -> dict[str, str | int]:
-    """Return how a judge's verdicts stand to the labels, as counts."""
-    right = [label.verdict for label in found.labels if label.truth]
-    wrong = [label.verdict for label in found.labels if not label.truth]
-    return {
-        "judge": found.judge,
-        "design": found.design.replace("_", " "),
-        "labels": len(found.labels),
-        "right": len(right),
-        "passed": right.count(True),
-        "wrong": len(wrong),
-        "failed": wrong.count(False),
-        "warning": found.warning,
-    }
 
 
 def _spreads(outcome: RunOutcome, comparison: Comparison) -> list[Spread]:
@@ -179,6 +177,13 @@ def _look_bounds(rule: StoppedRule) -> str:
     if rule.rule == "margin":
         return show.points_interval(rule.low, rule.high, rule.confidence)
     return f"[{rule.confidence:.0%}: {100 * rule.low:.1f}, {100 * rule.high:.1f}]"
+
+
+@cache
+def _script() -> str:
+    """Return the page's one script, whose names are its own."""
+    parts = "\n".join(_part(f"script/{name}.js") for name in _SCRIPTS)
+    return f'"use strict";\n(() => {{\n{parts}}})();'
 
 
 @cache

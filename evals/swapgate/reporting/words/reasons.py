@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from swapgate.analysis.compare import Comparison, Difference
@@ -35,15 +35,6 @@ def in_order(trials: Iterable[Trial]) -> Iterable[Trial]:
     if isinstance(trials, StoredTrials):
         return trials
     return sorted(trials, key=lambda t: (t.suite, t.case, t.model, t.repeat, t.role))
-
-
-def worst_first(trials: Sequence[Trial]) -> Iterator[Trial]:
-    """Yield the blind passes, the other misses, the errors, the unscored and the rest, each in order."""
-    for is_blind in (True, False):
-        yield from (t for t in of_outcome(trials, "missed") if t.is_blind_pass is is_blind)
-    yield from of_outcome(trials, "errored")
-    yield from of_outcome(trials, "unscored")
-    yield from of_outcome(trials, "passed")
 
 
 def of_outcome(trials: Sequence[Trial], outcome: Outcome) -> Iterable[Trial]:
