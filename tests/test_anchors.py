@@ -180,8 +180,11 @@ def test_checks_are_kept_in_the_history_of_older_workspaces_too(
     path = pytester.path / ".swapgate" / "history.db"
     import sqlite3
 
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("DROP TABLE anchor_checks")  # as a file of an older version
+    with closing(sqlite3.connect(path)) as connection, connection:  # as a file of version 2 was at first
+        for table in ("anchor_checks", "run_names", "tallies", "baselines"):
+            connection.execute(f"DROP TABLE {table}")
+        connection.execute("ALTER TABLE runs DROP COLUMN head")
+        connection.execute("UPDATE meta SET value = '2'")
     check(capsys, code=0)
     with closing(History(path)) as history:
         (kept,) = history.anchor_checks("meaning")
