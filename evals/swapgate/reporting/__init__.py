@@ -19,6 +19,7 @@ BUILT_IN: Mapping[str, tuple[str, str]] = {
     "json": ("report_json", "JsonReporter"),
     "md": ("markdown.report", "MarkdownReporter"),
     "html": ("html.page", "HtmlReporter"),
+    "otel": ("otel.reporter", "OtelReporter"),
 }
 
 
