@@ -6,11 +6,10 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import NamedTuple
 
 from swapgate.facts import Facts, facts_of
-from swapgate.memory.history import HistoryWriter
+from swapgate.memory.history import HistoryWriter, Place
 from swapgate.records import (
     Answer,
     CheckResult,
@@ -42,7 +41,7 @@ class _Made(NamedTuple):
 
 
 def made_up_history(
-    path: Path, *, runs: int, cases: int, falls_at: int | None = None, text: str | None = None
+    place: Place, *, runs: int, cases: int, falls_at: int | None = None, text: str | None = None
 ) -> list[Run]:
     """Store so many runs of so many cases each, and return them, the oldest first.
 
@@ -57,13 +56,13 @@ def made_up_history(
     }
     made = {key: [_Made(facts_of(one), to_text(one)) for one in found] for key, found in trials.items()}
     return [
-        _store(path, number, cases, made, random_, is_worse=falls_at is not None and number >= falls_at)
+        _store(place, number, cases, made, random_, is_worse=falls_at is not None and number >= falls_at)
         for number in range(runs)
     ]
 
 
 def _store(
-    path: Path,
+    place: Place,
     number: int,
     cases: int,
     made: Mapping[tuple[str, str], list[_Made]],
@@ -73,7 +72,7 @@ def _store(
 ) -> Run:
     has_both = number % 5 == 4
     run = _run(number, cases, has_both=has_both)
-    writer = HistoryWriter(path, run)
+    writer = HistoryWriter(place, run)
     facts = []
     for model in (NEW, OLD) if has_both else (NEW,):
         rate = 0.80 if is_worse and model == NEW else 0.92

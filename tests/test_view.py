@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from databases import new_database, start_postgres, stop_postgres
 from made_up_history import NEW, OLD, made_up_history
 from swapgate.cli import main
 from swapgate.errors import StoreError
@@ -430,6 +431,29 @@ def test_a_run_is_seen_while_it_is_written(tmp_path: Path) -> None:
         assert "unfinished" in view.get().text
         writer.finish(replace(running, is_complete=True))
         assert "Complete" in view.get("/runs/running").text
+
+
+def test_the_history_of_a_team_is_shown_and_never_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start_postgres()
+    try:
+        url = new_database(server)
+        made_up_history(url, runs=2, cases=4)
+        monkeypatch.setenv("SWAPGATE_HISTORY", url)
+        (tmp_path / "cases").mkdir()
+        with viewing(tmp_path) as view:
+            assert len(rows_of(view.get())) == 2
+            assert {view.get(path).status for path in PAGES} == {200}
+            assert view.get("/compare?baseline=20260301-023000&candidate=latest").status == 200
+        promoted = PromotedRun(name="x", run_id="x", model="x", promoted_at="2026", promoted_by="x")
+        with (
+            closing(History(url, is_read_only=True)) as history,
+            pytest.raises(StoreError, match="read-only"),
+        ):
+            history.promote(promoted)
+    finally:
+        stop_postgres(server)
 
 
 def test_many_ask_at_once(view: View, ids: list[str]) -> None:
