@@ -10,6 +10,7 @@ SwapgateError
 │   ├── RecordingMissing  --replay was given and the response was never recorded
 │   └── BudgetSpent       --max-cost was given and the call could have exceeded it
 ├── StoreError            the cache or the history cannot be read or written
+├── Refused               a request to the pages of the history, with HTTP's status (viewing/problems.py)
 ├── UserCheckFailed       the user's own check raised (checks/python_check.py)
 └── TemplateError         a judge's own template cannot be rendered (judging/prompt.py)
 """

@@ -26,6 +26,7 @@ from swapgate.cli.rejudge import rejudge
 from swapgate.cli.report import report
 from swapgate.cli.schema import schema
 from swapgate.cli.score import score
+from swapgate.cli.view import view
 
 
 def build_command() -> Any:
@@ -39,7 +40,7 @@ def build_command() -> Any:
         rich_markup_mode=None if os.environ.get("NO_COLOR") else "rich",
     )
     app.callback(invoke_without_command=True)(_root)
-    for command in (init, check, plan, estimate, compare, rejudge, score, merge, report, schema):
+    for command in (init, check, plan, estimate, compare, rejudge, score, merge, report, view, schema):
         app.command()(command)
     app.command("import")(import_suite)
     for name, group in (

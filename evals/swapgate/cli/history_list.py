@@ -7,10 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from swapgate.cli.history_open import ModelOption, SinceOption, SuiteOption, moment, opened, state
+from swapgate.cli.history_open import ModelOption, SinceOption, SuiteOption, moment, opened
 from swapgate.cli.options import JsonOption, RootOption, open_settings
 from swapgate.cli.output import print_json, print_table
 from swapgate.records import Run, Tally, to_json
+from swapgate.reporting.words.runs import run_state
 
 NAMES = 2
 
@@ -75,7 +76,7 @@ def _row(run: Run, tallies: Sequence[Tally], baseline_of: str | None) -> tuple[s
     models = _listed([model.name for model in run.models if model.name != run.baseline])
     own = [tally for tally in tallies if tally.role == "candidate"]
     passed = f"{sum(t.passed for t in own)}/{sum(t.trials for t in own)}"
-    said = state(run) if baseline_of is None else f"{state(run)}, @{baseline_of}"
+    said = run_state(run) if baseline_of is None else f"{run_state(run)}, @{baseline_of}"
     started = run.started_at[:19]
     return run.id, started, models, run.baseline or "", _listed(run.suites), str(run.planned), passed, said
 

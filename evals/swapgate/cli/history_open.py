@@ -13,7 +13,6 @@ import typer
 
 from swapgate.cli.output import shown
 from swapgate.errors import UsageError
-from swapgate.records import Run
 
 if TYPE_CHECKING:
     from swapgate.memory.history import History
@@ -75,16 +74,3 @@ def moment(text: str, option: str) -> str:
             ) from exc
         at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
     return at.astimezone(UTC).isoformat(timespec="milliseconds")
-
-
-def state(run: Run) -> str:
-    """Return how a run ended."""
-    if run.finished_at is None:
-        return "unfinished"
-    if run.shard is not None:
-        return f"shard {run.shard.name}"
-    if run.is_partial:
-        return "partial"
-    if run.stopping is not None and run.stopping.saved_trials:
-        return "stopped early"
-    return "complete" if run.is_complete else "incomplete"

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from swapgate.cli.history_open import state
 from swapgate.cli.options import JsonOption, RootOption, open_settings
 from swapgate.cli.output import print_json
 from swapgate.records import Run, to_json
 from swapgate.reporting.text import safe_text
+from swapgate.reporting.words.runs import run_state
 
 _HASH_CHARS = 12
 _VERSIONS = 4  # of swapgate, Python, pytest and pydantic; --json has all
@@ -44,7 +44,7 @@ def show_run(
 
 
 def _head(run: Run) -> Iterator[str]:
-    yield safe_text(f"run {run.id}, {state(run)}, started {run.started_at}, {run.planned} trials planned")
+    yield safe_text(f"run {run.id}, {run_state(run)}, started {run.started_at}, {run.planned} trials planned")
     if run.shard is not None:
         yield safe_text(f"shard {run.shard.name} of {sum(run.shard.sizes)} trials")
     if run.merged:

@@ -57,6 +57,21 @@ def open_engine(place: Place) -> Engine:
     return _postgres(place) if isinstance(place, str) else _sqlite(place)
 
 
+def forbid_writing(engine: Engine) -> None:
+    """Have the database refuse every change through this engine from now on."""
+    from sqlalchemy import event
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: object) -> None:
+        if engine.dialect.name == "sqlite":
+            connection.execute("PRAGMA query_only = ON")
+        else:
+            connection.read_only = True
+
+    # Those that are open already were made without it.
+    engine.dispose()
+
+
 def broken(place: Place, exc: Exception) -> StoreError:
     """Return what a user is told when a database refuses: the place, the reason, the remedy."""
     kind = Unreachable if isinstance(place, str) and _is_out_of_reach(exc) else StoreError

@@ -10,7 +10,7 @@ from swapgate.errors import UsageError, nearest
 from swapgate.facts import Facts, facts_of, unpack
 from swapgate.memory.history.choice import EVERY_RUN, Choice
 from swapgate.memory.history.opening import open_prepared, telling
-from swapgate.memory.history.places import Place, shown_place
+from swapgate.memory.history.places import Place, forbid_writing, shown_place
 from swapgate.memory.history.rows import baseline_row, facts_row, put, tally_row
 from swapgate.memory.history.tables import tables
 from swapgate.memory.history.tallying import tallies_of
@@ -28,13 +28,17 @@ _Record = TypeVar("_Record", bound="DataclassInstance")
 class History:
     """Reads the runs of one workspace, or of a team: an SQLite file by its path, PostgreSQL by its URL.
 
-    Every method raises StoreError when the database cannot be read.
+    Every method raises StoreError when the database cannot be read. `is_read_only` leaves it as it is, once
+    it has this version's form: the database refuses every change, and what would be kept is made again.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, *, is_read_only: bool = False) -> None:
         self.place = place
+        self._is_read_only = is_read_only
         self._tables = tables()
         self._engine = open_prepared(place)
+        if is_read_only:
+            forbid_writing(self._engine)
 
     # Runs
 
@@ -264,8 +268,9 @@ class History:
     def _make_facts(self, run_id: str) -> list[Facts]:
         """Make and store the facts of a run that an earlier version recorded."""
         found = [facts_of(trial) for trial in self.trials(run_id)]
-        with self._writing() as connection:
-            put(connection, self._tables.facts, [facts_row(run_id, facts) for facts in found])
+        if not self._is_read_only:
+            with self._writing() as connection:
+                put(connection, self._tables.facts, [facts_row(run_id, facts) for facts in found])
         return found
 
     def _count(self, run_id: str) -> list[Tally]:
@@ -275,6 +280,8 @@ class History:
             query = table.select().with_only_columns(table.c.head).where(table.c.id == run_id)
             head = connection.execute(query).scalar()
         found = tallies_of(run_id, self.facts(run_id))
+        if self._is_read_only:
+            return found
         if head is not None and adapter(Run).validate_json(head).finished_at is not None:
             with self._writing() as connection:
                 put(connection, self._tables.tallies, [tally_row(tally) for tally in found])

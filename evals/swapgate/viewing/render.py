@@ -1,0 +1,79 @@
+"""Pages made from their templates: whatever a model, a file or an address holds is text, and visible."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from swapgate.reporting import format as show
+from swapgate.reporting.text import clipped, safe_text, visible
+from swapgate.reporting.words import comparing
+from swapgate.reporting.words.reasons import GATE_WORDS
+from swapgate.reporting.words.runs import run_state
+from swapgate.viewing import links
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+TEXT_CHARS = 20_000
+
+
+def render(template: str, **context: Any) -> str:
+    """Return one page."""
+    return _environment().get_template(template).render(context)
+
+
+@cache
+def style() -> bytes:
+    """Return the style sheet: the reports' own, and what these pages add."""
+    report = (files("swapgate.reporting.html") / "report.css").read_bytes()
+    return report + (files("swapgate.viewing") / "view.css").read_bytes()
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FunctionLoader(_template),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+    environment.globals.update(
+        comparing=comparing,
+        count=show.count,
+        gate_words=GATE_WORDS,
+        link=links,
+        show=show,
+        state=run_state,
+    )
+    environment.filters.update(
+        clipped=lambda text: clipped(text, TEXT_CHARS), exact=_exact, line=safe_text, moment=_moment
+    )
+    return environment
+
+
+def _template(name: str) -> str:
+    return (files("swapgate.viewing") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _moment(started_at: str) -> str:
+    """Return a moment to the minute, as every page shows it."""
+    return started_at[:16].replace("T", " ")
+
+
+def _exact(text: str) -> Markup:
+    """Return a text as a form sends it back: escaped, but with no character made visible."""
+    from markupsafe import escape
+
+    return escape(text)
+
+
+def _shown(value: object) -> object:
+    # Markup is a str as well: it is ours, and must stay Markup.
+    return visible(value) if type(value) is str else value
