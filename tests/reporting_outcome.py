@@ -15,6 +15,7 @@ from swapgate.analysis.decision import Decision, GateResult
 from swapgate.analysis.distributions import Spread
 from swapgate.analysis.matrix import Cell, Standing
 from swapgate.analysis.outcome import RunOutcome
+from swapgate.analysis.quarantine import Quarantine, QuarantinedCase
 from swapgate.analysis.ranking import Rank
 from swapgate.analysis.rates import Rate
 from swapgate.analysis.repeatability import AmongK, FlakyCase, Repeatability
@@ -87,6 +88,11 @@ def made_up_outcome(*, cases: int = 8, long_text: int = 0) -> RunOutcome:
         covariates=_covariates(),
         repeatability=_repeatability(),
         warnings=("model-mini is a floating alias: pin a dated id",),
+        quarantine=Quarantine(
+            cases=(QuarantinedCase(suite="summaries", case="case-004", passed=1, trials=3),),
+            gate="fail",
+            reason="model-new is worse than model-old",
+        ),
     )
 
 

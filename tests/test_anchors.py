@@ -116,7 +116,7 @@ def test_steady_judge_shows_no_drift_and_is_asked_live(server: Server, capsys: S
 def test_lenient_judge_drifts_whatever_its_served_id(server: Server, mood: Mood, capsys: Said) -> None:
     freeze(capsys)
     mood.fails, mood.served = range(8), "judge-1-2026-06-01"
-    assert main(["judge", "anchors", "meaning", "-v"]) == 1
+    assert main(["judge", "anchors", "meaning", "-v"]) == 12
     out = capsys.readouterr().out
     assert "28 of 40 anchors have the verdict that was frozen" in out
     assert "pass rate: 50.0% -> 80.0%, +30.0 points [95%: " in out

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import nightly
 from benchmarks.table import Row
 
 ROOT = Path(__file__).parents[1]
@@ -37,6 +38,11 @@ def is_kept(row: Row) -> bool:
     relation, _, bound = row.limit.partition(" ")
     room = ROOM * max(1.0, abs(float(bound))) if float(bound) else 0.0
     return row.value <= float(bound) + room if relation == "<=" else row.value >= float(bound) - room
+
+
+def test_a_drop_is_seen_as_soon_as_the_page_on_nights_says():
+    rows = [nightly._delay(history, 1000, limit=5) for history in (30, 70)]
+    assert [f"{row.goal}: {row.value}" for row in rows if not is_kept(row)] == []
 
 
 @pytest.mark.parametrize(

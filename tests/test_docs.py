@@ -38,7 +38,15 @@ PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / 
 ALL = {**PAGES, "README.md": (ROOT / "README.md").read_text(encoding="utf-8")}
 FENCE = re.compile(r"^(`{3,})(.*)\n((?:.*\n)*?)\1$", re.MULTILINE)
 WRITTEN: dict[str, tuple[type[Any], ...]] = {
-    "suites.md": (suite.Suite, suite.Case, suite.Defaults, suite.InlinePrompt, Message, ToolCall),
+    "suites.md": (
+        suite.Suite,
+        suite.Case,
+        suite.Quarantine,
+        suite.Defaults,
+        suite.InlinePrompt,
+        Message,
+        ToolCall,
+    ),
     "configuration.md": (suite.OverallGate, suite.BlindPassRule, suite.Ceiling),
     "models.md": (
         model_entries.CatalogueFile,

@@ -70,6 +70,7 @@ def test_keys_stand_in_a_fixed_order_and_trials_are_sorted(report: Path) -> None
         "repeatability",
         "judges",
         "warnings",
+        "quarantine",
         "trials",
     ]
     keys = [(t["suite"], t["case"], t["model"], t["repeat"]) for t in content["trials"]]
@@ -90,7 +91,7 @@ def test_a_trial_says_how_it_ended(report: Path) -> None:
 
 def test_every_statistic_of_the_run_is_there(report: Path) -> None:
     content = _read(report)
-    assert content["version"] == "1.4.0"
+    assert content["version"] == "1.5.0"
     assert [rank["is_separated"] for rank in content["ranking"]] == [True, False, None]
     assert {cell["standing"] for cell in content["matrix"]} >= {"worse", "better", "not separated", "too few"}
     assert content["spreads"][0]["comparison"]["candidate"]["counts"][8] == 4
@@ -102,6 +103,7 @@ def test_every_statistic_of_the_run_is_there(report: Path) -> None:
     assert comparison["blind_pass"][0]["p_value"] == 0.041
     assert comparison["scores"][0]["candidate_counts"] == [1, 5, 2, 2, 4]
     assert comparison["amounts"][0]["amount"] == "tokens_out"
+    assert content["quarantine"]["cases"][0]["case"] == "case-004"
     assert content["run"]["seed"] == 7
     assert content["run"]["stopping"]["rules"][0]["answer"] == "fail"
     assert len(content["run"]["calibrations"][0]["labels"]) == 13

@@ -34,6 +34,8 @@ class ExitCode(IntEnum):
     NO_TESTS_COLLECTED = 5
     INCONCLUSIVE = 10
     TOO_MANY_ERRORS = 11
+    DRIFT = 12
+    NOT_FOUND_OUT = 13
 
 
 class ErrorKind(StrEnum):

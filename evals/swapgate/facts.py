@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic_core import from_json
 
+from swapgate.errors import ErrorKind
 from swapgate.records import Answer, CheckResult, Json, Trial, Verdict, content_hash
 
 REASON_CHARS = 200
@@ -56,7 +57,9 @@ class Facts(NamedTuple):
     `covariates` are the case's numbers that failures are held against. `judging` is what each verdict took
     for which a model was asked. `suspicions` is what in a judged answer speaks to the judge. The hashes tell
     equal answers and equal references. `quotes` are those that judges gave for verdicts that count,
-    `quotes_invented` those among them that the answer does not hold.
+    `quotes_invented` those among them that the answer does not hold. `is_refused` says that the service
+    itself called the answer a refusal, or filtered it. A trial `is_quarantined` where its case was, on the
+    day of the run.
     """
 
     suite: str
@@ -101,6 +104,8 @@ class Facts(NamedTuple):
     reference_hash: str | None = None
     quotes: int = 0
     quotes_invented: int = 0
+    is_refused: bool = False
+    is_quarantined: bool = False
 
     @property
     def is_own(self) -> bool:
@@ -183,7 +188,17 @@ def facts_of(trial: Trial) -> Facts:
         reference_hash=None if trial.expected is None else content_hash(trial.expected)[:_HASH_CHARS],
         quotes=len(quotes),
         quotes_invented=sum(not quote.is_verbatim for quote in quotes),
+        is_refused=_is_refused(trial),
+        is_quarantined=trial.quarantine is not None,
     )
+
+
+def _is_refused(trial: Trial) -> bool:
+    """Whether the service calls the answer a refusal; one in plain words is an answer like any other."""
+    if trial.error is not None and trial.error.kind is ErrorKind.CONTENT_FILTER:
+        return True
+    answer = trial.answer if own_answer(trial) else None
+    return answer is not None and answer.response.finish_reason in {"refusal", "content_filter"}
 
 
 def _answer_hash(answer: Answer) -> str:

@@ -83,6 +83,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="call nothing: say how many calls, tokens and dollars the selected trials would take",
     )
     add(
+        "--nightly",
+        dest="swapgate_nightly",
+        action="store_const",
+        const=True,
+        help="mark the run as a night: `swapgate drift` then holds nights alone against each other",
+    )
+    add(
         "--max-cost",
         dest="swapgate_max_cost",
         type=float,

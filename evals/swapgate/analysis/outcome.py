@@ -20,6 +20,7 @@ from swapgate.analysis.judge_use import JudgeUse, judge_uses, logprob_warnings, 
 from swapgate.analysis.matrix import Cell, matrix, prompts_of
 from swapgate.analysis.odd_answers import odd_answers
 from swapgate.analysis.pairs import Pairs, pair_up
+from swapgate.analysis.quarantine import Quarantine, quarantine_note, quarantine_of, without_quarantined
 from swapgate.analysis.ranking import Rank, adjust, ranking
 from swapgate.analysis.repeatability import Repeatability, repeatability
 from swapgate.analysis.rule_scopes import margins, rules_by_scope
@@ -30,7 +31,7 @@ from swapgate.analysis.table import ModelTrials, by_model
 from swapgate.analysis.wording import usd
 from swapgate.errors import ErrorKind, ExitCode
 from swapgate.facts import Facts, facts_of
-from swapgate.records import Json, Run, Trial
+from swapgate.records import Json, Run, Stopping, Trial
 from swapgate.spec.suite import GateEntry, OverallGateEntry, interval_of
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class RunOutcome:
     judges: tuple[JudgeUse, ...] = ()
     warnings: tuple[str, ...] = ()
     report_url: str | None = None
+    quarantine: Quarantine | None = None
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a trial; see `swapgate.analysis.frames.trials_frame`."""
@@ -85,6 +87,63 @@ def conclude(
     facts = [facts_of(trial) for trial in trials] if facts is None else facts
     if run.shard is not None and why_not_judged is None:
         why_not_judged = f"shard {run.shard.name}, `swapgate merge` judges the shards together"
+    counting = without_quarantined(facts)
+    left_out = sum(map(_is_own, facts)) - sum(map(_is_own, counting))
+    found = _decide(run, counting, left_out=left_out, stopping=run.stopping, why_not_judged=why_not_judged)
+    models, pairs, gate = found.models, found.pairs, found.gate
+    summaries, comparisons = found.summaries, found.comparisons
+    quarantine = None
+    if len(counting) < len(facts):
+        with_all = _decide(run, facts, left_out=0, stopping=None, why_not_judged=why_not_judged)
+        quarantine = quarantine_of(facts, with_all.gate)
+    if why_not_judged is not None:
+        gate = replace(gate, answer="not_judged", reason=why_not_judged, exit_code=ExitCode.OK)
+    if run.stopping is not None:
+        gate = replace(gate, notes=(*stopping_notes(run.stopping), *gate.notes))
+    if quarantine is not None:
+        gate = replace(gate, notes=(quarantine_note(quarantine, gate), *gate.notes))
+    uses = judge_uses(one for one in facts if not _is_stored_baseline(one))
+    return RunOutcome(
+        run=run,
+        facts=facts,
+        trials=trials,
+        summaries=summaries,
+        comparisons=comparisons,
+        gate=gate,
+        ranking=ranking(models, summaries, found.corrections),
+        matrix=matrix(summaries, comparisons),
+        spreads=tuple(spread for p in pairs for spread in spreads(p, seed=run.seed, progress=progress)),
+        covariates=covariate_findings(models, pairs, seed=run.seed, progress=progress),
+        repeatability=repeatability(models),
+        judges=uses,
+        quarantine=quarantine,
+        warnings=(
+            *_listed(run.settings, "warnings"),
+            *_ended_by_budget(run, facts),
+            *_left_out(comparisons),
+            *odd_answers(facts),
+            *logprob_warnings(uses),
+            *served_warnings(facts),
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Decided:
+    """What some of a run's trials come to."""
+
+    models: list[ModelTrials]
+    pairs: list[Pairs]
+    corrections: Corrections
+    summaries: tuple[Summary, ...]
+    comparisons: tuple[Comparison, ...]
+    gate: GateResult
+
+
+def _decide(
+    run: Run, facts: Sequence[Facts], *, left_out: int, stopping: Stopping | None, why_not_judged: str | None
+) -> _Decided:
+    """Return what these trials come to; `left_out` of the run's own are not among them on purpose."""
     models = by_model(facts)
     overall = _OVERALL.validate_python(run.settings.get("gate"))
     suites = suite_gates(run.settings)
@@ -97,16 +156,16 @@ def conclude(
     summaries = corrections.summaries(summaries, facts)
     compared = [compare(p, listed=listed, margins=margin_of, method=method) for p in pairs]
     comparisons = adjust(corrections.comparisons(compared, pairs))
-    if run.stopping is not None:
-        summaries, comparisons = with_looks(summaries, comparisons, run.stopping)
+    if stopping is not None:
+        summaries, comparisons = with_looks(summaries, comparisons, stopping)
     gate = judge_gate(
         summaries,
         comparisons,
         overall=overall,
         suites=suites,
         run=run,
-        planned=run.planned - (run.stopping.saved_trials if run.stopping else 0),
-        stored=sum(not _is_stored_baseline(one) for one in facts),
+        planned=run.planned - (run.stopping.saved_trials if run.stopping else 0) - left_out,
+        stored=sum(map(_is_own, facts)),
         partial=why_not_judged is not None or run.is_partial,
         refusals=[*corrections.decisions(facts), *canary_decisions(run.canaries)],
         notes=[
@@ -114,34 +173,15 @@ def conclude(
             *canary_notes(run.canaries),
             *_listed(run.settings, "notes"),
         ],
-        futile=futile_rules(run.stopping) if run.stopping is not None else (),
+        futile=futile_rules(stopping) if stopping is not None else (),
     )
-    if why_not_judged is not None:
-        gate = replace(gate, answer="not_judged", reason=why_not_judged, exit_code=ExitCode.OK)
-    if run.stopping is not None:
-        gate = replace(gate, notes=(*stopping_notes(run.stopping), *gate.notes))
-    uses = judge_uses(one for one in facts if not _is_stored_baseline(one))
-    return RunOutcome(
-        run=run,
-        facts=facts,
-        trials=trials,
+    return _Decided(
+        models=models,
+        pairs=pairs,
+        corrections=corrections,
         summaries=summaries,
         comparisons=comparisons,
         gate=gate,
-        ranking=ranking(models, summaries, corrections),
-        matrix=matrix(summaries, comparisons),
-        spreads=tuple(spread for p in pairs for spread in spreads(p, seed=run.seed, progress=progress)),
-        covariates=covariate_findings(models, pairs, seed=run.seed, progress=progress),
-        repeatability=repeatability(models),
-        judges=uses,
-        warnings=(
-            *_listed(run.settings, "warnings"),
-            *_ended_by_budget(run, facts),
-            *_left_out(comparisons),
-            *odd_answers(facts),
-            *logprob_warnings(uses),
-            *served_warnings(facts),
-        ),
     )
 
 
@@ -187,6 +227,11 @@ def suite_gates(settings: Mapping[str, Json]) -> dict[str, GateEntry | None]:
     written = settings.get("suite_gates")
     gates = written if isinstance(written, dict) else {}
     return {suite: _GATE.validate_python(gate) for suite, gate in gates.items()}
+
+
+def _is_own(trial: Facts) -> bool:
+    """Whether the trial was planned in this run."""
+    return not _is_stored_baseline(trial)
 
 
 def _is_stored_baseline(trial: Facts) -> bool:

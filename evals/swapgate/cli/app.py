@@ -13,6 +13,7 @@ from swapgate.cli.cache import cache_app
 from swapgate.cli.check import check
 from swapgate.cli.compare import compare
 from swapgate.cli.cost import cost_app
+from swapgate.cli.drift import drift
 from swapgate.cli.estimate import estimate
 from swapgate.cli.history import history_app
 from swapgate.cli.import_suite import import_suite
@@ -20,6 +21,7 @@ from swapgate.cli.init import init
 from swapgate.cli.judge import judge_app
 from swapgate.cli.merge import merge
 from swapgate.cli.models import models_app
+from swapgate.cli.nightly import nightly
 from swapgate.cli.plan import plan
 from swapgate.cli.prompt import prompt_app
 from swapgate.cli.rejudge import rejudge
@@ -40,7 +42,10 @@ def build_command() -> Any:
         rich_markup_mode=None if os.environ.get("NO_COLOR") else "rich",
     )
     app.callback(invoke_without_command=True)(_root)
-    for command in (init, check, plan, estimate, compare, rejudge, score, merge, report, view, schema):
+    for command in (
+        *(init, check, plan, estimate, compare, rejudge, score, merge, report, view),
+        *(drift, nightly, schema),
+    ):
         app.command()(command)
     app.command("import")(import_suite)
     for name, group in (

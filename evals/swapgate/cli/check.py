@@ -35,10 +35,14 @@ def check(
     workspace = Workspace(open_settings(root, model=model))
     found = examine(workspace, paths or [])
     if as_json:
-        print_json({"mistakes": list(found.mistakes), "counts": found.counts})
+        print_json(
+            {"mistakes": list(found.mistakes), "counts": found.counts, "quarantine": found.quarantines}
+        )
     else:
         for mistake in found.mistakes:
             typer.echo(visible(mistake))
+        for line in found.quarantines:
+            typer.echo(visible(line))
         counted = ", ".join(count(number, noun) for noun, number in found.counts.items())
         verdict = count(len(found.mistakes), "mistake") if found.mistakes else "no mistakes"
         typer.echo(f"{counted}: {verdict}")

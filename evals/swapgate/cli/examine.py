@@ -24,9 +24,13 @@ _YAML = {".yml", ".yaml"}
 
 @dataclass(slots=True)
 class Findings:
-    """Every mistake once, in the order found, and how much was read of each kind of thing."""
+    """Every mistake once, in the order found, and how much was read of each kind of thing.
+
+    `quarantines` are no mistakes, but should not be forgotten.
+    """
 
     mistakes: dict[str, None] = field(default_factory=dict)
+    quarantines: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
 
     @contextmanager
@@ -52,6 +56,7 @@ def examine(workspace: Workspace, paths: Sequence[Path]) -> Findings:
         asyncio.run(_open(workspace, suites, found))
     for suite in suites:
         found.mistakes |= dict.fromkeys(_unfilled(suite, models))
+    found.quarantines += [line for suite in suites for line in _quarantines(suite)]
     cases = sum(len(suite.cases) for suite in suites)
     found.counts |= {
         "suite": len(suites),
@@ -61,6 +66,16 @@ def examine(workspace: Workspace, paths: Sequence[Path]) -> Findings:
         "model": len(models),
     }
     return found
+
+
+def _quarantines(suite: ReadySuite) -> Iterator[str]:
+    """Yield the cases that do not count, until when, and those that count again."""
+    for case in suite.cases:
+        placed, written = case.placed, case.placed.case.quarantine
+        if written is not None:
+            where = f"{relative_path(placed.path, suite.root)}:{placed.line}: case {placed.case.id!r}"
+            said = "is in quarantine until" if case.quarantine else "counts again: its quarantine ended on"
+            yield f"{where} {said} {written.until} ({written.by}: {written.reason})"
 
 
 def _models(workspace: Workspace, found: Findings) -> list[ModelSpec]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from swapgate.analysis.judge_drift import JudgeDrift
     from swapgate.engine.anchors import Read
     from swapgate.spec.anchors import AnchorSet
-    from swapgate.spec.settings import Settings
 
 _CHANGED_CHARS = 300
 
@@ -35,27 +32,20 @@ def anchors(
 ) -> int:
     """Ask the judge about its anchors anew, never from the cache, and tell its drift from its noise.
 
-    The result is stored, so that checks of many nights are seen together. Exits with 1 at a drift, with 10
+    The result is stored, so that checks of many nights are seen together. Exits with 12 at a drift, with 10
     when there are too few anchors to tell, with 11 when more than one in twenty got no verdict.
     """
-    from swapgate.engine.anchors import ask_anchors
     from swapgate.engine.workspace import Workspace
     from swapgate.reporting.format import money
-    from swapgate.spec.anchors import read_anchors
+    from swapgate.runs.anchor_checks import check_anchors
 
     settings = open_settings(root, max_cost=max_cost, cache="live")
     workspace = Workspace(settings)
     _suites, found = find_judge(judge, workspace)
-    known = read_anchors(
-        settings.judges_dir, judge, definition_hash=found.definition_hash, root=settings.root
-    )
-    workspace.require_ready({name: workspace.model(name) for name in found.models})
     with live_line() as draw:
-        reads, paid_usd = ask_anchors(workspace, found, known.anchors, draw=draw)
-    earlier = _earlier(settings, judge, known)
-    drift = _drift(reads, earlier)
-    check = _check(judge, known, reads, drift)
-    _store(settings, check)
+        checked = check_anchors(workspace, found, draw=draw)
+    known, reads, drift, check = checked.known, checked.reads, checked.drift, checked.check
+    earlier, paid_usd = checked.earlier, checked.paid_usd
     if as_json:
         changed = [_changed(read) for read in reads if _is_changed(read)]
         print_json(
@@ -78,59 +68,8 @@ def _exit_code(drift: JudgeDrift, check: AnchorCheck) -> ExitCode:
     if check.errors > MOST_ERRORS * (check.n + check.errors):
         return ExitCode.TOO_MANY_ERRORS
     if drift.answer == "drift":
-        return ExitCode.FAILED
+        return ExitCode.DRIFT
     return ExitCode.OK if drift.answer == "no drift shown" else ExitCode.INCONCLUSIVE
-
-
-def _drift(reads: Sequence[Read], earlier: Sequence[AnchorCheck]) -> JudgeDrift:
-    from swapgate.analysis.judge_drift import Then, judge_drift
-
-    known = [
-        Then(
-            frozen=[(one.passed, one.scores) for one in read.anchor.readings],
-            now=(read.reading.passed, read.reading.scores),
-            cluster=(read.anchor.suite, read.anchor.cluster or read.anchor.case),
-        )
-        for read in reads
-        if read.reading is not None
-    ]
-    return judge_drift(known, nights=[(one.agreed, one.n) for one in earlier])
-
-
-def _check(judge: str, known: AnchorSet, reads: Sequence[Read], drift: JudgeDrift) -> AnchorCheck:
-    from swapgate.engine.anchors import cost_of
-
-    said = [read.reading for read in reads if read.reading is not None]
-    return AnchorCheck(
-        judge=judge,
-        definition_hash=known.anchors[0].judge_hash,
-        anchors_hash=known.content_hash,
-        checked_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
-        n=len(said),
-        agreed=drift.agreed,
-        errors=len(reads) - len(said),
-        pass_rate=sum(one.passed for one in said) / len(said) if said else None,
-        answer=drift.answer,
-        served=tuple(sorted({name for read in reads for name in read.served})),
-        cost_usd=cost_of(reads),
-    )
-
-
-def _earlier(settings: Settings, judge: str, known: AnchorSet) -> list[AnchorCheck]:
-    """Return the earlier checks of the same anchors, the oldest first."""
-    from swapgate.memory.history import History, has_history
-
-    if not has_history(settings.history):
-        return []
-    with contextlib.closing(History(settings.history)) as history:
-        return [one for one in history.anchor_checks(judge) if one.anchors_hash == known.content_hash]
-
-
-def _store(settings: Settings, check: AnchorCheck) -> None:
-    from swapgate.memory.history import History
-
-    with contextlib.closing(History(settings.history)) as history:
-        history.add_anchor_check(check)
 
 
 def _is_changed(read: Read) -> bool:

@@ -17,8 +17,9 @@ class FirstMisses:
         self._kept: list[Trial] = []
 
     def note(self, trial: Trial) -> None:
-        """Keep a candidate's trial if it is one of the first misses."""
-        is_miss = trial.role == "candidate" and trial.outcome in TO_EXPLAIN
+        """Keep a candidate's trial if it is one of the first misses that count."""
+        counts = trial.role == "candidate" and trial.quarantine is None
+        is_miss = counts and trial.outcome in TO_EXPLAIN
         if is_miss and len(self._kept) < _MOST and not self._knows(trial):
             self._kept.append(trial)
 

@@ -54,6 +54,7 @@ _OPTIONS = (
     "batch",
     "batch_deadline_h",
     "batch_poll_s",
+    "nightly",
 )
 
 

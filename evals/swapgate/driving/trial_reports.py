@@ -15,6 +15,9 @@ _STATUS: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
     "missed": ("missed", "m", ("MISS", {"yellow": True})),
     "errored": ("error", "E", ("ERROR", {"red": True})),
     "unscored": ("unscored", "u", ("UNSCORED", {"yellow": True})),
+    "quarantined missed": ("quarantined", "q", ("QUARANTINED MISS", {"cyan": True})),
+    "quarantined errored": ("quarantined", "q", ("QUARANTINED ERROR", {"cyan": True})),
+    "quarantined unscored": ("quarantined", "q", ("QUARANTINED UNSCORED", {"cyan": True})),
     "baseline missed": ("baseline missed", "b", ("BASELINE MISS", {"cyan": True})),
     "baseline errored": ("baseline errored", "e", ("BASELINE ERROR", {"red": True})),
     "baseline unscored": ("baseline unscored", "v", ("BASELINE UNSCORED", {"yellow": True})),
@@ -38,7 +41,8 @@ def pytest_runtest_makereport(
 
 
 def _status(facts: Facts) -> str:
-    return f"{'baseline ' if facts.role == 'baseline' else ''}{facts.outcome}"
+    of = "baseline " if facts.role == "baseline" else "quarantined " if facts.is_quarantined else ""
+    return f"{of}{facts.outcome}"
 
 
 def is_of_trial(report: pytest.TestReport) -> bool:

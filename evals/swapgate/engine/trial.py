@@ -139,6 +139,7 @@ def blank_trial(job: Job, error: TrialError | None = None) -> Trial:
         case_hash=job.case.content_hash,
         covariates=case_covariates(placed.case),
         error=error,
+        quarantine=job.case.quarantine,
     )
 
 

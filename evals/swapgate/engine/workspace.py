@@ -15,11 +15,12 @@ from swapgate.engine.budget import why_no_price
 from swapgate.errors import SpecError, UsageError
 from swapgate.judging.load import AnyJudge, load_judges
 from swapgate.providers.open import require_ready
-from swapgate.records import Json, TrialRole, content_hash, to_json
+from swapgate.records import Json, Quarantined, TrialRole, content_hash, to_json
 from swapgate.spec.extends import judge_files
 from swapgate.spec.judges import JudgeSpec
 from swapgate.spec.models import Catalogue, ModelSpec, read_catalogue
 from swapgate.spec.prompts import Prompt, PromptLibrary, inline_prompt
+from swapgate.spec.quarantine import today
 from swapgate.spec.read_suites import is_fragment, read_suite
 from swapgate.spec.settings import Settings
 from swapgate.spec.source import read_yaml, shown_path
@@ -30,12 +31,13 @@ _SUFFIXES = {".yml", ".yaml"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadyCase:
-    """One case with its checks and judges, those of its suite included."""
+    """One case with its checks and judges, those of its suite included; `quarantine` only while it holds."""
 
     placed: PlacedCase
     checks: tuple[Check, ...]
     judges: tuple[AnyJudge, ...]
     content_hash: str
+    quarantine: Quarantined | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,7 +253,18 @@ class Workspace:
             checks=(*checks, *own),
             judges=judges,
             content_hash=case_hash(loaded, placed, expected=placed.case.expected),
+            quarantine=self._quarantine(placed),
         )
+
+    def _quarantine(self, placed: PlacedCase) -> Quarantined | None:
+        """Return the case's quarantine where it holds today; refuse one that hardly ends."""
+        written, day = placed.case.quarantine, today()
+        if written is None or not written.holds_on(day):
+            return None
+        if why_not := written.why_not(day):
+            shown = shown_path(placed.path, self.settings.root)
+            raise SpecError(f"case {placed.case.id!r}: {why_not}", path=shown, line=placed.line)
+        return Quarantined(reason=written.reason, until=written.until.isoformat(), by=written.by)
 
     def _suite_checks(self, loaded: LoadedSuite) -> tuple[Check, ...]:
         folder, root = loaded.path.parent, self.settings.root

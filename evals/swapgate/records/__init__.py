@@ -24,7 +24,7 @@ from swapgate.records.judge_trust import (
 )
 from swapgate.records.remembered import PromotedRun, Tally
 from swapgate.records.run import ModelIdentity, Run, ServedModel, Shard, StoppedRule, Stopping
-from swapgate.records.trial import Outcome, Trial, TrialError, TrialRole
+from swapgate.records.trial import Outcome, Quarantined, Trial, TrialError, TrialRole
 from swapgate.records.verdict import (
     CheckKind,
     CheckResult,
@@ -63,6 +63,7 @@ __all__ = [
     "Opinion",
     "Outcome",
     "PromotedRun",
+    "Quarantined",
     "Request",
     "Response",
     "Rival",

@@ -25,11 +25,21 @@ class TrialError:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantined:
+    """Why a case does not count for now, until which day (ISO 8601), and who says so."""
+
+    reason: str
+    until: str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """One response of one model to one case, with everything that was said of it.
 
     `case_hash` is that of the case's input, expectation and checks: trials of the same name with another
     hash are not of the same case. `covariates` are the case's numbers that failures are held against.
+    `quarantine` is that of the case where it had one on the day of the run: the gate does not count it.
     """
 
     suite: str
@@ -51,6 +61,7 @@ class Trial:
     checks: tuple[CheckResult, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     error: TrialError | None = None
+    quarantine: Quarantined | None = None
 
     @property
     def structural_passed(self) -> bool | None:

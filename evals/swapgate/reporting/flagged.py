@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from swapgate.analysis.outcome import RunOutcome
+from swapgate.analysis.quarantine import without_quarantined
 from swapgate.facts import Facts
 from swapgate.records import content_hash
 from swapgate.reporting.text import safe_text
@@ -64,7 +65,7 @@ class Place:
 def flagged_cases(outcome: RunOutcome) -> list[Flagged]:
     """Return the cases to look at, the worst first and each once for every candidate."""
     missed: dict[tuple[str, str, str], list[Facts]] = {}
-    for facts in outcome.facts:
+    for facts in without_quarantined(outcome.facts):
         if facts.role == "candidate" and facts.outcome == "missed":
             missed.setdefault((facts.suite, facts.case, facts.model), []).append(facts)
     if outcome.comparisons:

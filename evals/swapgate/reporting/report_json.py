@@ -17,6 +17,7 @@ from swapgate.analysis.distributions import Spread
 from swapgate.analysis.judge_use import JudgeUse
 from swapgate.analysis.matrix import Cell
 from swapgate.analysis.outcome import RunOutcome
+from swapgate.analysis.quarantine import Quarantine
 from swapgate.analysis.ranking import Rank
 from swapgate.analysis.repeatability import Repeatability
 from swapgate.analysis.summary import Summary
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 _Shape = TypeVar("_Shape")
 FORMAT = "swapgate.report"
 # Semantic versioning: a new field is a minor version, a removed or changed one a major version.
-VERSION = "1.4.0"
+VERSION = "1.5.0"
 SCHEMA_ID = "urn:swapgate:report:1"
 # Facts that follow from a trial's other fields, written for readers of the file and ignored on reading.
 DERIVED: dict[str, Json] = {
@@ -57,6 +58,7 @@ class Report:
     repeatability: tuple[Repeatability, ...]
     judges: tuple[JudgeUse, ...]
     warnings: tuple[str, ...]
+    quarantine: Quarantine | None
     trials: tuple[Trial, ...]
 
 
@@ -140,7 +142,7 @@ def _why_unreadable(exc: ValidationError) -> str:
 
 def _write_head(stream: BinaryIO, outcome: RunOutcome) -> None:
     stream.write(f'{{"format": "{FORMAT}",\n"version": "{VERSION}"'.encode())
-    parts: dict[str, DataclassInstance | Sequence[DataclassInstance | str]] = {
+    parts: dict[str, DataclassInstance | Sequence[DataclassInstance | str] | None] = {
         "run": outcome.run,
         "gate": outcome.gate,
         "summaries": outcome.summaries,
@@ -152,6 +154,7 @@ def _write_head(stream: BinaryIO, outcome: RunOutcome) -> None:
         "repeatability": outcome.repeatability,
         "judges": outcome.judges,
         "warnings": outcome.warnings,
+        "quarantine": outcome.quarantine,
     }
     for key, part in parts.items():
         stream.write(f',\n"{key}": '.encode() + _dump_part(part))
@@ -166,7 +169,9 @@ def _write_trials(stream: BinaryIO, trials: Iterable[Trial]) -> None:
     stream.write(b"\n]}\n")
 
 
-def _dump_part(part: DataclassInstance | Sequence[DataclassInstance | str]) -> bytes:
+def _dump_part(part: DataclassInstance | Sequence[DataclassInstance | str] | None) -> bytes:
+    if part is None:
+        return b"null"
     if not isinstance(part, Sequence):
         return _dump(part)
     lines = [to_json(whole(one)) if isinstance(one, str) else _dump(one) for one in part]

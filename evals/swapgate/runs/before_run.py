@@ -12,6 +12,8 @@ from swapgate.providers.services import has_batches
 from swapgate.spec.families import are_related, family_of
 from swapgate.spec.settings import Settings
 
+_LISTED = 5
+
 
 def warnings_before(workspace: Workspace, jobs: Sequence[Job]) -> list[str]:
     """Return what of a run can hardly be decided, will not be stopped early, or cannot be asked."""
@@ -23,7 +25,27 @@ def warnings_before(workspace: Workspace, jobs: Sequence[Job]) -> list[str]:
         *_why_not_compared(jobs),
         *_of_one_family(workspace, jobs),
         *_called_live(workspace, jobs),
+        *_out_of_quarantine(jobs),
     ]
+
+
+def _out_of_quarantine(jobs: Sequence[Job]) -> list[str]:
+    """Return one sentence for the cases whose quarantine has ended."""
+    cases = {f"{job.suite.name}/{job.case.placed.case.id}": job.case for job in jobs}
+    ended = [
+        f"{name} (until {written.until}: {written.reason})"
+        for name, case in cases.items()
+        if (written := case.placed.case.quarantine) is not None and case.quarantine is None
+    ]
+    if not ended:
+        return []
+    are = (
+        "the quarantine of 1 case has ended, and it counts"
+        if len(ended) == 1
+        else (f"the quarantine of {len(ended):,} cases has ended, and they count")
+    )
+    more = f" and {len(ended) - _LISTED:,} more" if len(ended) > _LISTED else ""
+    return [f"{are} again: {', '.join(ended[:_LISTED])}{more}. Take `quarantine` out, or renew it"]
 
 
 def _why_not_compared(jobs: Sequence[Job]) -> list[str]:
@@ -97,7 +119,7 @@ def _called_live(workspace: Workspace, jobs: Sequence[Job]) -> list[str]:
 def _too_few(workspace: Workspace, jobs: Sequence[Job]) -> list[str]:
     settings = workspace.settings
     return plan_warnings(
-        count_cases({_planned(job) for job in jobs}),
+        count_cases({_planned(job) for job in jobs if job.case.quarantine is None}),
         overall=settings.gate,
         suites={job.suite.name: job.suite.loaded.suite.gate for job in jobs},
         has_baseline=settings.baseline is not None,

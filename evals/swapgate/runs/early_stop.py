@@ -9,6 +9,7 @@ from math import fsum
 from operator import is_not
 from typing import TypeVar
 
+from swapgate.analysis.quarantine import without_quarantined
 from swapgate.analysis.scopes import Scope
 from swapgate.analysis.stopping import Monitor, Rules
 from swapgate.engine.workspace import Job, Workspace
@@ -113,7 +114,7 @@ class EarlyStop:
         place = self._places[id(job)]
         if self._is_due(place):
             self._looked = place
-            self._monitor.look([*self._stored, *self._own[: self._whole]])
+            self._monitor.look(without_quarantined([*self._stored, *self._own[: self._whole]]))
         if id(job) not in self._started and not self._is_wanted(job):
             self._skipped.append(job)
             return None
@@ -129,7 +130,7 @@ class EarlyStop:
 
     def conclude(self) -> Stopping:
         """Return how it went; the candidates that are still open get their last look."""
-        self._monitor.look([*self._stored, *self._own], is_last=True)
+        self._monitor.look(without_quarantined([*self._stored, *self._own]), is_last=True)
         return Stopping(
             looks=self._looks,
             seed=self._seed,
@@ -199,7 +200,8 @@ def _case(job: Job) -> tuple[str, str]:
 def _is_in(job: Job, scope: Scope) -> bool:
     case, prompt = job.case.placed.case, job.suite.prompt
     return (
-        scope.suite in {None, job.suite.name}
+        job.case.quarantine is None
+        and scope.suite in {None, job.suite.name}
         and scope.prompt in {None, prompt.prompt if prompt else None}
         and (scope.tag is None or scope.tag in case.tags)
     )

@@ -90,6 +90,7 @@ def manifest(
             "max_cost": settings.max_cost,
             "gate": _gate(settings.gate),
             "suite_gates": {suite.name: _gate(suite.loaded.suite.gate) for suite in suites},
+            **({"nightly": True} if settings.nightly else {}),
         },
     )
 

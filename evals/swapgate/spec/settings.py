@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import re
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError
 
@@ -36,6 +38,7 @@ class Settings:
     """Everything that steers a run. Paths are absolute.
 
     `history` is the path of an SQLite file, or the URL of a PostgreSQL database, which may hold a password.
+    `webhook` is a URL that is a secret by itself.
     """
 
     root: Path
@@ -78,6 +81,11 @@ class Settings:
 
     max_cost: float | None = None
     dry_run: bool = False
+    nightly: bool = False
+    night_every_h: float = 24.0
+    drift_since: str | None = None
+    drift_false_alarms: float = 0.15
+    webhook: str | None = field(default=None, repr=False)
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -119,6 +127,14 @@ def _web_address(url: str) -> str:
     return url
 
 
+def _hook(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        # What was given may be a secret, and is not shown.
+        raise ValueError("must be a URL that begins with https:// or http:// and names a host")
+    return url
+
+
 class SettingsTable(Written):
     """The keys of `[tool.swapgate]`, of options and of `SWAPGATE_*` variables; paths start at the root."""
 
@@ -155,6 +171,11 @@ class SettingsTable(Written):
     batch_poll_s: Annotated[float, Field(gt=0)] = 5.0
     max_cost: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     dry_run: bool = False
+    nightly: bool = False
+    night_every_h: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 24.0
+    drift_since: datetime.date | None = None
+    drift_false_alarms: Annotated[float, Field(gt=0, le=12)] = 0.15
+    webhook: Annotated[str, AfterValidator(_hook)] | None = None
 
 
 def resolve_settings(root: Path, options: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -204,6 +225,11 @@ def resolve_settings(root: Path, options: Mapping[str, Any], environ: Mapping[st
         batch_poll_s=table.batch_poll_s,
         max_cost=table.max_cost,
         dry_run=table.dry_run,
+        nightly=table.nightly,
+        night_every_h=table.night_every_h,
+        drift_since=None if table.drift_since is None else table.drift_since.isoformat(),
+        drift_false_alarms=table.drift_false_alarms,
+        webhook=table.webhook,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from swapgate.records import Json, Message
+from swapgate.spec.quarantine import Quarantine
 
 CASE_ID = r"^[A-Za-z0-9_.-]+$"
 # One check: its bare name (`json`), or a mapping of one name to its options (`json: strict`).
@@ -123,6 +124,7 @@ class Case(Written):
     `expected` is a reference answer (text) or a mapping of field values; the key `answer` or `summary` of
     such a mapping is the reference that judges read. `checks` and `judges` add to those of the suite.
     `covariates` are numbers that failures are held against, beside those that the input itself has.
+    In `quarantine` a case is run and reported, and the gate does not count it.
     """
 
     id: Annotated[str, Field(pattern=CASE_ID)]
@@ -134,6 +136,7 @@ class Case(Written):
     covariates: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = Field(default_factory=dict)
     checks: tuple[CheckEntry, ...] = ()
     judges: tuple[str, ...] = ()
+    quarantine: Quarantine | None = None
 
 
 class Suite(Written):

@@ -7,7 +7,7 @@
 | several comparisons | `multiple` |
 | clusters and repeats | `clusters`, `repeats`, `pass_k` |
 | how many cases | `power`, `gate_odds`, `planning` |
-| when to stop | `sequential` (`boundaries`, `looks`), `anytime`, `drift` |
+| when to stop | `sequential` (`boundaries`, `looks`), `anytime`, `drift`, `rank_drift` |
 | does it depend on a number | `threshold` (`covariate`, `cuts`, `exchange`, `trend`) |
 | how good is the judge | `judge_errors` (`judge_labels`, `judge_readings`), `judge_measures`, `ppi` |
 | where should it pass, and does it err alike for all | `pass_score`, `between_models` |
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     )
     from swapgate.stats.covariate import CovariateEffect
     from swapgate.stats.distribution import DistributionComparison, RateDistribution, rate_distributions
-    from swapgate.stats.drift import DriftDetector, DriftReading, drift_evidence
+    from swapgate.stats.drift import DriftDetector, DriftReading, drift_evidence, likely_starts
     from swapgate.stats.exact import mcnemar_exact, mcnemar_midp, unconditional_interval, unconditional_p
     from swapgate.stats.gate_odds import DetectableDrop, GatePower, detectable_drop, gate_power
     from swapgate.stats.interval import Interval, critical_value
@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     )
     from swapgate.stats.ppi import ppi_difference, ppi_rate
     from swapgate.stats.proportion import clustered_rate, exact_interval, wilson_bounds, wilson_interval
+    from swapgate.stats.rank_drift import RankDrift, rank_bets, rank_evidence
     from swapgate.stats.repeats import (
         CaseRate,
         IntraclassCorrelation,
@@ -144,6 +145,7 @@ _HOME = {
         "DriftDetector",
         "DriftReading",
         "drift_evidence",
+        "likely_starts",
     ),
     "exact": (
         "mcnemar_exact",
@@ -229,6 +231,11 @@ _HOME = {
         "wilson_bounds",
         "wilson_interval",
     ),
+    "rank_drift": (
+        "RankDrift",
+        "rank_bets",
+        "rank_evidence",
+    ),
     "repeats": (
         "CaseRate",
         "IntraclassCorrelation",
@@ -289,6 +296,7 @@ __all__ = [
     "PassScore",
     "PlannedCases",
     "PositionConsistency",
+    "RankDrift",
     "RateDistribution",
     "SignedRank",
     "all_of_k",
@@ -332,6 +340,7 @@ __all__ = [
     "intraclass_correlation",
     "judge_quality",
     "krippendorff_alpha",
+    "likely_starts",
     "margin_evidence",
     "mcnemar_exact",
     "mcnemar_midp",
@@ -351,6 +360,8 @@ __all__ = [
     "ppi_rate",
     "predictive_bound",
     "random_order",
+    "rank_bets",
+    "rank_evidence",
     "rate_distributions",
     "rate_evidence",
     "repeats_for_margin",

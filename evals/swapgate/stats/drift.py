@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp
 
@@ -14,6 +14,8 @@ NIGHTS_PER_YEAR = 365
 POINTS = 101
 # No drop takes more than this share of a rate.
 LARGEST_SHARE = 0.9
+# The nights in which a change began, with this probability.
+START_MASS = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +23,8 @@ class DriftReading:
     """The evidence for a drop after one night, and whether it reaches the alarm's threshold.
 
     `evidence` falls again when the rate recovers. `since` is the likeliest first night of a drop, counted
-    from 0; None without an alarm.
+    from 0, `earliest` and `latest` are the ends of the nights in which it began with 90% probability, were
+    all alike before; None without an alarm.
     """
 
     night: int
@@ -29,6 +32,8 @@ class DriftReading:
     threshold: float
     is_alarm: bool
     since: int | None
+    earliest: int | None = None
+    latest: int | None = None
 
 
 class DriftDetector:
@@ -38,9 +43,10 @@ class DriftDetector:
     ----------
     reference_passed, reference_n : int
         Passes and cases of the window that the baseline rate is taken from.
-    drop : float
-        The drop worth an alarm, 0 to 1; other drops are seen as well, a little later than by a detector
-        made for them.
+    drop : float, or mapping of float to float
+        The drop worth an alarm, 0 to 1; other drops are seen as well, later than by a detector made for them:
+        of few cases it may take many nights to see that all of them fail. A mapping gives several drops with
+        their weights.
     false_alarms_per_year : float
         How many to expect at most while nothing changes.
     deff : float
@@ -59,7 +65,8 @@ class DriftDetector:
     and its average over p is weighted by ``prior(p) prod f(x_i | p)``. While nothing changes, R_t minus the
     number of nights is a martingale, so the mean time to a false alarm is at least the threshold, here
     ``365 / false_alarms_per_year`` nights. A rate taken as known from 1,000 cases would give ten times as
-    many. The same cases every night vary less than the binomial says, which only lowers the number.
+    many. The same cases every night vary less than the binomial says, which only lowers the number. So does
+    a weighted mean of the R_t of several drops keep the martingale.
 
     References
     ----------
@@ -83,13 +90,14 @@ class DriftDetector:
         reference_passed: int,
         reference_n: int,
         *,
-        drop: float = 0.05,
+        drop: float | Mapping[float, float] = 0.05,
         false_alarms_per_year: float = 0.15,
         deff: float = 1.0,
         nights: Sequence[tuple[int, int]] = (),
     ) -> None:
         _require_counts(reference_passed, reference_n)
-        if not 0 < drop < 1 or false_alarms_per_year <= 0 or deff < 1:
+        drops = drop if isinstance(drop, Mapping) else {drop: 1.0}
+        if not all(0 < one < 1 for one in drops) or false_alarms_per_year <= 0 or deff < 1:
             raise ValueError(
                 "drop lies between 0 and 1, false_alarms_per_year above 0 and deff is at least 1, "
                 f"got {drop!r}, {false_alarms_per_year!r}, {deff!r}"
@@ -106,12 +114,15 @@ class DriftDetector:
         self.nights.append((passed, n))
         evidence = exp(min(float(self._chart.add(np.array(passed), np.array(n))), 700.0))
         is_alarm = evidence >= self.threshold
+        starts = likely_starts(self._chart.start_logs(self.nights)) if is_alarm else (None, None, None)
         return DriftReading(
             night=len(self.nights) - 1,
             evidence=evidence,
             threshold=self.threshold,
             is_alarm=is_alarm,
-            since=self._chart.likeliest_start(self.nights) if is_alarm else None,
+            since=starts[0],
+            earliest=starts[1],
+            latest=starts[2],
         )
 
 
@@ -121,7 +132,7 @@ def drift_evidence(
     *,
     reference_passed: ArrayLike,
     reference_n: ArrayLike,
-    drop: float = 0.05,
+    drop: float | Mapping[float, float] = 0.05,
     deff: float = 1.0,
 ) -> NDArray[np.float64]:
     """Return the logarithm of `DriftDetector`'s evidence after each night, for one series or many.
@@ -159,36 +170,74 @@ def drift_evidence(
 class _Chart:
     """Shiryaev-Roberts' recursion for each rate that the baseline may have; leading axes are series."""
 
-    def __init__(self, passed: NDArray[np.int64], n: NDArray[np.int64], *, drop: float, deff: float) -> None:
+    def __init__(
+        self,
+        passed: NDArray[np.int64],
+        n: NDArray[np.int64],
+        *,
+        drop: float | Mapping[float, float],
+        deff: float,
+    ) -> None:
         from scipy.special import betaincinv
 
         shares = (np.arange(POINTS) + 0.5) / POINTS
         # Jeffreys' prior keeps 0 and 1 out.
         a, b = passed[..., None] / deff + 0.5, (n - passed)[..., None] / deff + 0.5
         rates = np.clip(betaincinv(a, b, shares), 1e-9, 1 - 1e-9)
-        fallen = np.maximum(rates - drop, rates * (1 - LARGEST_SHARE))
         self._pass, self._fail = np.log(rates) / deff, np.log1p(-rates) / deff
-        self._pass_ratio = np.log(fallen) / deff - self._pass
-        self._fail_ratio = np.log1p(-fallen) / deff - self._fail
+        drops = np.array(list(drop) if isinstance(drop, Mapping) else [drop])
+        shares = np.array(list(drop.values()) if isinstance(drop, Mapping) else [1.0])
+        self._shares = np.log(shares / shares.sum())
+        # The last axis is that of the drops.
+        kept = rates[..., None]
+        fallen = np.maximum(kept - drops, kept * (1 - LARGEST_SHARE))
+        self._pass_ratio = np.log(fallen) / deff - self._pass[..., None]
+        self._fail_ratio = np.log1p(-fallen) / deff - self._fail[..., None]
         self._weights = np.zeros(rates.shape)
-        self._sums = np.full(rates.shape, -np.inf)
+        self._sums = np.full(fallen.shape, -np.inf)
 
     def add(self, passed: NDArray[np.int64], n: NDArray[np.int64]) -> NDArray[np.float64]:
         """Take in a night and return the logarithm of the evidence."""
         x, y = passed[..., None], (n - passed)[..., None]
-        ratio = x * self._pass_ratio + y * self._fail_ratio
+        ratio = x[..., None] * self._pass_ratio + y[..., None] * self._fail_ratio
         # A night without cases is no night.
-        self._sums = np.where(x + y > 0, np.logaddexp(0.0, self._sums) + ratio, self._sums)
+        is_night = (x + y > 0)[..., None]
+        self._sums = np.where(is_night, np.logaddexp(0.0, self._sums) + ratio, self._sums)
         self._weights = self._weights + x * self._pass + y * self._fail
-        return _log_sum(self._weights + self._sums) - _log_sum(self._weights)
+        sums = _log_sum(self._sums + self._shares)
+        return _log_sum(self._weights + sums) - _log_sum(self._weights)
 
-    def likeliest_start(self, nights: Sequence[tuple[int, int]]) -> int:
-        """Return the night in which a drop has the highest likelihood, in a single series."""
+    def start_logs(self, nights: Sequence[tuple[int, int]]) -> NDArray[np.float64]:
+        """Return the logarithm of the likelihood of a drop's beginning in each night of a single series."""
         counts = np.array(nights)
-        x, y = counts[:, :1], counts[:, 1:] - counts[:, :1]
+        x, y = counts[:, :1, None], (counts[:, 1:] - counts[:, :1])[..., None]
         ratios = x * self._pass_ratio + y * self._fail_ratio
         since = ratios[::-1].cumsum(axis=0)[::-1]
-        return int(np.argmax(_log_sum(self._weights + since)))
+        return _log_sum(self._weights + _log_sum(since + self._shares))
+
+
+def likely_starts(logs: NDArray[np.float64]) -> tuple[int, int, int]:
+    """Return the likeliest night, and the ends of the likeliest ones that hold START_MASS together.
+
+    Parameters
+    ----------
+    logs : ndarray of float, shape (nights,)
+        The logarithm of each night's likelihood of being the first of a change.
+
+    Returns
+    -------
+    likeliest, earliest, latest : int
+
+    Examples
+    --------
+    >>> likely_starts(np.log([0.02, 0.1, 0.6, 0.25, 0.03]))
+    (2, 1, 3)
+    """
+    weights = np.exp(logs - logs.max())
+    order = np.argsort(-weights, kind="stable")
+    needed = int(np.searchsorted(np.cumsum(weights[order]), START_MASS * weights.sum())) + 1
+    chosen = order[:needed]
+    return int(order[0]), int(chosen.min()), int(chosen.max())
 
 
 def _log_sum(logs: NDArray[np.float64]) -> NDArray[np.float64]:
