@@ -40,7 +40,7 @@ def cases_page(archive: Archive, asked: Asked) -> str:
     suite = asked.text("suite") or next(iter(suites), None)
     choice = Choice(suite=suite, model=asked.text("model"))
     heads, _total = archive.heads(choice, None, limit=asked.number("last", LAST, most=MOST), offset=0)
-    runs = heads[::-1] if suite else []
+    runs = heads if suite else []
     rows = [row for row in _rows(archive, runs, suite or "", asked.text("model")) if _is_meant(row, asked)]
     page = asked.number("page", 1)
     terms = {name: asked.text(name) for name in TERMS if name != "page"}
@@ -63,7 +63,7 @@ def _rows(archive: Archive, runs: list[Run], suite: str, model: str | None) -> l
         for case, found in _by_case(archive.endings(run, suite), model).items():
             worst = min(found, key=lambda one: _WORST.index(one.standing))
             endings.setdefault(case, [None] * len(runs))[number] = worst.standing
-            reasons[case] = worst.reason
+            reasons.setdefault(case, worst.reason)
     return [Row(case=case, endings=tuple(endings[case]), reason=reasons[case]) for case in sorted(endings)]
 
 
