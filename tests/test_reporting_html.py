@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import re
-import zlib
 from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 
 from benchmarks.made_trials import made_trials
+from html_cases import blocks_of, cases_of
 from reporting_outcome import CANDIDATE, HOSTILE, made_up_outcome, with_response
 from swapgate.analysis.gate import GateAnswer
 from swapgate.analysis.outcome import RunOutcome
@@ -51,30 +51,8 @@ def _page(outcome: RunOutcome, folder: Path) -> tuple[str, _Page]:
     return text, page
 
 
-def _blocks(text: str) -> dict[str, Any]:
-    """Return what the browser unpacks, by the name of the block."""
-    found = re.findall(r'<script type="application/zlib" id="(.*?)">(.*?)</script>', text)
-    return {name: json.loads(zlib.decompress(base64.b64decode(packed))) for name, packed in found}
-
-
-def _cases(text: str) -> list[dict[str, Any]]:
-    """Return every case with its row of the index and its texts, as the page puts them together."""
-    blocks = _blocks(text)
-    names = blocks["index"]["names"]
-    cases = []
-    for suite, case, model, _repeat, _is_candidate, standing, flip, tags, reason, part, place in blocks[
-        "index"
-    ]["rows"]:
-        body, texts = blocks[f"cases-{part}"]["trials"][place], blocks[f"cases-{part}"]["texts"]
-        row = {"suite": names[suite], "case": case, "model": names[model], "standing": standing}
-        row |= {"flip": flip, "tags": [names[tag] for tag in tags], "reason": reason}
-        prompt = [texts[number] for _, number in body["messages"]]
-        cases.append({**row, **body, "prompt": prompt})
-    return cases
-
-
 def _case(text: str, suite: str, case: str, model: str) -> dict[str, Any]:
-    (found,) = [c for c in _cases(text) if (c["suite"], c["case"], c["model"]) == (suite, case, model)]
+    (found,) = [c for c in cases_of(text) if (c["suite"], c["case"], c["model"]) == (suite, case, model)]
     return found
 
 
@@ -126,26 +104,26 @@ def test_the_cases_hold_what_was_asked_answered_and_found(tmp_path: Path) -> Non
     assert case["verdicts"][0]["scores"] == "factual_accuracy 2, relevance 4"
     assert case["verdicts"][0]["samples"][0]["evidence"][1] == ["is safe", False]
     assert ["Cost", "$0.0021"] in case["numbers"]
-    (missed, *_) = [c for c in _cases(text) if c["standing"] == "missed"]
+    (missed, *_) = [c for c in cases_of(text) if c["standing"] == "missed"]
     assert missed["checks"][1][3][0][:2] == ["not an allowed value", "/recommendation"]
 
 
 def test_only_the_candidates_trials_are_flips(tmp_path: Path) -> None:
     text, _ = _page(made_up_outcome(), tmp_path)
-    flips = {(c["case"], c["model"]) for c in _cases(text) if c["flip"] == "regressed"}
+    flips = {(c["case"], c["model"]) for c in cases_of(text) if c["flip"] == "regressed"}
     assert {model for _, model in flips} == {CANDIDATE, "vendor/model-mini"}
     assert flips == {(f"case-00{n}", model) for n in (1, 2, 7) for model in (CANDIDATE, "vendor/model-mini")}
 
 
 def test_a_prompt_that_all_share_is_kept_once_in_a_part(tmp_path: Path) -> None:
     text, _ = _page(made_up_outcome(cases=50), tmp_path)
-    parts = [part for name, part in _blocks(text).items() if name != "index"]
+    parts = [part for name, part in blocks_of(text).items() if name != "index"]
     assert [part["texts"].count("You review code. Answer with one JSON object.") for part in parts] == [1]
 
 
 def test_the_trials_of_a_case_lie_in_one_part(tmp_path: Path) -> None:
     text, _ = _page(made_up_outcome(cases=40, long_text=15_000), tmp_path)
-    rows = _blocks(text)["index"]["rows"]
+    rows = blocks_of(text)["index"]["rows"]
     assert len({row[9] for row in rows}) > 3
     parts: dict[tuple[int, str], set[int]] = {}
     for row in rows:
@@ -158,14 +136,14 @@ def test_many_repeats_of_one_case_are_parted_all_the_same(tmp_path: Path) -> Non
     trial = next(t for t in outcome.trials if t.suite == "summaries" and t.model == CANDIDATE)
     repeats = [replace(trial, repeat=number) for number in range(1, 401)]
     text, _ = _page(replace(outcome, trials=repeats), tmp_path)
-    sizes = [len(json.dumps(part)) for name, part in _blocks(text).items() if name != "index"]
+    sizes = [len(json.dumps(part)) for name, part in blocks_of(text).items() if name != "index"]
     assert len(sizes) > 1
     assert max(sizes) < 5_000_000
 
 
 def test_long_texts_are_cut_with_a_note(tmp_path: Path) -> None:
     text, _ = _page(made_up_outcome(cases=2, long_text=3 * TEXT_CHARS), tmp_path)
-    (response, *_) = [c["response"] for c in _cases(text) if c["response"]]
+    (response, *_) = [c["response"] for c in cases_of(text) if c["response"]]
     assert len(response) < TEXT_CHARS + 100
     assert response.endswith("more characters are in report.json")
     assert "Of a longer text, the first 20,000 characters are here; report.json holds it whole." in text
