@@ -6,13 +6,17 @@ import signal
 
 import genai_prices  # noqa: F401
 import httpx_aiohttp  # noqa: F401
-import hypothesis.internal.observability  # noqa: F401
+import hypothesis.internal.observability
 import jsonschema  # noqa: F401
 import scipy.special  # noqa: F401
 import sqlalchemy.dialects.sqlite  # noqa: F401
 import xdist.scheduler  # noqa: F401
 
 import swapgate
+
+# A time for each example says how busy the machine is, not how the code does.
+hypothesis.settings.register_profile("swapgate", deadline=None)
+hypothesis.settings.load_profile("swapgate")
 
 # pytester forgets every module that a run in this process imported first: C extensions do not survive that,
 # and importing them again for every test would take most of the time.

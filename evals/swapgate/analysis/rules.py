@@ -194,4 +194,5 @@ def _failures(summary: Summary) -> str:
     kinds = ", ".join(f"{kind} {count}" for kind, count in summary.errors.items())
     missed = f"{summary.missed} missed" if summary.missed else ""
     errored = f"{summary.errored} errored ({kinds})" if summary.errored else ""
-    return f"of {summary.trials} trials {' and '.join(part for part in (missed, errored) if part)}"
+    noun = "trial" if summary.trials == 1 else "trials"
+    return f"of {summary.trials} {noun} {' and '.join(part for part in (missed, errored) if part)}"

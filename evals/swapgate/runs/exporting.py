@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from swapgate.analysis.frames import trial_columns, trial_row
 from swapgate.errors import UsageError
-from swapgate.facts import Facts
 from swapgate.memory.history import History
 from swapgate.records import Run, to_text
-from swapgate.reporting.files import atomic_file, whole
+from swapgate.reporting.files import atomic_file
+from swapgate.reporting.trial_table import write_csv, write_parquet
 
 _OF_RUN = {"run": "string", "started_at": "string"}
-_ARROW = {"string": "string", "Int64": "int64", "Float64": "double", "boolean": "bool"}
-_ROWS_AT_ONCE = 10_000
-Rows = Iterator[dict[str, Any]]
 
 
 def export_runs(history: History, runs: Sequence[Run], file: Path) -> int:
@@ -52,33 +47,11 @@ def _write_jsonl(history: History, runs: Sequence[Run], stream: BinaryIO) -> int
 
 
 def _write_csv(history: History, runs: Sequence[Run], stream: BinaryIO) -> int:
-    columns = _columns(history, runs)
-    text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
-    writer = csv.DictWriter(text, list(columns))
-    writer.writeheader()
-    trials = 0
-    for row in _rows(history, runs):
-        writer.writerow({name: _cell(value) for name, value in row.items()})
-        trials += 1
-    text.flush()
-    text.detach()
-    return trials
+    return write_csv(stream, _columns(history, runs), _rows(history, runs))
 
 
 def _write_parquet(history: History, runs: Sequence[Run], stream: BinaryIO) -> int:
-    import pyarrow as pa  # type: ignore[import-untyped]
-    from pyarrow import parquet
-
-    columns = _columns(history, runs)
-    schema = pa.schema([(whole(name), pa.type_for_alias(_ARROW[kind])) for name, kind in columns.items()])
-    trials = 0
-    with parquet.ParquetWriter(stream, schema) as writer:
-        for block in _blocks(_rows(history, runs)):
-            cells = [[row.get(name) for row in block] for name in columns]
-            arrays = [pa.array(c, field.type) for c, field in zip(cells, schema, strict=True)]
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
-            trials += len(block)
-    return trials
+    return write_parquet(stream, _columns(history, runs), _rows(history, runs), metadata={})
 
 
 _WRITERS: Mapping[str, Callable[[History, Sequence[Run], BinaryIO], int]] = {
@@ -96,25 +69,7 @@ def _columns(history: History, runs: Sequence[Run]) -> dict[str, str]:
     return _OF_RUN | found
 
 
-def _rows(history: History, runs: Sequence[Run]) -> Rows:
+def _rows(history: History, runs: Sequence[Run]) -> Iterator[Mapping[str, Any]]:
     for run in runs:
         for facts in history.facts(run.id):
-            yield {"run": run.id, "started_at": run.started_at} | _whole_row(facts)
-
-
-def _whole_row(facts: Facts) -> dict[str, Any]:
-    return {k: whole(v) if isinstance(v, str) else v for k, v in trial_row(facts).items()}
-
-
-def _blocks(rows: Rows) -> Iterator[list[dict[str, Any]]]:
-    from itertools import islice
-
-    while block := list(islice(rows, _ROWS_AT_ONCE)):
-        yield block
-
-
-def _cell(value: Any) -> Any:
-    """Return a cell as spreadsheets read it: nothing for what is unknown, true and false in small letters."""
-    if value is None:
-        return ""
-    return str(value).lower() if isinstance(value, bool) else value
+            yield {"run": run.id, "started_at": run.started_at} | trial_row(facts)
