@@ -29,7 +29,7 @@ BUILT_IN: Mapping[str, tuple[str, str]] = {
     "otel": ("otel.reporter", "OtelReporter"),
 }
 # What a format needs beyond swapgate itself, by the name of the extra that installs it.
-NEEDS: Mapping[str, str] = {"parquet": "pyarrow"}
+NEEDS: Mapping[str, str] = {"parquet": "pyarrow", "otel": "opentelemetry"}
 
 
 class Reporter(Protocol):
