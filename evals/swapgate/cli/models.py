@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from swapgate.cli.models_lint import lint_models
+from swapgate.cli.models_lock import check_models, lock_models
 from swapgate.cli.options import JsonOption, RootOption, open_settings
 from swapgate.cli.output import print_json, print_table, shown
 from swapgate.errors import UsageError
@@ -17,6 +18,8 @@ _SAMPLE_TOKENS = 1000
 
 models_app = typer.Typer(help="Look at the models of config/models.yml, and whether they stay what they are.")
 models_app.command("lint")(lint_models)
+models_app.command("lock")(lock_models)
+models_app.command("check")(check_models)
 
 
 @models_app.command("list")

@@ -1,0 +1,67 @@
+"""Models as declared, as locked, as served and as offered, held against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from swapgate.pins.lint import Finding, Severity
+from swapgate.pins.lock import Lock, LockedModel
+
+
+def differences(
+    locked: Lock, now: Lock, *, offered: Mapping[str, Collection[str]] | None = None
+) -> list[Finding]:
+    """Return where the lock does not hold any more; `now` is the lock as it would be written.
+
+    `offered` are the ids that a provider lists now, by the name of the model that was asked about; a model
+    whose provider was not asked, or could not be, is not among them.
+    """
+    found = [one for name in now.models for one in _model(name, locked, now, offered or {})]
+    gone = [name for name in locked.models if name not in now.models]
+    found += [
+        _finding(name, "gone", "warning", "it is locked, and models.yml has it no more") for name in gone
+    ]
+    return found
+
+
+def _model(name: str, locked: Lock, now: Lock, offered: Mapping[str, Collection[str]]) -> Iterator[Finding]:
+    ours, theirs = now.models[name], locked.models.get(name)
+    if theirs is None:
+        yield _finding(name, "not-locked", "error", "models.yml has it, and the lock does not")
+        return
+    if (ours.provider, ours.model) != (theirs.provider, theirs.model):
+        told = f"it is {ours.provider} {ours.model!r}, and locked as {theirs.provider} {theirs.model!r}"
+        yield _finding(name, "changed", "error", told)
+        return
+    yield from _served(name, ours, theirs)
+    if ours.retires_on != theirs.retires_on:
+        told = f"it retires on {ours.retires_on or 'no known day'}, and when locked on {theirs.retires_on}"
+        yield _finding(name, "retirement-changed", "warning", told)
+    if name in offered and ours.model not in offered[name]:
+        told = f"{ours.provider} does not list {ours.model!r} any more"
+        yield _finding(name, "not-offered", "error", told)
+
+
+def _served(name: str, ours: LockedModel, theirs: LockedModel) -> Iterator[Finding]:
+    """Yield where other ids or configurations answered than when it was locked."""
+    if ours.run is None or theirs.run is None:
+        which = "when it was locked" if theirs.run is None else "any more"
+        yield _finding(
+            name, "not-seen", "note", f"no whole run of it is known {which}: what answers is unknown"
+        )
+        return
+    if new := [one for one in ours.served if one not in theirs.served]:
+        told = f"run {ours.run} was served {', '.join(new)}, and {_listed(theirs.served)} when locked"
+        yield _finding(name, "served-changed", "error", told)
+    if new := [one for one in ours.fingerprints if one not in theirs.fingerprints]:
+        told = f"run {ours.run} had the fingerprint {', '.join(new)}"
+        told += f", and {_listed(theirs.fingerprints)} when locked"
+        yield _finding(name, "fingerprint-changed", "warning", told)
+
+
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+def _finding(name: str, rule: str, severity: Severity, message: str) -> Finding:
+    return Finding(rule=rule, severity=severity, model=name, message=message)

@@ -1,0 +1,55 @@
+"""Which models a service offers now: its list, asked once, for the formats that have one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from swapgate.errors import ProviderError
+from swapgate.providers.credentials import read_credentials, scrub
+from swapgate.providers.services import SERVICES, service_url
+from swapgate.spec.models import ModelSpec
+
+_TIMEOUT_S = 20.0
+_PATHS = {"openai": "/models", "anthropic": "/v1/models?limit=1000", "gemini": "/v1beta/models?pageSize=1000"}
+_SAID_CHARS = 200
+
+
+class NotTold(Exception):
+    """A service did not say what it offers; the text says why."""
+
+
+def offered_ids(spec: ModelSpec) -> frozenset[str]:
+    """Return the ids that the service of a model lists; NotTold where it could not be found out."""
+    service = SERVICES.get(spec.provider)
+    base_url = spec.base_url or (service_url(spec.provider) if service else None)
+    if service is None or base_url is None or service.protocol not in _PATHS:
+        raise NotTold(f"{spec.provider} has no list of models")
+    credentials = read_credentials(
+        f"model {spec.name!r}",
+        spec.headers,
+        key_env=spec.api_key_env or service.key_env,
+        key_header=service.key_header,
+        key_prefix=service.key_prefix,
+        literal={"anthropic-version": "2023-06-01"} if service.protocol == "anthropic" else None,
+    )
+    try:
+        sent = credentials.take()
+    except ProviderError as exc:
+        raise NotTold(str(exc)) from exc
+    url = f"{base_url.rstrip('/')}{_PATHS[service.protocol]}"
+    try:
+        reply = httpx.get(url, headers=dict(sent.headers), timeout=_TIMEOUT_S)
+        listed: Any = reply.json() if reply.is_success else None
+    except (httpx.HTTPError, ValueError) as exc:
+        raise NotTold(scrub(f"{type(exc).__name__}: {exc}", sent.secrets)) from exc
+    if not isinstance(listed, Mapping):
+        raise NotTold(scrub(f"status {reply.status_code}: {reply.text[:_SAID_CHARS]}", sent.secrets))
+    rows = listed.get("data", listed.get("models"))
+    names = [row.get("id") or row.get("name") for row in rows or [] if isinstance(row, Mapping)]
+    found = frozenset(str(name).removeprefix("models/") for name in names if name)
+    if not found:
+        raise NotTold("it lists no models")
+    return found
