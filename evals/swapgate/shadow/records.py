@@ -75,7 +75,8 @@ class Exchange:
     `day` its date. `setup` is a hash of what is compared (models, parameters, the candidate's prompt):
     exchanges of different setups are not of one comparison. `tags` are slices as `name:value`. `unit` is a
     hash of whom sampling kept together (a user, a session), None where each request stood for itself:
-    exchanges of one unit are not independent. `request` is the body as JSON, redacted; None where content is
+    exchanges of one unit are not independent. `control` is None where the candidate served alone, `candidate`
+    where it was not asked (yet). `request` is the body as JSON, redacted; None where content is
     not kept. `request_hash` is that of the body before redaction. `turns` counts its messages: from the
     second turn of the assistant on, the candidate answers to the control's history. `served` says whose
     answer the application had (the candidate's during a ramp). `again` is control': the control asked a
@@ -86,7 +87,7 @@ class Exchange:
     route: str
     at: str
     api: Api
-    control: Leg
+    control: Leg | None
     setup: str = ""
     tags: tuple[str, ...] = ()
     unit: str | None = None
@@ -108,6 +109,11 @@ class Exchange:
     def day(self) -> str:
         """The date in UTC, as in 2026-11-26."""
         return self.at[:10]
+
+    @property
+    def served_leg(self) -> Leg | None:
+        """The answer that the application had."""
+        return self.control if self.served == "control" else self.candidate
 
     @property
     def has_content(self) -> bool:
@@ -187,12 +193,10 @@ def without_content(exchange: Exchange) -> Exchange:
     def bare(leg: Leg | None) -> Leg | None:
         return None if leg is None else replace(leg, text=None, tool_calls=(), error=_first_line(leg.error))
 
-    control = bare(exchange.control)
-    assert control is not None
     return replace(
         exchange,
         request=None,
-        control=control,
+        control=bare(exchange.control),
         candidate=bare(exchange.candidate),
         again=bare(exchange.again),
     )
