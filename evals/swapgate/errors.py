@@ -11,6 +11,7 @@ SwapgateError
 │   └── BudgetSpent       --max-cost was given and the call could have exceeded it
 ├── StoreError            the cache or the history cannot be read or written
 ├── UserCheckFailed       the user's own check raised (checks/python_check.py)
+├── Untranslatable        a request has no form in another wire format (shadow/requests.py)
 └── TemplateError         a judge's own template cannot be rendered (judging/prompt.py)
 """
 

@@ -13,9 +13,11 @@ from swapgate.storable import parse_json
 
 # How the application asks: the three wire formats, or a callable of its own.
 Api = Literal["chat", "responses", "messages", "call"]
-# `waiting`: the candidate is still to be asked, or is being asked. `lost`: the process that asked it died,
-# and without stored content nobody can ask again.
-State = Literal["waiting", "whole", "lost"]
+# `waiting`: the candidate is still to be asked, or is being asked. `whole`: every leg has come that was to
+# come; the candidate is not asked where the control gave no answer, or a route has none. `unasked`: the day's
+# budget was spent, or the candidate's wire format cannot carry the request. `lost`: the process that asked
+# died, and without stored content nobody can ask again.
+State = Literal["waiting", "whole", "unasked", "lost"]
 Served = Literal["control", "candidate"]
 _KEPT_FROM_ANSWERS: set[str | None] = {"refusal", "content_filter"}
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from swapgate.records import Json
+from swapgate.shadow.records import Exchange, Leg
 from swapgate.spec.shadow import Redaction
 
 # As the services themselves print them; the last one finds what is named a secret, whoever issued it.
@@ -101,6 +102,29 @@ class Redactor:
         if not spans:
             del self.counts["phone"]
         return _cut(text, spans, "[phone]")
+
+
+def redacted(exchange: Exchange, redactor: Redactor) -> Exchange:
+    """Return the exchange with every text in it redacted, and how much was taken out."""
+    redactor.taken()
+    changed = replace(
+        exchange,
+        request=redactor.json(exchange.request),
+        tags=tuple(redactor.text(tag) for tag in exchange.tags),
+        control=_redacted_leg(exchange.control, redactor),
+        candidate=_redacted_leg(exchange.candidate, redactor),
+        again=_redacted_leg(exchange.again, redactor),
+    )
+    return replace(changed, redactions=redactor.taken())
+
+
+def _redacted_leg(leg: Leg | None, redactor: Redactor) -> Leg | None:
+    if leg is None:
+        return None
+    calls = tuple(replace(call, arguments=redactor.text(call.arguments)) for call in leg.tool_calls)
+    text = None if leg.text is None else redactor.text(leg.text)
+    error = None if leg.error is None else redactor.text(leg.error)
+    return replace(leg, text=text, tool_calls=calls, error=error)
 
 
 def _is_blob(text: str) -> bool:

@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS exchanges (  -- one mirrored request, without content
     key TEXT PRIMARY KEY,               -- records.Exchange.key
     route TEXT NOT NULL,
     day TEXT NOT NULL,                  -- date in UTC of the request
-    state TEXT NOT NULL,                -- waiting, whole, lost
+    state TEXT NOT NULL,                -- waiting, whole, unasked, lost
     has_content INTEGER NOT NULL,       -- 1 where the request is in the record: it can be asked again
     leased_until REAL NOT NULL,         -- Unix time until which whoever asks its candidate counts as alive
     record TEXT NOT NULL,               -- JSON: shadow.records.Exchange

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from swapgate.errors import UsageError
 from swapgate.records import Json, content_hash
 from swapgate.spec.model_entries import BaseUrl
 from swapgate.spec.source import read_yaml, validate
@@ -108,7 +109,7 @@ class Upstream(Written):
 
 
 class ShadowLimits(Written):
-    """What the mirror may take. `queue` bounds the exchanges that wait; what comes on top is shed, counted."""
+    """What the mirror may take. `queue` bounds the exchanges that wait: more are shed, and counted."""
 
     body_mb: Positive = 10.0
     queue: Annotated[int, Field(ge=1)] = 256
@@ -162,6 +163,14 @@ class ShadowConfig(Written):
     def port(self) -> int:
         """The port to listen at; 0 lets the system choose."""
         return int(self.listen.rpartition(":")[2])
+
+
+def listen_address(written: str) -> str:
+    """Return an address as an option gives it; UsageError where it is none."""
+    try:
+        return _address(written)
+    except ValueError as exc:
+        raise UsageError(f"--listen {exc}") from exc
 
 
 def read_shadow(path: Path, *, root: Path | None = None) -> ShadowConfig:
