@@ -25,6 +25,7 @@ from swapgate.providers.http_client import open_http
 from swapgate.providers.open import is_user_provider, open_provider
 from swapgate.providers.openai import read_completion
 from swapgate.records import Json, Message, Request, Response
+from swapgate.shadow.attempts import Attempts
 from swapgate.shadow.capture import failed
 from swapgate.shadow.plan import Plan, PlannedRoute, protocol_of
 from swapgate.shadow.records import Api, Leg, answered
@@ -58,11 +59,15 @@ class Question:
 class Asking:
     """Open connections to the models of a plan. Use as an async context manager, in one loop.
 
-    `most` bounds the calls in flight; `left_usd` is what may still be spent (None: no bound).
+    `most` bounds the calls in flight; `left_usd` is what may still be spent (None: no bound). `spares` is for
+    replays: the models are given as much as they bear, and what they do not bear is asked later.
     """
 
-    def __init__(self, plan: Plan, *, most: int, retries: int, left_usd: float | None = None) -> None:
+    def __init__(
+        self, plan: Plan, *, most: int, retries: int, left_usd: float | None = None, spares: bool = False
+    ) -> None:
         self._plan = plan
+        self._spares = spares
         self._most = most
         self._retries = retries
         self._slots = Slots(most)
@@ -71,7 +76,12 @@ class Asking:
 
     def refill(self, left_usd: float | None) -> None:
         """Begin a new budget, as each day does; calls in flight belong to the old one."""
-        self._caller = Caller(slots=self._slots, retries=self._retries, budget=Budget(left_usd))
+        budget, retries = Budget(left_usd), self._retries
+        self._caller: Caller | Attempts = (
+            Caller(slots=self._slots, retries=retries, budget=budget)
+            if self._spares
+            else Attempts(retries=retries, budget=budget)
+        )
 
     async def __aenter__(self) -> Self:
         self._http = open_http(concurrency=self._most, timeout_s=self._plan.config.limits.timeout_s)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -121,6 +120,7 @@ async def relay(
     """Send an answer back as it comes. `whole` is called when all of it is here, before its last part goes.
 
     Where the service breaks off, so does the connection to the application, and `whole` is not called.
+    Raises ConnectionError where the application has gone away.
     """
     content = upstream.content
     response = AsItIs(upstream, at_once=not content.total_bytes)
@@ -128,22 +128,34 @@ async def relay(
         recording.begin(upstream.status, response.headers)
     await response.prepare(request)
     is_whole = False
-    try:
-        while part := await content.readany():
-            if recording is not None:
-                recording.add(part, perf_counter())
-            if content.at_eof():
-                is_whole = True
+    while (part := await _next(content)) is not None:
+        if not part:
+            if not is_whole:
                 whole()
-            await response.write(part)
-    except (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, TimeoutError):
-        if request.transport is not None:
-            request.transport.abort()
-        return response
-    if not is_whole:
-        whole()
-    await response.write_eof()
+            await response.write_eof()
+            return response
+        if recording is not None:
+            recording.add(part, perf_counter())
+        if content.at_eof():
+            is_whole = True
+            whole()
+        await response.write(part)
+    break_off(request)
     return response
+
+
+def break_off(request: web.BaseRequest) -> None:
+    """Break the application's connection, as the service broke the proxy's."""
+    if request.transport is not None:
+        request.transport.abort()
+
+
+async def _next(content: aiohttp.StreamReader) -> bytes | None:
+    """Return what has come, empty at the end; None where the service broke off."""
+    try:
+        return await content.readany()
+    except (aiohttp.ClientError, OSError):
+        return None
 
 
 class AsItIs(web.StreamResponse):

@@ -37,6 +37,8 @@ class Handing:
         self._config = config
         self._heard = heard
         self._counts: dict[tuple[str, str], int] = {}
+        # What the process has not told the end of, with its route.
+        self._handed: dict[str, str] = {}
         self._transport: asyncio.WriteTransport | None = None
         self._process: Popen[bytes] | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -64,6 +66,7 @@ class Handing:
             self.count(capture.route, "shed")
             return False
         head, request, answer = capture.packed()
+        self._handed[capture.key] = capture.route
         transport.writelines([FRAME.pack(len(head), len(request), len(answer)), head, request, answer])
         return True
 
@@ -100,12 +103,19 @@ class Handing:
         self._transport = transport
 
     def lost(self) -> None:
-        """The process is gone."""
+        """The process is gone, and with it what it had not ended."""
         self._transport = None
+        if not self._is_stopping:
+            for route in self._handed.values():
+                self.count(route, "lost")
+            self._handed.clear()
 
     def hear(self, line: bytes) -> None:
         """Take what the process tells of its work."""
-        self._heard(json.loads(line))
+        told = json.loads(line)
+        for key in told["done"]:
+            self._handed.pop(key, None)
+        self._heard(told)
 
     async def _keep_alive(self) -> None:
         pause_s = _FIRST_PAUSE_S

@@ -58,6 +58,7 @@ class Process:
         self._connection = connection
         self._drain_s = 0.0
         self._ended: list[asyncio.Task[None]] = []
+        self._done: list[str] = []
 
     async def run(self) -> None:
         """Mirror until the serving process is gone."""
@@ -94,15 +95,26 @@ class Process:
             return
         current = self._current
         if len(current.tasks) >= self._most:
-            self._store.count(Count(day=head["at"][:10], route=head["route"], what="shed", amount=1))
+            self._done.append(head["key"])
+            self._shed(head)
             return
         task = asyncio.create_task(self._mirror(current, head, content))
         current.tasks.add(task)
         task.add_done_callback(current.tasks.discard)
 
     async def _mirror(self, current: _Current, head: dict[str, Any], content: bytes) -> None:
-        async with self._at_once:
-            await current.mirror.mirror(unpack(head, memoryview(content)))
+        has_begun = False
+        try:
+            async with self._at_once:
+                has_begun = True
+                await current.mirror.mirror(unpack(head, memoryview(content)))
+        finally:
+            self._done.append(head["key"])
+            if not has_begun:
+                self._shed(head)
+
+    def _shed(self, head: Mapping[str, Any]) -> None:
+        self._store.count(Count(day=head["at"][:10], route=head["route"], what="shed", amount=1))
 
     async def _obey(self, told: Mapping[str, Any]) -> None:
         match told["kind"]:
@@ -140,7 +152,10 @@ class Process:
             await asyncio.sleep(_TELL_EVERY_S)
             outcomes = [[route, what, n] for (route, what), n in self._current.mirror.outcomes.items()]
             self._current.mirror.outcomes.clear()
-            told = {"waiting": len(self._current.tasks), "outcomes": outcomes}
+            done, self._done = self._done, []
+            # What is told to be done must not be lost with this process.
+            await asyncio.to_thread(self._store.flush)
+            told = {"waiting": len(self._current.tasks), "outcomes": outcomes, "done": done}
             with contextlib.suppress(ConnectionError):
                 writer.write(json.dumps(told).encode() + b"\n")
 

@@ -9,12 +9,13 @@ import secrets
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from time import perf_counter
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import web
 
 from swapgate.shadow.capture import Capture
-from swapgate.shadow.forwarding import Recording, Upstream, relay
+from swapgate.shadow.forwarding import Recording, Upstream, break_off, relay
 from swapgate.shadow.handing import Handing
 from swapgate.shadow.metrics import CONTENT_TYPE, Metrics
 from swapgate.shadow.plan import Plan
@@ -75,13 +76,9 @@ class Proxy:
         exchange = _Exchange(decision, start, arrived=arrived, limit=self._limit)
         try:
             return await self._exchange(request, base + target.removeprefix("/v1"), body, exchange)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ConnectionError):
             exchange.ended_as = "client_left"
             raise
-        except (aiohttp.ClientError, OSError) as exc:
-            said = str(exc) or type(exc).__name__
-            _LOG.warning("no answer from %s: %s", base, said)
-            return _failure(path, 502, f"no answer from the service behind the proxy: {said}")
         finally:
             self._count(exchange)
 
@@ -89,7 +86,14 @@ class Proxy:
         self, request: web.BaseRequest, url: str, body: bytes | AsyncIterator[bytes], exchange: _Exchange
     ) -> web.StreamResponse:
         exchange.recording.sent_at = perf_counter()
-        async with await self._upstream.send(request, url, body) as answer:
+        try:
+            answer = await self._upstream.send(request, url, body)
+        except (aiohttp.ClientError, OSError) as exc:
+            # What an application does without a proxy when its connection fails, it does here.
+            _LOG.warning("no answer from %s: %s", urlsplit(url).netloc, str(exc) or type(exc).__name__)
+            break_off(request)
+            return web.Response()
+        async with answer:
             exchange.recording.status = answer.status
 
             def whole() -> None:

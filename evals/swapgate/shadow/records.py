@@ -160,6 +160,7 @@ COUNTED: Mapping[str, str] = {
     "control_failed": "the control gave no answer",
     "client_left": "the application went away before the answer was whole",
     "shed": "the mirror's queue was full",
+    "lost": "handed to a mirror that died; a record of it may be there",
     "over_budget": "the day's budget was spent",
     "spent_usd": "US dollars that the candidate and control' cost",
 }
