@@ -11,6 +11,7 @@ import anthropic
 import openai
 import pytest
 
+from processes import wait_for
 from servers import Answer, Received, Server, anthropic_message, openai_completion, serving
 from shadowing import Shadow, shadowing
 from streams import (

@@ -125,6 +125,8 @@ class Handing:
                 pause_s = _FIRST_PAUSE_S
                 continue
             _LOG.error("the mirror's process died; requests are served, and not mirrored until it is back")
+            if self._process is not None:
+                await asyncio.to_thread(_wait, self._process, _FIRST_PAUSE_S)
             await self._spawn()
             pause_s = min(_LONGEST_PAUSE_S, 2 * pause_s)
 
