@@ -31,6 +31,8 @@ class Legs:
         self._clock = clock
         self._limit_usd = limit_usd
         self._day = ""
+        # Whether a candidate was left alone for the budget.
+        self.is_spent = False
 
     async def ask(self, exchange: Exchange, planned: PlannedRoute, question: Question) -> Exchange:
         """Return the exchange with its legs; `unasked` where the budget or the format allowed none."""
@@ -55,6 +57,7 @@ class Legs:
             return await ask(planned, question)
         except (BudgetSpent, Untranslatable) as exc:
             if counted is not None:
+                self.is_spent |= isinstance(exc, BudgetSpent)
                 what = "over_budget" if isinstance(exc, BudgetSpent) else "untranslatable"
                 self._store.count(Count(day=counted.day, route=counted.route, what=what, amount=1))
         return None

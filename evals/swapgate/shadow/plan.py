@@ -89,12 +89,14 @@ def planned_route(name: str, route: Route, control: ModelSpec, candidate: ModelS
     )
 
 
-def require_askable(plan: Plan) -> None:
+def require_askable(plan: Plan, *, is_budgeted: bool = False) -> None:
     """Raise UsageError when a model of the mirror has no key, or no price where a budget is set."""
     for spec in plan.asked.values():
         require_ready(spec, plan.root)
-        if plan.config.budget_usd_per_day is not None and (why := why_no_price(spec)):
-            raise UsageError(why.replace("--max-cost", "budget_usd_per_day"))
+        if not is_budgeted and plan.config.budget_usd_per_day is None:
+            continue
+        if why := why_no_price(spec):
+            raise UsageError(why if is_budgeted else why.replace("--max-cost", "budget_usd_per_day"))
 
 
 def require_upstreams(plan: Plan) -> None:

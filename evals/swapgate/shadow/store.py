@@ -117,6 +117,14 @@ class ShadowStore:
         with self._transaction() as db:
             self._lease(db, keys, self._clock() + lease_s if lease_s else 0.0)
 
+    def free_in_s(self, *, route: str | None = None) -> float | None:
+        """Return in how many seconds the first of those that wait may be claimed; None where none waits."""
+        where, values = _filter(route=route)
+        query = f"SELECT min(leased_until) FROM exchanges WHERE state = 'waiting' AND has_content {where}"  # noqa: S608 - ours
+        with self._told():
+            [until] = self._db.execute(query, values).fetchone()
+        return None if until is None else max(0.0, until - self._clock())
+
     def mark_lost(self) -> int:
         """Mark what was being asked by processes that died and cannot be asked again; return how many."""
         with self._transaction() as db:
