@@ -18,7 +18,7 @@ from fault_server import FAULTS, KEEPS_CONNECTION, Exchange, FaultServer, faulty
 from processes import wait_for
 from servers import anthropic_message, openai_completion
 from shadowing import KEYS, Shadow, shadowing
-from streams import anthropic_stream, openai_events, sse
+from streams import anthropic_stream, openai_events, openai_stream, sse
 from swapgate.errors import ErrorKind
 
 APP_KEY = "sk-application-0123456789abcdef"
@@ -67,8 +67,21 @@ async def nothing(exchange: Exchange) -> None:
     await exchange.send(b"HTTP/1.1 204 No Content\r\n\r\n")
 
 
+async def lingering(exchange: Exchange) -> None:
+    """Say that the stream is over, and keep the connection."""
+    await exchange.head(**{"content-type": "text/event-stream"})
+    await exchange.send(openai_stream("all"))
+    await asyncio.sleep(60)
+
+
 KEEPS_CONNECTION.update({answering, chunked, nothing})
-CONTROL = {**FAULTS, "with-headers": with_headers, "chunked": chunked, "nothing": nothing}
+CONTROL = {
+    **FAULTS,
+    "with-headers": with_headers,
+    "chunked": chunked,
+    "nothing": nothing,
+    "lingering": lingering,
+}
 
 
 @dataclass
@@ -278,3 +291,13 @@ def test_what_is_not_mirrored_is_counted_with_its_reason(
     wait_for(lambda: stage.shadow.counts().get(what, 0) == before + 1)
     if what not in {"mirrored", "server_tools", "unreadable"}:
         assert stage.candidate.requests == [] or stage.candidate.requests[-1].body.find(b"not me") == -1
+
+
+def test_a_client_that_stops_at_the_last_event_has_had_a_whole_answer(stage: Stage) -> None:
+    body = chat("control-lingering", stream=True)
+    with (
+        httpx.Client() as client,
+        client.stream("POST", f"{stage.shadow.url}/v1/chat/completions", json=body) as answer,
+    ):
+        next(line for line in answer.iter_lines() if line == "data: [DONE]")
+    wait_for(lambda: any("lingering" in json.dumps(e.request) for e in stage.shadow.exchanges()))

@@ -26,6 +26,8 @@ from swapgate.shadow.records import Api, Leg, Served, answered
 ANSWER_HEADERS = frozenset(
     {"content-type", "content-encoding", "x-request-id", "request-id", "apim-request-id", "retry-after"}
 )
+# After these an official client reads no further: it may close the connection before the service does.
+_ENDS = (b"data: [DONE]", b"event: message_stop", b"event: response.completed", b"event: response.incomplete")
 _READABLE = {"", *SUPPORTED_DECODERS}
 
 
@@ -71,6 +73,12 @@ def unpack(head: dict[str, Any], content: memoryview) -> Capture:
             "headers": tuple(tuple(pair) for pair in head["headers"]),
         }
     )
+
+
+def is_at_end(parts: Sequence[bytes]) -> bool:
+    """Whether the parts of a stream hold the event that ends it, although the stream itself goes on."""
+    body = b"".join(parts)
+    return any(end in body for end in _ENDS)
 
 
 async def read_leg(capture: Capture, *, model: str, host: str) -> Leg:

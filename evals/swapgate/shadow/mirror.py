@@ -158,7 +158,11 @@ class Mirror:
 
     def _keep(self, exchange: Exchange, planned: PlannedRoute) -> None:
         """Compare an exchange while its content is at hand, and store what may be stored of it."""
-        comparison = self._compare(exchange, planned)
+        try:
+            comparison = self._compare(exchange, planned)
+        except Exception:
+            _LOG.exception("the exchange %s is not compared", exchange.key)
+            comparison = None
         self._store.put(self._stored(exchange), comparison and self._clean(comparison))
 
     def _stored(self, exchange: Exchange) -> Exchange:

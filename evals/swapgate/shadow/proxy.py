@@ -14,16 +14,15 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp import web
 
-from swapgate.shadow.capture import Capture
+from swapgate.shadow.capture import Capture, is_at_end
 from swapgate.shadow.forwarding import Recording, Upstream, break_off, relay
 from swapgate.shadow.handing import Handing
 from swapgate.shadow.metrics import CONTENT_TYPE, Metrics
 from swapgate.shadow.plan import Plan
-from swapgate.shadow.routing import Asked, Decision, Router
+from swapgate.shadow.routing import PASSED_HEADERS, Asked, Decision, Router
 
 # No provider's path begins like this.
 OWN_PATHS = "/-/swapgate/"
-_PASSED_HEADERS = ("anthropic-version", "anthropic-beta", "openai-beta")
 _MEGABYTE = 1024 * 1024
 _LOG = logging.getLogger("swapgate.shadow")
 
@@ -77,7 +76,8 @@ class Proxy:
         try:
             return await self._exchange(request, base + target.removeprefix("/v1"), body, exchange)
         except (asyncio.CancelledError, ConnectionError):
-            exchange.ended_as = "client_left"
+            if exchange.ended_as != "whole":
+                self._left(exchange, request)
             raise
         finally:
             self._count(exchange)
@@ -104,6 +104,13 @@ class Proxy:
             recording = exchange.recording if exchange.is_mirrored else None
             return await relay(request, answer, recording=recording, whole=whole)
 
+    def _left(self, exchange: _Exchange, request: web.BaseRequest) -> None:
+        """The application reads no further: at the end of a stream, or because it went away."""
+        exchange.ended_as = "client_left"
+        if exchange.is_mirrored and is_at_end(exchange.recording.parts):
+            exchange.ended_as = "whole"
+            self._mirror(exchange, request)
+
     def _mirror(self, exchange: _Exchange, request: web.BaseRequest) -> None:
         recording, decision = exchange.recording, exchange.decision
         assert decision is not None and recording.status is not None
@@ -123,7 +130,7 @@ class Proxy:
             latency_s=round(perf_counter() - recording.sent_at, 6),
             tags=decision.tags,
             unit=decision.unit,
-            passed={n: request.headers[n] for n in _PASSED_HEADERS if n in request.headers},
+            passed={n: request.headers[n] for n in PASSED_HEADERS if n in request.headers},
         )
         if not self._handing.offer(capture):
             self._metrics.not_mirrored(capture.route, "shed")

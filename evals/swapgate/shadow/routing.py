@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from pydantic_core import from_json
 
@@ -14,17 +14,24 @@ from swapgate.shadow.records import Api
 from swapgate.shadow.requests import api_of
 from swapgate.shadow.sampling import is_drawn, unit_hash
 
-if TYPE_CHECKING:
-    from multidict import CIMultiDictProxy
-
 # The application may name its route, opt a request out, and tag it. They are not sent on.
 ROUTE_HEADER = "x-swapgate-route"
 SHADOW_HEADER = "x-swapgate-shadow"
 TAGS_HEADER = "x-swapgate-tags"
 OWN_HEADERS = frozenset({ROUTE_HEADER, SHADOW_HEADER, TAGS_HEADER})
+# What a body may need to be understood; all other headers of the application are for its own model alone.
+PASSED_HEADERS = ("anthropic-version", "anthropic-beta", "openai-beta")
 _OFF = {"off", "0", "no", "false"}
 _LONGEST_TAG = 80
 _MOST_TAGS = 20
+
+
+class Headers(Protocol):
+    """Headers of a request, looked up in any case: aiohttp's and httpx's are."""
+
+    def get(self, name: str, /) -> str | None:
+        """Return a header, None when it is not there."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +39,7 @@ class Asked:
     """A request as far as routing needs it. `body` is None where it was too large to be read."""
 
     path: str
-    headers: CIMultiDictProxy[str]
+    headers: Headers
     body: bytes | None
 
 
@@ -98,7 +105,7 @@ class Router:
 
 def _refusal(asked: Asked) -> str | None:
     """Return why a request cannot be mirrored whatever is drawn."""
-    if asked.headers.get(SHADOW_HEADER, "").strip().lower() in _OFF:
+    if (asked.headers.get(SHADOW_HEADER) or "").strip().lower() in _OFF:
         return "opted_out"
     if asked.body is None:
         return "request_too_large"
@@ -119,7 +126,7 @@ def _top(body: bytes | None) -> Mapping[str, Json]:
     return value if isinstance(value, dict) else {}
 
 
-def _value(source: str, headers: CIMultiDictProxy[str], body: Mapping[str, Json]) -> str | None:
+def _value(source: str, headers: Headers, body: Mapping[str, Json]) -> str | None:
     """Return what a source names, None where the request has none."""
     kind, _, name = source.partition(":")
     if kind == "header":
@@ -128,10 +135,8 @@ def _value(source: str, headers: CIMultiDictProxy[str], body: Mapping[str, Json]
     return None if value is None or isinstance(value, dict | list) else str(value)
 
 
-def _tags(
-    sources: Mapping[str, str], headers: CIMultiDictProxy[str], body: Mapping[str, Json]
-) -> tuple[str, ...]:
+def _tags(sources: Mapping[str, str], headers: Headers, body: Mapping[str, Json]) -> tuple[str, ...]:
     found = [(name, _value(source, headers, body)) for name, source in sources.items()]
     own = [f"{name}:{value}" for name, value in found if value is not None]
-    told = [tag.strip() for tag in headers.get(TAGS_HEADER, "").split(",") if tag.strip()]
+    told = [tag.strip() for tag in (headers.get(TAGS_HEADER) or "").split(",") if tag.strip()]
     return tuple(sorted({tag[:_LONGEST_TAG] for tag in (*own, *told)})[:_MOST_TAGS])
