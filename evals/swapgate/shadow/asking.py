@@ -29,7 +29,7 @@ from swapgate.shadow.attempts import Attempts
 from swapgate.shadow.capture import failed
 from swapgate.shadow.plan import Plan, PlannedRoute, protocol_of
 from swapgate.shadow.records import Api, Leg, answered
-from swapgate.shadow.requests import candidate_body, to_request
+from swapgate.shadow.requests import mirrored_body, to_request
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.shadow import PromptOverride
 
@@ -114,8 +114,8 @@ class Asking:
     async def _ask(self, spec: ModelSpec, planned: PlannedRoute, question: Question) -> Leg:
         started = asyncio.get_running_loop().time()
         opened = self._open(spec, is_streamed=question.is_streamed)
-        if _speaks(spec, question.api):
-            request = _carrying(candidate_body(question.body, question.api, spec, planned.route), question)
+        if speaks(spec, question.api):
+            request = _carrying(mirrored_body(question.body, question.api, spec, planned.route), question)
         else:
             request = to_request(question.body, question.api, spec, planned.route)
         try:
@@ -190,7 +190,8 @@ class _AsWritten:
         return self._wires[key]
 
 
-def _speaks(spec: ModelSpec, api: Api) -> bool:
+def speaks(spec: ModelSpec, api: Api) -> bool:
+    """Whether a model is asked in this wire format, so that a body goes to it as it is written."""
     if api == "responses" and spec.provider in _NO_RESPONSES:
         return False
     return api in _FORMATS.get(protocol_of(spec), ())

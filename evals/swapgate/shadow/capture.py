@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import httpx
 from httpx._decoders import SUPPORTED_DECODERS
+from pydantic_core import to_json
 
 from swapgate.errors import ProviderError
 from swapgate.providers._anthropic_stream import MessageStream
@@ -57,8 +57,12 @@ class Capture:
 
     def packed(self) -> list[bytes]:
         """Return the parts of a frame that `unpack` reads."""
-        head = {**asdict(self), "request": len(self.request), "answer": len(self.answer)}
-        return [json.dumps(head).encode(), self.request, self.answer]
+        head = {name: getattr(self, name) for name in _HEAD}
+        head |= {"request": len(self.request), "answer": len(self.answer)}
+        return [to_json(head), self.request, self.answer]
+
+
+_HEAD = [field.name for field in fields(Capture) if field.name not in {"request", "answer"}]
 
 
 def unpack(head: dict[str, Any], content: memoryview) -> Capture:

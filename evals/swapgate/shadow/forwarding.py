@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
+from urllib.request import getproxies
 
 import aiohttp
 from aiohttp import web
@@ -77,7 +78,8 @@ class Upstream:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             skip_auto_headers=_ADDED_BY_AIOHTTP,
-            trust_env=True,
+            # aiohttp looks them up anew for every request, which takes as long as all the rest.
+            trust_env=bool(getproxies()),
             read_bufsize=256 * 1024,
             max_line_size=_LONGEST_HEADER,
             max_field_size=_LONGEST_HEADER,
@@ -88,10 +90,16 @@ class Upstream:
         await self._session.close()
 
     async def send(
-        self, request: web.BaseRequest, url: str, body: bytes | AsyncIterator[bytes] | None
+        self,
+        request: web.BaseRequest,
+        url: str,
+        body: bytes | AsyncIterator[bytes] | None,
+        *,
+        headers: CIMultiDict[str] | None = None,
     ) -> aiohttp.ClientResponse:
-        """Send a request on; raises aiohttp.ClientError and OSError."""
-        headers = kept_headers(request.headers)
+        """Send a request on, with its own headers unless there are others; aiohttp.ClientError, OSError."""
+        if headers is None:
+            headers = kept_headers(request.headers)
         if body is not None and not isinstance(body, bytes):
             length = request.headers.get("content-length")
             headers.extend({"Content-Length": length} if length is not None else {})
@@ -102,12 +110,7 @@ class Upstream:
 
 def kept_headers(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
     """Return what is sent on of a request's headers, in their order and spelling."""
-    named = _named_by_connection(headers.getall("connection", ()))
-    return CIMultiDict(
-        (name, value)
-        for name, value in headers.items()
-        if (lower := name.lower()) not in _NOT_SENT_ON and lower not in named
-    )
+    return _without(headers, _NOT_SENT_ON)
 
 
 async def relay(
@@ -168,12 +171,7 @@ class AsItIs(web.StreamResponse):
         super().__init__(status=upstream.status, reason=upstream.reason)
         self._send_headers_immediately = at_once
         headers = _decoded(upstream.raw_headers)
-        named = _named_by_connection(headers.getall("connection", ()))
-        self.headers.extend(
-            (name, value)
-            for name, value in headers.items()
-            if (lower := name.lower()) not in _HOP_BY_HOP and lower not in named
-        )
+        self.headers.extend(_without(headers, _HOP_BY_HOP))
         self._added = {name for name in _ADDED_TO_ANSWERS if name not in headers}
 
     async def _write_headers(self) -> None:
@@ -184,11 +182,17 @@ class AsItIs(web.StreamResponse):
 
 def _decoded(raw: Iterable[tuple[bytes, bytes]]) -> CIMultiDict[str]:
     return CIMultiDict(
-        (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
-        for name, value in raw
+        [
+            (name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
+            for name, value in raw
+        ]
     )
 
 
-def _named_by_connection(values: Iterable[str]) -> set[str]:
-    """Return the headers that a sender calls its own connection's."""
-    return {word.strip().lower() for value in values for word in value.split(",")}
+def _without(headers: CIMultiDict[str] | CIMultiDictProxy[str], names: Container[str]) -> CIMultiDict[str]:
+    """Return headers in their order and spelling, but for these and those that the sender calls its own."""
+    kept = CIMultiDict([(name, value) for name, value in headers.items() if name.lower() not in names])
+    for value in headers.getall("connection", ()):
+        for word in value.split(","):
+            kept.popall(word.strip(), None)
+    return kept

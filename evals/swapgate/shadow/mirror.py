@@ -94,7 +94,7 @@ class Mirror:
 
     async def _mirror(self, capture: Capture, planned: PlannedRoute) -> str:
         """Return what is to be counted."""
-        body = _body_of(capture.request)
+        body = body_of(capture.request)
         if body is None:
             return "unreadable"
         if has_server_tools(body):
@@ -194,7 +194,8 @@ def _outcome(exchange: Exchange) -> str:
     return "unasked" if leg is None else "answered" if leg.error_kind is None else leg.error_kind.value
 
 
-def _body_of(request: bytes) -> dict[str, Json] | None:
+def body_of(request: bytes) -> dict[str, Json] | None:
+    """Return a request's body, None where it is no JSON object."""
     try:
         value = parse_json(request.decode())
     except ValueError:

@@ -23,7 +23,7 @@ _PROXIED = {"openai", "anthropic"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedRoute:
-    """A route with its models resolved. `upstream` is where the control is, None outside the proxy."""
+    """A route with its models resolved. The upstreams are where both are; None where no proxy can be."""
 
     name: str
     route: Route
@@ -31,6 +31,7 @@ class PlannedRoute:
     candidate: ModelSpec | None
     setup: str
     upstream: str | None
+    candidate_upstream: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +87,7 @@ def planned_route(name: str, route: Route, control: ModelSpec, candidate: ModelS
         candidate=candidate,
         setup=setup,
         upstream=upstream_of(control),
+        candidate_upstream=None if candidate is None else upstream_of(candidate),
     )
 
 

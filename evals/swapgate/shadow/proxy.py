@@ -13,16 +13,23 @@ from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import web
+from multidict import CIMultiDict
 
+from swapgate.errors import ProviderError
 from swapgate.shadow.capture import Capture, is_at_end
-from swapgate.shadow.forwarding import Recording, Upstream, break_off, relay
+from swapgate.shadow.forwarding import Recording, Upstream, break_off, kept_headers, relay
 from swapgate.shadow.handing import Handing
 from swapgate.shadow.metrics import CONTENT_TYPE, Metrics
 from swapgate.shadow.plan import Plan
+from swapgate.shadow.ramped import Doors, LegFor, Turned, control_alone
+from swapgate.shadow.records import Served
 from swapgate.shadow.routing import PASSED_HEADERS, Asked, Decision, Router
+from swapgate.shadow.sampling import unit_hash
 
 # No provider's path begins like this.
 OWN_PATHS = "/-/swapgate/"
+# Reasons why a body is not at hand as JSON.
+_UNREAD = {"request_too_large", "unreadable"}
 _MEGABYTE = 1024 * 1024
 _LOG = logging.getLogger("swapgate.shadow")
 
@@ -30,7 +37,16 @@ _LOG = logging.getLogger("swapgate.shadow")
 class Proxy:
     """Handles every request of an application. One loop, no lock, nothing that waits for the mirror."""
 
-    def __init__(self, plan: Plan, handing: Handing, metrics: Metrics, upstream: Upstream) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        handing: Handing,
+        metrics: Metrics,
+        upstream: Upstream,
+        *,
+        leg_for: LegFor = control_alone,
+    ) -> None:
+        self._leg_for = leg_for
         self._handing = handing
         self._metrics = metrics
         self._upstream = upstream
@@ -43,6 +59,7 @@ class Proxy:
         """Go by this plan from the next request on."""
         self._plan = plan
         self._router = Router(plan)
+        self._doors = Doors(plan)
         self._limit = int(plan.config.limits.body_mb * _MEGABYTE)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -73,8 +90,13 @@ class Proxy:
             return _failure(path, 404, "no route takes this request, and no `upstream` is set for it")
         body: bytes | AsyncIterator[bytes] = start if is_whole else _rest(request, start)
         exchange = _Exchange(decision, start, arrived=arrived, limit=self._limit)
+        headers = None
+        if (turned := self._turned(request, exchange)) is not None:
+            base, headers, body = turned.base, turned.headers, turned.body
+            exchange.served = "candidate"
         try:
-            return await self._exchange(request, base + target.removeprefix("/v1"), body, exchange)
+            url = base + target.removeprefix("/v1")
+            return await self._exchange(request, url, body, exchange, headers)
         except (asyncio.CancelledError, ConnectionError):
             if exchange.ended_as != "whole":
                 self._left(exchange, request)
@@ -83,11 +105,16 @@ class Proxy:
             self._count(exchange)
 
     async def _exchange(
-        self, request: web.BaseRequest, url: str, body: bytes | AsyncIterator[bytes], exchange: _Exchange
+        self,
+        request: web.BaseRequest,
+        url: str,
+        body: bytes | AsyncIterator[bytes],
+        exchange: _Exchange,
+        headers: CIMultiDict[str] | None,
     ) -> web.StreamResponse:
         exchange.recording.sent_at = perf_counter()
         try:
-            answer = await self._upstream.send(request, url, body)
+            answer = await self._upstream.send(request, url, body, headers=headers)
         except (aiohttp.ClientError, OSError) as exc:
             # What an application does without a proxy when its connection fails, it does here.
             _LOG.warning("no answer from %s: %s", urlsplit(url).netloc, str(exc) or type(exc).__name__)
@@ -103,6 +130,21 @@ class Proxy:
 
             recording = exchange.recording if exchange.is_mirrored else None
             return await relay(request, answer, recording=recording, whole=whole)
+
+    def _turned(self, request: web.BaseRequest, exchange: _Exchange) -> Turned | None:
+        """Return the request as the candidate gets it, where a ramp has it answer and it can."""
+        decision = exchange.decision
+        if decision is None or decision.reason in _UNREAD:
+            return None
+        name = decision.planned.name
+        unit = decision.unit or unit_hash(exchange.body.decode("latin-1"))
+        if self._leg_for(name, unit) == "control":
+            return None
+        try:
+            return self._doors.turn(name, decision.api, kept_headers(request.headers), exchange.body)
+        except ProviderError as exc:
+            _LOG.error("the control answers in the candidate's place: %s", exc)
+            return None
 
     def _left(self, exchange: _Exchange, request: web.BaseRequest) -> None:
         """The application reads no further: at the end of a stream, or because it went away."""
@@ -130,6 +172,7 @@ class Proxy:
             latency_s=round(perf_counter() - recording.sent_at, 6),
             tags=decision.tags,
             unit=decision.unit,
+            served=exchange.served,
             passed={n: request.headers[n] for n in PASSED_HEADERS if n in request.headers},
         )
         if not self._handing.offer(capture):
@@ -175,13 +218,14 @@ class Proxy:
 class _Exchange:
     """One request on its way. `ended_as` is `whole`, or the reason why there is no whole answer."""
 
-    __slots__ = ("arrived", "at", "body", "decision", "ended_as", "key", "recording")
+    __slots__ = ("arrived", "at", "body", "decision", "ended_as", "key", "recording", "served")
 
     def __init__(self, decision: Decision | None, body: bytes, *, arrived: float, limit: int) -> None:
         self.decision = decision
         self.body = body
         self.arrived = arrived
         self.ended_as = "control_failed"
+        self.served: Served = "control"
         self.recording = Recording(limit=limit, sent_at=arrived)
         self.at = datetime.now(UTC).isoformat(timespec="milliseconds")
         self.key = secrets.token_hex(12)

@@ -23,7 +23,7 @@ _LIMITS: Mapping[Api, str] = {"chat": "max_completion_tokens", "responses": "max
 _RUN_BY_APPLICATION = ("custom", "bash_", "text_editor_", "computer_", "memory_")
 # They point at what only the control's provider holds.
 _STATE_FIELDS = ("previous_response_id", "conversation", "container", "background")
-_SERVER_FIELDS = ("web_search_options", "mcp_servers", *_STATE_FIELDS)
+_SERVER_FIELDS = ("mcp_servers", *_STATE_FIELDS)
 _ANSWERED = {"function_call", "reasoning"}
 _SETTINGS = ("temperature", "top_p", "stop", "seed", "presence_penalty", "frequency_penalty")
 
@@ -39,7 +39,7 @@ def api_of(path: str) -> Api | None:
 
 def has_server_tools(body: Mapping[str, Json]) -> bool:
     """Whether the provider acts in answering: runs tools, or continues what it holds itself."""
-    if any(body.get(name) for name in _SERVER_FIELDS):
+    if body.get("web_search_options") is not None or any(body.get(name) for name in _SERVER_FIELDS):
         return True
     return any(not _is_run_by_application(tool) for tool in _list(body.get("tools")))
 
@@ -53,6 +53,14 @@ def turns_of(body: Mapping[str, Json]) -> int:
     return 1 + starts.count("assistant")
 
 
+def mirrored_body(body: Mapping[str, Json], api: Api, spec: ModelSpec, route: Route) -> dict[str, Json]:
+    """Return the body of a copy that nobody sees: not kept by the provider, and with its tokens counted."""
+    sent = candidate_body(body, api, spec, route)
+    if sent.get("store") or api == "responses":
+        sent["store"] = False  # the default of the Responses API is to keep them
+    return streamed(spec, sent) if api == "chat" and sent.get("stream") else sent
+
+
 def candidate_body(body: Mapping[str, Json], api: Api, spec: ModelSpec, route: Route) -> dict[str, Json]:
     """Return the application's body for another model of the same wire format.
 
@@ -64,12 +72,12 @@ def candidate_body(body: Mapping[str, Json], api: Api, spec: ModelSpec, route: R
     sent |= _overridden(sent, api, route)
     sent["model"] = spec.model
     _rename_limit(sent, api, spec)
-    if sent.get("store") or api == "responses":
-        # The copy must not be kept by the provider, whose default for responses is to keep them.
-        sent["store"] = False
-    if api == "chat" and sent.get("stream"):
-        return streamed(spec, sent)
     return sent
+
+
+def encoded(body: Mapping[str, Json]) -> bytes:
+    """Return a body as compact JSON."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
 def to_request(body: Mapping[str, Json], api: Api, spec: ModelSpec, route: Route) -> Request:

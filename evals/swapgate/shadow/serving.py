@@ -17,6 +17,7 @@ from swapgate.shadow.handing import Handing
 from swapgate.shadow.metrics import Metrics
 from swapgate.shadow.plan import Plan
 from swapgate.shadow.proxy import Proxy
+from swapgate.shadow.ramped import LegFor, control_alone
 
 _LONGEST_HEADER = 64 * 1024
 _MOST_HEADERS = 512
@@ -30,15 +31,17 @@ async def serve(
     reopen: Callable[[], Plan],
     drain_s: float,
     began: Callable[[str], None],
+    leg_for: LegFor = control_alone,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then let what is in flight end, for `drain_s` seconds at most.
 
-    `reopen` reads the configuration anew at SIGHUP; `began` is told the address once it listens.
+    `reopen` reads the configuration anew at SIGHUP; `began` is told the address once it listens; `leg_for`
+    says who answers, by a ramp.
     """
     metrics = Metrics()
     handing = Handing(root=plan.root, config=config, heard=metrics.hear)
     upstream = Upstream()
-    proxy = Proxy(plan, handing, metrics, upstream)
+    proxy = Proxy(plan, handing, metrics, upstream, leg_for=leg_for)
     stopping = _signals(proxy, handing, reopen)
     server = web.Server(
         proxy.handle,
