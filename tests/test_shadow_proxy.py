@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import brotli
 import httpx
 import pytest
 
@@ -65,6 +66,12 @@ async def chunked(exchange: Exchange) -> None:
 
 async def nothing(exchange: Exchange) -> None:
     await exchange.send(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+
+async def squeezed(exchange: Exchange) -> None:
+    """Compress with what only a client that asked for it can read."""
+    body = brotli.compress(json.dumps(openai_completion("squeezed")).encode())
+    await exchange.answer(body, **{"content-encoding": "br"})
 
 
 async def lingering(exchange: Exchange) -> None:
@@ -138,7 +145,7 @@ WHOLE = ["well", "rate-limited", "rate-limited-with-a-date", "broken-inside", "e
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-@pytest.mark.parametrize("name", [*WHOLE, "with-headers", "nothing", "chunked"])
+@pytest.mark.parametrize("name", [*WHOLE, "with-headers", "nothing", "chunked", "squeezed"])
 def test_an_answer_goes_through_byte_for_byte(stage: Stage, name: str, stream: bool) -> None:
     body = chat(f"control-{name} please", stream=stream)
     assert seen_from(stage.shadow.url, body) == seen_from(stage.control.url, body)
@@ -301,3 +308,9 @@ def test_a_client_that_stops_at_the_last_event_has_had_a_whole_answer(stage: Sta
     ):
         next(line for line in answer.iter_lines() if line == "data: [DONE]")
     wait_for(lambda: any("lingering" in json.dumps(e.request) for e in stage.shadow.exchanges()))
+
+
+def test_a_control_s_answer_is_read_however_it_is_compressed(stage: Stage) -> None:
+    for name, text in (("with-headers", "packed"), ("squeezed", "squeezed")):
+        seen_from(stage.shadow.url, chat(f"control-{name} read me"))
+        wait_for(lambda text=text: any(e.control.text == text for e in stage.shadow.exchanges()))

@@ -9,7 +9,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 
+from swapgate.errors import UsageError
 from swapgate.records import Json
 from swapgate.shadow.records import Exchange, Leg
 from swapgate.spec.shadow import Redaction
@@ -44,6 +46,11 @@ class Redactor:
     _own: tuple[tuple[str, re.Pattern[str]], ...] = field(init=False)
 
     def __post_init__(self) -> None:
+        if "phone" not in self.rules.keep and find_spec("phonenumbers") is None:
+            raise UsageError(
+                "phone numbers are found by phonenumbers, which is not installed: "
+                "pip install 'swapgate[shadow]', or leave them in with `redact: {keep: [phone]}`"
+            )
         self._own = tuple((name, re.compile(pattern)) for name, pattern in self.rules.patterns.items())
 
     def text(self, text: str) -> str:
