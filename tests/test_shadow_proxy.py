@@ -88,6 +88,7 @@ CONTROL = {
     "chunked": chunked,
     "nothing": nothing,
     "lingering": lingering,
+    "squeezed": squeezed,
 }
 
 
