@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import chdir, closing, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from processes import wait_for
+from swapgate.cli import main
 from swapgate.shadow.records import Exchange
 from swapgate.shadow.store import ShadowStore
 
@@ -109,6 +113,23 @@ def write_workspace(
 def environment(**more: str) -> dict[str, str]:
     source = str(Path(__file__).parents[1] / "evals")
     return {**os.environ, "PYTHONPATH": source, **KEYS, **more}
+
+
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run_shadow(root: Path, *arguments: str, **environ: str) -> Done:
+    """Run a command as its user does, but in this process: starting one takes longer than all it does."""
+    out, err = io.StringIO(), io.StringIO()
+    with chdir(root), pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        for name, value in {**KEYS, **environ}.items():
+            patch.setenv(name, value)
+        code = main(["shadow", *arguments])
+    return Done(code, out.getvalue(), err.getvalue())
 
 
 def start_shadow(root: Path, *arguments: str) -> Shadow:

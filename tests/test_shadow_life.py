@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -17,7 +16,7 @@ import pytest
 
 from processes import wait_for
 from servers import Answer, openai_completion, serving
-from shadowing import environment, read_exchanges, shadowing, write_workspace
+from shadowing import read_exchanges, run_shadow, shadowing, write_workspace
 
 
 def post(url: str, text: str, **headers: str) -> httpx.Response:
@@ -225,25 +224,18 @@ def test_a_wrong_configuration_is_told_with_its_place(
     tmp_path: Path, change: dict[str, object], said: str
 ) -> None:
     write_workspace(tmp_path, control="http://127.0.0.1:9", candidate="http://127.0.0.1:9", **change)
-    done = serve(tmp_path)
+    done = run_shadow(tmp_path, "serve")
     assert done.returncode == 4 and said in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_missing_key_stops_before_the_first_request(tmp_path: Path) -> None:
     write_workspace(tmp_path, control="http://127.0.0.1:9", candidate="http://127.0.0.1:9")
-    done = serve(tmp_path, CANDIDATE_KEY="")
+    done = run_shadow(tmp_path, "serve", CANDIDATE_KEY="")
     assert done.returncode == 4 and "CANDIDATE_KEY, which is not set" in done.stderr
 
 
 def test_two_proxies_cannot_have_one_port(tmp_path: Path) -> None:
     with serving(Answer()) as control:
         write_workspace(tmp_path, control=control.url, candidate=control.url)
-        done = serve(tmp_path, "--listen", f"127.0.0.1:{control.port}")
+        done = run_shadow(tmp_path, "serve", "--listen", f"127.0.0.1:{control.port}")
     assert done.returncode == 4 and "cannot be listened at" in done.stderr
-
-
-def serve(root: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "swapgate", "shadow", "serve", *arguments]
-    return subprocess.run(
-        command, cwd=root, env=environment(**environ), capture_output=True, text=True, check=False
-    )

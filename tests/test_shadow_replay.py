@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import signal
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import chdir, closing, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,33 +18,15 @@ import pytest
 
 from processes import wait_for
 from servers import Answer, Received, Server, anthropic_message, openai_completion, serving
-from shadowing import KEYS, environment, read_counts, read_exchanges, shadowing, write_workspace
-from swapgate.cli import main
+from shadowing import environment, read_counts, read_exchanges, run_shadow, shadowing, write_workspace
 from swapgate.shadow.records import Exchange
 from swapgate.shadow.store import ShadowStore
 
 STORE = Path(".swapgate/shadow.db")
 
 
-@dataclass
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def replay(root: Path, *arguments: str) -> Done:
-    """Run a command as its user does, but in this process: starting one takes longer than all it does."""
-    out, err = io.StringIO(), io.StringIO()
-    with chdir(root), pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        for name, value in KEYS.items():
-            patch.setenv(name, value)
-        code = main(["shadow", *arguments])
-    return Done(code, out.getvalue(), err.getvalue())
-
-
 def replayed(root: Path, *arguments: str) -> dict[str, Any]:
-    done = replay(root, "replay", "--json", *arguments)
+    done = run_shadow(root, "replay", "--json", *arguments)
     assert done.returncode == 0, done.stderr
     told: dict[str, Any] = json.loads(done.stdout)
     return told
@@ -380,25 +360,27 @@ def test_a_wrong_line_is_told_with_its_place(
     log = write_log(tmp_path / "log.jsonl", 1)
     good = "" if log_format != "openai" else log.read_text()
     log.write_text(f"{good}\n{line}\n" if not good else f"{good}{line}\n")
-    done = replay(tmp_path, "replay", "--from", "log.jsonl", "--format", log_format)
+    done = run_shadow(tmp_path, "replay", "--from", "log.jsonl", "--format", log_format)
     assert done.returncode == 4 and said in done.stderr and "Traceback" not in done.stderr
 
 
 def test_status_counts_and_purge_deletes(tmp_path: Path, candidate: Server) -> None:
     workspace(tmp_path, candidate, content=True)
-    assert "nothing in .swapgate/shadow.db" in replay(tmp_path, "status").stdout
+    assert "nothing in .swapgate/shadow.db" in run_shadow(tmp_path, "status").stdout
     log = write_log(tmp_path / "log.jsonl", 3)
     replayed(tmp_path, "--from", str(log), "--format", "openai")
-    shown = replay(tmp_path, "status").stdout
+    shown = run_shadow(tmp_path, "status").stdout
     assert "2026-11-18  review  3" in shown
-    told = json.loads(replay(tmp_path, "status", "--json").stdout)
+    told = json.loads(run_shadow(tmp_path, "status", "--json").stdout)
     assert told["exchanges"] == [{"day": "2026-11-18", "route": "review", "state": "whole", "exchanges": 3}]
     assert b"question 1" in (tmp_path / STORE).read_bytes()
-    assert "3 lost what was said" in replay(tmp_path, "purge", "--all", "--content").stdout
+    assert "3 lost what was said" in run_shadow(tmp_path, "purge", "--all", "--content").stdout
     assert b"question 1" not in (tmp_path / STORE).read_bytes()
     assert len(read_exchanges(tmp_path / STORE)) == 3
-    assert json.loads(replay(tmp_path, "purge", "--before", "2026-11-19", "--json").stdout)["exchanges"] == 3
+    assert (
+        json.loads(run_shadow(tmp_path, "purge", "--before", "2026-11-19", "--json").stdout)["exchanges"] == 3
+    )
     assert read_exchanges(tmp_path / STORE) == []
     assert read_counts(tmp_path / STORE)["spent_usd"] > 0
     for wrong in ((), ("--before", "soon"), ("--all", "--older-than", "3")):
-        assert replay(tmp_path, "purge", *wrong).returncode == 4
+        assert run_shadow(tmp_path, "purge", *wrong).returncode == 4

@@ -18,8 +18,6 @@ from swapgate.errors import UsageError
 from swapgate.spec.settings import Settings
 
 if TYPE_CHECKING:
-    import asyncio
-
     from swapgate.shadow.plan import Plan
 
 ConfigOption = Annotated[
@@ -135,21 +133,13 @@ def _run(
 ) -> None:
     import asyncio
 
+    from swapgate.shadow.fast_loop import loop_factory
+
     try:
         from swapgate.shadow.serving import serve as run
     except ImportError as exc:
         raise UsageError(
             f"swapgate shadow serve needs {exc.name}, which is not installed: pip install 'swapgate[shadow]'"
         ) from exc
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(run(plan, config=path, reopen=reopen, drain_s=drain_s, began=began))
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop's where it is installed: more requests a second."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory

@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import swapgate.providers  # noqa: F401 - before httpx is: it knows how that is imported in a third of the time
+
 if TYPE_CHECKING:
     from swapgate.shadow.deployment import ShadowDeployment
     from swapgate.shadow.transport import AsyncShadowTransport, ShadowTransport

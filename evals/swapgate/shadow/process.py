@@ -18,6 +18,7 @@ from typing import Any
 
 from swapgate.errors import SwapgateError
 from swapgate.shadow.capture import unpack
+from swapgate.shadow.fast_loop import loop_factory
 from swapgate.shadow.handing import FRAME
 from swapgate.shadow.mirror import Mirror
 from swapgate.shadow.plan import Plan, open_plan
@@ -176,7 +177,8 @@ def main(arguments: list[str]) -> int:
         os.nice(_NICENESS)
     connection = socket.socket(fileno=int(arguments[0]))
     try:
-        asyncio.run(Process(Path(arguments[1]), Path(arguments[2]), connection).run())
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(Process(Path(arguments[1]), Path(arguments[2]), connection).run())
     except SwapgateError as exc:
         _LOG.error("%s", exc)
         return 1
