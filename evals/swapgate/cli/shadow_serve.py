@@ -47,6 +47,8 @@ def serve(
     The application changes its base URL and nothing else. SIGHUP reads the configuration anew,
     SIGTERM lets what is in flight end.
     """
+    if os.name != "posix":
+        raise UsageError("swapgate shadow serve runs on Linux and macOS. Use ShadowTransport in the process")
     settings = open_settings(root)
     path = config_path(settings, config)
     plan = opened(settings, path, listen)
