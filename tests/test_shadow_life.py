@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import threading
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import httpx
@@ -239,3 +240,28 @@ def test_two_proxies_cannot_have_one_port(tmp_path: Path) -> None:
         write_workspace(tmp_path, control=control.url, candidate=control.url)
         done = run_shadow(tmp_path, "serve", "--listen", f"127.0.0.1:{control.port}")
     assert done.returncode == 4 and "cannot be listened at" in done.stderr
+
+
+def test_a_store_that_cannot_be_opened_stops_before_the_first_request(tmp_path: Path) -> None:
+    write_workspace(
+        tmp_path, control="http://127.0.0.1:9", candidate="http://127.0.0.1:9", store="config/models.yml/x.db"
+    )
+    done = run_shadow(tmp_path, "serve")
+    assert done.returncode == 3 and "the exchanges cannot be kept" in done.stderr
+
+
+def test_a_store_that_breaks_ends_the_mirror_and_not_the_serving(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with (
+        serving(Answer(openai_completion("old"))) as control,
+        serving(Answer(openai_completion("new"))) as candidate,
+        shadowing(tmp_path, control=control.url, candidate=candidate.url) as shadow,
+    ):
+        post(shadow.url, "one")
+        shadow.wait_for_exchanges(1)
+        with closing(sqlite3.connect(shadow.store)) as db:
+            db.execute("DROP TABLE exchanges")
+        assert post(shadow.url, "two").status_code == 200
+        wait_for(lambda: "the exchanges cannot be kept" in capfd.readouterr().err)
+        assert post(shadow.url, "three").status_code == 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ async def answering(exchange: Exchange) -> None:
 
 async def with_headers(exchange: Exchange) -> None:
     """Send what gateways send: doubled headers, odd spelling, a compressed body."""
-    body = gzip.compress(json.dumps(openai_completion("packed")).encode())
+    body = gzip.compress(json.dumps(openai_completion("packed")).encode(), mtime=0)
     lines = (
         "HTTP/1.1 200 Fine\r\nX-RateLimit-Remaining-Requests: 7\r\nset-cookie: a=1\r\nSet-Cookie: b=2\r\n"
         "x-request-id: req_7\r\ncontent-type: application/json\r\nContent-Encoding: gzip\r\n"
@@ -315,3 +316,12 @@ def test_a_control_s_answer_is_read_however_it_is_compressed(stage: Stage) -> No
     for name, text in (("with-headers", "packed"), ("squeezed", "squeezed")):
         seen_from(stage.shadow.url, chat(f"control-{name} read me"))
         wait_for(lambda text=text: any(e.control.text == text for e in stage.shadow.exchanges()))
+
+
+@pytest.mark.parametrize("target", ["@127.0.0.1:9/v1/models", "http://127.0.0.1:9/v1/models", "*"])
+def test_no_target_leads_anywhere_but_to_the_control(stage: Stage, target: str) -> None:
+    host, port = stage.shadow.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(f"GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
+        answer = connection.recv(4096)
+    assert answer.split(b" ")[1] == b"400"

@@ -9,17 +9,22 @@ import sys
 import textwrap
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shadowing import write_workspace
 from swapgate.errors import ErrorKind, SpecError, StoreError
 from swapgate.records import Response, ToolCall, Usage, adapter
+from swapgate.shadow.plan import open_plan
 from swapgate.shadow.records import Count, Exchange, Leg, answered, without_content
+from swapgate.shadow.retention import sweep
 from swapgate.shadow.spool import JsonlSpool, read_spool
 from swapgate.shadow.store import ShadowStore
+from swapgate.spec.settings import resolve_settings
 from swapgate.storable import storable_text
 
 SECRET = "the user's own words"
@@ -209,3 +214,21 @@ def test_any_answer_can_be_stored_and_read_again(text: str, arguments: str, tag:
     bare = without_content(written[0])
     assert not bare.has_content and bare.candidate is not None
     assert bare.candidate.text is None and bare.candidate.text_hash == leg.text_hash
+
+
+def test_what_is_older_than_it_may_be_is_dropped_by_itself(tmp_path: Path) -> None:
+    path, spooled = tmp_path / "shadow.db", tmp_path / "spooled"
+    with closing(ShadowStore(path)) as store, closing(JsonlSpool(spooled)) as spool:
+        for days_ago, key in ((1, "new"), (15, "older"), (91, "oldest")):
+            at = (datetime(2026, 11, 26, tzinfo=UTC) - timedelta(days=days_ago)).isoformat()
+            store.put(exchange(key, at=at))
+            spool.put(exchange(key, at=at))
+    write_workspace(tmp_path, control="http://127.0.0.1:9", candidate="http://127.0.0.1:9", spool="spooled")
+    plan = open_plan(resolve_settings(tmp_path, {}, {}), tmp_path / "config" / "shadow.yml")
+    sweep(path, plan, clock=lambda: datetime(2026, 11, 26, 12, tzinfo=UTC))
+    with closing(ShadowStore(path)) as store:
+        assert {s.exchange.key: s.exchange.has_content for s in store.exchanges()} == {
+            "new": True,
+            "older": False,
+        }
+    assert [e.key for e in read_spool(spooled)] == ["new"]

@@ -108,11 +108,9 @@ def _limit(before: str | None, older_than: int | None, *, everything: bool) -> s
 
 
 def _purge_spool(plan: Plan, limit: str) -> int:
-    files = sorted(plan.spool.glob("????-??-??-*.jsonl")) if plan.spool is not None else []
-    old = [file for file in files if file.name[:10] < limit]
-    for file in old:
-        file.unlink()
-    return len(old)
+    from swapgate.shadow.spool import purge_spool
+
+    return 0 if plan.spool is None else purge_spool(plan.spool, limit)
 
 
 def _plan(config: ConfigOption, root: RootOption) -> Plan:

@@ -87,9 +87,11 @@ def opened(settings: Settings, path: Path, listen: str | None = None) -> Plan:
 def _check(plan: Plan) -> None:
     """Find what is wrong before the first request, and say what should be known."""
     from swapgate.shadow.plan import require_askable, require_upstreams
+    from swapgate.shadow.store import ShadowStore
 
     require_upstreams(plan)
     require_askable(plan)
+    ShadowStore(plan.store).close()
     if not _is_loopback(plan.config.host):
         warn(
             f"{plan.config.listen} can be reached from other machines. The proxy asks nobody who they are: "

@@ -81,7 +81,9 @@ class Mirror:
         """Make the record of one capture; whatever goes wrong is in the record, or counted and logged."""
         planned = self.plan.routes.get(capture.route)
         if planned is None:
-            return  # the route was taken out of the configuration meanwhile
+            # It was taken out of the configuration meanwhile.
+            self._store.count(Count(day=capture.at[:10], route=capture.route, what="shed", amount=1))
+            return
         try:
             what = await self._mirror(capture, planned)
         except SwapgateError as exc:

@@ -70,14 +70,21 @@ class Process:
         reader, writer = await asyncio.open_unix_connection(sock=self._connection, limit=_READ_AHEAD)
         with closing(ShadowStore(plan.store)) as self._store:
             self._current = await self._open(plan)
-            beside = [asyncio.create_task(self._tell(writer)), asyncio.create_task(self._sweep())]
-            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-                while True:
-                    await self._take(reader)
-            for task in beside:
+            reading = asyncio.create_task(self._read(reader))
+            telling = asyncio.create_task(self._tell(writer))
+            sweeping = asyncio.create_task(self._sweep())
+            await asyncio.wait((reading, telling), return_when=asyncio.FIRST_COMPLETED)
+            if telling.done():
+                telling.result()  # what cannot be stored must not be asked and paid for
+            for task in (telling, sweeping):
                 task.cancel()
             await self._finish()
             writer.close()
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                await self._take(reader)
 
     def _plan(self) -> Plan:
         return open_plan(resolve_settings(self._root, {}, os.environ), self._config)

@@ -67,6 +67,8 @@ class Proxy:
         target = request.raw_path
         if target.startswith(OWN_PATHS):
             return self._own(target.partition("?")[0].removeprefix(OWN_PATHS))
+        if not target.startswith("/"):
+            return _failure(target, 400, "a request's target must be a path")
         arrived = perf_counter()
         self.in_flight += 1
         self.is_idle.clear()
@@ -95,8 +97,7 @@ class Proxy:
             base, headers, body = turned.base, turned.headers, turned.body
             exchange.served = "candidate"
         try:
-            url = base + target.removeprefix("/v1")
-            return await self._exchange(request, url, body, exchange, headers)
+            return await self._exchange(request, _below(base, target), body, exchange, headers)
         except (asyncio.CancelledError, ConnectionError):
             if exchange.ended_as != "whole":
                 self._left(exchange, request)
@@ -233,6 +234,11 @@ class _Exchange:
     @property
     def is_mirrored(self) -> bool:
         return self.decision is not None and self.decision.reason is None
+
+
+def _below(base: str, target: str) -> str:
+    """Return where a request goes: a service's address stands for `/v1` of the application's."""
+    return base + (target.removeprefix("/v1") if target.startswith("/v1/") else target)
 
 
 async def _send_continue(request: web.BaseRequest) -> None:

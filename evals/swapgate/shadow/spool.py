@@ -61,6 +61,14 @@ class JsonlSpool:
             file.write(text.encode())
 
 
+def purge_spool(folder: Path, before: str) -> int:
+    """Remove the files of days before a date; return how many."""
+    old = [file for file in folder.glob("????-??-??-*.jsonl") if file.name[:10] < before]
+    for file in old:
+        file.unlink(missing_ok=True)
+    return len(old)
+
+
 def read_spool(path: Path) -> Iterator[Exchange]:
     """Yield the exchanges of a file, or of every .jsonl file in a folder.
 
