@@ -133,8 +133,10 @@ def _ask(
     max_cost: float | None,
     concurrency: int | None,
 ) -> Replayed:
+    from swapgate.shadow.fast_loop import collect_from_here
     from swapgate.shadow.replay import Replay
 
+    collect_from_here()
     route = planned.name if planned is not None else None
     waiting = sum(
         n for _d, name, state, n in store.states() if state == "waiting" and name == (route or name)

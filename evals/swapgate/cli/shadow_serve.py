@@ -137,7 +137,7 @@ def _run(
 ) -> None:
     import asyncio
 
-    from swapgate.shadow.fast_loop import loop_factory
+    from swapgate.shadow.fast_loop import collect_from_here, loop_factory
 
     try:
         from swapgate.shadow.serving import serve as run
@@ -145,5 +145,6 @@ def _run(
         raise UsageError(
             f"swapgate shadow serve needs {exc.name}, which is not installed: pip install 'swapgate[shadow]'"
         ) from exc
+    collect_from_here()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(run(plan, config=path, reopen=reopen, drain_s=drain_s, began=began))

@@ -18,7 +18,7 @@ from typing import Any
 
 from swapgate.errors import SwapgateError
 from swapgate.shadow.capture import unpack
-from swapgate.shadow.fast_loop import loop_factory
+from swapgate.shadow.fast_loop import collect_from_here, loop_factory
 from swapgate.shadow.handing import FRAME
 from swapgate.shadow.mirror import Mirror
 from swapgate.shadow.plan import Plan, open_plan
@@ -184,6 +184,7 @@ def main(arguments: list[str]) -> int:
         os.nice(_NICENESS)
     connection = socket.socket(fileno=int(arguments[0]))
     try:
+        collect_from_here()
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(Process(Path(arguments[1]), Path(arguments[2]), connection).run())
     except SwapgateError as exc:
