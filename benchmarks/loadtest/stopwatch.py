@@ -51,9 +51,9 @@ class Mock:
         self._process = process
         self.url = url
 
-    def config(self, *, latency_s: float, sigma: float = 0.0) -> None:
-        """Set the latency and clear the counters."""
-        body = json.dumps({"latency_s": latency_s, "sigma": sigma}).encode()
+    def config(self, *, latency_s: float, sigma: float = 0.0, resets: bool = False) -> None:
+        """Set the latency, or that connections break, and clear the counters."""
+        body = json.dumps({"latency_s": latency_s, "sigma": sigma, "resets": resets}).encode()
         urllib.request.urlopen(f"{self.url}/config", body, timeout=10).close()
 
     def stats(self) -> dict[str, float]:

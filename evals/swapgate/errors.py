@@ -12,6 +12,7 @@ SwapgateError
 ├── StoreError            the cache or the history cannot be read or written
 ├── Refused               a request to the pages of the history, with HTTP's status (viewing/problems.py)
 ├── UserCheckFailed       the user's own check raised (checks/python_check.py)
+├── Untranslatable        a request has no form in another wire format (shadow/requests.py)
 └── TemplateError         a judge's own template cannot be rendered (judging/prompt.py)
 """
 

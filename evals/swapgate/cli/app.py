@@ -28,6 +28,7 @@ from swapgate.cli.rejudge import rejudge
 from swapgate.cli.report import report
 from swapgate.cli.schema import schema
 from swapgate.cli.score import score
+from swapgate.cli.shadow import shadow_app
 from swapgate.cli.view import view
 
 
@@ -56,6 +57,7 @@ def build_command() -> Any:
         ("models", models_app),
         ("judge", judge_app),
         ("prompt", prompt_app),
+        ("shadow", shadow_app),
     ):
         app.add_typer(group, name=name)
     return typer.main.get_command(app)

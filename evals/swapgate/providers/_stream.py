@@ -7,7 +7,7 @@ import codecs
 import json
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
@@ -69,13 +69,14 @@ class Streamed:
 @dataclass(slots=True, kw_only=True)
 class EventStream:
     """Reads one streamed answer. `limit` bounds it in characters; `silence_s` the time without any byte once
-    it has begun; `started` is the reading of `time.perf_counter` when the request was sent."""
+    it has begun; `started` is the reading of `clock` when the request was sent."""
 
     target: Target
     response: httpx.Response
     limit: int
     silence_s: float
     started: float
+    clock: Callable[[], float] = time.perf_counter
     _size: int = 0
     _ttft_s: float | None = None
     _latency_s: float | None = None
@@ -170,7 +171,7 @@ class EventStream:
         return self.target.error(problem, ErrorKind.TIMEOUT)
 
     def _elapsed_s(self) -> float:
-        return time.perf_counter() - self.started
+        return self.clock() - self.started
 
 
 class _Body(httpx.AsyncByteStream):

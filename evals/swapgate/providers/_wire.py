@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -254,6 +255,38 @@ class Wire:
         )
 
 
+async def read_received(
+    target: Target,
+    response: httpx.Response,
+    *,
+    assembly: Assembly,
+    latency_s: float,
+    clock: Callable[[], float],
+    encodings: Collection[str] = _ENCODINGS,
+) -> Reply:
+    """Read an answer that somebody else asked for, as if it came now; raises what asking would have raised.
+
+    `clock` gives the seconds since the request was sent, at the time of the part that was read last.
+    `encodings` are those that can be unpacked here.
+    """
+    _check_encoding(target, response, encodings)
+    nothing = Sent(headers={}, secrets=())
+    if not _is_stream(response):
+        return _reply(target, nothing, response, await _read(target, response), latency_s)
+    stream = EventStream(
+        target=target, response=response, limit=LARGEST_ANSWER, silence_s=math.inf, started=0.0, clock=clock
+    )
+    streamed = await stream.read(assembly)
+    return Reply(
+        target=target,
+        text=streamed.text,
+        latency_s=latency_s,
+        ttft_s=streamed.ttft_s,
+        secrets=(),
+        request_id=_request_id(response.headers, nothing),
+    )
+
+
 class WireProvider:
     """What the providers of one wire format share; each adds `complete`."""
 
@@ -358,10 +391,12 @@ def _is_stream(response: httpx.Response) -> bool:
     return response.is_success and kind.lower().startswith("text/event-stream")
 
 
-def _check_encoding(target: Target, response: httpx.Response) -> None:
+def _check_encoding(
+    target: Target, response: httpx.Response, encodings: Collection[str] = _ENCODINGS
+) -> None:
     """Refuse what was not asked for: other ways to compress, or several at once, unpack without bound."""
     encoding: str = response.headers.get("content-encoding", "")
-    if encoding.strip().lower() not in _ENCODINGS:
+    if encoding.strip().lower() not in encodings:
         problem = f"the answer is compressed as '{excerpt(encoding)}', which was not asked for. "
         remedy = "Let the server, or the proxy before it, send gzip or none"
         raise target.error(problem + remedy, ErrorKind.BAD_RESPONSE, status=response.status_code)

@@ -53,7 +53,7 @@ class OpenAIProvider(WireProvider):
         """Return the response to one request; one attempt."""
         asked = self.body(request)
         if self._spec.stream:
-            body, written = _streamed(self._spec, asked.body), {**asked.written, **_STREAM}
+            body, written = streamed(self._spec, asked.body), {**asked.written, **_STREAM}
             reply = await self._wire.send(body, written=written, assembly=CompletionStream())
         else:
             reply = await self._wire.send(asked.body, written=asked.written)
@@ -183,7 +183,7 @@ def _wire_params(spec: ModelSpec, params: Mapping[str, Json]) -> dict[str, Json]
     return sent
 
 
-def _streamed(spec: ModelSpec, asked: Json) -> Json:
+def streamed(spec: ModelSpec, asked: Json) -> dict[str, Json]:
     """Return the body that asks for a stream, which counts its tokens at the end."""
     body = {**asked, "stream": True} if isinstance(asked, dict) else {}
     own = body.get("stream_options")

@@ -1,0 +1,99 @@
+"""Processes that stand before a mock server: a shadow proxy, or the bare one that it is held against."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.loadtest.stopwatch import _PATH, PAGE, ROOT
+
+TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One process that serves at `url`."""
+
+    url: str
+    pid: int
+
+    def cpu_s(self) -> float:
+        """Return the seconds of a core that it has used, without its children."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) * TICK_S
+
+    def megabytes(self) -> float:
+        """Return the resident memory of it and its children."""
+        return sum(_pages(pid) for pid in (self.pid, *_children(self.pid))) * PAGE / 1e6
+
+
+@contextmanager
+def shadow(upstream: str, candidate: str, *, share: float) -> Iterator[Standing]:
+    """Run a shadow proxy that mirrors a share."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        (root / "config").mkdir()
+        price = {"input": 1, "output": 4}
+        models = {
+            name: {"provider": "openai-compatible", "model": name, "base_url": f"{url}/v1", "price": price}
+            for name, url in (("old-1", upstream), ("new-1", candidate))
+        }
+        route = {"control": "old-1", "candidate": "new-1", "share": share}
+        (root / "config" / "models.yml").write_text(json.dumps({"models": models}))
+        config = {"listen": "127.0.0.1:0", "routes": {"review": route}, "limits": {"timeout_s": 30}}
+        (root / "config" / "shadow.yml").write_text(json.dumps(config))
+        command = [sys.executable, "-m", "swapgate", "shadow", "serve", "--json", "--drain", "1"]
+        with _running(command, root) as process:
+            assert process.stdout is not None
+            said = ""
+            while not said.endswith("\n}\n"):
+                said += process.stdout.readline()
+            yield Standing(json.loads(said)["url"], process.pid)
+
+
+@contextmanager
+def bare(upstream: str) -> Iterator[Standing]:
+    """Run the bare pass-through."""
+    with _running([sys.executable, "-m", "benchmarks.loadtest.bare_proxy", upstream], ROOT) as process:
+        assert process.stdout is not None
+        yield Standing(f"http://127.0.0.1:{int(process.stdout.readline())}", process.pid)
+
+
+def load(url: str, *arguments: str) -> dict[str, float]:
+    """Send a load and return what came of it."""
+    command = [sys.executable, "-m", "benchmarks.loadtest.offered", url, *arguments]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    told: dict[str, float] = json.loads(done.stdout)
+    return told
+
+
+@contextmanager
+def _running(command: list[str], cwd: Path) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        command,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": _PATH},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _pages(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1])

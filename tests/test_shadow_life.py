@@ -1,0 +1,267 @@
+"""A proxy's life: reloaded, drained, killed; its mirror killed; what was answered is recorded once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+from collections import Counter
+from contextlib import closing, suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+from processes import wait_for
+from servers import Answer, openai_completion, serving
+from shadowing import read_exchanges, run_shadow, shadowing, write_workspace
+
+
+def post(url: str, text: str, **headers: str) -> httpx.Response:
+    body = {"model": "old-1", "messages": [{"role": "user", "content": text}]}
+    return httpx.post(f"{url}/v1/chat/completions", json=body, headers=headers, timeout=20)
+
+
+def texts(root: Path, state: str | None = None) -> list[str]:
+    found = read_exchanges(root / ".swapgate" / "shadow.db")
+    return [e.request["messages"][0]["content"] for e in found if state in {None, e.state} and e.request]
+
+
+def mirror_of(pid: int) -> int:
+    """Return the process id of a proxy's mirror."""
+    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=True)
+    return int(found.stdout.split()[0])
+
+
+def test_what_was_answered_before_a_kill_9_is_recorded_once(tmp_path: Path) -> None:
+    answered: list[str] = []
+
+    def load(url: str, name: int) -> None:
+        number = 0
+        with suppress(httpx.HTTPError), httpx.Client() as client:
+            while True:
+                text = f"{name}-{number}"
+                body = {"model": "old-1", "messages": [{"role": "user", "content": text}]}
+                client.post(f"{url}/v1/chat/completions", json=body).raise_for_status()
+                answered.append(text)
+                number += 1
+
+    slow = Answer(openai_completion("new"), delay_s=0.05)
+    with (
+        serving(Answer(openai_completion("old"))) as control,
+        serving(slow) as candidate,
+        shadowing(tmp_path, control=control.url, candidate=candidate.url, content=True) as shadow,
+    ):
+        threads = [threading.Thread(target=load, args=(shadow.url, n)) for n in range(3)]
+        for thread in threads:
+            thread.start()
+        wait_for(lambda: len(answered) > 60)
+        shadow.process.kill()
+        for thread in threads:
+            thread.join()
+        shadow.process.wait()
+        # The mirror's process outlives the proxy until its work is done.
+        wait_for(lambda: len(texts(tmp_path, "whole")) >= len(answered))
+    recorded = Counter(texts(tmp_path))
+    assert set(answered) <= set(recorded)
+    assert set(recorded.values()) == {1}
+    assert Counter(r.json["messages"][0]["content"] for r in candidate.requests).most_common(1)[0][1] == 1
+    # At most what was on its way at that moment was recorded and never arrived.
+    assert len(recorded) <= len(answered) + 3
+
+
+def test_a_killed_mirror_is_started_anew_and_the_application_notices_nothing(tmp_path: Path) -> None:
+    with (
+        serving(Answer(openai_completion("old"))) as control,
+        serving(Answer(openai_completion("new"))) as candidate,
+        shadowing(tmp_path, control=control.url, candidate=candidate.url, content=True) as shadow,
+    ):
+        post(shadow.url, "before")
+        shadow.wait_for_exchanges(1)
+        first = mirror_of(shadow.process.pid)
+        os.kill(first, signal.SIGKILL)
+        assert post(shadow.url, "between").json()["choices"][0]["message"]["content"] == "old"
+
+        def is_back() -> bool:
+            health = httpx.get(f"{shadow.url}/-/swapgate/health").json()
+            return bool(health["mirror"] == "up" and mirror_of(shadow.process.pid) != first)
+
+        wait_for(is_back)
+        post(shadow.url, "after")
+        wait_for(lambda: "after" in texts(tmp_path, "whole"))
+        assert "before" in texts(tmp_path)
+        # What came while nobody could take it is counted, not forgotten.
+        wait_for(lambda: (counts := shadow.counts()).get("shed", 0) + counts.get("lost", 0) >= 1)
+
+
+def test_a_candidate_that_hangs_leaves_no_exchange_without_an_end(tmp_path: Path) -> None:
+    hanging = Answer(openai_completion("late"), delay_s=60)
+    with (
+        serving(Answer(openai_completion("old"))) as control,
+        serving(hanging) as candidate,
+        shadowing(
+            tmp_path,
+            "--drain",
+            "1",
+            control=control.url,
+            candidate=candidate.url,
+            limits={"concurrency": 2, "queue": 3, "timeout_s": 30},
+        ) as shadow,
+    ):
+        started = time.perf_counter()
+        for number in range(12):
+            post(shadow.url, f"{number}")
+        assert time.perf_counter() - started < 5
+        shadow.wait_for_count("shed", 7)
+        assert shadow.stop() == 0
+        states = Counter(e.state for e in shadow.exchanges())
+        assert states == {"lost": 2}
+        counts = shadow.counts()
+        assert (counts["seen"], counts["shed"]) == (12, 10)
+
+
+def test_sighup_takes_a_new_configuration_and_refuses_a_wrong_one(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with (
+        serving(Answer(openai_completion("old"))) as control,
+        serving(Answer(openai_completion("new"))) as candidate,
+        shadowing(tmp_path, control=control.url, candidate=candidate.url, route={"share": 0.0}) as shadow,
+    ):
+        post(shadow.url, "one")
+        shadow.wait_for_count("not_sampled")
+        path = tmp_path / "config" / "shadow.yml"
+        path.write_text(path.read_text().replace('"share": 0.0', '"share": 2'))
+        shadow.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "share" in (said := capfd.readouterr().err) and "old one stands" in said)
+        post(shadow.url, "two")
+        shadow.wait_for_count("not_sampled", 2)
+        write_workspace(tmp_path, control=control.url, candidate=candidate.url, route={"share": 1.0})
+        shadow.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "read anew" in capfd.readouterr().err)
+        post(shadow.url, "three")
+        shadow.wait_for_exchanges(1)
+        assert [r.json["messages"][0]["content"] for r in candidate.requests] == ["three"]
+
+
+def test_sigterm_lets_an_answer_in_flight_end(tmp_path: Path) -> None:
+    got: list[httpx.Response] = []
+    with (
+        serving(Answer(openai_completion("old"), delay_s=1.0)) as control,
+        serving(Answer(openai_completion("new"))) as candidate,
+        shadowing(tmp_path, control=control.url, candidate=candidate.url, content=True) as shadow,
+    ):
+        asking = threading.Thread(target=lambda: got.append(post(shadow.url, "slow")))
+        asking.start()
+        wait_for(lambda: len(control.requests) == 1)
+        assert shadow.stop() == 0
+        asking.join()
+        assert got[0].json()["choices"][0]["message"]["content"] == "old"
+        assert texts(tmp_path, "whole") == ["slow"]
+        with pytest.raises(httpx.ConnectError):
+            post(shadow.url, "too late")
+
+
+def test_what_one_user_asks_is_mirrored_or_not_as_a_whole(tmp_path: Path) -> None:
+    with (
+        serving(Answer(openai_completion("old"))) as control,
+        serving(Answer(openai_completion("new"))) as candidate,
+        shadowing(
+            tmp_path,
+            control=control.url,
+            candidate=candidate.url,
+            route={"share": 0.5, "sticky": "header:x-user", "tags": {"plan": "header:x-plan"}},
+        ) as shadow,
+    ):
+        for user in range(12):
+            for _ in range(2):
+                post(shadow.url, "hi", **{"x-user": f"user-{user}", "x-plan": "free"})
+        wait_for(lambda: shadow.counts().get("seen") == 24)
+        drawn = int(24 - shadow.counts()["not_sampled"])
+        found = shadow.wait_for_exchanges(drawn)
+        assert 0 < drawn < 24
+        assert set(Counter(e.unit for e in found).values()) == {2}
+        assert {e.tags for e in found} == {("plan:free",)}
+        assert b"user-1" not in shadow.store.read_bytes()
+
+
+def test_the_day_s_budget_is_kept_and_what_is_not_asked_is_counted(tmp_path: Path) -> None:
+    with (
+        serving(Answer(openai_completion("old"))) as control,
+        serving(Answer(openai_completion("new"))) as candidate,
+        shadowing(
+            tmp_path,
+            control=control.url,
+            candidate=candidate.url,
+            route={"params": {"max_tokens": 10}},
+            budget_usd_per_day=0.0002,
+        ) as shadow,
+    ):
+        for number in range(20):
+            post(shadow.url, f"{number}")
+        wait_for(lambda: sum(e.state != "waiting" for e in shadow.exchanges()) == 20)
+        shadow.wait_for_count("over_budget")
+        counts = shadow.counts()
+        assert counts["spent_usd"] <= 0.0002
+        assert len(candidate.requests) + counts["over_budget"] == 20
+        assert {e.state for e in shadow.exchanges()} == {"whole", "unasked"}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"listen": "8100"}, "shadow.yml:1: 'listen'"),
+        ({"routes": {"a": {"control": "older"}}}, "route 'a': unknown model 'older'. Did you mean 'old'?"),
+        ({"routes": {"a": {"control": "old", "shares": 1}}}, "'shares'"),
+        ({"redact": {"patterns": {"x": "("}}}, "is no regular expression"),
+        ({"routes": {"a": {"control": "recorded:x.jsonl"}}}, "Wrap the call with ShadowDeployment"),
+    ],
+    ids=["address", "model", "key", "pattern", "provider"],
+)
+def test_a_wrong_configuration_is_told_with_its_place(
+    tmp_path: Path, change: dict[str, object], said: str
+) -> None:
+    write_workspace(tmp_path, control="http://127.0.0.1:9", candidate="http://127.0.0.1:9", **change)
+    done = run_shadow(tmp_path, "serve")
+    assert done.returncode == 4 and said in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_missing_key_stops_before_the_first_request(tmp_path: Path) -> None:
+    write_workspace(tmp_path, control="http://127.0.0.1:9", candidate="http://127.0.0.1:9")
+    done = run_shadow(tmp_path, "serve", CANDIDATE_KEY="")
+    assert done.returncode == 4 and "CANDIDATE_KEY, which is not set" in done.stderr
+
+
+def test_two_proxies_cannot_have_one_port(tmp_path: Path) -> None:
+    with serving(Answer()) as control:
+        write_workspace(tmp_path, control=control.url, candidate=control.url)
+        done = run_shadow(tmp_path, "serve", "--listen", f"127.0.0.1:{control.port}")
+    assert done.returncode == 4 and "cannot be listened at" in done.stderr
+
+
+def test_a_store_that_cannot_be_opened_stops_before_the_first_request(tmp_path: Path) -> None:
+    write_workspace(
+        tmp_path, control="http://127.0.0.1:9", candidate="http://127.0.0.1:9", store="config/models.yml/x.db"
+    )
+    done = run_shadow(tmp_path, "serve")
+    assert done.returncode == 3 and "the exchanges cannot be kept" in done.stderr
+
+
+def test_a_store_that_breaks_ends_the_mirror_and_not_the_serving(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with (
+        serving(Answer(openai_completion("old"))) as control,
+        serving(Answer(openai_completion("new"))) as candidate,
+        shadowing(tmp_path, control=control.url, candidate=candidate.url) as shadow,
+    ):
+        post(shadow.url, "one")
+        shadow.wait_for_exchanges(1)
+        with closing(sqlite3.connect(shadow.store)) as db:
+            db.execute("DROP TABLE exchanges")
+        assert post(shadow.url, "two").status_code == 200
+        wait_for(lambda: "the exchanges cannot be kept" in capfd.readouterr().err)
+        assert post(shadow.url, "three").status_code == 200
