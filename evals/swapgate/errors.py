@@ -34,6 +34,9 @@ class ExitCode(IntEnum):
     NO_TESTS_COLLECTED = 5
     INCONCLUSIVE = 10
     TOO_MANY_ERRORS = 11
+    DRIFT = 12
+    NOT_FOUND_OUT = 13
+    ROLLBACK = 14
 
 
 class ErrorKind(StrEnum):
