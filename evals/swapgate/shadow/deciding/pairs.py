@@ -1,0 +1,80 @@
+"""The words of single exchanges, for a person to look at: only where content is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from swapgate.judging.subject import answer_text
+from swapgate.records import Message, Response
+from swapgate.shadow.comparing.likeness import from_stored
+from swapgate.shadow.records import Exchange, Leg
+from swapgate.shadow.requests import messages_of
+from swapgate.shadow.store import ShadowStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """One exchange with its words, None where they are not kept.
+
+    `differs_in` names aspects, `preference` and `judge_reason` are the judge's.
+    """
+
+    key: str
+    route: str
+    at: str
+    slices: tuple[str, ...]
+    differs_in: tuple[str, ...]
+    failed_checks: tuple[str, ...] = ()
+    asked: str | None = None
+    control: str | None = None
+    candidate: str | None = None
+    preference: float | None = None
+    judge_reason: str = ""
+
+
+def read_pairs(store: ShadowStore, keys: Iterable[str], differs: dict[str, tuple[str, ...]]) -> list[Pair]:
+    """Return the exchanges of these keys in their order; `differs` is what the comparison found."""
+    found = []
+    for key in keys:
+        stored = store.get(key)
+        if stored is None:
+            continue
+        comparison = None if stored.comparison is None else from_stored(stored.comparison)
+        exchange = stored.exchange
+        found.append(
+            Pair(
+                key=key,
+                route=exchange.route,
+                at=exchange.at,
+                slices=exchange.tags,
+                differs_in=differs.get(key, ()),
+                failed_checks=(comparison.candidate_failed or ()) if comparison else (),
+                asked=asked(exchange),
+                control=said(exchange.control),
+                candidate=said(exchange.candidate),
+                preference=comparison.preference if comparison else None,
+                judge_reason=comparison.judge_reason if comparison else "",
+            )
+        )
+    return found
+
+
+def asked(exchange: Exchange) -> str | None:
+    """Return the last turn of the user, or the whole conversation where there is none."""
+    messages = messages_of(exchange.request, exchange.api)
+    if not messages:
+        return None
+    last = [message for message in messages if message.role == "user"] or list(messages)
+    return _words(last[-1])
+
+
+def said(leg: Leg | None) -> str | None:
+    """Return what a leg answered, its tool calls included."""
+    if leg is None or (leg.text is None and not leg.tool_calls):
+        return None
+    return answer_text(Response(text=leg.text or "", tool_calls=leg.tool_calls))
+
+
+def _words(message: Message) -> str:
+    return answer_text(Response(text=message.content, tool_calls=message.tool_calls))
