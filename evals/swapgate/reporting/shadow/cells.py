@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
 
 from swapgate.reporting import format as show
@@ -91,9 +92,9 @@ def long_row(evidence: Evidence) -> tuple[str, ...]:
         f"{evidence.judged:,}",
         mean(evidence.preference),
         mean(evidence.similarity),
-        f"{_seconds(evidence.latency_p95_s.control)} / {_seconds(evidence.latency_p95_s.candidate)}",
+        _both(evidence.latency_p95_s, _seconds),
         _ratio(evidence.latency_p95_s),
-        f"{show.money(evidence.cost_usd.control.estimate)} / {show.money(evidence.cost_usd.candidate.estimate)}",
+        _both(evidence.cost_usd, lambda one: show.money(one.estimate)),
         _ratio(evidence.cost_usd),
     )
 
@@ -161,6 +162,11 @@ def facts(report: RouteReport) -> list[str]:
 
 def _of(number: int, n: int) -> str:
     return f"{number:,} of {n:,} ({show.percent(number / n)})" if n else show.MISSING
+
+
+def _both(found: Beside, form: Callable[[Interval], str]) -> str:
+    """Return the control's amount and the candidate's."""
+    return f"{form(found.control)} / {form(found.candidate)}"
 
 
 def _seconds(found: Interval) -> str:

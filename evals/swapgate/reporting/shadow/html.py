@@ -77,12 +77,7 @@ def page(reports: Sequence[RouteReport], pairs: Sequence[Pair], *, made_at: str)
 def chart(scopes: Sequence[Evidence], margin: float | None) -> Chart:
     """Return the excess of each scope over the control's noise."""
     found = [(cells.scope_name(one), one.disagreement.excess) for one in scopes]
-    ends = [
-        bound
-        for _name, one in found
-        for bound in (one.low, one.high, one.estimate)
-        if bound is not None
-    ]
+    ends = [bound for _name, one in found for bound in (one.low, one.high, one.estimate) if bound is not None]
     low = min([-_LEAST_AXIS, *ends])
     high = max([_LEAST_AXIS, *ends, *([margin * 1.2] if margin else [])])
 

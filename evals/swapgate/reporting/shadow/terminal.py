@@ -36,8 +36,8 @@ def promotion_lines(promotion: Promotion, *, verbose: int) -> Iterator[str]:
     for one in promotion.rulings:
         if verbose or one.answer != "pass":
             where = f" on {one.slice}" if one.slice else ""
-            yield safe_text(f"  {_ANSWERS[one.answer]:<5}  {one.criterion}{where}: {one.reason}")
-    yield from (safe_text(f"  note   {note}") for note in promotion.notes)
+            yield f"  {_ANSWERS[one.answer]:<5}  {safe_text(f'{one.criterion}{where}: {one.reason}')}"
+    yield from (f"  note   {safe_text(note)}" for note in promotion.notes)
 
 
 def _pair(pair: Pair) -> Iterator[str]:

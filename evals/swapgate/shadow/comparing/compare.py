@@ -46,28 +46,30 @@ class Comparer:
     def compare(self, exchange: Exchange) -> Comparison:
         """Return what is to be said of an exchange; best while its content is at hand.
 
-        Without content finish, refusal, tools, lengths and equal texts are compared all the same.
+        Without content finish, refusal, tools, lengths and equal texts are compared all the same. Where the
+        control has no answer there is nothing to compare with; what checks say of the one that served stays.
         """
-        control = self._seen(exchange.control)
-        candidate, again = self._maybe_seen(exchange.candidate), self._maybe_seen(exchange.again)
+        legs = (exchange.control, exchange.candidate, exchange.again)
+        control, candidate, again = (self._seen(leg) for leg in legs)
         return Comparison(
             basis=self.basis,
-            candidate=None if candidate is None else self._likeness(control, candidate),
-            again=None if again is None else self._likeness(control, again),
-            control_failed=control.failed,
-            candidate_failed=None if candidate is None else candidate.failed,
-            again_failed=None if again is None else again.failed,
+            candidate=self._likeness(control, candidate),
+            again=self._likeness(control, again),
+            control_failed=_failed(control),
+            candidate_failed=_failed(candidate),
+            again_failed=_failed(again),
         )
 
-    def _maybe_seen(self, leg: Leg | None) -> _Seen | None:
-        return None if leg is None else self._seen(leg)
-
-    def _seen(self, leg: Leg) -> _Seen:
+    def _seen(self, leg: Leg | None) -> _Seen | None:
+        if leg is None:
+            return None
         has_words = leg.has_answer and (leg.text is not None or bool(leg.tool_calls))
         answer = subject(leg) if has_words else None
         return _Seen(leg=leg, subject=answer, failed=self.structure.failed(answer) if answer else None)
 
-    def _likeness(self, control: _Seen, other: _Seen) -> Likeness:
+    def _likeness(self, control: _Seen | None, other: _Seen | None) -> Likeness | None:
+        if control is None or other is None or not control.leg.has_answer:
+            return None
         one, two = control.leg, other.leg
         if not two.has_answer:
             # A filter before the model is a refusal without an answer.
@@ -102,6 +104,10 @@ def open_comparer(workspace: Workspace, comparing: Comparing) -> Comparer:
     checks: list[Json] = [check.name for check in structure.checks]
     basis = content_hash([comparing.suite, checks, list(structure.decisions), source])[:16]
     return Comparer(structure=structure, embed=embed, basis=basis)
+
+
+def _failed(seen: _Seen | None) -> tuple[str, ...] | None:
+    return None if seen is None else seen.failed
 
 
 def _same_outcome(one: Sequence[str] | None, other: Sequence[str] | None) -> bool | None:

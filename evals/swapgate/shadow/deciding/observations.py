@@ -116,14 +116,14 @@ class _Route:
         newest = self._newest.get(exchange.setup)
         if newest is None or exchange.at >= newest.at:
             self._newest[exchange.setup] = exchange
-        if exchange.state != "whole" or exchange.candidate is None:
+        if exchange.state != "whole" or exchange.candidate is None or exchange.control is None:
             counts = self._counts.setdefault(exchange.setup, {})
             state = exchange.state if exchange.state != "whole" else "unpaired"
             counts[state] = counts.get(state, 0) + 1
             return
         comparison = compared(stored, comparer_of(exchange.route))
         if comparison.candidate is not None:
-            found = observed(exchange, comparison)
+            found = observed(exchange, exchange.control, exchange.candidate, comparison)
             self._by_setup.setdefault(exchange.setup, []).append(found)
 
     def traffic(self, setup: str | None) -> Traffic | None:
@@ -138,7 +138,7 @@ class _Route:
         others = {name: found for name, found in self._by_setup.items() if name != chosen}
         return Traffic(
             route=last.route,
-            control=last.control.model,
+            control="" if last.control is None else last.control.model,
             candidate="" if last.candidate is None else last.candidate.model,
             setup=chosen,
             observations=tuple(self._by_setup.get(chosen, ())),
@@ -165,10 +165,9 @@ def compared(stored: Stored, comparer: Comparer) -> Comparison:
     )
 
 
-def observed(exchange: Exchange, comparison: Comparison) -> Observation:
-    """Return the numbers of an exchange whose candidate was asked."""
-    candidate, again = exchange.candidate, exchange.again
-    assert candidate is not None
+def observed(exchange: Exchange, control: Leg, candidate: Leg, comparison: Comparison) -> Observation:
+    """Return the numbers of an exchange that both answered."""
+    again = exchange.again
     turn = LATER_TURN if exchange.is_multi_turn else FIRST_TURN
     return Observation(
         key=exchange.key,
@@ -176,10 +175,10 @@ def observed(exchange: Exchange, comparison: Comparison) -> Observation:
         unit=exchange.unit,
         setup=exchange.setup,
         slices=(*exchange.tags, turn),
-        control=_amounts(exchange.control),
+        control=_amounts(control),
         candidate=_amounts(candidate),
         comparison=comparison,
-        control_refused=exchange.control.is_refusal,
+        control_refused=control.is_refusal,
         candidate_refused=candidate.is_refusal,
         failure=failure(candidate),
         again_failure=None if again is None else failure(again),

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from swapgate.judging.subject import answer_text
 from swapgate.records import Message, Response
-from swapgate.shadow.comparing.likeness import from_stored
+from swapgate.shadow.comparing.asked import messages_of
+from swapgate.shadow.deciding.observations import Observation
 from swapgate.shadow.records import Exchange, Leg
-from swapgate.shadow.requests import messages_of
 from swapgate.shadow.store import ShadowStore
 
 
@@ -33,36 +33,31 @@ class Pair:
     judge_reason: str = ""
 
 
-def read_pairs(store: ShadowStore, keys: Iterable[str], differs: dict[str, tuple[str, ...]]) -> list[Pair]:
-    """Return the exchanges of these keys in their order; `differs` is what the comparison found."""
-    found = []
-    for key in keys:
-        stored = store.get(key)
-        if stored is None:
-            continue
-        comparison = None if stored.comparison is None else from_stored(stored.comparison)
-        exchange = stored.exchange
-        found.append(
-            Pair(
-                key=key,
-                route=exchange.route,
-                at=exchange.at,
-                slices=exchange.tags,
-                differs_in=differs.get(key, ()),
-                failed_checks=(comparison.candidate_failed or ()) if comparison else (),
-                asked=asked(exchange),
-                control=said(exchange.control),
-                candidate=said(exchange.candidate),
-                preference=comparison.preference if comparison else None,
-                judge_reason=comparison.judge_reason if comparison else "",
-            )
-        )
-    return found
+def read_pairs(store: ShadowStore, observations: Iterable[Observation]) -> list[Pair]:
+    """Return these exchanges with their words, in their order."""
+    found = ((one, store.get(one.key)) for one in observations)
+    return [_pair(one, stored.exchange) for one, stored in found if stored is not None]
+
+
+def _pair(one: Observation, exchange: Exchange) -> Pair:
+    return Pair(
+        key=one.key,
+        route=exchange.route,
+        at=exchange.at,
+        slices=exchange.tags,
+        differs_in=one.likeness.differs_in,
+        failed_checks=one.comparison.candidate_failed or (),
+        asked=asked(exchange),
+        control=said(exchange.control),
+        candidate=said(exchange.candidate),
+        preference=one.comparison.preference,
+        judge_reason=one.comparison.judge_reason,
+    )
 
 
 def asked(exchange: Exchange) -> str | None:
     """Return the last turn of the user, or the whole conversation where there is none."""
-    messages = messages_of(exchange.request, exchange.api)
+    messages = messages_of(exchange)
     if not messages:
         return None
     last = [message for message in messages if message.role == "user"] or list(messages)
