@@ -75,7 +75,13 @@ def _decide(reading: Reading, traffic: Traffic, ramps: RampStore) -> Promotion:
         is_serving=state is not None and state.share > 0,
         counts=reading.store.counts(route=traffic.route),
     )
-    ramps.add_verdict(found.route, setup=found.setup, verdict=found.verdict, reason=found.reason)
+    ramps.add_verdict(
+        found.route,
+        candidate=found.candidate,
+        setup=found.setup,
+        verdict=found.verdict,
+        reason=found.reason,
+    )
     asked = ramps.times_asked(found.route, found.setup)
     if asked > criteria.looks and found.verdict == "promote":
         note = (

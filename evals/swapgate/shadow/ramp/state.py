@@ -40,6 +40,7 @@ CREATE TABLE IF NOT EXISTS verdicts (   -- what promote said, each time that it 
     id INTEGER PRIMARY KEY,
     at TEXT NOT NULL,
     route TEXT NOT NULL,
+    candidate TEXT NOT NULL,
     setup TEXT NOT NULL,
     verdict TEXT NOT NULL,
     reason TEXT NOT NULL
@@ -80,6 +81,7 @@ class SaidVerdict:
 
     at: str
     route: str
+    candidate: str
     setup: str
     verdict: str
     reason: str
@@ -159,23 +161,24 @@ class RampStore:
             self._become(state, "rollback", before=known.share, who=who, why=why)
         return state
 
-    def add_verdict(self, route: str, *, setup: str, verdict: str, reason: str) -> None:
+    def add_verdict(self, route: str, *, candidate: str, setup: str, verdict: str, reason: str) -> None:
         """Keep what was decided about a route."""
         with self._transaction():
             self._db.execute(
-                "INSERT INTO verdicts (at, route, setup, verdict, reason) VALUES (?, ?, ?, ?, ?)",
-                (self._now(), route, setup, verdict, reason),
+                "INSERT INTO verdicts (at, route, candidate, setup, verdict, reason) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (self._now(), route, candidate, setup, verdict, reason),
             )
 
     def last_verdict(self, route: str) -> SaidVerdict | None:
         """Return what was decided last about a route."""
         with self._told():
             row = self._db.execute(
-                "SELECT at, route, setup, verdict, reason FROM verdicts WHERE route = ? "
+                "SELECT at, route, candidate, setup, verdict, reason FROM verdicts WHERE route = ? "
                 "ORDER BY id DESC LIMIT 1",
                 (route,),
             ).fetchone()
-        names = ("at", "route", "setup", "verdict", "reason")
+        names = ("at", "route", "candidate", "setup", "verdict", "reason")
         return None if row is None else SaidVerdict(**dict(zip(names, row, strict=True)))
 
     def times_asked(self, route: str, setup: str) -> int:
