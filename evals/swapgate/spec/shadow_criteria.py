@@ -134,7 +134,7 @@ class RampPlan(Written):
 class WatchRules(Written):
     """What of live traffic is held against its level before the swap.
 
-    `reference_days` before the swap are the level. A rate that reaches `factor` times its level, and at
+    The level is that of up to `reference_days` before the swap. A rate that reaches `factor` times its level, and at
     least `least` more, is worth an alarm. `false_alarms_per_year` is for all rates of all routes together.
     """
 
@@ -144,8 +144,7 @@ class WatchRules(Written):
         "structure",
         "latency",
     )
-    every: Literal["hour", "day"] = "hour"
-    reference_days: Count = 7
+    reference_days: Count = 28
     reference_requests: Count = 200
     factor: Annotated[float, Field(gt=1)] = 2.0
     least: Margin = 0.005

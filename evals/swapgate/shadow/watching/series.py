@@ -1,4 +1,4 @@
-"""Live traffic in hours or days: how many requests, and how many of them went wrong in which way."""
+"""Live traffic hour by hour: how many requests, and how many of them went wrong in which way."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from swapgate.spec.shadow_criteria import WatchedRate
 if TYPE_CHECKING:
     from swapgate.shadow.comparing.compare import Comparer
 
-_HOUR, _DAY = 13, 10  # characters of an ISO time
+HOUR, DAY = 13, 10  # characters of an ISO time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Served:
 
 @dataclass(slots=True, kw_only=True)
 class Bucket:
-    """One hour or day of one rate."""
+    """One hour, or a day, of one rate."""
 
     name: str
     n: int = 0
@@ -75,15 +75,14 @@ def is_slow(one: Served, slow_s: float | None) -> bool | None:
     return None if one.latency_s is None or slow_s is None else one.latency_s > slow_s
 
 
-def buckets(served: Iterable[Served], rate: WatchedRate, *, every: str, slow_s: float | None) -> list[Bucket]:
-    """Return the hours or days that have any request, in order."""
-    length = _HOUR if every == "hour" else _DAY
+def hours(served: Iterable[Served], rate: WatchedRate, *, slow_s: float | None) -> list[Bucket]:
+    """Return the hours that have any request, in order."""
     found: dict[str, Bucket] = {}
     for one in served:
         wrong = is_slow(one, slow_s) if rate == "latency" else one.is_wrong[rate]
         if wrong is None:
             continue
-        bucket = found.setdefault(one.at[:length], Bucket(name=one.at[:length]))
+        bucket = found.setdefault(one.at[:HOUR], Bucket(name=one.at[:HOUR]))
         bucket.n += 1
         bucket.wrong += wrong
     return [found[name] for name in sorted(found)]
@@ -102,3 +101,13 @@ def _served(at: str, leg: Leg, failed: tuple[str, ...] | None) -> Served:
             "structure": None if failed is None or is_error else bool(failed),
         },
     )
+
+
+def days(hourly: Iterable[Bucket]) -> list[Bucket]:
+    """Return hours put together by day."""
+    found: dict[str, Bucket] = {}
+    for hour in hourly:
+        day = found.setdefault(hour.name[:DAY], Bucket(name=hour.name[:DAY]))
+        day.n += hour.n
+        day.wrong += hour.wrong
+    return [found[name] for name in sorted(found)]

@@ -7,16 +7,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from swapgate.shadow.watching.series import Bucket, Served, Swap, buckets
+from scipy.special import chdtri
+
+from swapgate.shadow.watching.series import HOUR, Bucket, Served, Swap, days, hours
 from swapgate.spec.shadow_criteria import WatchedRate, WatchRules
-from swapgate.stats.drift import NIGHTS_PER_YEAR, DriftDetector
+from swapgate.stats.drift import DriftDetector
 from swapgate.stats.interval import Interval
 from swapgate.stats.proportion import wilson_interval
 from swapgate.stats.quantiles import quantile_interval
 
 WatchAnswer = Literal["alarm", "well", "not_found_out"]
-_PER_YEAR = {"hour": 24 * NIGHTS_PER_YEAR, "day": NIGHTS_PER_YEAR}
+_HOURS = 24  # of what the detector takes for a night
 _SLOW = 0.95
+_DISPERSION_TAIL = 0.2
+_TAILS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +96,8 @@ def overall(watched: Iterable[Watched]) -> WatchAnswer:
 
 
 def _watched(swap: Swap, rate: WatchedRate, rules: WatchRules, *, series: int) -> Watched:
-    before = buckets(swap.before, rate, every=rules.every, slow_s=swap.slow_s)
-    after = buckets(swap.since, rate, every=rules.every, slow_s=swap.slow_s)
+    before = hours(swap.before, rate, slow_s=swap.slow_s)
+    after = hours(swap.since, rate, slow_s=swap.slow_s)
     found = Watched(
         route=swap.route,
         rate=rate,
@@ -121,14 +125,12 @@ def _watched(swap: Swap, rate: WatchedRate, rules: WatchRules, *, series: int) -
 def _detector(before: Sequence[Bucket], rules: WatchRules, *, series: int) -> DriftDetector:
     n, wrong = sum(one.n for one in before), sum(one.wrong for one in before)
     level = (wrong + 0.5) / (n + 1)
-    # The detector counts in nights; here an hour may take the place of one.
-    looks = _PER_YEAR[rules.every] / NIGHTS_PER_YEAR
     return DriftDetector(
         n - wrong,
         n,
         drop=min(max(level * (rules.factor - 1), rules.least), 0.9),
-        false_alarms_per_year=rules.false_alarms_per_year / series / looks,
-        deff=_overdispersion(before, level),
+        false_alarms_per_year=rules.false_alarms_per_year / series / _HOURS,
+        deff=max(_overdispersion(before, level), _overdispersion(days(before), level)),
     )
 
 
@@ -136,11 +138,15 @@ def _overdispersion(before: Sequence[Bucket], level: float) -> float:
     """Return how much more the counts vary from bucket to bucket than independent requests would.
 
     Bad hours come in a row: taking each request as independent would raise an alarm for every one of them.
+    The estimate's upper bound is taken, and twice what is above 1: counts that vary so have longer tails than
+    the detector's binomial, whose variance alone it corrects. Both factors are from simulations
+    (benchmarks/shadow_decisions.py).
     """
     if len(before) < 2:
         return 1.0
+    df = len(before) - 1
     chi2 = sum((one.wrong - one.n * level) ** 2 / (one.n * level * (1 - level)) for one in before)
-    return max(chi2 / (len(before) - 1), 1.0)
+    return 1 + _TAILS * max(chi2 / float(chdtri(df, 1 - _DISPERSION_TAIL)) - 1, 0.0)
 
 
 def _why_unknown(
@@ -166,9 +172,8 @@ def _slow_limit(before: Sequence[Served]) -> float | None:
 def _last_day(after: Sequence[Bucket]) -> list[Bucket]:
     if not after:
         return []
-    last = datetime.fromisoformat(f"{after[-1].name}:00" if "T" in after[-1].name else after[-1].name)
-    start = (last - timedelta(days=1)).isoformat()
-    return [one for one in after if one.name > start[: len(one.name)]]
+    start = (datetime.fromisoformat(f"{after[-1].name}:00") - timedelta(days=1)).isoformat()[:HOUR]
+    return [one for one in after if one.name > start]
 
 
 def _rate(found: Iterable[Bucket]) -> Interval:
