@@ -134,8 +134,9 @@ class RampPlan(Written):
 class WatchRules(Written):
     """What of live traffic is held against its level before the swap.
 
-    The level is that of up to `reference_days` before the swap. A rate that reaches `factor` times its level, and at
-    least `least` more, is worth an alarm. `false_alarms_per_year` is for all rates of all routes together.
+    The level is that of up to `reference_days` before the swap, of `reference_requests` at least. A rate that
+    reaches `factor` times its level, and at least `least` more, is worth an alarm. `false_alarms_per_year` is
+    for all rates of all routes together.
     """
 
     rates: Annotated[tuple[WatchedRate, ...], Field(min_length=1)] = (
