@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,7 @@ from swapgate.cli.options import JsonOption, RootOption, open_settings
 from swapgate.cli.output import print_json, print_table, warn
 from swapgate.cli.shadow_reading import CriteriaOption, RouteOption, open_reading, ramp_path
 from swapgate.cli.shadow_serve import ConfigOption
-from swapgate.errors import ExitCode
+from swapgate.errors import ExitCode, UsageError
 from swapgate.records import to_json
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from swapgate.shadow.watching.watch import Watched
 
 WHO = "swapgate shadow watch"
+WEBHOOK = "SWAPGATE_WEBHOOK"
 
 
 def watch(
@@ -38,6 +40,9 @@ def watch(
             "else when the model that serves now first did.",
         ),
     ] = None,
+    notify: Annotated[
+        bool, typer.Option("--notify", help="Post an alarm, or that nothing was found out, to the webhook.")
+    ] = False,
     root: RootOption = None,
     as_json: JsonOption = False,
 ) -> int:
@@ -50,6 +55,7 @@ def watch(
     from swapgate.shadow.watching.watch import overall, watch
 
     settings = open_settings(root)
+    url = _webhook() if notify else None
     with (
         open_reading(settings, config, criteria) as reading,
         closing(RampStore(ramp_path(settings))) as ramps,
@@ -63,6 +69,8 @@ def watch(
         _print_json(answer, found, unknown, rolled)
     else:
         _print(swaps, found, unknown, rolled)
+    if url is not None and answer != "well":
+        _notify(url, _message(answer, found, unknown, rolled))
     return {"alarm": ExitCode.DRIFT, "well": ExitCode.OK}.get(answer, ExitCode.NOT_FOUND_OUT)
 
 
@@ -118,6 +126,40 @@ def _told(one: Watched) -> str:
     return f"{one.rate} {percent(one.before.estimate)} -> {percent(one.last.estimate)}{since}"
 
 
+def _webhook() -> str:
+    url = os.environ.get(WEBHOOK)
+    if not url:
+        raise UsageError(f"--notify: there is no webhook: set {WEBHOOK} to the URL that is to be told")
+    return url
+
+
+def _notify(url: str, message: dict[str, object]) -> None:
+    """Post the message; a failure is told loudly and changes nothing."""
+    from swapgate.nightly.webhook import Undelivered, post
+
+    try:
+        post(url, message)
+    except Undelivered as exc:
+        warn(f"NOBODY WAS TOLD: {exc}")
+
+
+def _message(
+    answer: str, found: Sequence[Watched], unknown: dict[str, str], rolled: Sequence[RampState]
+) -> dict[str, object]:
+    """Return what a webhook is posted: small, versioned, with a `text` that chat services show."""
+    alarms = [f"{one.route}: {_told(one)}" for one in found if one.answer == "alarm"]
+    unsaid = [f"{name}: {why}" for name, why in unknown.items()]
+    back = [f"{one.route} was rolled back to the control" for one in rolled]
+    return {
+        "version": 1,
+        "text": "; ".join([f"swapgate shadow watch: {answer.replace('_', ' ')}", *alarms, *back, *unsaid]),
+        "answer": answer,
+        "alarms": alarms,
+        "not_found_out": unknown,
+        "rolled_back": [one.route for one in rolled],
+    }
+
+
 def _print_json(
     answer: str, found: Sequence[Watched], unknown: dict[str, str], rolled: Sequence[RampState]
 ) -> None:
@@ -152,8 +194,6 @@ def _print(
 def _time(written: str | None) -> str | None:
     """Return a time as records write theirs; UsageError for what is none."""
     from datetime import UTC, datetime
-
-    from swapgate.errors import UsageError
 
     if written is None:
         return None

@@ -49,7 +49,13 @@ if TYPE_CHECKING:
     from swapgate.stats.distribution import DistributionComparison, RateDistribution, rate_distributions
     from swapgate.stats.drift import DriftDetector, DriftReading, drift_evidence
     from swapgate.stats.exact import mcnemar_exact, mcnemar_midp, unconditional_interval, unconditional_p
-    from swapgate.stats.excess import Excess, difference_of_intervals, excess_mean, excess_rate
+    from swapgate.stats.excess import (
+        Excess,
+        difference_of_intervals,
+        excess_mean,
+        excess_rate,
+        share_mean_interval,
+    )
     from swapgate.stats.gate_odds import DetectableDrop, GatePower, detectable_drop, gate_power
     from swapgate.stats.interval import Interval, critical_value
     from swapgate.stats.judge_errors import CorrectedInterval, corrected_difference, corrected_rate
@@ -160,6 +166,7 @@ _HOME = {
         "difference_of_intervals",
         "excess_mean",
         "excess_rate",
+        "share_mean_interval",
     ),
     "gate_odds": (
         "DetectableDrop",
@@ -378,6 +385,7 @@ __all__ = [
     "repeats_for_margin",
     "repeats_for_rate",
     "robust_variance",
+    "share_mean_interval",
     "signed_rank_test",
     "tango_interval",
     "tango_z",

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from swapgate.stats.clusters import cluster_codes
 from swapgate.stats.interval import Interval, Method
-from swapgate.stats.means import MeanInterval, mean_interval
+from swapgate.stats.means import mean_interval
 from swapgate.stats.proportion import clustered_rate
 
 NO_FLOOR = "no second answers of the control: how far it differs from itself is unknown"
@@ -82,7 +82,7 @@ def excess_rate(
     >>> round(found.candidate.estimate, 2), round(found.floor.estimate, 2), round(found.excess.estimate, 2)
     (0.13, 0.12, 0.01)
     >>> round(found.excess.low, 3), round(found.excess.high, 3)
-    (-0.085, 0.075)
+    (-0.092, 0.082)
     """
     x, y, codes = _columns(candidate, floor, clusters)
     grouped = clusters is not None
@@ -111,7 +111,7 @@ def excess_mean(
     Returns
     -------
     Excess
-        The same construction on the t intervals of the two means.
+        The same construction on the intervals of the two means (`share_mean_interval`).
 
     References
     ----------
@@ -223,28 +223,57 @@ def _mean(
     values: NDArray[np.float64], codes: NDArray[np.int64], *, grouped: bool, confidence: float
 ) -> Interval:
     known = ~np.isnan(values)
-    return as_interval(mean_interval(values[known], codes[known] if grouped else None, confidence=confidence))
+    return share_mean_interval(values[known], codes[known] if grouped else None, confidence=confidence)
 
 
-def as_interval(mean: MeanInterval) -> Interval:
-    """Return a mean's interval as an `Interval`.
+def share_mean_interval(
+    values: ArrayLike,
+    clusters: Sequence[Hashable] | NDArray[Any] | None = None,
+    *,
+    confidence: float = 0.90,
+) -> Interval:
+    """Return the mean of values between 0 and 1, with an interval also where all of them are equal.
 
     Parameters
     ----------
-    mean : MeanInterval
+    values : array_like of float, length n
+        Similarities, distances, scores.
+    clusters : sequence of hashable, length n, optional
+        The outermost group of each value; None when all are independent.
+    confidence : float
+        Two-sided coverage.
 
     Returns
     -------
     Interval
+        Student's t. Where nothing varies, the share of other values is at most what 0 in n bounds it at, and
+        each of them at worst 0 or 1: that all texts are the same is evidence, for which t has no interval.
+
+    References
+    ----------
+    .. [1] C. J. Clopper, E. S. Pearson, Biometrika 26 (1934) 404-413.
 
     Examples
     --------
-    >>> as_interval(mean_interval([1.0, 2.0])).estimate
-    1.5
+    >>> found = share_mean_interval([1.0] * 100)
+    >>> round(found.low, 3), found.high
+    (0.97, 1.0)
     """
-    return Interval(
-        estimate=mean.estimate, low=mean.low, high=mean.high, confidence=mean.confidence, note=mean.note
+    found = mean_interval(values, clusters, confidence=confidence)
+    whole = Interval(
+        estimate=found.estimate,
+        low=found.low,
+        high=found.high,
+        confidence=found.confidence,
+        note=found.note,
     )
+    if found.low is not None or found.estimate is None or found.clusters < 2:
+        return whole
+    others = clustered_rate([False] * found.n, clusters, confidence=confidence, method="exact")
+    if others.high is None:
+        return whole
+    low = found.estimate * (1 - others.high)
+    return replace(whole, low=low, high=found.estimate + (1 - found.estimate) * others.high, note="")
 
 
 def _correlation(x: NDArray[np.float64], y: NDArray[np.float64], codes: NDArray[np.int64]) -> float:

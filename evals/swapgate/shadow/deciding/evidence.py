@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from swapgate.shadow.deciding import measures
-from swapgate.shadow.deciding.measures import Beside, Differing, Observations
+from swapgate.shadow.deciding.measures import EVEN, Beside, Differing, Observations
 from swapgate.shadow.deciding.observations import Observation, Traffic, sliced
 from swapgate.shadow.deciding.promotion import Promotion
 from swapgate.stats.excess import Excess
 from swapgate.stats.interval import Interval
 
 SHOWN_CONFIDENCE = 0.95
-_DRAW = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +110,7 @@ def _badness(one: Observation) -> float:
     if one.failure is not None:
         return 0.0
     broken = bool(one.comparison.candidate_failed) and not one.comparison.control_failed
-    lost = 0.0 if preference is None else max(_DRAW - preference, 0.0) / _DRAW
+    lost = 0.0 if preference is None else max(EVEN - preference, 0.0) / EVEN
     apart = 0.0 if likeness.similarity is None else 1.0 - likeness.similarity
     again, decides = one.comparison.again, len(likeness.differs_in)
     # Where the control says the same a second time, the difference is not its own noise.

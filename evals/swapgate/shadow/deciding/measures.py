@@ -6,10 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import exp, inf, log, nan
 from statistics import median
+from typing import TYPE_CHECKING
 
 from swapgate.shadow.comparing.likeness import ASPECTS, Likeness
 from swapgate.shadow.deciding.observations import Amounts, Observation, clusters_of
-from swapgate.stats.excess import Excess, as_interval, difference_of_intervals, excess_mean, excess_rate
+from swapgate.stats.excess import (
+    Excess,
+    difference_of_intervals,
+    excess_mean,
+    excess_rate,
+    share_mean_interval,
+)
 from swapgate.stats.interval import Interval
 from swapgate.stats.means import mean_interval
 from swapgate.stats.paired import paired_difference
@@ -17,7 +24,12 @@ from swapgate.stats.proportion import clustered_rate
 from swapgate.stats.quantiles import quantile_interval
 from swapgate.stats.ratios import ratio_interval
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 P95 = 0.95
+EVEN = 0.5
 _TIMEOUT = "timeout"
 Observations = Sequence[Observation]
 
@@ -72,10 +84,9 @@ def distance(observations: Observations, *, confidence: float) -> Excess:
 
 def similarity(observations: Observations, *, confidence: float) -> Interval:
     """Return the mean cosine of the candidate's texts with the control's."""
-
     known = [one for one in observations if one.likeness.similarity is not None]
     values = [one.likeness.similarity or 0.0 for one in known]
-    return as_interval(mean_interval(values, clusters_of(known), confidence=confidence))
+    return share_mean_interval(values, clusters_of(known), confidence=confidence)
 
 
 def structure(observations: Observations, *, confidence: float) -> Interval:
@@ -99,23 +110,26 @@ def refusals(observations: Observations, *, confidence: float) -> Interval:
     """Return by how much more often the candidate refuses than the control, on the same requests."""
     known = [one for one in observations if one.failure is None]
     # "Passing" is refusing here: the difference is candidate minus control.
-    found = paired_difference(
-        [one.control_refused for one in known],
-        [one.candidate_refused for one in known],
-        clusters_of(known),
-        confidence=confidence,
-    )
-    return Interval(
-        estimate=found.estimate, low=found.low, high=found.high, confidence=confidence, note=found.note
-    )
+    return _paired(known, lambda one: one.control_refused, lambda one: one.candidate_refused, confidence)
 
 
 def preference(observations: Observations, *, confidence: float) -> Interval:
-    """Return the judge's mean: 1 where the candidate's answer is better, 0 where the control's is."""
+    """Return how often the judge found the candidate's answer better, ties by half.
 
+    It is one half and half the difference of wins and losses, which are paired by nature: so there is an
+    interval too where the judge always says the same.
+    """
     known = [one for one in observations if one.comparison.preference is not None]
-    values = [one.comparison.preference or 0.0 for one in known]
-    return as_interval(mean_interval(values, clusters_of(known), confidence=confidence))
+    found = _paired(
+        known,
+        lambda one: (one.comparison.preference or 0.0) < EVEN,
+        lambda one: (one.comparison.preference or 0.0) > EVEN,
+        confidence,
+    )
+    estimate, low, high = (
+        None if value is None else EVEN + value / 2 for value in (found.estimate, found.low, found.high)
+    )
+    return replace(found, estimate=estimate, low=low, high=high)
 
 
 def latency_p95(observations: Observations, *, confidence: float) -> Beside:
@@ -147,8 +161,8 @@ def cost_per_request(observations: Observations, *, confidence: float) -> Beside
     control = [one.control.cost_usd or 0.0 for one in pairs]
     candidate = [one.candidate.cost_usd or 0.0 for one in pairs]
     return Beside(
-        control=as_interval(mean_interval(control, groups, confidence=confidence)),
-        candidate=as_interval(mean_interval(candidate, groups, confidence=confidence)),
+        control=_mean(control, groups, confidence),
+        candidate=_mean(candidate, groups, confidence),
         ratio=ratio_interval(candidate, control, groups, confidence=confidence),
     )
 
@@ -195,6 +209,31 @@ def _rate(
     # Exact: these bounds are about few events or none, of which 0 in n must bound the rate at 3/n.
     results = [is_one(one) for one in observations]
     return clustered_rate(results, clusters_of(observations), confidence=confidence, method="exact")
+
+
+def _paired(
+    known: Observations,
+    of_control: Callable[[Observation], bool],
+    of_candidate: Callable[[Observation], bool],
+    confidence: float,
+) -> Interval:
+    """Return the difference of two shares of the same requests, candidate minus control."""
+    found = paired_difference(
+        [of_control(one) for one in known],
+        [of_candidate(one) for one in known],
+        clusters_of(known),
+        confidence=confidence,
+    )
+    return Interval(
+        estimate=found.estimate, low=found.low, high=found.high, confidence=confidence, note=found.note
+    )
+
+
+def _mean(values: list[float], groups: NDArray[np.int64] | None, confidence: float) -> Interval:
+    found = mean_interval(values, groups, confidence=confidence)
+    return Interval(
+        estimate=found.estimate, low=found.low, high=found.high, confidence=confidence, note=found.note
+    )
 
 
 def _percentiles(

@@ -9,7 +9,7 @@ from math import ceil, inf, log
 from typing import Literal
 
 from swapgate.shadow.deciding import measures
-from swapgate.shadow.deciding.measures import Beside, Observations
+from swapgate.shadow.deciding.measures import EVEN, Beside, Observations
 from swapgate.shadow.deciding.wording import Form, bounds, dollars, plain, points, seconds, share, times
 from swapgate.spec.shadow_criteria import Criteria, Most
 from swapgate.stats.excess import Excess
@@ -18,7 +18,6 @@ from swapgate.stats.interval import Interval
 RulingAnswer = Literal["pass", "fail", "inconclusive"]
 # One-sided: how often a candidate at the margin is promoted, and one within it held.
 ALPHA = 0.05
-EVEN = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""Nights: stored runs read as such, one night run as a whole, and who is told of it."""
