@@ -109,7 +109,7 @@ def _watched(swap: Swap, rate: WatchedRate, rules: WatchRules, *, series: int) -
     )
     if (reason := _why_unknown(before, after, rate, rules)) is not None:
         return replace(found, reason=reason)
-    detector = _detector(before, rules, series=series)
+    detector = hourly_detector(before, rules, series=series)
     reading = [detector.add(one.n - one.wrong, one.n) for one in after][-1]
     level, now = found.before.estimate, found.last.estimate
     return replace(
@@ -122,7 +122,8 @@ def _watched(swap: Swap, rate: WatchedRate, rules: WatchRules, *, series: int) -
     )
 
 
-def _detector(before: Sequence[Bucket], rules: WatchRules, *, series: int) -> DriftDetector:
+def hourly_detector(before: Sequence[Bucket], rules: WatchRules, *, series: int) -> DriftDetector:
+    """Return what watches one rate hour by hour, from the hours before the swap."""
     n, wrong = sum(one.n for one in before), sum(one.wrong for one in before)
     level = (wrong + 0.5) / (n + 1)
     return DriftDetector(
