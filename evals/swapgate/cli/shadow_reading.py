@@ -101,7 +101,8 @@ def read_routes(
 
 def open_criteria(settings: Settings, given: Path | None) -> CriteriaFile:
     """Return the criteria of the given file, or of the usual one where it is there, else the defaults."""
-    from swapgate.spec.shadow_criteria import CRITERIA_FILE, CriteriaFile, read_criteria
+    from swapgate.shadow.comparing.live import CRITERIA_FILE
+    from swapgate.spec.shadow_criteria import CriteriaFile, read_criteria
 
     path = settings.root / CRITERIA_FILE if given is None else given.absolute()
     if given is None and not path.is_file():

@@ -11,7 +11,6 @@ from swapgate.spec.judge_kinds import Pointer
 from swapgate.spec.source import read_yaml, validate
 from swapgate.spec.suite import Written
 
-CRITERIA_FILE = "config/promote.yml"
 STAGES = (0.01, 0.05, 0.25, 0.5, 1.0)
 Margin = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

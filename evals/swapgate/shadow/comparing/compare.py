@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from swapgate.checks import Subject
 from swapgate.checks.options import OptionError
+from swapgate.checks.python_check import guarded
 from swapgate.engine.workspace import Workspace
 from swapgate.errors import UsageError
 from swapgate.judging.similarity import WORDLLAMA, Embed, cosine_of, find_embedder, is_installed
@@ -94,7 +95,10 @@ class Comparer:
             return None
         if control.text == other.text:
             return 1.0
-        return cosine_of(*self.embed([control.text, other.text])) if other.text.strip() else 0.0
+        if not other.text.strip():
+            return 0.0
+        embed, texts = self.embed, [control.text, other.text]
+        return float(guarded("similarity", lambda: cosine_of(*embed(texts)), noun="embedder"))
 
 
 def open_comparer(workspace: Workspace, comparing: Comparing) -> Comparer:
