@@ -1,16 +1,23 @@
-"""Traffic of seven days, seeded and with a clock of its own, with candidates of known quality."""
+"""Traffic of seven days, seeded and with a clock of its own, with candidates of known quality.
+
+`python tests/shadow_traffic.py FILE` fills a store with that of a candidate that is bad at one language.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from random import Random
 
 from swapgate.errors import ErrorKind
 from swapgate.records import Response, Usage
 from swapgate.shadow.records import Exchange, Leg, answered
+from swapgate.shadow.store import ShadowStore
 
 START = datetime(2026, 11, 16, tzinfo=UTC)
 LABELS = ("approve", "request_changes", "comment")
@@ -133,6 +140,10 @@ def _leg(
             model_served=model,
         ),
     )
-    from dataclasses import replace
-
     return replace(leg, cost_usd=cost * ((tokens.tokens_in or 0) * 5 + (tokens.tokens_out or 0) * 30) / 1e6)
+
+
+if __name__ == "__main__":
+    with closing(ShadowStore(Path(sys.argv[1]))) as store:
+        bad = Quality(in_slice={"rust": 0.2}, fails=0.004, refuses=0.002)
+        print(store.add_new(traffic(bad, seed=3, world=World(per_day=300))), "exchanges")

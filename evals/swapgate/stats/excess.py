@@ -64,8 +64,8 @@ def excess_rate(
     The interval of a difference is recovered from the intervals of its two rates (MOVER, of which Newcombe's
     method 10 is a case), with the correlation of the two estimates as the clusters' contributions show it.
     The candidate's is Wilson's, the floor's Clopper and Pearson's: few requests are asked twice, and with
-    Wilson's bounds of 15 of them a false "not worse" comes in 10% of cases in place of 5%. A bootstrap has
-    width 0 where the floor shows no disagreement, which is the usual case.
+    Wilson's bounds of 15 of them a false "not worse" comes in 10% of cases in place of 5%. A bootstrap takes
+    a floor that shows no disagreement, which is the usual case, for certain, and so finds a false "worse".
 
     References
     ----------
