@@ -31,7 +31,7 @@ CHECKS = tuple(
 COMPARER = Comparer(
     structure=Structure(checks=CHECKS, decisions=("/recommendation",)), embed=None, basis="test"
 )
-SMALL = World(per_day=300, users=1000)
+SMALL = World(per_day=150, users=1000, again_share=0.5)
 
 
 def read(exchanges: Iterator[Exchange] | list[Exchange]) -> Traffic:
@@ -57,7 +57,7 @@ def test_a_good_candidate_is_promoted(good: Traffic) -> None:
     found = judged(good)
     assert found.verdict == "promote", found.reason
     assert found.exit_code == ExitCode.OK
-    assert "2,100 requests and on 3 slices" in found.reason
+    assert "1,050 requests and on 3 slices" in found.reason
 
 
 def test_a_bad_slice_holds_and_is_named() -> None:
@@ -96,7 +96,7 @@ def test_fences_are_structural_failures_as_in_the_article() -> None:
 def test_failures_are_counted_not_dropped() -> None:
     found = judged(read(traffic(Quality(fails=0.06), world=SMALL)))
     assert ruling(found, "failures").answer == "fail"
-    assert found.requests == 2100
+    assert found.requests == 1050
 
 
 def test_refusals_hold() -> None:
@@ -224,9 +224,9 @@ def test_twenty_equal_slices_are_not_held_by_one_that_looks_bad_by_chance() -> N
 
 
 def test_a_small_slice_is_open_and_can_be_left_out(good: Traffic) -> None:
-    found = judged(good, slices={"requests": 500})
+    found = judged(good, slices={"requests": 400})
     assert ruling(found, "requests", "language:rust").answer == "inconclusive"
-    assert judged(good, slices={"by": [], "requests": 500}).verdict == "promote"
+    assert judged(good, slices={"by": [], "requests": 400}).verdict == "promote"
 
 
 def test_slices_can_be_asked_to_be_within_a_margin_of_their_own(good: Traffic) -> None:

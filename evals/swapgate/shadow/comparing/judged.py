@@ -15,7 +15,7 @@ from swapgate.engine.workspace import Job, ReadyCase, ReadySuite, Workspace
 from swapgate.errors import UsageError
 from swapgate.judging.judge import Judge
 from swapgate.judging.subject import answer_text
-from swapgate.records import Answer, Response, Rival, Trial, Verdict, content_hash
+from swapgate.records import Answer, Response, Rival, Trial, content_hash
 from swapgate.shadow.comparing.asked import messages_of
 from swapgate.shadow.comparing.likeness import Comparison
 from swapgate.shadow.records import Exchange, Leg
@@ -97,7 +97,6 @@ def judge_preferences(
             one.comparison,
             preference=score,
             judged_by=judge.definition_hash,
-            judge_reason=_reason(verdict),
         )
     return Preferences(comparisons=comparisons, errors=errors, paid_usd=judged.paid_usd)
 
@@ -126,11 +125,6 @@ def _job(one: ToJudge, judge: Judge, root: Path) -> Job:
         role="candidate",
         again=Again(trial=trial),
     )
-
-
-def _reason(verdict: Verdict) -> str:
-    """Return what the judge said, which may quote an answer: it is stored only beside kept content."""
-    return next((sample.reasoning for sample in verdict.samples if sample.reasoning), verdict.reason)
 
 
 def _has_words(leg: Leg) -> bool:

@@ -61,7 +61,8 @@ class Comparison:
 
     `candidate` and `again` stand to the control; None where that leg was not asked. The `*_failed` are the
     structural checks that a leg's answer fails, None where none were run. `preference` is the judge's: 1 the
-    candidate's answer is better, 0.5 neither, 0 the control's; `judged_by` is the judge's definition.
+    candidate's answer is better, 0.5 neither, 0 the control's; `judged_by` is the judge's definition. Its
+    reasons may quote an answer, and would outlive the content that retention deletes: they are not here.
     """
 
     basis: str
@@ -72,7 +73,6 @@ class Comparison:
     again_failed: tuple[str, ...] | None = None
     preference: float | None = None
     judged_by: str | None = None
-    judge_reason: str = ""
 
 
 def to_stored(comparison: Comparison) -> Mapping[str, Json]:

@@ -160,9 +160,7 @@ def compared(stored: Stored, comparer: Comparer) -> Comparison:
     fresh = comparer.compare(stored.exchange)
     if known is None:
         return fresh
-    return replace(
-        fresh, preference=known.preference, judged_by=known.judged_by, judge_reason=known.judge_reason
-    )
+    return replace(fresh, preference=known.preference, judged_by=known.judged_by)
 
 
 def observed(exchange: Exchange, control: Leg, candidate: Leg, comparison: Comparison) -> Observation:

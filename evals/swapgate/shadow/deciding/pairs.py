@@ -17,7 +17,7 @@ from swapgate.shadow.store import ShadowStore
 class Pair:
     """One exchange with its words, None where they are not kept.
 
-    `differs_in` names aspects, `preference` and `judge_reason` are the judge's.
+    `differs_in` names aspects, `preference` is the judge's.
     """
 
     key: str
@@ -30,7 +30,6 @@ class Pair:
     control: str | None = None
     candidate: str | None = None
     preference: float | None = None
-    judge_reason: str = ""
 
 
 def read_pairs(store: ShadowStore, observations: Iterable[Observation]) -> list[Pair]:
@@ -51,7 +50,6 @@ def _pair(one: Observation, exchange: Exchange) -> Pair:
         control=said(exchange.control),
         candidate=said(exchange.candidate),
         preference=one.comparison.preference,
-        judge_reason=one.comparison.judge_reason,
     )
 
 
