@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import shadow_decisions
 from shadow_traffic import LABELS, ROUTE, Quality, World, traffic
 from swapgate.checks.build import build_checks
 from swapgate.errors import ExitCode, SpecError
@@ -307,3 +308,9 @@ def test_a_route_replaces_single_criteria(tmp_path: Path) -> None:
     chat, other = written.of("chat"), written.of("other")
     assert (chat.days, chat.requests, chat.structure) == (14, 9, None)
     assert (other.requests, other.structure is None) == (50, False)
+
+
+def test_the_benchmark_decides_about_its_own_traffic_as_it_says() -> None:
+    assert shadow_decisions.share(shadow_decisions.decided(2), "promote") == 1.0
+    assert shadow_decisions.share(shadow_decisions.decided(2, excess={"": 0.2}), "hold") == 1.0
+    assert [row.goal for row in shadow_decisions.coverage(2)]
