@@ -195,10 +195,10 @@ def watching(runs: int) -> Iterator[Row]:
     """Yield false alarms of the watch in 60 days, and when the article's rise of 340% is seen."""
     rng, rules, days = np.random.default_rng(SEED), WatchRules(), 60
     expected = rules.false_alarms_per_year * days / 365 / len(rules.rates)
-    for over in (0.0, 0.5):
+    for over, history in ((0.0, 28), (0.5, 28), (0.0, 7)):
         false, seen = 0, []
         for _ in range(runs):
-            before = hours(rng, 28 * 24, 0.01, over=over)
+            before = hours(rng, history * 24, 0.01, over=over)
             detector = hourly_detector(before, rules, series=len(rules.rates))
             quiet = hours(rng, days * 24, 0.01, over=over)
             false += any(detector.add(one.n - one.wrong, one.n).is_alarm for one in quiet)
@@ -206,7 +206,7 @@ def watching(runs: int) -> Iterator[Row]:
             rising = hours(rng, 21 * 24, 0.01, over=over, rise=3.4)
             alarms = [detector.add(one.n - one.wrong, one.n).is_alarm for one in rising]
             seen.append(alarms.index(True) / 24 if any(alarms) else 21.0)
-        what = "hours that vary by themselves" if over else "steady hours"
+        what = f"{history} days before, {'hours that vary by themselves' if over else 'steady hours'}"
         yield Row(
             goal=f"watch, {what}: false alarms of one rate in {days} days",
             value=false / runs,
