@@ -41,8 +41,8 @@ def quantile_interval(
     Notes
     -----
     Without clusters the bounds are the order statistics whose binomial probabilities keep the level. With
-    clusters they are the values at the exact bounds of a clustered rate of `quantile` (Woodruff). Where values
-    tie, and where more than that share never ended, both bounds may be the same: that is no refusal.
+    clusters they are the values at the exact bounds of a clustered rate of `quantile` (Woodruff). Where
+    values tie, and where more than that share never ended, both may be the same: that is no refusal.
 
     References
     ----------
