@@ -27,6 +27,7 @@ from swapgate.spec import (
     model_entries,
     prompt_entries,
     shadow,
+    shadow_criteria,
     suite,
 )
 from swapgate.spec.extends import library_files
@@ -82,6 +83,19 @@ WRITTEN: dict[str, tuple[type[Any], ...]] = {
         shadow.Retention,
         shadow.Redaction,
     ),
+    "shadow-decisions.md": (
+        shadow_criteria.CriteriaFile,
+        shadow_criteria.Comparing,
+        shadow_criteria.Criteria,
+        shadow_criteria.Slices,
+        shadow_criteria.Within,
+        shadow_criteria.AtMost,
+        shadow_criteria.Least,
+        shadow_criteria.Most,
+        shadow_criteria.Preferred,
+        shadow_criteria.RampPlan,
+        shadow_criteria.WatchRules,
+    ),
     "judge-kinds.md": (judge_kinds.Item, judge_kinds.Facts),
 }
 KEYS = [(page, kind) for page, kinds in WRITTEN.items() for kind in kinds]
@@ -93,6 +107,8 @@ SCHEMA_OF = {
     "tasks:": "models",
     "prompt:": "prompt",
     "routes:": "shadow",
+    "compare:": "promote",
+    "criteria:": "promote",
 }
 
 

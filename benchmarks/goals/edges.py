@@ -221,6 +221,17 @@ SCORED_TRUTHS = [
 ]
 GROUPS = [(x, y, [i // 2 for i in range(len(x))]) for x, y in SCORES]
 
+UNKNOWN = float("nan")
+FLOORS = [
+    ([], []),
+    ([1.0], [UNKNOWN]),
+    ([0.0] * 9, [UNKNOWN] * 9),
+    ([0.0] * 9, [0.0] * 9),
+    ([1.0] * 9, [0.0] * 8 + [UNKNOWN]),
+    ([1.0] * 9, [1.0] * 9, ["a"] * 9),
+    ([0.0, 1.0] * 9, [1.0, UNKNOWN] * 9, [number // 3 for number in range(18)]),
+]
+NO_INTERVAL = stats.wilson_interval(0, 0)
 TABLE: Mapping[str, list[Call]] = {
     "interval.critical_value": _each([(1e-9,), (0.5,), (1 - 1e-9,)]) + _each([(0.95,)], df=1),
     "clusters.cluster_sums": _each([(r, c) for r, c in RATES if c is not None]),
@@ -320,6 +331,26 @@ TABLE: Mapping[str, list[Call]] = {
         Call((b, c, [i // 5 for i in range(len(b))]), {"seed": 1, "permutations": 200}) for b, c, _ in PAIRS
     ],
     "means.mean_interval": _each(VALUES),
+    "excess.excess_rate": _each(FLOORS),
+    "excess.excess_mean": _each(FLOORS),
+    "excess.share_mean_interval": _each(
+        [([],), ([0.5],), ([1.0] * 9,), ([0.0] * 9, ["a"] * 9), ([0.2, 0.4],)]
+    ),
+    "excess.difference_of_intervals": _each(
+        [(NO_INTERVAL, NO_INTERVAL), (stats.wilson_interval(0, 9), stats.wilson_interval(9, 9))]
+    ),
+    "quantiles.quantile_interval": _each(
+        [
+            ([], 0.95),
+            ([1.0], 0.95),
+            ([*range(95), *[float("inf")] * 5], 0.95),
+            (list(range(99)), 0.5, ["a"] * 99),
+        ]
+    ),
+    "quantiles.fewest_for_quantile": _each([(0.5,), (0.999,)]),
+    "ratios.ratio_interval": _each(
+        [([], []), ([1.0], [2.0]), ([0.0] * 3, [1.0] * 3), ([1.0] * 4, [2.0, 1.0, 2.0, 3.0], ["a"] * 4)]
+    ),
     "means.paired_mean_difference": _each(VALUE_PAIRS),
     "scores.paired_scores": _each(VALUE_PAIRS),
     "scores.signed_rank_test": _each([(values,) for values, _ in VALUES]),

@@ -37,6 +37,7 @@ class ExitCode(IntEnum):
     TOO_MANY_ERRORS = 11
     DRIFT = 12
     NOT_FOUND_OUT = 13
+    ROLLBACK = 14
 
 
 class ErrorKind(StrEnum):

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,8 @@ from swapgate.spec.settings import Settings
 
 if TYPE_CHECKING:
     from swapgate.shadow.plan import Plan
+    from swapgate.shadow.ramp.ramp import Ramp
+    from swapgate.shadow.ramped import LegFor
 
 ConfigOption = Annotated[
     Path | None,
@@ -58,7 +61,23 @@ def serve(
     def began(url: str) -> None:
         _tell(plan, url, as_json=as_json)
 
-    _run(plan, path=path, reopen=lambda: opened(settings, path, listen), drain_s=drain_s, began=began)
+    with closing(_ramp(settings)) as ramp:
+        _run(
+            plan,
+            path=path,
+            reopen=lambda: opened(settings, path, listen),
+            drain_s=drain_s,
+            began=began,
+            leg_for=ramp.leg_for,
+        )
+
+
+def _ramp(settings: Settings) -> Ramp:
+    """Return who says who answers."""
+    from swapgate.shadow.ramp.ramp import Ramp
+    from swapgate.shadow.ramp.state import RAMP_FILE
+
+    return Ramp(settings.state_dir / RAMP_FILE)
 
 
 def config_path(settings: Settings, given: Path | None) -> Path:
@@ -133,7 +152,13 @@ def _is_spooled(route: object) -> bool:
 
 
 def _run(
-    plan: Plan, *, path: Path, reopen: Callable[[], Plan], drain_s: float, began: Callable[[str], None]
+    plan: Plan,
+    *,
+    path: Path,
+    reopen: Callable[[], Plan],
+    drain_s: float,
+    began: Callable[[str], None],
+    leg_for: LegFor,
 ) -> None:
     import asyncio
 
@@ -147,4 +172,4 @@ def _run(
         ) from exc
     collect_from_here()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(run(plan, config=path, reopen=reopen, drain_s=drain_s, began=began))
+        runner.run(run(plan, config=path, reopen=reopen, drain_s=drain_s, began=began, leg_for=leg_for))

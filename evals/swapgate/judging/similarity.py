@@ -28,7 +28,7 @@ Embed = Callable[[Sequence[str]], Any]
 
 def similarity_judge(spec: SimilaritySpec, *, root: Path) -> CodeJudge:
     """Return the judge with its embedder found, but not yet loaded; raise OptionError at `embed`."""
-    embed, source = _embedder(spec.embed, root)
+    embed, source = find_embedder(spec.embed, root)
 
     def measure(subject: Subject) -> Measured:
         found: Measured = guarded(spec.judge, lambda: _measured(subject, spec, embed), noun="judge")
@@ -37,10 +37,15 @@ def similarity_judge(spec: SimilaritySpec, *, root: Path) -> CodeJudge:
     return CodeJudge(spec, measure, source=source)
 
 
-def _embedder(embed: str, root: Path) -> tuple[Embed, str]:
-    """Return the function from texts to vectors, and what to call it."""
+def is_installed() -> bool:
+    """Whether the embedder that needs no function of the user's is there."""
+    return importlib.util.find_spec(WORDLLAMA) is not None
+
+
+def find_embedder(embed: str, root: Path) -> tuple[Embed, str]:
+    """Return the function from texts to vectors, and what to call it; raise OptionError at `embed`."""
     if embed == WORDLLAMA:
-        if importlib.util.find_spec(WORDLLAMA) is None:
+        if not is_installed():
             raise OptionError(
                 f"{WORDLLAMA} is not installed. Run: {INSTALL}, or name a function of yours: "
                 "embed: package.module:name",
@@ -86,10 +91,17 @@ def _cosine(spec: SimilaritySpec, vectors: Any) -> float:
             check=spec.judge,
             noun="judge",
         )
-    lengths = np.linalg.norm(found, axis=1)
-    if not lengths.all():
+    return cosine_of(*found)
+
+
+def cosine_of(one: Any, other: Any) -> float:
+    """Return the cosine of two vectors."""
+    import numpy as np
+
+    size = np.linalg.norm(one) * np.linalg.norm(other)
+    if not size:
         return 0.0  # nothing of the text is known to the embedder: alike to nothing
-    return float(np.clip(found[0] @ found[1] / lengths.prod(), -1, 1))
+    return float(np.clip(np.dot(one, other) / size, -1, 1))
 
 
 def _wordllama(texts: Sequence[str]) -> Any:

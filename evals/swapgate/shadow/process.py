@@ -18,6 +18,7 @@ from typing import Any
 
 from swapgate.errors import SwapgateError
 from swapgate.shadow.capture import unpack
+from swapgate.shadow.comparing.live import live_compare
 from swapgate.shadow.fast_loop import collect_from_here, loop_factory
 from swapgate.shadow.handing import FRAME
 from swapgate.shadow.mirror import Mirror
@@ -25,7 +26,7 @@ from swapgate.shadow.plan import Plan, open_plan
 from swapgate.shadow.records import Count
 from swapgate.shadow.retention import sweep
 from swapgate.shadow.store import ShadowStore
-from swapgate.spec.settings import resolve_settings
+from swapgate.spec.settings import Settings, resolve_settings
 
 # The serving process goes first: what is late here is late for nobody.
 _NICENESS = 10
@@ -87,11 +88,15 @@ class Process:
                 await self._take(reader)
 
     def _plan(self) -> Plan:
-        return open_plan(resolve_settings(self._root, {}, os.environ), self._config)
+        return open_plan(self._settings(), self._config)
+
+    def _settings(self) -> Settings:
+        return resolve_settings(self._root, {}, os.environ)
 
     async def _open(self, plan: Plan) -> _Current:
         stack = AsyncExitStack()
-        mirror = await stack.enter_async_context(Mirror(plan, self._store))
+        compare = live_compare(self._settings())
+        mirror = await stack.enter_async_context(Mirror(plan, self._store, compare=compare))
         return _Current(mirror=mirror, stack=stack)
 
     async def _take(self, reader: asyncio.StreamReader) -> None:

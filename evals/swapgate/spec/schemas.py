@@ -14,6 +14,7 @@ from swapgate.spec.judge_kinds import KINDS
 from swapgate.spec.model_entries import CatalogueFile
 from swapgate.spec.prompt_entries import Prompt
 from swapgate.spec.shadow import ShadowConfig
+from swapgate.spec.shadow_criteria import CriteriaFile
 from swapgate.spec.suite import Case, Suite
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -28,7 +29,7 @@ class _Untitled(GenerateJsonSchema):
 
 
 def json_schemas(checks: Mapping[str, Json] | None = None) -> dict[str, Json]:
-    """Return the schemas of suite, cases, judge, calibration, prompt, models and shadow files by those names.
+    """Return the schemas of suite, cases, judge, calibration, prompt, models, shadow and promote files.
 
     `checks` holds the schema of each check's options by the check's name; without it any name is taken.
     A schema's `$id` is `NAME.schema.json`, so that the files can lie side by side.
@@ -41,6 +42,7 @@ def json_schemas(checks: Mapping[str, Json] | None = None) -> dict[str, Json]:
         "prompt": _finished("prompt", "A prompt", _of(Prompt)),
         "models": _finished("models", "Models and tasks", _article_form(_of(CatalogueFile))),
         "shadow": _finished("shadow", "A shadow deployment", _of(ShadowConfig)),
+        "promote": _finished("promote", "What decides about a candidate in shadow", _of(CriteriaFile)),
     }
 
 

@@ -8,6 +8,7 @@
 | clusters and repeats | `clusters`, `repeats`, `pass_k` |
 | how many cases | `power`, `gate_odds`, `planning` |
 | when to stop | `sequential` (`boundaries`, `looks`), `anytime`, `drift`, `rank_drift` |
+| a candidate beside the control | `excess`, `quantiles`, `ratios` |
 | does it depend on a number | `threshold` (`covariate`, `cuts`, `exchange`, `trend`) |
 | how good is the judge | `judge_errors` (`judge_labels`, `judge_readings`), `judge_measures`, `ppi` |
 | where should it pass, and does it err alike for all | `pass_score`, `between_models` |
@@ -48,6 +49,13 @@ if TYPE_CHECKING:
     from swapgate.stats.distribution import DistributionComparison, RateDistribution, rate_distributions
     from swapgate.stats.drift import DriftDetector, DriftReading, drift_evidence, likely_starts
     from swapgate.stats.exact import mcnemar_exact, mcnemar_midp, unconditional_interval, unconditional_p
+    from swapgate.stats.excess import (
+        Excess,
+        difference_of_intervals,
+        excess_mean,
+        excess_rate,
+        share_mean_interval,
+    )
     from swapgate.stats.gate_odds import DetectableDrop, GatePower, detectable_drop, gate_power
     from swapgate.stats.interval import Interval, critical_value
     from swapgate.stats.judge_errors import CorrectedInterval, corrected_difference, corrected_rate
@@ -71,7 +79,9 @@ if TYPE_CHECKING:
     )
     from swapgate.stats.ppi import ppi_difference, ppi_rate
     from swapgate.stats.proportion import clustered_rate, exact_interval, wilson_bounds, wilson_interval
+    from swapgate.stats.quantiles import fewest_for_quantile, quantile_interval
     from swapgate.stats.rank_drift import RankDrift, rank_bets, rank_evidence
+    from swapgate.stats.ratios import ratio_interval
     from swapgate.stats.repeats import (
         CaseRate,
         IntraclassCorrelation,
@@ -153,6 +163,13 @@ _HOME = {
         "unconditional_interval",
         "unconditional_p",
     ),
+    "excess": (
+        "Excess",
+        "difference_of_intervals",
+        "excess_mean",
+        "excess_rate",
+        "share_mean_interval",
+    ),
     "gate_odds": (
         "DetectableDrop",
         "GatePower",
@@ -231,6 +248,11 @@ _HOME = {
         "wilson_bounds",
         "wilson_interval",
     ),
+    "quantiles": (
+        "fewest_for_quantile",
+        "quantile_interval",
+    ),
+    "ratios": ("ratio_interval",),
     "rank_drift": (
         "RankDrift",
         "rank_bets",
@@ -281,6 +303,7 @@ __all__ = [
     "DriftDetector",
     "DriftReading",
     "Evidence",
+    "Excess",
     "GatePower",
     "GroupSequential",
     "Interval",
@@ -327,9 +350,13 @@ __all__ = [
     "crossings",
     "design_effect",
     "detectable_drop",
+    "difference_of_intervals",
     "drift_evidence",
     "errors_between_models",
     "exact_interval",
+    "excess_mean",
+    "excess_rate",
+    "fewest_for_quantile",
     "flaky_cases",
     "floor_cases",
     "gate_power",
@@ -359,14 +386,17 @@ __all__ = [
     "ppi_difference",
     "ppi_rate",
     "predictive_bound",
+    "quantile_interval",
     "random_order",
     "rank_bets",
     "rank_evidence",
     "rate_distributions",
     "rate_evidence",
+    "ratio_interval",
     "repeats_for_margin",
     "repeats_for_rate",
     "robust_variance",
+    "share_mean_interval",
     "signed_rank_test",
     "tango_interval",
     "tango_z",

@@ -1,0 +1,1 @@
+"""Two answers to one request held beside each other, while their texts are at hand."""

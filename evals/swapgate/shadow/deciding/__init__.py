@@ -1,0 +1,1 @@
+"""From compared exchanges to promote, hold, inconclusive or rollback."""

@@ -1,0 +1,1 @@
+"""Disagreements as cases for a person to label."""

@@ -1,0 +1,1 @@
+"""Live traffic after a swap, held against its level before."""
