@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from swapgate.errors import StoreError, UsageError
 from swapgate.memory.wal import BUSY_S, use_wal
@@ -129,14 +131,22 @@ def tables() -> Tables:
 
 
 class Database:
-    """One database, opened anew in a process that was forked: connections are not shared."""
+    """One database, which may be used on in a process that was forked: connections are not shared.
+
+    SQLite must have nothing open while a process forks: what it knows of a file's locks would be inherited,
+    and wrong. So its connections are closed before, and transactions wait for the fork or it for them.
+    """
 
     def __init__(self, where: Path | str) -> None:
         self._where = where
         self._pid = 0
+        self.gate: AbstractContextManager[object] = nullcontext()
         self._opened: Engine | None = None
         self.is_postgres = isinstance(where, str) and where.startswith(_POSTGRES)
         self.shown = "PostgreSQL" if self.is_postgres else str(where)
+        if not self.is_postgres:
+            self.gate = threading.RLock()
+            _FILES.add(self)
         self._prepare()
 
     @property
@@ -154,7 +164,7 @@ class Database:
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
-            with self.engine.begin() as connection:
+            with self.gate, self.engine.begin() as connection:
                 yield connection
         except SQLAlchemyError as exc:
             raise self._error(exc) from exc
@@ -225,3 +235,23 @@ def _postgres(url: str) -> Engine:
         raise UsageError(
             "the address of the state is no PostgreSQL address: write postgresql://HOST/DATABASE"
         ) from exc
+
+
+_FILES: WeakSet[Database] = WeakSet()
+_HELD: list[ExitStack] = []
+
+
+def _before_fork() -> None:
+    held = ExitStack()
+    for database in list(_FILES):
+        held.enter_context(database.gate)
+        database.close()
+    _HELD.append(held)
+
+
+def _after_fork() -> None:
+    _HELD.pop().close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
