@@ -20,6 +20,7 @@ from swapgate.records import Message, ToolCall
 from swapgate.spec import (
     anchors,
     calibration,
+    index,
     judge_kinds,
     judge_models,
     judges,
@@ -63,6 +64,20 @@ WRITTEN: dict[str, tuple[type[Any], ...]] = {
         anchors.Anchor,
         anchors.Reading,
     ),
+    "indexes.md": (
+        index.IndexFile,
+        index.IndexEntry,
+        index.SqliteStore,
+        index.QdrantStore,
+        index.PgvectorStore,
+        index.EmbedEntry,
+        index.MinScore,
+        index.SourceEntry,
+        index.ChunkEntry,
+        index.SummariseEntry,
+        index.ReindexEntry,
+        index.StepHours,
+    ),
     "judge-kinds.md": (judge_kinds.Item, judge_kinds.Facts),
 }
 KEYS = [(page, kind) for page, kinds in WRITTEN.items() for kind in kinds]
@@ -73,6 +88,7 @@ SCHEMA_OF = {
     "models:": "models",
     "tasks:": "models",
     "prompt:": "prompt",
+    "migration:": "index",
 }
 
 

@@ -30,7 +30,7 @@ def schema(
     root: RootOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the JSON Schemas of suites, judges, prompts, models.yml and report.json."""
+    """Write the JSON Schemas of suites, judges, prompts, models.yml, index.yml and report.json."""
     folder = _default_folder(root) if directory is None else directory.absolute()
     texts = schema_texts()
     stale = [name for name, text in texts.items() if not _is_current(folder / name, text)]

@@ -53,10 +53,10 @@ async def _embed(
     try:
         vectors = await embedder.embed(texts, is_query=False)
     except Exception as exc:
-        if not _is_of_a_text(exc):
+        if not is_of_a_text(exc):
             raise
         if len(chunks) == 1:
-            into.dead.append((_letter(chunks[0], exc), chunks[0]))
+            into.dead.append((letter_of(chunks[0], exc), chunks[0]))
             return
         half = len(chunks) // 2
         await _embed(embedder, chunks[:half], texts[:half], into)
@@ -105,14 +105,16 @@ def require_shape(fingerprint: Fingerprint, vectors: Vectors, count: int) -> Non
         )
 
 
-def _is_of_a_text(exc: Exception) -> bool:
+def is_of_a_text(exc: BaseException) -> bool:
+    """Whether a failure is about one text, so that all others can be embedded."""
     if isinstance(exc, ProviderError):
         return exc.kind in _OF_THE_TEXT
     # What a user's own function raises may be about one text; our own errors are not.
-    return not isinstance(exc, SwapgateError)
+    return isinstance(exc, Exception) and not isinstance(exc, SwapgateError)
 
 
-def _letter(chunk: Chunk, exc: Exception) -> DeadLetter:
+def letter_of(chunk: Chunk, exc: BaseException) -> DeadLetter:
+    """Return the dead letter of a chunk that failed so."""
     kind = exc.kind.value if isinstance(exc, ProviderError) else ErrorKind.USER_CODE.value
     told = message_of(exc) if isinstance(exc, ProviderError) else f"{type(exc).__name__}: {message_of(exc)}"
     return DeadLetter(id=chunk.id, kind=kind, reason=safe_text(told, _LONGEST_REASON))

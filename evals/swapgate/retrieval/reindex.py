@@ -11,11 +11,11 @@ from typing import TypeAlias
 
 from swapgate.errors import UsageError
 from swapgate.retrieval.chunking import Chunk, Chunker
-from swapgate.retrieval.embedded import Embedded, embed_chunks
+from swapgate.retrieval.embedded import Embedded, embed_chunks, is_of_a_text, letter_of
 from swapgate.retrieval.embedding import AsyncEmbedder
 from swapgate.retrieval.fingerprint import require_same
 from swapgate.retrieval.index import VectorIndex
-from swapgate.retrieval.ledger import Ledger
+from swapgate.retrieval.ledger import DeadLetter, Ledger
 from swapgate.retrieval.reading import Part, Reading
 from swapgate.retrieval.sources import Source
 from swapgate.retrieval.writing import Batch, Writing
@@ -166,19 +166,36 @@ class _Pass:
 
     async def _embed(self, chunks: Sequence[Chunk]) -> None:
         try:
-            texts = await self._texts(chunks)
-            await self._queue.put(await embed_chunks(self._filling.embedder, chunks, texts))
+            texts, dead = await self._texts(chunks)
+            left = [chunk for chunk in chunks if chunk.id in texts]
+            if left:
+                found = await embed_chunks(self._filling.embedder, left, [texts[one.id] for one in left])
+            else:
+                found = Embedded()
+            found.dead += dead
+            await self._queue.put(found)
         except BaseException as exc:
             self._failure = self._failure or exc
             self._slots.release()
 
-    async def _texts(self, chunks: Sequence[Chunk]) -> list[str]:
-        """Return what is embedded of chunks: their own texts, or what a model makes of them."""
+    async def _texts(self, chunks: Sequence[Chunk]) -> tuple[dict[str, str], list[tuple[DeadLetter, Chunk]]]:
+        """Return what is embedded of chunks by id: their own texts, or what a model makes of them."""
         if self._filling.summarise is None:
-            return [chunk.text for chunk in chunks]
-        texts = list(await asyncio.gather(*(self._filling.summarise(chunk.text) for chunk in chunks)))
-        self._summaries.update({chunk.id: text for chunk, text in zip(chunks, texts, strict=True)})
-        return texts
+            return {chunk.id: chunk.text for chunk in chunks}, []
+        made = await asyncio.gather(
+            *(self._filling.summarise(chunk.text) for chunk in chunks), return_exceptions=True
+        )
+        texts: dict[str, str] = {}
+        dead = []
+        for chunk, summary in zip(chunks, made, strict=True):
+            if isinstance(summary, str):
+                texts[chunk.id] = summary
+            elif is_of_a_text(summary):
+                dead.append((letter_of(chunk, summary), chunk))
+            else:
+                raise summary
+        self._summaries.update(texts)
+        return texts, dead
 
     async def _finish(self, writing: asyncio.Task[None]) -> None:
         """Let the calls in flight end, since they are paid for, and write what came."""

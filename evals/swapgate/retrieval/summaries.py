@@ -57,7 +57,10 @@ async def open_summaries(
             async def summarise(text: str) -> str:
                 content = render_template(entry.prompt, variables={"text": text}, blocks={})
                 request = Request(
-                    model=spec.model, messages=(Message(role="user", content=content),), params=params
+                    model=spec.model,
+                    messages=(Message(role="user", content=content),),
+                    params=params,
+                    variables={"text": text},
                 )
                 return (await asker.ask(spec.name, request)).response.text
 

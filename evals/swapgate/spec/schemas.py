@@ -10,6 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from swapgate.records import Json, Message, ToolCall
 from swapgate.spec.calibration import CalibrationSpec
+from swapgate.spec.index import IndexFile
 from swapgate.spec.judge_kinds import KINDS
 from swapgate.spec.model_entries import CatalogueFile
 from swapgate.spec.prompt_entries import Prompt
@@ -27,7 +28,7 @@ class _Untitled(GenerateJsonSchema):
 
 
 def json_schemas(checks: Mapping[str, Json] | None = None) -> dict[str, Json]:
-    """Return the schemas of suite, cases, judge, calibration, prompt and models files by those names.
+    """Return the schemas of suite, cases, judge, calibration, prompt, models and index files by those names.
 
     `checks` holds the schema of each check's options by the check's name; without it any name is taken.
     A schema's `$id` is `NAME.schema.json`, so that the files can lie side by side.
@@ -39,6 +40,7 @@ def json_schemas(checks: Mapping[str, Json] | None = None) -> dict[str, Json]:
         "calibration": _finished("calibration", "A judge's calibration", _of(CalibrationSpec)),
         "prompt": _finished("prompt", "A prompt", _of(Prompt)),
         "models": _finished("models", "Models and tasks", _article_form(_of(CatalogueFile))),
+        "index": _finished("index", "A migration of a vector index", _of(IndexFile)),
     }
 
 
