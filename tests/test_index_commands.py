@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
@@ -23,10 +24,12 @@ from processes import wait_for
 from retrieval_here import postgres
 from servers import Answer, Received, Server, serving
 from swapgate.cli import main
-from swapgate.retrieval import StateStore
+from swapgate.errors import UsageError
+from swapgate.retrieval import StateStore, open_async_router, open_router
 from swapgate.retrieval.adapters.pgvector import PgvectorIndex
 from swapgate.retrieval.adapters.qdrant import QdrantIndex, open_client
 from swapgate.retrieval.adapters.sqlite import SqliteIndex
+from swapgate.retrieval.turn import only_one
 
 # The embedding of the tests: it notes what it is asked, so that nothing is embedded twice in secret.
 CODE = """
@@ -510,3 +513,46 @@ def test_summaries_of_a_model_are_embedded_and_paid_for_once(
     assert run("dead", "--json") == 0
     assert [one["id"] for one in json.loads(capsys.readouterr().out)] == ["doc-9"]
     sys.modules.pop("summary", None)
+
+
+def test_routers_of_the_file_serve_what_was_filled(
+    place: Place, service: tuple[Service, Server], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The old embedding is of this process, the new one of a service that is asked over HTTP."""
+    written = (place.root / "config" / "index.yml").read_text()
+    before = written.replace("migration: docs", "migration: before").replace("new.db", "old.db")
+    place.write(before.replace("{model: embedder, dimensions: 8}", "{model: wordllama, dimensions: 64}"))
+    assert run("reindex") in {0, 1}  # the old index; wordllama cannot tell some of the numbers apart
+    place.write(written)
+    assert run("begin", "--why", "x") == 0
+    assert run("move", "dual_write", "--why", "x") == run("move", "backfill", "--why", "x") == 0
+    assert run("reindex") == 0
+    assert run("move", "verify", "--why", "x") == run("move", "shadow_read", "--why", "x") == 0
+    assert run("move", "canary", "--share", "0.5", "--why", "x") == 0
+    with open_router() as router:
+        sides = {router.search("text 7", 1, key=str(n)).served_by for n in range(20)}
+        assert sides == {"old", "new"}
+        router.promote(why="as good")
+        assert router.search("text 7", 1).hits[0].id == "doc-7"
+        assert router.upsert(["late"], ["a late text"]).sides == ("new", "old")
+
+    async def awaited() -> str:
+        async with open_async_router() as router:
+            return (await router.search("a late text", 1)).hits[0].id
+
+    assert asyncio.run(awaited()) == "late"
+    assert service[0].texts["a late text"] == 2  # once stored, once asked for
+
+
+def test_a_lock_in_postgres_holds_for_other_machines(postgres_url: str, tmp_path: Path) -> None:
+    with closing(StateStore(postgres_url)) as one, closing(StateStore(postgres_url)) as other:
+        with only_one(one, "docs", tmp_path / "here.lock", waits=False):
+            with (
+                pytest.raises(UsageError, match="a process of another machine is reindexing already"),
+                only_one(other, "docs", tmp_path / "there.lock", waits=False),
+            ):
+                raise AssertionError("both have it")
+            with only_one(other, "another", tmp_path / "there.lock", waits=False):
+                pass
+        with only_one(other, "docs", tmp_path / "there.lock", waits=False):
+            pass

@@ -6,6 +6,7 @@ from swapgate.retrieval.arms import Arm, AsyncArm, Found, Written
 from swapgate.retrieval.async_router import AsyncDualIndexRouter
 from swapgate.retrieval.embedding import AsyncEmbedder, Embedder
 from swapgate.retrieval.fingerprint import Fingerprint, FingerprintError, Threshold
+from swapgate.retrieval.from_file import open_async_router, open_router
 from swapgate.retrieval.index import AsyncVectorIndex, Hit, Stored, VectorIndex, VectorIndexError
 from swapgate.retrieval.phases import Migration, Phase
 from swapgate.retrieval.router import DualIndexRouter
@@ -34,4 +35,6 @@ __all__ = [
     "VectorIndex",
     "VectorIndexError",
     "Written",
+    "open_async_router",
+    "open_router",
 ]
