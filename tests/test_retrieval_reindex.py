@@ -401,9 +401,10 @@ def test_a_users_exception_is_one_texts_fault(tmp_path: Path) -> None:
     ]
 
 
-def examined(scene: Scene) -> list[str]:
+def examined(scene: Scene, old: MemoryIndex | None = None) -> list[str]:
     with closing(scene.ledger()) as ledger:
-        return examine(scene.index, ledger, max_alike=0.01).problems
+        opening = None if old is None else lambda: old
+        return examine(scene.index, ledger, max_alike=0.01, old=opening).problems
 
 
 def put(scene: Scene, one: str, vector: np.ndarray, text: str = "text number 1") -> None:
@@ -427,6 +428,27 @@ def test_what_is_wrong_with_an_index_is_found(scene: Scene) -> None:
         "2 chunks of the ledger are not in the index",
         "1 entries hold another text than the source (as 'doc-3')",
         "1 vector with NaN or infinity, 1 of no length (as 'doc-1', 'doc-2')",
+    ]
+
+
+def test_what_routers_wrote_to_both_indexes_since_is_no_fault(scene: Scene) -> None:
+    scene.fill()
+    old = MemoryIndex("old", OLD)
+    held = [(one, str(text)) for one, text in scene.held().items() if one not in {"doc-8", "doc-9"}]
+    old.upsert(
+        [one for one, _text in held],
+        np.ones((len(held), 16), dtype=np.float32),
+        [{"text": "newer" if one == "doc-3" else text} for one, text in held],
+    )
+    scene.index.delete(["doc-8", "doc-9"])
+    put(scene, "doc-3", toy_vector("newer", "toy-2", 24), "newer")
+    assert len(examined(scene)) == 2  # nobody else to ask
+    assert examined(scene, old) == []
+    put(scene, "doc-4", toy_vector("wrong", "toy-2", 24), "wrong")
+    scene.index.delete(["doc-7"])  # the old index has it
+    assert examined(scene, old) == [
+        "1 chunk of the ledger are not in the index",
+        "1 entries hold another text than the source (as 'doc-3', 'doc-4')",
     ]
 
 

@@ -20,7 +20,12 @@ def examined(found: Opened, ledger: Ledger) -> Contents:
     from swapgate.retrieval.contents import examine
     from swapgate.retrieval.moving import CONTENTS
 
-    contents = examine(found.index("new"), ledger, max_alike=found.workspace.file.reindex.max_alike)
+    contents = examine(
+        found.index("new"),
+        ledger,
+        max_alike=found.workspace.file.reindex.max_alike,
+        old=lambda: found.index("old"),
+    )
     now = found.store.get(found.workspace.name)
     record = {key: value for key, value in asdict(contents).items() if key != "named"}
     found.store.add_evidence(now.name, CONTENTS, version=now.version, passed=contents.passed, record=record)
@@ -35,6 +40,10 @@ def print_contents(contents: Contents) -> None:
     )
     if contents.strangers:
         typer.echo(f"  {contents.strangers:,} are not of the source: written by routers, or by others")
+    if contents.by_routers:
+        typer.echo(
+            f"  {contents.by_routers:,} were changed or deleted by routers since: the old index agrees"
+        )
     for problem in contents.problems:
         typer.echo(f"  FAILED: {problem}")
     if contents.passed:

@@ -15,6 +15,7 @@ from swapgate.retrieval.chunking import digest_of
 from swapgate.retrieval.embedded import good_rows
 from swapgate.retrieval.index import TEXT, Stored, VectorIndex
 from swapgate.retrieval.ledger import WRITTEN, Ledger
+from swapgate.retrieval.suspects import Suspects, written_by_routers
 from swapgate.retrieval.writing import SUMMARY
 
 _PAGE = 1000
@@ -29,13 +30,15 @@ class Contents:
     """What was found in one index. Lists of ids name the first few alone.
 
     `alike` counts entries whose vector is that of another text too; `strangers` are entries that the ledger
-    does not know: written by a router since, or by somebody else.
+    does not know: written by a router since, or by somebody else. `by_routers` were changed or deleted since
+    they were filled in, and the old index agrees: they are neither `stale` nor `missing`.
     """
 
     entries: int = 0
     expected: int = 0
     missing: int = 0
     strangers: int = 0
+    by_routers: int = 0
     stale: int = 0
     wrong_width: int = 0
     not_finite: int = 0
@@ -58,16 +61,21 @@ def examine(
     ledger: Ledger,
     *,
     max_alike: float,
+    old: Callable[[], VectorIndex] | None = None,
     draw: Callable[[int], None] = lambda _entries: None,
 ) -> Contents:
-    """Return what an index holds, held against its ledger; memory is 16 bytes an entry."""
+    """Return what an index holds, held against its ledger; memory is 16 bytes an entry.
+
+    `old` opens the index that routers write as well: it tells their writes from faults.
+    """
     found = Contents()
+    suspects = Suspects()
     stamped = index.stamp()
     spread = _Spread()
     seen = _Twins()
     for page in _pages(index):
         found.entries += len(page)
-        _hold_against(ledger, page, found)
+        _hold_against(ledger, page, found, suspects)
         vectors = _of_width(page, stamped.dimensions if stamped else len(page[0].vector), found)
         if len(vectors):
             _look_at(vectors, page, found, normalised=bool(stamped and stamped.normalised))
@@ -77,6 +85,11 @@ def examine(
     written, found.dead = ledger.counts()
     found.expected = written
     found.missing = max(0, written - (found.entries - found.strangers))
+    if old is not None and (found.missing or suspects.texts):
+        changed, deleted = written_by_routers(suspects, found.missing, index=index, ledger=ledger, old=old)
+        found.stale -= changed
+        found.missing -= deleted
+        found.by_routers = changed + deleted
     found.alike = seen.count()
     found.is_constant = spread.is_none()
     found.problems = list(_problems(found, max_alike))
@@ -93,7 +106,7 @@ def _pages(index: VectorIndex) -> Iterator[list[Stored]]:
             return
 
 
-def _hold_against(ledger: Ledger, page: Sequence[Stored], found: Contents) -> None:
+def _hold_against(ledger: Ledger, page: Sequence[Stored], found: Contents, suspects: Suspects) -> None:
     known = ledger.known([one.id for one in page])
     for one in page:
         row = known.get(one.id)
@@ -102,6 +115,7 @@ def _hold_against(ledger: Ledger, page: Sequence[Stored], found: Contents) -> No
             _name(found, "strangers", one.id)
         elif row.state != WRITTEN or row.digest != _digest(one):
             found.stale += 1
+            suspects.add(one)
             _name(found, "stale", one.id)
             # Of a dead chunk the index holds an older text: it is no stranger, and not expected either.
             found.strangers += row.state != WRITTEN

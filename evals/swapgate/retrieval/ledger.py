@@ -136,6 +136,11 @@ class Ledger:
             connection.executemany("DELETE FROM chunks WHERE id = ?", ((one,) for one in ids))
             self._revive(connection, ids)
 
+    def written_ids(self, after: str, limit: int) -> list[str]:
+        """Return one page of the chunks that are in the index, by id."""
+        sql = "SELECT id FROM chunks WHERE state = ? AND id > ? ORDER BY id LIMIT ?"
+        return [row[0] for row in self._reader.execute(sql, (WRITTEN, after, limit))]
+
     def counts(self) -> tuple[int, int]:
         """Return how many chunks are written, and how many are dead."""
         rows = dict(self._writer.execute("SELECT state, COUNT(*) FROM chunks GROUP BY state"))
