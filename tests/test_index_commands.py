@@ -29,6 +29,7 @@ from swapgate.retrieval import StateStore, open_async_router, open_router
 from swapgate.retrieval.adapters.pgvector import PgvectorIndex
 from swapgate.retrieval.adapters.qdrant import QdrantIndex, open_client
 from swapgate.retrieval.adapters.sqlite import SqliteIndex
+from swapgate.retrieval.records import Reader
 from swapgate.retrieval.turn import only_one
 
 # The embedding of the tests: it notes what it is asked, so that nothing is embedded twice in secret.
@@ -143,6 +144,24 @@ def test_the_new_index_is_not_asked_before_it_was_examined(
     assert run("move", "shadow_read", "--why", "in a hurry", "--force") == 0
     assert "warning: the new index was not examined" in capsys.readouterr().err
     assert run("rollback", "--why", "calm down") == 0
+
+
+def test_a_router_that_died_is_named_before_the_backfill(
+    place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("begin", "--why", "x")
+    run("move", "dual_write", "--why", "x")
+    with closing(StateStore(place.root / ".swapgate" / "indexes.db")) as store:
+        store.beat("docs", Reader(reader="host-7 4711", version=1, beat=3))
+        wait = store.wait_until_seen
+    monkeypatch.setattr(
+        StateStore, "wait_until_seen", lambda self, name, version: wait(name, version, silence_s=0.3)
+    )
+    capsys.readouterr()
+    assert run("move", "backfill", "--why", "x") == 0
+    assert "the router host-7 4711 has not been heard of" in capsys.readouterr().err
+    run("status", "--json")
+    assert json.loads(capsys.readouterr().out)["routers"] == []
 
 
 def test_mistakes_are_told_with_a_remedy(place: Place, capsys: pytest.CaptureFixture[str]) -> None:

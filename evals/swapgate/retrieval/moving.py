@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from swapgate.errors import UsageError
 from swapgate.retrieval.fingerprint import require_same
 from swapgate.retrieval.index import VectorIndex
 from swapgate.retrieval.phases import Migration, Phase, is_before, require_allowed, share_in
-from swapgate.retrieval.records import Evidence, Reader
+from swapgate.retrieval.records import Evidence
 from swapgate.retrieval.state import StateStore
 
 CONTENTS = "contents"
@@ -46,7 +46,7 @@ def move(
         index.create(now.new)
         require_same(index.name, stamped=index.stamp(), wanted=now.new)
     elif to is Phase.BACKFILL:
-        warnings += _unaware(store.wait_until_seen(now.name, now.version))
+        warnings += _unaware(store, now)
     elif to is Phase.ROLLED_BACK:
         warnings += _missing_writes(store, now)
     elif not is_before(to, Phase.SHADOW_READ):
@@ -58,10 +58,14 @@ def move(
     return Moved(migration=moved, warnings=tuple(warnings))
 
 
-def _unaware(silent: Sequence[Reader]) -> list[str]:
+def _unaware(store: StateStore, now: Migration) -> list[str]:
+    """Wait for the routers, and strike those off that are silent: one that lives comes back by itself."""
+    silent = store.wait_until_seen(now.name, now.version)
+    for reader in silent:
+        store.leave(now.name, reader.reader)
     return [
-        f"{reader.reader} has not been heard of and may still write the old index alone. If it is dead, all "
-        "is well; if it lives, end it"
+        f"the router {reader.reader} has not been heard of and may still write the old index alone. If it is "
+        "dead, all is well; if it lives, end it"
         for reader in silent
     ]
 
