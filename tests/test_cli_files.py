@@ -218,7 +218,18 @@ def test_schemas_are_written_and_checked(tmp_path: Path, capsys: pytest.CaptureF
     assert not folder.exists()
     assert main(["schema", str(folder)]) == 0
     assert "# yaml-language-server: $schema=" in capsys.readouterr().out
-    kinds = ("suite", "cases", "judge", "calibration", "prompt", "models", "promote", "shadow", "report")
+    kinds = (
+        "suite",
+        "cases",
+        "judge",
+        "calibration",
+        "prompt",
+        "models",
+        "promote",
+        "shadow",
+        "index",
+        "report",
+    )
     assert {file.name for file in folder.iterdir()} == {f"{kind}.schema.json" for kind in kinds}
     assert main(["schema", str(folder), "--check"]) == 0
     (folder / "judge.schema.json").write_text("{}")

@@ -20,6 +20,7 @@ from swapgate.records import Message, ToolCall
 from swapgate.spec import (
     anchors,
     calibration,
+    index,
     judge_kinds,
     judge_models,
     judges,
@@ -96,6 +97,20 @@ WRITTEN: dict[str, tuple[type[Any], ...]] = {
         shadow_criteria.RampPlan,
         shadow_criteria.WatchRules,
     ),
+    "indexes.md": (
+        index.IndexFile,
+        index.IndexEntry,
+        index.SqliteStore,
+        index.QdrantStore,
+        index.PgvectorStore,
+        index.EmbedEntry,
+        index.MinScore,
+        index.SourceEntry,
+        index.ChunkEntry,
+        index.SummariseEntry,
+        index.ReindexEntry,
+        index.StepHours,
+    ),
     "judge-kinds.md": (judge_kinds.Item, judge_kinds.Facts),
 }
 KEYS = [(page, kind) for page, kinds in WRITTEN.items() for kind in kinds]
@@ -109,6 +124,7 @@ SCHEMA_OF = {
     "routes:": "shadow",
     "compare:": "promote",
     "criteria:": "promote",
+    "migration:": "index",
 }
 
 

@@ -16,7 +16,7 @@ LAYER = {
     "memory": 2, "checks": 2, "judging": 2, "providers": 2, "pins": 2,
     "engine": 3,
     "analysis": 4,
-    "reporting": 5, "scoring": 5, "labelling": 5, "prompting": 5, "convert": 5, "shadow": 5,
+    "reporting": 5, "scoring": 5, "labelling": 5, "prompting": 5, "convert": 5, "shadow": 5, "retrieval": 5,
     "runs": 6, "nightly": 6, "viewing": 6,
     "driving": 7, "plugin": 7, "cli": 7, "api": 7, "__init__": 7, "__main__": 7,
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable
 
 import pytest
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 
 from simulated import TELLS, FixedWindow, Limit, Run, Server, SlidingWindow, TokenBucket, now, simulate
 from swapgate.engine.learned_rate import LearnedRate
+from swapgate.engine.pace import Pace
 from swapgate.errors import ErrorKind, ProviderError
 from swapgate.records import Request
+from swapgate.spec.models import Limits
 
 LIMITS: dict[str, Callable[[int], Limit]] = {
     "fixed window": lambda seed: FixedWindow(10, phase=seed / 4),
@@ -142,3 +145,15 @@ def test_whatever_happens_the_rate_stays_a_rate(events: list[tuple[str, float, f
             pause_s = learned.rejected(at, in_flight.pop(0), retry_after_s)
             assert 0 <= pause_s <= 300
         assert learned.rate is None or (math.isfinite(learned.rate) and learned.rate >= 1 / 600)
+
+
+def test_a_server_error_of_the_call_that_finds_out_does_not_keep_all_others_waiting() -> None:
+    """After a first rejection nothing is known: the next call finds out, and may fail for another reason."""
+    pace = Pace(Limits(), most=2, retries=4, jitter=random.Random(1))
+    rejected = pace.take(0.0)
+    pace.failed(rejected, 0.01, ProviderError("slow down", kind=ErrorKind.RATE_LIMIT, retry_after_s=0.05))
+    pace.ended(rejected)
+    probe = pace.take(0.1)
+    pace.failed(probe, 0.11, ProviderError("internal", kind=ErrorKind.SERVER, status=500))
+    pace.ended(probe)
+    assert pace.ready_at(0.11) < 5.0

@@ -17,6 +17,7 @@ from swapgate.cli.drift import drift
 from swapgate.cli.estimate import estimate
 from swapgate.cli.history import history_app
 from swapgate.cli.import_suite import import_suite
+from swapgate.cli.index import index_app
 from swapgate.cli.init import init
 from swapgate.cli.judge import judge_app
 from swapgate.cli.merge import merge
@@ -54,6 +55,7 @@ def build_command() -> Any:
         ("cache", cache_app),
         ("batch", batch_app),
         ("cost", cost_app),
+        ("index", index_app),
         ("models", models_app),
         ("judge", judge_app),
         ("prompt", prompt_app),

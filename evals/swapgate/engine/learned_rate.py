@@ -71,6 +71,11 @@ class LearnedRate:
         self._rounds = self._strikes = 0
         self._pause_s = self._asked_s = 0.0
 
+    @property
+    def is_unfounded(self) -> bool:
+        """Whether no answer has come that the rate could rest on."""
+        return self.rate is not None and self.rate <= _LEAST_RATE and not self._answered
+
     def sent(self, now: float) -> None:
         """Count a call that goes out now; after a pause this is where the rate is estimated."""
         if self._all is None:

@@ -158,6 +158,9 @@ class Pace:
             if error.kind is ErrorKind.SERVER and error.status in {503, 529}:
                 self._crowding.overloaded(now, ticket.sent_at)
             pause_s = self.breaker.failed(now, ticket.sent_at, error)
+            if self._learned.is_unfounded and self._learned_meter is not None:
+                # It was the one call that was to find out what is accepted: the next one does instead.
+                self._learned_meter.hurry(now + max(pause_s, self.backoff_s(1)))
         self._paused_until = max(self._paused_until, now + pause_s)
 
     def ended(self, ticket: Ticket) -> None:

@@ -37,7 +37,7 @@ def write_parquet(
 
     Nothing is changed but lone surrogates, which UTF-8 cannot hold.
     """
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
     from pyarrow import parquet
 
     fields = [(whole(name), pa.type_for_alias(_ARROW[kind])) for name, kind in columns.items()]

@@ -10,6 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from swapgate.records import Json, Message, ToolCall
 from swapgate.spec.calibration import CalibrationSpec
+from swapgate.spec.index import IndexFile
 from swapgate.spec.judge_kinds import KINDS
 from swapgate.spec.model_entries import CatalogueFile
 from swapgate.spec.prompt_entries import Prompt
@@ -29,7 +30,7 @@ class _Untitled(GenerateJsonSchema):
 
 
 def json_schemas(checks: Mapping[str, Json] | None = None) -> dict[str, Json]:
-    """Return the schemas of suite, cases, judge, calibration, prompt, models, shadow and promote files.
+    """Return the schemas of every kind of file that people write, by the names of `swapgate schema`.
 
     `checks` holds the schema of each check's options by the check's name; without it any name is taken.
     A schema's `$id` is `NAME.schema.json`, so that the files can lie side by side.
@@ -43,6 +44,7 @@ def json_schemas(checks: Mapping[str, Json] | None = None) -> dict[str, Json]:
         "models": _finished("models", "Models and tasks", _article_form(_of(CatalogueFile))),
         "shadow": _finished("shadow", "A shadow deployment", _of(ShadowConfig)),
         "promote": _finished("promote", "What decides about a candidate in shadow", _of(CriteriaFile)),
+        "index": _finished("index", "A migration of a vector index", _of(IndexFile)),
     }
 
 

@@ -1,0 +1,1 @@
+"""Vector stores behind the one Protocol of `retrieval.index`, one file each."""

@@ -1,0 +1,44 @@
+"""An embedder of a service for threads that wait: its calls run in one event loop, in a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
+
+from swapgate.retrieval.embedding import AsyncEmbedder
+from swapgate.retrieval.fingerprint import Fingerprint
+from swapgate.retrieval.index import Vectors
+
+
+class BlockingEmbedder:
+    """Waits for an embedder that is awaited elsewhere; callers in other threads go on meanwhile."""
+
+    def __init__(self, embedder: AsyncEmbedder, loop: asyncio.AbstractEventLoop) -> None:
+        self.fingerprint: Fingerprint = embedder.fingerprint
+        self._embedder = embedder
+        self._loop = loop
+
+    def embed(self, texts: Sequence[str], *, is_query: bool) -> Vectors:
+        """Return one vector a text."""
+        made = self._embedder.embed(texts, is_query=is_query)
+        return asyncio.run_coroutine_threadsafe(made, self._loop).result()
+
+
+@contextmanager
+def blocking(opening: AbstractAsyncContextManager[AsyncEmbedder]) -> Iterator[BlockingEmbedder]:
+    """Open an embedder in a loop of its own, and close both at the end."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="swapgate-embedding", daemon=True)
+    thread.start()
+    try:
+        embedder = asyncio.run_coroutine_threadsafe(opening.__aenter__(), loop).result()
+        try:
+            yield BlockingEmbedder(embedder, loop)
+        finally:
+            asyncio.run_coroutine_threadsafe(opening.__aexit__(None, None, None), loop).result()
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

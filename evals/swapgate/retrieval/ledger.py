@@ -1,0 +1,233 @@
+"""What of a source lies in an index: one row a chunk, written after its vector. Never ahead of the index."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from swapgate.errors import StoreError
+from swapgate.memory.wal import BUSY_S, inserts, use_wal
+from swapgate.retrieval.chunking import Chunk
+from swapgate.retrieval.fingerprint import Fingerprint, FingerprintError, read_fingerprint
+
+_FORMAT = 1
+_AT_ONCE = 500
+WRITTEN, DEAD = 1, 2
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (       -- format, fingerprint, source, pass
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS chunks (     -- one chunk that was dealt with
+    id TEXT PRIMARY KEY,
+    digest BLOB NOT NULL,               -- of the text and payload that are in the index, or are dead
+    state INTEGER NOT NULL,             -- 1 written, 2 dead
+    seen INTEGER NOT NULL               -- the last pass that found it in the source
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS dead (       -- why a chunk could not be embedded, or was left out
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,                 -- errors.ErrorKind, or: empty, twice, vector
+    reason TEXT NOT NULL,
+    tries INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A chunk that is not in the index, and why."""
+
+    id: str
+    kind: str
+    reason: str
+    tries: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What the ledger says of a chunk."""
+
+    digest: bytes
+    state: int
+    seen: int
+
+
+class Ledger:
+    """One file a migration. One thread reads it, and one (it may be another) writes it.
+
+    Raises FingerprintError when it was begun for another embedding or from another source: what it says of
+    chunks then does not hold.
+    """
+
+    def __init__(self, path: Path, *, fingerprint: Fingerprint, source: str) -> None:
+        self.path = path
+        self._reader = _connect(path)
+        self._writer = _connect(path)
+        self._require(fingerprint, source)
+
+    def begin_pass(self) -> int:
+        """Return the number of a new pass over the source."""
+        number = int(self._meta().get("pass", "0")) + 1
+        self._put_meta("pass", str(number))
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM dead WHERE kind = 'twice'")
+        return number
+
+    def known(self, ids: Sequence[str]) -> dict[str, Known]:
+        """Return what is known of these chunks."""
+        found: dict[str, Known] = {}
+        for start in range(0, len(ids), _AT_ONCE):
+            some = ids[start : start + _AT_ONCE]
+            marks = ", ".join("?" * len(some))
+            sql = f"SELECT id, digest, state, seen FROM chunks WHERE id IN ({marks})"  # noqa: S608 - question marks
+            for one, digest, state, seen in self._reader.execute(sql, tuple(some)):
+                found[one] = Known(digest=digest, state=state, seen=seen)
+        return found
+
+    def written(self, chunks: Iterable[Chunk], number: int) -> None:
+        """Store that the vectors of these chunks are in the index."""
+        with self._transaction() as connection:
+            rows = [(chunk.id, chunk.digest, WRITTEN, number) for chunk in chunks]
+            for statement, values in inserts("chunks", rows):
+                connection.execute(statement, values)
+            self._revive(connection, [row[0] for row in rows])
+
+    def seen(self, ids: Sequence[str], number: int) -> None:
+        """Store that a pass found these chunks as they were."""
+        with self._transaction() as connection:
+            connection.executemany("UPDATE chunks SET seen = ? WHERE id = ?", ((number, one) for one in ids))
+
+    def bury(self, letters: Sequence[tuple[DeadLetter, bytes]], number: int) -> None:
+        """Store chunks that cannot be embedded; the index holds an older text of them, if any."""
+        sql = (
+            "INSERT INTO dead VALUES (?, ?, ?, 1) ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, "
+            "reason = excluded.reason, tries = tries + 1"
+        )
+        with self._transaction() as connection:
+            rows = [(letter.id, digest, DEAD, number) for letter, digest in letters]
+            for statement, values in inserts("chunks", rows):
+                connection.execute(statement, values)
+            connection.executemany(sql, ((one.id, one.kind, one.reason) for one, _digest in letters))
+
+    def note(self, letter: DeadLetter) -> None:
+        """Store what is wrong with a text of the source beside what is known of its chunk."""
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO dead VALUES (?, ?, ?, 1)", (letter.id, letter.kind, letter.reason)
+            )
+
+    def unseen(self, number: int, *, limit: int = _AT_ONCE) -> list[str]:
+        """Return chunks that a whole pass did not find any more, at most `limit`."""
+        sql = "SELECT id FROM chunks WHERE seen < ? LIMIT ?"
+        return [row[0] for row in self._writer.execute(sql, (number, limit))]
+
+    def count_unseen(self, number: int) -> int:
+        """Return how many chunks a whole pass did not find any more."""
+        return int(
+            self._writer.execute("SELECT COUNT(*) FROM chunks WHERE seen < ?", (number,)).fetchone()[0]
+        )
+
+    def forget(self, ids: Sequence[str]) -> None:
+        """Drop chunks that were removed from the index."""
+        with self._transaction() as connection:
+            connection.executemany("DELETE FROM chunks WHERE id = ?", ((one,) for one in ids))
+            self._revive(connection, ids)
+
+    def written_ids(self, after: str, limit: int) -> list[str]:
+        """Return one page of the chunks that are in the index, by id."""
+        sql = "SELECT id FROM chunks WHERE state = ? AND id > ? ORDER BY id LIMIT ?"
+        return [row[0] for row in self._reader.execute(sql, (WRITTEN, after, limit))]
+
+    def counts(self) -> tuple[int, int]:
+        """Return how many chunks are written, and how many are dead."""
+        rows = dict(self._writer.execute("SELECT state, COUNT(*) FROM chunks GROUP BY state"))
+        return rows.get(WRITTEN, 0), rows.get(DEAD, 0)
+
+    def dead_letters(self, *, limit: int | None = None) -> Iterator[DeadLetter]:
+        """Yield what could not be embedded, by id."""
+        sql = "SELECT id, kind, reason, tries FROM dead ORDER BY id LIMIT ?"
+        for one, kind, reason, tries in self._writer.execute(sql, (-1 if limit is None else limit,)):
+            yield DeadLetter(id=one, kind=kind, reason=reason, tries=tries)
+
+    def raise_the_dead(self) -> None:
+        """Let the next pass try the dead letters again."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE chunks SET digest = x'' WHERE state = ?", (DEAD,))
+
+    def remember_rate(self, chunks_per_s: float) -> None:
+        """Store how fast it went, for an estimate."""
+        self._put_meta("chunks_per_s", repr(chunks_per_s))
+
+    def rate(self) -> float | None:
+        """Return how fast it went the last time."""
+        found = self._meta().get("chunks_per_s")
+        return None if found is None else float(found)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
+        self._writer.close()
+
+    def _require(self, fingerprint: Fingerprint, source: str) -> None:
+        found = self._meta()
+        if not found:
+            for name, value in (
+                ("format", str(_FORMAT)),
+                ("source", source),
+                ("fingerprint", fingerprint.to_text()),
+            ):
+                self._put_meta(name, value)
+            return
+        if int(found["format"]) > _FORMAT:
+            raise StoreError(f"{self.path}: written by a newer swapgate. Update swapgate")
+        begun = read_fingerprint(found["fingerprint"])
+        differs = [*begun.differences(fingerprint)]
+        if found["source"] != source:
+            differs.append(f"source {found['source']!r}, not {source!r}")
+        if differs:
+            raise FingerprintError(
+                f"{self.path}: this reindexing was begun otherwise: {'; '.join(differs)}. It cannot be "
+                "resumed so: put that back, or give the new index another place and begin anew with --fresh"
+            )
+
+    def _revive(self, connection: sqlite3.Connection, ids: Sequence[str]) -> None:
+        if connection.execute("SELECT 1 FROM dead LIMIT 1").fetchone() is not None:
+            connection.executemany(
+                "DELETE FROM dead WHERE id = ? AND kind <> 'twice'", ((one,) for one in ids)
+            )
+
+    def _meta(self) -> Mapping[str, str]:
+        return dict(self._writer.execute("SELECT name, value FROM meta"))
+
+    def _put_meta(self, name: str, value: str) -> None:
+        with self._transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+            yield self._writer
+            self._writer.execute("COMMIT")
+        except sqlite3.Error as exc:
+            raise StoreError(
+                f"{self.path}: cannot be written: {exc}. Free the disk, then run the same command again: "
+                "it goes on where it stopped"
+            ) from exc
+        finally:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+        use_wal(connection)
+        connection.executescript(_SCHEMA)
+    except sqlite3.Error as exc:
+        raise StoreError(f"{path}: cannot be used as a ledger: {exc}. Move it away, or mend it") from exc
+    return connection
