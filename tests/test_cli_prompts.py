@@ -68,6 +68,7 @@ def test_good_prompt_leaves_nothing_to_put_right(capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("prompt", "rule", "severity", "line", "told"),
     [
+        (GOOD.replace("Answer", "Use sk-abcdefghijklmnop1234. Answer"), "secret", "error", 2, "like a key"),
         (GOOD.replace("{{ message }}", "nothing"), "unused-input", "warning", 1, "'message' of suite triage"),
         (f"{GOOD}blocks: {{tone: Be kind.}}\n", "unused-block", "warning", 8, "{{ blocks.tone }}"),
         (f"{GOOD}overrides:\n  gone: {{user: x}}\n", "override-unmatched", "warning", 9, "never exercised"),
@@ -121,6 +122,13 @@ def test_finding_says_what_is_wrong_and_where(
     assert {(one["severity"], one["path"]) for one in found} == {(severity, "prompts/label.yml")}
     assert line in {one["line"] for one in found}
     assert any(told in one["message"] for one in found)
+
+
+def test_key_in_a_prompt_is_found_and_not_shown(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lay(root, {"prompts/label.yml": GOOD.replace("Answer", "Use sk-abcdefghijklmnop1234. Answer")})
+    assert main(["prompt", "lint"]) == 1
+    told = capsys.readouterr()
+    assert "sk-abcdef" not in told.out + told.err
 
 
 def test_contradiction_fails_and_a_warning_only_where_it_is_asked(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from swapgate.prompting.contradictions import Use, contradictions
 from swapgate.prompting.finding import PromptFinding, escaped, finding, texts
 from swapgate.prompting.slots import slots
+from swapgate.spec.key_shapes import KEYS
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.prompt_entries import Prompt, effective, matches
 from swapgate.spec.templates import used_names
@@ -14,9 +15,17 @@ from swapgate.spec.templates import used_names
 
 def lint_prompt(prompt: Prompt, uses: Sequence[Use], models: Sequence[ModelSpec]) -> list[PromptFinding]:
     """Return what is wrong with a prompt, given all suites that use it and all models that may get it."""
-    found = [*_unused(prompt, uses), *_overrides(prompt, models), *slots(prompt)]
+    found = [*_secrets(prompt), *_unused(prompt, uses), *_overrides(prompt, models), *slots(prompt)]
     found += [one for use in uses for one in contradictions(prompt, use, models)]
     return list(dict.fromkeys(found))
+
+
+def _secrets(prompt: Prompt) -> Iterator[PromptFinding]:
+    """Yield the texts that hold what looks like a key; the key itself is not shown."""
+    for pointer, text in texts(prompt):
+        if KEYS.search(text):
+            message = "it holds what looks like a key or a password, which every model is sent: take it out"
+            yield finding(prompt, "secret", "error", message, pointer)
 
 
 def _unused(prompt: Prompt, uses: Sequence[Use]) -> Iterator[PromptFinding]:

@@ -14,20 +14,9 @@ from importlib.util import find_spec
 from swapgate.errors import UsageError
 from swapgate.records import Json
 from swapgate.shadow.records import Exchange, Leg
+from swapgate.spec.key_shapes import KEYS
 from swapgate.spec.shadow import Redaction
 
-# As the services themselves print them; the last one finds what is named a secret, whoever issued it.
-_KEYS = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]+?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
-    r"|\b(?:sk|pk|rk)[-_](?:ant-|proj-|live_|test_|or-)?[A-Za-z0-9_-]{16,}"
-    r"|\bgh[pousr]_[A-Za-z0-9]{36,}|\bgithub_pat_\w{22,}|\bglpat-[\w-]{20,}"
-    r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[\w-]{35}|\bxox[abprs]-[\w-]{10,}|\bhf_[A-Za-z0-9]{30,}"
-    r"|\bgsk_[A-Za-z0-9]{20,}|\bxai-[A-Za-z0-9]{20,}|\bSG\.[\w-]{16,}\.[\w-]{16,}|\bnpm_[A-Za-z0-9]{36}"
-    r"|\bpypi-[\w-]{32,}|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*"
-    r"|(?<=://)[^\s/:@]{1,256}:[^\s/@]{1,256}(?=@)"
-    r"|(?i:\b(?:authorization|bearer|api[_-]?key|secret|token|password|passwd)\b[\"']?\s*[:=]\s*[\"']?)"
-    r"(?i:bearer\s+|basic\s+)?[^\s\"',;}]{6,}"
-)
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,63}\b")
 _CARD = re.compile(r"(?<![\d.])(?:\d[ -]?){12,18}\d(?![\d.])")
 # What may hold a phone number: asking libphonenumber about a text without one is a waste.
@@ -59,7 +48,7 @@ class Redactor:
             text = self._replace(name, pattern, text)
         kept = (*self.rules.keep, *(_NOT_IN_BLOBS if _is_blob(text) else ()))
         if "key" not in kept:
-            text = self._replace("key", _KEYS, text)
+            text = self._replace("key", KEYS, text)
         if "email" not in kept and "@" in text:
             text = self._replace("email", _EMAIL, text)
         if "card" not in kept:
