@@ -80,7 +80,7 @@ def test_a_file_of_facts_decides_as_the_run_itself(
     )
     result.stdout.fnmatch_lines(["new against old@*", "*regressed 2: triage/c1, triage/c2"])
     assert compared(root) == by_run
-    again = say(capsys, "report", "latest", "--format", "json")
+    again = say(capsys, "report", "latest", "--report", "json")
     assert "without its baseline" not in again
     assert compared(root) == by_run
     assert "regressed 2" in say(capsys, "compare", "baselines/main.json", "latest")

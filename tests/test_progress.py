@@ -171,7 +171,7 @@ def test_qq_says_the_gates_answer_and_nothing_else_of_the_summary(pytester: pyte
     recorded_workspace(pytester.path, {"new": {"one": BLIND}}, gate="every-case")
     result = pytester.runpytest("--model=new", "--report=none", "-qq")
     assert [line for line in result.outlines if line][1:] == [
-        "gate: FAIL  every case on triage must pass for new: of 1 trials 1 missed"
+        "gate: FAIL  every case on triage must pass for new: of 1 trial 1 missed"
     ]
 
 
