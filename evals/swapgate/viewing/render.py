@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from swapgate.reporting import format as show
-from swapgate.reporting.text import clipped, safe_text, visible
+from swapgate.reporting.html.templates import environment, house_style, part
+from swapgate.reporting.text import clipped, safe_text
 from swapgate.reporting.words import comparing
 from swapgate.reporting.words.reasons import GATE_WORDS
 from swapgate.reporting.words.runs import run_state
@@ -28,23 +28,13 @@ def render(template: str, **context: Any) -> str:
 @cache
 def style() -> bytes:
     """Return the style sheet: the reports' own, and what these pages add."""
-    report = (files("swapgate.reporting.html") / "report.css").read_bytes()
-    return report + (files("swapgate.viewing") / "view.css").read_bytes()
+    return (house_style() + part("view.css", "swapgate.viewing")).encode()
 
 
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FunctionLoader(_template),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
-    )
-    environment.globals.update(
+    pages = environment("swapgate.viewing", folder="templates/")
+    pages.globals.update(
         comparing=comparing,
         count=show.count,
         gate_words=GATE_WORDS,
@@ -52,14 +42,10 @@ def _environment() -> Environment:
         show=show,
         state=run_state,
     )
-    environment.filters.update(
+    pages.filters.update(
         clipped=lambda text: clipped(text, TEXT_CHARS), exact=_exact, line=safe_text, moment=_moment
     )
-    return environment
-
-
-def _template(name: str) -> str:
-    return (files("swapgate.viewing") / "templates" / name).read_text(encoding="utf-8")
+    return pages
 
 
 def _moment(started_at: str) -> str:
@@ -72,8 +58,3 @@ def _exact(text: str) -> Markup:
     from markupsafe import escape
 
     return escape(text)
-
-
-def _shown(value: object) -> object:
-    # Markup is a str as well: it is ours, and must stay Markup.
-    return visible(value) if type(value) is str else value

@@ -8,7 +8,6 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ from swapgate.reporting.html import charts
 from swapgate.reporting.html.lengths import length_charts
 from swapgate.reporting.html.packing import PackedCases, blocks
 from swapgate.reporting.html.scores import scores_by_model
+from swapgate.reporting.html.templates import environment, part
 from swapgate.reporting.html.trust import judge_trust
 from swapgate.reporting.text import visible
 from swapgate.reporting.words import comparing, findings, judges
@@ -113,7 +113,7 @@ def page(outcome: RunOutcome, seen: PackedCases | None = None) -> str:
             "judges": show.money_sum([s.judge_cost_usd for s in models]),
             "paid": paid_this_time(outcome),
         },
-        "style": _part("report.css"),
+        "style": part("report.css"),
         "script": script,
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "data_mark": _DATA_MARK,
@@ -182,28 +182,14 @@ def _look_bounds(rule: StoppedRule) -> str:
 @cache
 def _script() -> str:
     """Return the page's one script, whose names are its own."""
-    parts = "\n".join(_part(f"script/{name}.js") for name in _SCRIPTS)
+    parts = "\n".join(part(f"script/{name}.js") for name in _SCRIPTS)
     return f'"use strict";\n(() => {{\n{parts}}})();'
 
 
 @cache
-def _part(name: str) -> str:
-    return (files("swapgate.reporting.html") / name).read_text(encoding="utf-8")
-
-
-@cache
 def _template() -> Template:
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FunctionLoader(_part),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
-    )
-    environment.globals.update(
+    pages = environment()
+    pages.globals.update(
         by_suite=by_suite,
         case_link=case_link,
         cells_of=_cells,
@@ -221,9 +207,4 @@ def _template() -> Template:
         telling=telling,
         telling_slices=telling_slices,
     )
-    return environment.get_template("report.html.j2")
-
-
-def _shown(value: object) -> object:
-    # Markup is a str as well: it is ours, and must stay Markup.
-    return visible(value) if type(value) is str else value
+    return pages.get_template("report.html.j2")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +12,8 @@ from swapgate.analysis.night_series import NightSeries
 from swapgate.analysis.night_subjects import minute
 from swapgate.reporting import format as show
 from swapgate.reporting.files import write_text
+from swapgate.reporting.html.templates import environment, part
 from swapgate.reporting.html.trend_charts import charts, places
-from swapgate.reporting.text import visible
 from swapgate.reporting.words import nights as words
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def page(report: NightReport) -> str:
         "start": start,
         "end": end,
         "uncounted": places(uncounted, start=start, end=end),
-        "style": _part("report.css") + _part("trend.css"),
+        "style": part("report.css") + part("trend.css"),
         "most_cases": _MOST_CASES,
     }
     return _template().render(context).lstrip()
@@ -67,23 +66,7 @@ def _tone_of(series: Sequence[NightSeries]) -> str:
 
 
 @cache
-def _part(name: str) -> str:
-    return (files("swapgate.reporting.html") / name).read_text(encoding="utf-8")
-
-
-@cache
 def _template() -> Template:
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FunctionLoader(_part),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: visible(value) if type(value) is str else value,
-    )
-    environment.globals.update(
-        charts=charts, count=show.count, minute=minute, show=show, tones=_TONES, words=words
-    )
-    return environment.get_template("trend.html.j2")
+    pages = environment()
+    pages.globals.update(charts=charts, count=show.count, minute=minute, show=show, tones=_TONES, words=words)
+    return pages.get_template("trend.html.j2")

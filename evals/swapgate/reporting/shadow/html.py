@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from swapgate.reporting.html.templates import environment, house_style, part
 from swapgate.reporting.shadow import cells
-from swapgate.reporting.text import clipped, visible
+from swapgate.reporting.text import clipped
 from swapgate.shadow.deciding.evidence import Evidence, RouteReport
 from swapgate.shadow.deciding.pairs import Pair
 from swapgate.stats.interval import Interval
@@ -17,6 +17,7 @@ from swapgate.stats.interval import Interval
 if TYPE_CHECKING:
     from jinja2 import Template
 
+_HERE = "swapgate.reporting.shadow"
 _MOST_CHARS = 4_000
 # The axis of a chart shows at least so much around zero.
 _LEAST_AXIS = 0.05
@@ -108,31 +109,11 @@ def _margin(report: RouteReport) -> float | None:
     return next((one.limit for one in rulings if one.criterion == "disagreement"), None)
 
 
-def _part(name: str) -> str:
-    return (files(__package__) / name).read_text(encoding="utf-8")
-
-
 @cache
 def _style() -> str:
-    shared = (files("swapgate.reporting.html") / "report.css").read_text(encoding="utf-8")
-    return shared + _part("shadow.css")
+    return house_style() + part("shadow.css", _HERE)
 
 
 @cache
 def _template() -> Template:
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FunctionLoader(_part),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
-    )
-    return environment.get_template("shadow.html.j2")
-
-
-def _shown(value: object) -> object:
-    # Markup is a str as well: it is ours, and must stay Markup.
-    return visible(value) if type(value) is str else value
+    return environment(_HERE).get_template("shadow.html.j2")
