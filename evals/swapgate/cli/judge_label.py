@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from collections.abc import Mapping
 from enum import StrEnum
@@ -14,6 +13,7 @@ import typer
 from swapgate.cli.options import JsonOption, RootOption, open_settings
 from swapgate.cli.output import print_json, shown, warn
 from swapgate.errors import UsageError
+from swapgate.here import login
 
 if TYPE_CHECKING:
     from swapgate.labelling.prepare import Labelling
@@ -223,7 +223,7 @@ def _name(given: str | None) -> str:
 
 
 def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        raise UsageError("nobody knows who you are: name yourself with --annotator") from None
+    name = login()
+    if name is None:
+        raise UsageError("nobody knows who you are: name yourself with --annotator")
+    return name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +13,7 @@ from swapgate.cli.output import print_json, print_table, warn
 from swapgate.cli.shadow_reading import CriteriaOption, open_criteria, ramp_path, store_path
 from swapgate.cli.shadow_serve import ConfigOption
 from swapgate.errors import ExitCode, UsageError
+from swapgate.here import who_works
 from swapgate.records import to_json
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ ramp_app = typer.Typer(help="Give a promoted candidate a share of real traffic, 
 RouteArgument = Annotated[str, typer.Argument(metavar="ROUTE", help="The route's name.")]
 WhyOption = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason; it is kept.")]
 WhoOption = Annotated[
-    str | None, typer.Option("--who", metavar="NAME", help="Who decides. Default: the user's name.")
+    str | None, typer.Option("--who", metavar="NAME", help="Who decides. Default: git's user.name.")
 ]
 
 
@@ -85,6 +85,7 @@ def advance(
     from swapgate.shadow.ramp.stages import next_share, why_not
 
     settings = open_settings(root)
+    by = who or who_works(settings.root)
     plan = open_criteria(settings, criteria).ramp
     with closing(_open(settings)) as ramps:
         state, verdict = ramps.state(route), ramps.last_verdict(route)
@@ -98,9 +99,9 @@ def advance(
             return _refused(route, found, as_json=as_json)
         reason = f"{why} (forced although {'; '.join(found)})" if found else why
         if state is not None and present > 0:
-            state = ramps.advance(route, expected=present, share=share, who=_who(who), why=reason)
+            state = ramps.advance(route, expected=present, share=share, who=by, why=reason)
         else:
-            state = _start(ramps, route, share, who=_who(who), why=reason)
+            state = _start(ramps, route, share, who=by, why=reason)
     _tell(state, present, as_json=as_json)
     return ExitCode.OK
 
@@ -115,9 +116,10 @@ def rollback(
     as_json: JsonOption = False,
 ) -> None:
     """Give all traffic back to the control, at once. Processes that serve see it within a second or two."""
-    with closing(_open(open_settings(root))) as ramps:
+    settings = open_settings(root)
+    with closing(_open(settings)) as ramps:
         before = ramps.state(route)
-        state = ramps.roll_back(route, who=_who(who), why=why)
+        state = ramps.roll_back(route, who=who or who_works(settings.root), why=why)
     _tell(state, 0.0 if before is None else before.share, as_json=as_json)
 
 
@@ -170,15 +172,6 @@ def _tell(state: RampState, before: float, *, as_json: bool) -> None:
         print_json({"route": state.route, "advanced": state.share > before, "state": to_json(state)})
     else:
         typer.echo(f"route {state.route}: {_share(before)} -> {_share(state.share)} for {state.candidate}")
-
-
-def _who(given: str | None) -> str:
-    if given:
-        return given
-    try:
-        return getpass.getuser()
-    except OSError:
-        return "unknown"
 
 
 def _share(share: float) -> str:

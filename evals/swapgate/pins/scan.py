@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from swapgate.here import git_says
 from swapgate.pins.catalogue import PinCatalogue
 from swapgate.spec.models import PROVIDER_OF_PREFIX
 
@@ -66,12 +66,8 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _in_git(folder: Path) -> list[Path] | None:
     """Return the files that git knows or would add, None outside a repository."""
-    command = ["git", "-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    try:
-        done = subprocess.run(command, capture_output=True, check=True)  # noqa: S603 - fixed words
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return [folder / name for name in done.stdout.decode("utf-8", "surrogateescape").split("\0") if name]
+    listed = git_says(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    return None if listed is None else [folder / name for name in listed.split("\0") if name]
 
 
 def _mentions(path: Path, ids: set[str]) -> Iterator[Mention]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from swapgate.errors import UsageError
+from swapgate.here import login
 from swapgate.retrieval.embedding import AsyncEmbedder, Embedder
 from swapgate.retrieval.fingerprint import Fingerprint, FingerprintError, Threshold
 from swapgate.retrieval.index import TEXT, AsyncVectorIndex, Hit, Payload, Side, VectorIndex
@@ -101,8 +101,7 @@ def open_store(where: StateStore | Path | str) -> StateStore:
 
 def whoever() -> str:
     """Return who changes something, where nobody says so: the user and the machine."""
-    user = os.environ.get("USER") or os.environ.get("USERNAME") or f"user {os.getuid()}"
-    return f"{user}@{socket.gethostname()}"
+    return f"{login() or 'unknown'}@{socket.gethostname()}"
 
 
 def other(side: Side) -> Side:

@@ -6,7 +6,6 @@ import os
 import platform
 import re
 import secrets
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from pathlib import Path
 import swapgate
 from swapgate.checks.schema_check import SchemaCheck
 from swapgate.engine.workspace import ReadySuite, Workspace
+from swapgate.here import git_says
 from swapgate.providers.credentials import REDACTED, scrub
 from swapgate.providers.open import file_sha256
 from swapgate.records import Json, ModelIdentity, Run, Shard
@@ -181,19 +181,10 @@ class _Git:
 
 def _git_state(root: Path) -> _Git:
     arguments = ("status", "--porcelain=v2", "--branch", "--untracked-files=no")
-    try:
-        done = subprocess.run(  # noqa: S603 - fixed arguments
-            ["git", *arguments],  # noqa: S607 - whichever git the user has
-            cwd=root,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=5,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
+    said = git_says(root, *arguments)
+    if said is None:
         return _Git()
-    lines = done.stdout.splitlines()
+    lines = said.splitlines()
     told = dict(line[2:].split(" ", 1) for line in lines if line.startswith("# branch."))
     commit, branch = told.get("branch.oid"), told.get("branch.head")
     return _Git(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import getpass
 import re
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from swapgate.errors import UsageError
 from swapgate.facts import Facts
+from swapgate.here import who_works
 from swapgate.memory.history import History
 from swapgate.records import PromotedRun, Run
 from swapgate.runs.baseline_file import write_baseline
@@ -51,7 +50,7 @@ def promote(
         run_id=run.id,
         model=stored.model,
         promoted_at=now(),
-        promoted_by=by or _who(settings.root),
+        promoted_by=by or who_works(settings.root),
         why=why,
     )
     before = next((one for one in history.baselines() if one.name == name), None)
@@ -64,27 +63,3 @@ def write_promotion(promotion: Promotion, history: History, file: Path, *, with_
     own = promotion.promoted
     trials = history.trials(own.run_id, model=own.model) if with_texts else ()
     write_baseline(file, own, promotion.run, promotion.facts, trials=trials)
-
-
-def _who(root: Path) -> str:
-    """Return who works here, as git knows them, or else the system."""
-    try:
-        done = subprocess.run(
-            ["git", "config", "user.name"],  # noqa: S607 - whichever git the user has
-            cwd=root,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=5,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return _login()
-    return done.stdout.strip() or _login()
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container's user has often no name
-        return "unknown"
