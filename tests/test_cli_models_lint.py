@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import json
 import subprocess
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
-from swapgate.cli import main
+from swapgate.cli import main, models_lint
 from swapgate.pins.catalogue import bundled
 from swapgate.pins.scan import MOST_BYTES, scan
 from workspaces import lay
 
+SCHEMAS = Path(__file__).parent / "schemas"
 GOOD = "models:\n  a: {provider: openai, model: gpt-5.5-2026-04-23}\n"
 
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    # What retires when is a matter of the day.
+    monkeypatch.setattr(models_lint, "today_utc", lambda: date(2026, 11, 26))
     (tmp_path / "cases").mkdir()
     return tmp_path
 
@@ -135,6 +140,25 @@ def test_the_articles_form_of_the_file_has_its_lines_too(
 def test_workspace_without_models_is_told_what_to_do(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "lint"]) == 4
     assert "config/models.yml does not exist: `swapgate init` writes one" in capsys.readouterr().err
+
+
+def test_findings_are_valid_sarif_with_paths_from_the_top_of_the_repository(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    below = root / "service"
+    lay(below, {"config/models.yml": "models:\n  a: {provider: openai, model: gpt-4o}\n", "cases/s.yml": ""})
+    (root / ".git").mkdir()
+    monkeypatch.chdir(below)
+    assert main(["models", "lint", "--no-code", "--sarif", "out/models.sarif"]) == 1
+    capsys.readouterr()
+    log = json.loads((below / "out" / "models.sarif").read_text(encoding="utf-8"))
+    schema = json.loads((SCHEMAS / "sarif-2.1.0-rtm.5.json").read_text(encoding="utf-8"))
+    jsonschema.Draft4Validator(schema).validate(log)
+    (run,) = log["runs"]
+    assert [one["ruleId"] for one in run["results"]] == ["swapgate/floating", "swapgate/retires-soon"]
+    (place,) = run["results"][0]["locations"]
+    assert place["physicalLocation"]["artifactLocation"]["uri"] == "service/config/models.yml"
+    assert place["physicalLocation"]["region"] == {"startLine": 2}
 
 
 # Source code

@@ -27,7 +27,7 @@ from swapgate.cli import main
 from swapgate.facts import facts_of
 from swapgate.records import Answer, CheckResult, Finding, Response, Trial
 from swapgate.reporting import BUILT_IN, write_reports
-from swapgate.reporting.report_sarif import MOST_RESULTS
+from swapgate.reporting.sarif_log import MOST_RESULTS
 from swapgate.reporting.trial_table import cell
 from workspaces import BLIND, RIGHT, recorded_workspace
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -14,6 +15,9 @@ from swapgate.reporting.text import safe_text
 
 Severity = Literal["error", "warning", "note"]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings too.")]
+SarifOption = Annotated[
+    Path | None, typer.Option("--sarif", metavar="FILE", help="Write the findings as SARIF 2.1.0 too.")
+]
 MOST_SHOWN = 50
 _KINDS: tuple[Severity, ...] = ("error", "warning", "note")
 
@@ -46,6 +50,32 @@ def print_findings(findings: Sequence[Placed]) -> None:
         typer.echo(str(finding))
     if len(findings) > MOST_SHOWN:
         typer.echo(f"... and {len(findings) - MOST_SHOWN} more: --json prints all")
+
+
+def write_sarif(findings: Sequence[Placed], file: Path, *, category: str) -> None:
+    """Write the findings for code scanning, the worst first, with paths from the top of the repository."""
+    from swapgate.records import content_hash
+    from swapgate.reporting.files import write_text
+    from swapgate.reporting.flagged import from_repository
+    from swapgate.reporting.sarif_log import SarifResult, SarifRule, sarif_text
+
+    ordered = sorted(findings, key=lambda one: _KINDS.index(one.severity))
+    rules = {one.rule: one.severity for one in reversed(ordered)}
+    results = [
+        SarifResult(
+            rule=one.rule,
+            level=one.severity,
+            text=f"{one.subject}: {one.message}" if one.subject else one.message,
+            fingerprint=content_hash([one.path, one.rule, one.subject, one.message]),
+            path=from_repository(one.path, Path.cwd()),
+            line=one.line,
+        )
+        for one in ordered
+    ]
+    known = [
+        SarifRule(id=rule, level=level, what=rule.replace("-", " ")) for rule, level in sorted(rules.items())
+    ]
+    write_text(file, sarif_text(known, results, category=category))
 
 
 def tally(findings: Sequence[Placed]) -> str:

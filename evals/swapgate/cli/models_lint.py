@@ -8,7 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from swapgate.cli.findings import Placed, StrictOption, described, fail_for, print_findings, tally
+from swapgate.cli.findings import (
+    Placed,
+    SarifOption,
+    StrictOption,
+    described,
+    fail_for,
+    print_findings,
+    tally,
+    write_sarif,
+)
 from swapgate.cli.options import JsonOption, RootOption, open_settings
 from swapgate.cli.output import print_json, print_table, shown
 from swapgate.errors import UsageError
@@ -26,6 +35,7 @@ HARD_CODED = "hard-coded"
 def lint_models(
     *,
     strict: StrictOption = False,
+    sarif: SarifOption = None,
     code: Annotated[
         bool, typer.Option("--code/--no-code", help="Look for model ids in the workspace's source code.")
     ] = True,
@@ -43,6 +53,8 @@ def lint_models(
     findings = _placed(settings, lint(catalogue, models, known, today=today))
     if code:
         findings += list(_in_code(settings, known))
+    if sarif is not None:
+        write_sarif(findings, sarif, category="swapgate-models")
     if as_json:
         print_json(_described(models, findings, known))
     else:

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from swapgate.cli.findings import Placed, StrictOption, described, fail_for, print_findings, tally
+from swapgate.cli.findings import (
+    Placed,
+    SarifOption,
+    StrictOption,
+    described,
+    fail_for,
+    print_findings,
+    tally,
+    write_sarif,
+)
 from swapgate.cli.options import JsonOption, RootOption, open_settings
 from swapgate.cli.output import print_json, shown
 from swapgate.reporting.format import count
@@ -28,6 +37,7 @@ def lint_prompts(
     ] = None,
     *,
     strict: StrictOption = False,
+    sarif: SarifOption = None,
     root: RootOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -50,6 +60,8 @@ def lint_prompts(
     ]
     places = {name: _place(workspace, suites, name) for name in chosen}
     placed = list(dict.fromkeys(_placed(one, places[one.prompt]) for one in found))
+    if sarif is not None:
+        write_sarif(placed, sarif, category="swapgate-prompts")
     if as_json:
         print_json({"prompts": sorted(chosen), "findings": described(placed)})
     else:

@@ -87,15 +87,15 @@ def places_of(flagged: Iterable[Flagged], outcome: RunOutcome, *, near: Path) ->
         key = (trial.suite, trial.case)
         if key in wanted and key not in found and trial.path:
             if trial.path not in paths:
-                paths[trial.path] = _from_repository(trial.path, near.absolute())
+                paths[trial.path] = from_repository(trial.path, near.absolute())
             found[key] = Place(path=paths[trial.path], line=trial.line or 1)
         if len(found) == len(wanted):
             break
     return found
 
 
-def _from_repository(path: str, near: Path) -> str:
-    """Return a suite's path as services see it; one that cannot be found above `near` stays as it is."""
+def from_repository(path: str, near: Path) -> str:
+    """Return a file's path as services see it; one that cannot be found above `near` stays as it is."""
     root = next((folder for folder in (near, *near.parents) if (folder / path).is_file()), None)
     if root is None:
         return path
