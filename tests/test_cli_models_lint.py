@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from swapgate.cli import main, models_lint
+from swapgate.cli import main, models_lint, models_outdated
 from swapgate.pins.catalogue import bundled
 from swapgate.pins.scan import MOST_BYTES, scan
 from workspaces import lay
@@ -159,6 +159,23 @@ def test_findings_are_valid_sarif_with_paths_from_the_top_of_the_repository(
     (place,) = run["results"][0]["locations"]
     assert place["physicalLocation"]["artifactLocation"]["uri"] == "service/config/models.yml"
     assert place["physicalLocation"]["region"] == {"startLine": 2}
+
+
+def test_outdated_names_newer_pins_retirements_and_what_nobody_knows(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models_outdated, "today_utc", lambda: date(2026, 11, 26))
+    old = "  old: {provider: openai, model: gpt-4o-2024-08-06}\n"
+    lay(root, {"config/models.yml": f"{GOOD}{old}  own: {{provider: python, model: 'm:f'}}\n"})
+    assert main(["models", "outdated"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "gpt-4o-2024-11-20" in lines[1]
+    assert "2027-01-14 (49 days)" in lines[1]
+    assert lines[2].startswith("1 of 3 models have newer pins or a date")
+    assert lines[3] == "not in the catalogue, so nothing is known: own"
+    assert main(["models", "outdated", "--json"]) == 0
+    told = {one["name"]: one for one in json.loads(capsys.readouterr().out)["models"]}
+    assert (told["old"]["newer"], told["old"]["successor"]) == (["gpt-4o-2024-11-20"], "gpt-6-luna")
 
 
 # Source code

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from swapgate.pins.catalogue import bundled
 from swapgate.pins.classify import PINNED, classify
+from swapgate.pins.newer import newer_pins
 from swapgate.pins.rules import RULES
 
 HERE = Path(__file__).parent
@@ -114,6 +115,27 @@ def test_any_id_has_a_class_and_evidence(provider: str, model: str) -> None:
     pin = classify(provider, model, catalogue=bundled(), today=TODAY)
     assert pin.evidence
     assert pin.is_pinned == (pin.kind in PINNED)
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "newer"),
+    [
+        ("openai", "gpt-4o-2024-05-13", ["gpt-4o-2024-11-20", "gpt-4o-2024-08-06"]),
+        ("openai", "gpt-5.6-sol", ["gpt-6.2-sol", "gpt-6.1-sol", "gpt-6-sol"]),
+        (
+            "anthropic",
+            "claude-sonnet-4-5-20250929",
+            ["claude-sonnet-5-5", "claude-sonnet-5", "claude-sonnet-4-6"],
+        ),
+        ("google", "gemini-3.7-flash", ["gemini-3.8-flash"]),
+        ("mistral", "mistral-large-2411", ["mistral-large-2512"]),
+        ("openai", "gpt-4o-2024-11-20", []),
+        ("azure", "my-deployment", []),
+        ("openai", "", []),
+    ],
+)
+def test_newer_pins_of_the_same_family(provider: str, model: str, newer: list[str]) -> None:
+    assert newer_pins(provider, model, bundled(), today=TODAY) == newer
 
 
 def test_local_file_is_pinned_by_its_hash_alone() -> None:

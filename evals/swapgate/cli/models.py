@@ -9,6 +9,7 @@ import typer
 
 from swapgate.cli.models_lint import lint_models
 from swapgate.cli.models_lock import check_models, lock_models
+from swapgate.cli.models_outdated import outdated
 from swapgate.cli.options import JsonOption, RootOption, open_settings
 from swapgate.cli.output import print_json, print_table, shown
 from swapgate.errors import UsageError
@@ -20,6 +21,7 @@ models_app = typer.Typer(help="Look at the models of config/models.yml, and whet
 models_app.command("lint")(lint_models)
 models_app.command("lock")(lock_models)
 models_app.command("check")(check_models)
+models_app.command("outdated")(outdated)
 
 
 @models_app.command("list")
