@@ -22,6 +22,7 @@ import difflib
 from collections.abc import Iterable
 from enum import IntEnum, StrEnum
 from pathlib import Path
+from typing import Literal
 
 
 class ExitCode(IntEnum):
@@ -59,6 +60,10 @@ class ErrorKind(StrEnum):
     USER_CODE = "user_code"
     JUDGE = "judge"
     INTERNAL = "internal"
+
+
+# How much a finding of a command that lints weighs.
+Severity = Literal["error", "warning", "note"]
 
 
 class SwapgateError(Exception):

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
-from swapgate.errors import ExitCode
+from swapgate.errors import ExitCode, Severity
 from swapgate.reporting.format import count
 from swapgate.reporting.text import safe_text
 
-Severity = Literal["error", "warning", "note"]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings too.")]
 SarifOption = Annotated[
     Path | None, typer.Option("--sarif", metavar="FILE", help="Write the findings as SARIF 2.1.0 too.")

@@ -25,6 +25,7 @@ from swapgate.pins.catalogue import PinCatalogue, bundled
 from swapgate.pins.lint import DeclaredModel, Finding, declared_models, lint
 from swapgate.pins.scan import ALLOWED, scan
 from swapgate.reporting.format import count
+from swapgate.spec.locate import pointer_of
 from swapgate.spec.models import Catalogue, read_catalogue
 from swapgate.spec.settings import Settings
 from swapgate.spec.source import Document, read_yaml
@@ -90,9 +91,9 @@ def _placed(settings: Settings, findings: Sequence[Finding]) -> list[Placed]:
 
 
 def _line(document: Document, finding: Finding) -> int:
-    name = finding.model.replace("~", "~0").replace("/", "~1")
     has_parts = isinstance(document.data, dict) and bool(document.data.keys() & {"models", "tasks"})
-    return document.line(f"/{finding.part}/{name}/{finding.key}" if has_parts else f"/{name}/{finding.key}")
+    entry = [finding.part, finding.model] if has_parts else [finding.model]
+    return document.line(f"{pointer_of(entry)}/{finding.key}")
 
 
 def _in_code(settings: Settings, known: PinCatalogue) -> Iterator[Placed]:

@@ -118,6 +118,12 @@ def text_of(value: Json) -> str:
     return value if isinstance(value, str) else as_json(value)
 
 
+def content_text(content: object) -> str:
+    """Return the text of a turn's content, which may be a list of parts."""
+    parts = content if isinstance(content, list) else [content]
+    return "\n".join(str(p.get("text", "")) if isinstance(p, dict) else str(p or "") for p in parts)
+
+
 def as_mapping(value: object, *, place: str) -> Mapping[str, Any]:
     """Return a value that must be a mapping; UsageError with its place for any other."""
     if not isinstance(value, dict):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from swapgate.errors import SpecError, UsageError
+from swapgate.spec.json_lines import read_json_lines
 from swapgate.spec.source import read_text, read_yaml, shown_path
 
 _LONGEST_CELL = 10_000_000
@@ -51,15 +52,7 @@ class Source:
     @cached_property
     def lines(self) -> Sequence[tuple[int, Any]]:
         """The file as JSON lines, each with its number; empty lines are left out."""
-        found = []
-        for number, line in enumerate(self.text.splitlines(), 1):
-            if not line.strip():
-                continue
-            try:
-                found.append((number, json.loads(line)))
-            except (ValueError, RecursionError) as exc:
-                raise SpecError(f"not valid JSON: {exc}", path=self.shown, line=number) from exc
-        return found
+        return [(document.place.line, document.data) for document in read_json_lines(self.path)]
 
     @cached_property
     def yaml(self) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from swapgate.pins.lint import Finding, Severity
+from swapgate.errors import Severity
+from swapgate.pins.lint import Finding
 from swapgate.pins.lock import Lock, LockedModel
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
 
-from swapgate.errors import nearest
+from swapgate.errors import Severity, nearest
 from swapgate.pins.catalogue import PinCatalogue
 from swapgate.pins.classify import Pin, classify
 from swapgate.spec.model_entries import AcceptUnpinned
 from swapgate.spec.models import Catalogue, ModelSpec
 
-Severity = Literal["error", "warning", "note"]
 SOON_DAYS = 90
 _PLACES = frozenset({"local", "recorded", "python"})
 

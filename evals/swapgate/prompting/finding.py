@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
-from swapgate.spec.prompt_entries import Override, Prompt
-
-Severity = Literal["error", "warning", "note"]
+from swapgate.errors import Severity
+from swapgate.spec.locate import pointer_of
+from swapgate.spec.prompt_entries import Prompt
+from swapgate.spec.prompts import templates_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,21 +29,5 @@ def finding(prompt: Prompt, rule: str, severity: Severity, message: str, pointer
 
 def texts(prompt: Prompt) -> Iterator[tuple[str, str]]:
     """Yield every template of a prompt with its pointer, the overrides' too."""
-    yield from _texts_of(prompt, "")
-    for name, override in prompt.overrides.items():
-        yield from _texts_of(override, f"/overrides/{escaped(name)}")
-
-
-def _texts_of(written: Prompt | Override, above: str) -> Iterator[tuple[str, str]]:
-    for key, text in (("system", written.system), ("user", written.user)):
-        if text is not None:
-            yield f"{above}/{key}", text
-    for index, turn in enumerate(written.messages or ()):
-        yield f"{above}/messages/{index}/content", turn.content
-    for name, text in written.blocks.items():
-        yield f"{above}/blocks/{escaped(name)}", text
-
-
-def escaped(name: str) -> str:
-    """Return a key as a JSON pointer writes it."""
-    return name.replace("~", "~0").replace("/", "~1")
+    for keys, text in templates_of(prompt):
+        yield pointer_of(keys), text

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from swapgate.prompting.contradictions import Use, contradictions
-from swapgate.prompting.finding import PromptFinding, escaped, finding, texts
+from swapgate.prompting.finding import PromptFinding, finding, texts
 from swapgate.prompting.slots import slots
 from swapgate.spec.key_shapes import KEYS
+from swapgate.spec.locate import pointer_of
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.prompt_entries import Prompt, effective, matches
 from swapgate.spec.templates import used_names
@@ -37,7 +38,7 @@ def _unused(prompt: Prompt, uses: Sequence[Use]) -> Iterator[PromptFinding]:
         blocks |= read.blocks
     for name in [name for name in prompt.blocks if name not in blocks]:
         message = f"no template writes {{{{ blocks.{name} }}}}"
-        yield finding(prompt, "unused-block", "warning", message, f"/blocks/{escaped(name)}")
+        yield finding(prompt, "unused-block", "warning", message, pointer_of(["blocks", name]))
     if not uses:
         yield finding(prompt, "unused-prompt", "warning", "no suite uses this prompt", "/prompt")
     for use in uses:
@@ -49,7 +50,7 @@ def _unused(prompt: Prompt, uses: Sequence[Use]) -> Iterator[PromptFinding]:
 def _overrides(prompt: Prompt, models: Sequence[ModelSpec]) -> Iterator[PromptFinding]:
     """Yield the overrides that no model gets, and those that change nothing for any that does."""
     for name in prompt.overrides:
-        pointer = f"/overrides/{escaped(name)}"
+        pointer = pointer_of(["overrides", name])
         own = [model for model in models if matches(name, model)]
         if not own:
             message = f"no model of models.yml is {name!r}: this override is never exercised"

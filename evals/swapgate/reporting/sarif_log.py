@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote
 
 import swapgate
+from swapgate.errors import Severity
 from swapgate.records import Json
 from swapgate.reporting.format import count
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0-rtm.5.json"
 # GitHub shows 5,000 results of a file, and refuses one with more than 25,000.
 MOST_RESULTS = 5_000
-Level = Literal["error", "warning", "note"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class SarifRule:
     """One rule: `what` a result of it says in general, and what to do about it."""
 
     id: str
-    level: Level
+    level: Severity
     what: str
     help_text: str = ""
 
@@ -33,7 +33,7 @@ class SarifResult:
     """One result. `fingerprint` stays the same while it is the same; `path` is that in the repository."""
 
     rule: str
-    level: Level
+    level: Severity
     text: str
     fingerprint: str
     path: str | None = None

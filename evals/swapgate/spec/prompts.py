@@ -29,6 +29,7 @@ __all__ = [
     "inline_prompt",
     "read_prompt",
     "render",
+    "templates_of",
 ]
 
 _SUFFIXES = (".yml", ".yaml", ".txt", ".md", ".j2", ".json")
@@ -95,7 +96,7 @@ def read_prompt(path: Path) -> Prompt:
     if prompt.prompt != path.stem:
         message = f"the prompt is called {prompt.prompt!r} and its file {path.name!r}: give both one name"
         raise document.error(message, "/prompt")
-    for keys, text in _templates(prompt):
+    for keys, text in templates_of(prompt):
         if problem := check_syntax(text):
             raise document.error(f"'{'.'.join(map(str, keys))}': {problem}", pointer_of(keys))
     return prompt
@@ -163,7 +164,7 @@ def _document(path: Path) -> Document:
     return Document(path=path, data={"prompt": path.stem, "messages": turns}, place=Place(1), shown=shown)
 
 
-def _templates(prompt: Prompt) -> Iterator[tuple[list[str | int], str]]:
+def templates_of(prompt: Prompt) -> Iterator[tuple[list[str | int], str]]:
     """Yield every template of a prompt with the path of its key."""
     yield from _templates_of(prompt, [])
     for name, override in prompt.overrides.items():

@@ -16,6 +16,7 @@ from swapgate.convert.imported import (
     Untranslated,
     as_id,
     as_mapping,
+    content_text,
     unique_ids,
 )
 from swapgate.convert.reading import Source
@@ -72,7 +73,9 @@ def _case(name: str, same: Sequence[Mapping[str, Any]], model: str, scorers: Seq
         name=name,
         input=inputs,
         messages=[
-            {"role": turn["role"], "content": _content(turn)} for turn in turns if turn.get("role") in _ROLES
+            {"role": turn["role"], "content": content_text(turn.get("content"))}
+            for turn in turns
+            if turn.get("role") in _ROLES
         ],
         expected=targets[0] if targets[0] else None,
         checks=[check for scorer in scorers for check in _check(scorer, targets)],
@@ -84,18 +87,12 @@ def _case(name: str, same: Sequence[Mapping[str, Any]], model: str, scorers: Seq
     )
 
 
-def _content(turn: Mapping[str, Any]) -> str:
-    content = turn.get("content")
-    parts = content if isinstance(content, list) else [content]
-    return "\n".join(str(p.get("text", "")) if isinstance(p, dict) else str(p or "") for p in parts)
-
-
 def _completion(sample: Mapping[str, Any]) -> str | None:
     output = sample.get("output") or {}
     if output.get("completion"):
         return str(output["completion"])
     choices = output.get("choices") or []
-    return _content(choices[0].get("message") or {}) if choices else None
+    return content_text((choices[0].get("message") or {}).get("content")) if choices else None
 
 
 def _check(scorer: str, targets: Sequence[str]) -> Iterator[Json]:

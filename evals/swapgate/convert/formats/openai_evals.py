@@ -15,6 +15,7 @@ from swapgate.convert.imported import (
     Untranslated,
     as_input,
     as_mapping,
+    content_text,
     unique_ids,
 )
 from swapgate.convert.reading import Source
@@ -83,16 +84,11 @@ def _turns(written: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Json]]:
     return [
         {
             "role": "system" if turn["role"] == "developer" else str(turn["role"]),
-            "content": _content(turn.get("content")),
+            "content": content_text(turn.get("content")),
         }
         for turn in written
         if turn["role"] in _ROLES
     ]
-
-
-def _content(content: Any) -> str:
-    parts = content if isinstance(content, list) else [content]
-    return "\n".join(str(p.get("text", "")) if isinstance(p, dict) else str(p or "") for p in parts)
 
 
 def _criteria(source: Source) -> Sequence[Mapping[str, Any]]:
