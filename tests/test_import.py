@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import swapgate
 from swapgate.cli import main
 from swapgate.convert.imported import as_id, as_variable, unique_ids
+from swapgate.convert.reading import Source
 from swapgate.spec.read_suites import read_suite
 from workspaces import lay
 
@@ -212,6 +213,7 @@ def test_braintrust_rows_are_read_from_json_and_csv(root: Path, capsys: pytest.C
     [
         ({"a.json": "{"}, ("a.json", "--from", "langsmith"), "a.json:1: not valid JSON"),
         ({"a.jsonl": '{"x": 1}\n{'}, ("a.jsonl", "--from", "langsmith"), "a.jsonl:2: not valid JSON"),
+        ({"a.jsonl": '{"x": NaN}'}, ("a.jsonl", "--from", "langsmith"), "a.jsonl:1: not valid JSON: NaN"),
         ({"a.json": '{"x": 1}'}, ("a.json",), "no format fits: say which it is with --from"),
         ({"a.csv": ""}, ("a.csv", "--from", "csv"), "wanted a line of column names"),
         ({"a.csv": "x\n1,2\n"}, ("a.csv", "--from", "csv"), "a.csv:2: a row has more cells than the header"),
@@ -279,3 +281,9 @@ def test_any_names_become_ids_once_each(names: list[str]) -> None:
 @given(st.text(max_size=20))
 def test_any_name_becomes_a_variable(name: str) -> None:
     assert as_variable(name).isidentifier()
+
+
+def test_a_string_with_a_line_separator_stays_whole(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"x": "one\u2028two"}\n\n{"x": "three"}\n', encoding="utf-8")
+    assert Source(rows).lines == [(1, {"x": "one\u2028two"}), (3, {"x": "three"})]
