@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-WORKFLOW = ROOT / "evals" / "swapgate" / "cli" / "init_files" / "workflow.yml"
+WORKFLOW = ROOT / "evals" / "swapgate" / "cli" / "init" / "files" / "workflow.yml"
 PAGE = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 WORKFLOWS = [text for text in BLOCKS if text.startswith("name: ")]

@@ -11,7 +11,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from swapgate.cli import main, models_lint, models_outdated
+from swapgate.cli import main
+from swapgate.cli.models import lint as models_lint
+from swapgate.cli.models import outdated as models_outdated
 from swapgate.pins.catalogue import bundled
 from swapgate.pins.scan import MOST_BYTES, scan
 from workspaces import lay

@@ -303,7 +303,7 @@ def test_the_schemas_in_the_documentation_are_up_to_date(capsys: pytest.CaptureF
 
 
 def test_the_workflow_on_the_page_is_the_one_that_init_writes() -> None:
-    laid = ROOT / "evals" / "swapgate" / "cli" / "init_files" / "workflow.yml"
+    laid = ROOT / "evals" / "swapgate" / "cli" / "init" / "files" / "workflow.yml"
     assert laid.read_text(encoding="utf-8") in [body for _, _, body in FENCE.findall(PAGES["ci.md"])]
 
 

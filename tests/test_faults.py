@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -150,24 +151,29 @@ def end(process: subprocess.Popen[str]) -> str:
 
 
 def newest_trials(root: Path) -> dict[tuple[str, str], Trial]:
-    path = root / ".swapgate" / "history.db"
-    with closing(sqlite3.connect(path)) as connection:
-        found = connection.execute("SELECT run_id FROM trials ORDER BY rowid DESC LIMIT 1").fetchone()
-    if found is None:
+    state = root / ".swapgate" / "history.db"
+    run = asked(state, "SELECT run_id FROM trials ORDER BY rowid DESC LIMIT 1")
+    if run is None:
         return {}
-    with closing(History(path)) as history:
-        return {(t.case, t.model): t for t in history.trials(found[0])}
+    with closing(History(state)) as history:
+        return {(t.case, t.model): t for t in history.trials(run)}
 
 
 def stored_responses(root: Path) -> int:
-    path = root / ".swapgate" / "cache.db"
+    return asked(root / ".swapgate" / "cache.db", "SELECT count(*) FROM responses") or 0
+
+
+def asked(path: Path, query: str) -> Any:
+    """Return the first value of a query; None from the file of one that was killed before its tables."""
     if not path.is_file():
-        return 0
+        return None
     with closing(sqlite3.connect(path)) as connection:
         try:
-            return int(connection.execute("SELECT count(*) FROM responses").fetchone()[0])
-        except sqlite3.OperationalError:
-            return 0
+            found = connection.execute(query).fetchone()
+        except sqlite3.OperationalError as exc:
+            assert "no such table" in str(exc)
+            return None
+    return None if found is None else found[0]
 
 
 def assert_key_is_nowhere(root: Path, output: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from swapgate.cli.judge_diff import DIFF_FILE, print_changes, write_markdown
+from swapgate.cli.judge.diff import DIFF_FILE, print_changes, write_markdown
 from swapgate.cli.options import (
     JsonOption,
     LiveOption,

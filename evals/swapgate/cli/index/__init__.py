@@ -1,0 +1,14 @@
+"""`swapgate index`: from one embedding to another, one module for each kind of command."""
+
+from __future__ import annotations
+
+import typer
+
+from swapgate.cli.index.mend import check, dead, repair, stamp
+from swapgate.cli.index.move import begin, move, promote, rollback
+from swapgate.cli.index.reindex import reindex
+from swapgate.cli.index.status import status
+
+index_app = typer.Typer(help="Migrate a vector index to another embedding: config/index.yml says which.")
+for command in (begin, reindex, check, dead, repair, stamp, status, move, promote, rollback):
+    index_app.command()(command)
