@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import json
 import secrets
-import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from swapgate.errors import StoreError
-from swapgate.memory.wal import BUSY_S, use_wal
+from swapgate.memory.shared_file import FileKind, SharedFile
 from swapgate.records import Json
 
 BATCHES_FILE = "batches.db"
-_FORMAT = 1
 _KEPT_S = 30 * 86400.0
 # `sending` until the service's id is known; then running until its answers are stored, or it is given up.
 StoredState = Literal["sending", "running", "cancelling", "ended", "failed", "expired", "cancelled", "lost"]
@@ -44,6 +40,13 @@ CREATE TABLE IF NOT EXISTS requests (  -- one request in a batch
 -- No request is in two open batches, whichever process asks.
 CREATE UNIQUE INDEX IF NOT EXISTS one_open ON requests (key) WHERE is_open;
 """
+_KIND = FileKind(
+    schema=_SCHEMA,
+    format=1,
+    trouble="the batches cannot be kept",
+    remedy="Free the disk, or run without --batch",
+    when_newer="update swapgate, or move the file away once no batch is running",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,27 +90,21 @@ class BatchStore:
     """
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
-        self.path = path
         self._clock = clock
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
-            use_wal(self._db)
+        self._file = SharedFile(path, _KIND)
+        self._db = self._file.db
+        with self._file.told():
             self._db.execute("PRAGMA synchronous = FULL")  # a lost row is a batch paid twice
             self._db.execute("PRAGMA foreign_keys = ON")
-            self._require_format()
-            self._db.executescript(_SCHEMA)
-        except (sqlite3.Error, OSError) as exc:
-            raise _broken(path, exc) from exc
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        self._file.close()
 
     def claim(self, requests: Sequence[StoredRequest], *, service: str, model: str, lease_s: float) -> Claim:
         """Take the requests that are in no open batch for a new one, before it is sent."""
         mark, now = secrets.token_hex(16), self._clock()
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             theirs = self._open_marks(request.key for request in requests)
             mine = [request for request in requests if request.key not in theirs]
             if mine:
@@ -138,7 +135,7 @@ class BatchStore:
 
     def drop(self, mark: str, keys: Iterable[str]) -> None:
         """Take requests out of a batch before it is sent."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.executemany("DELETE FROM requests WHERE mark = ? AND key = ?", [(mark, key) for key in keys])
 
     def release(self, mark: str) -> None:
@@ -151,7 +148,7 @@ class BatchStore:
 
     def finish(self, mark: str, state: StoredState) -> None:
         """Remember that a batch is over: its answers are stored, or there will be none."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute("UPDATE batches SET state = ? WHERE mark = ?", (state, mark))
             db.execute("UPDATE requests SET is_open = 0 WHERE mark = ?", (mark,))
 
@@ -179,30 +176,6 @@ class BatchStore:
             "DELETE FROM batches WHERE begun_at < ? AND state NOT IN ('sending', 'running', 'cancelling')",
             (self._clock() - _KEPT_S,),
         )
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """Hold the write lock from the start, so that what is read is still so when it is written upon."""
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-        except sqlite3.Error as exc:
-            raise _broken(self.path, exc) from exc
-
-    def _require_format(self) -> None:
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version not in {0, _FORMAT}:
-            raise StoreError(
-                f"{self.path}: written by a newer swapgate (format {version}, this one reads {_FORMAT}): "
-                "update swapgate, or move the file away once no batch is running"
-            )
-        if version == 0:
-            self._db.execute(f"PRAGMA user_version = {_FORMAT}")
 
     def _open_marks(self, keys: Iterable[str]) -> dict[str, str]:
         """Return which open batch each key is in; one look-up a key, by the index."""
@@ -232,19 +205,13 @@ class BatchStore:
         ]
 
     def _read(self, statement: str, values: tuple[str, ...]) -> list[tuple]:  # type: ignore[type-arg]
-        try:
+        with self._file.told():
             return self._db.execute(statement, values).fetchall()
-        except sqlite3.Error as exc:
-            raise _broken(self.path, exc) from exc
 
     def _change(self, statement: str, values: tuple[object, ...]) -> int:
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             return db.execute(statement, values).rowcount
 
 
 def _row(mark: str, request: StoredRequest) -> tuple[str, str, str, str]:
     return (mark, request.key, json.dumps(dict(request.about)), json.dumps(dict(request.facts)))
-
-
-def _broken(path: Path, exc: Exception) -> StoreError:
-    return StoreError(f"{path}: the batches cannot be kept: {exc}. Free the disk, or run without --batch")

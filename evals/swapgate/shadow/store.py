@@ -6,21 +6,20 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from swapgate.errors import StoreError
-from swapgate.memory.wal import BUSY_S, inserts, use_wal
+from swapgate.memory.shared_file import FileKind, SharedFile
+from swapgate.memory.wal import inserts
 from swapgate.memory.writer import BatchWriter
 from swapgate.records import Json, adapter
 from swapgate.shadow.records import Count, Exchange, State, Stored, without_content
 from swapgate.storable import storable_text
 
 SHADOW_FILE = "shadow.db"
-_FORMAT = 1
 _READ_AT_ONCE = 200
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS exchanges (  -- one mirrored request, without content unless it is kept
@@ -43,6 +42,13 @@ CREATE TABLE IF NOT EXISTS counts (     -- all that reached a route, also what w
     PRIMARY KEY (day, route, what)
 ) WITHOUT ROWID;
 """
+_KIND = FileKind(
+    schema=_SCHEMA,
+    format=1,
+    trouble="the exchanges cannot be kept",
+    remedy="Free the disk, or name another `store`",
+    when_newer="update swapgate, or name another file in `store`",
+)
 _COLUMNS = "exchanges (key, route, day, state, has_content, leased_until, record, comparison)"
 _INSERT_NEW = f"INSERT OR IGNORE INTO {_COLUMNS} VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - ours
 _Row = tuple[str, str, str, str, int, float, str, str | None]
@@ -59,7 +65,8 @@ class ShadowStore:
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         self.path = path
         self._clock = clock
-        self._db = _connect(path)
+        self._file = SharedFile(path, _KIND)
+        self._db = self._file.db
         self._writer: BatchWriter[_Entry] = BatchWriter(self._open_writer, name="swapgate-shadow", waits=True)
 
     def put(
@@ -76,22 +83,22 @@ class ShadowStore:
 
     def flush(self) -> None:
         """Wait until all that was put is on disk."""
-        with self._told():
+        with self._file.told():
             self._writer.begin()
             self._writer.flush()
 
     def close(self) -> None:
         """Write what is pending and close the file."""
         try:
-            with self._told():
+            with self._file.told():
                 self._writer.close()
         finally:
-            self._db.close()
+            self._file.close()
 
     def add_new(self, exchanges: Iterable[Exchange]) -> int:
         """Store the exchanges whose keys are not there yet, in one transaction; return how many they are."""
         rows = [_row(exchange, None, 0.0) for exchange in exchanges]
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             before = db.total_changes
             db.executemany(_INSERT_NEW, rows)
             return db.total_changes - before
@@ -103,7 +110,7 @@ class ShadowStore:
         """
         now = self._clock()
         where, values = ("AND route = ?", (route,)) if route is not None else ("", ())
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             found = db.execute(
                 "SELECT key, record FROM exchanges WHERE state = 'waiting' AND leased_until < ? "  # noqa: S608 - ours
                 f"AND has_content {where} ORDER BY leased_until, key LIMIT ?",
@@ -114,20 +121,20 @@ class ShadowStore:
 
     def renew(self, keys: Sequence[str], *, lease_s: float) -> None:
         """Say that the process that asks these is alive; 0 gives them back."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             self._lease(db, keys, self._clock() + lease_s if lease_s else 0.0)
 
     def free_in_s(self, *, route: str | None = None) -> float | None:
         """Return in how many seconds the first of those that wait may be claimed; None where none waits."""
         where, values = _filter(route=route)
         query = f"SELECT min(leased_until) FROM exchanges WHERE state = 'waiting' AND has_content {where}"  # noqa: S608 - ours
-        with self._told():
+        with self._file.told():
             [until] = self._db.execute(query, values).fetchone()
         return None if until is None else max(0.0, until - self._clock())
 
     def mark_lost(self) -> int:
         """Mark what was being asked by processes that died and cannot be asked again; return how many."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             found = db.execute(
                 "SELECT record FROM exchanges "
                 "WHERE state = 'waiting' AND NOT has_content AND leased_until < ?",
@@ -140,7 +147,7 @@ class ShadowStore:
 
     def get(self, key: str) -> Stored | None:
         """Return one exchange, None when there is none."""
-        with self._told():
+        with self._file.told():
             row = self._db.execute(
                 "SELECT record, comparison FROM exchanges WHERE key = ?", (key,)
             ).fetchone()
@@ -165,7 +172,7 @@ class ShadowStore:
             f"WHERE (day, route, key) > (?, ?, ?) {where} ORDER BY day, route, key LIMIT {_READ_AT_ONCE}"
         )
         while True:
-            with self._told():
+            with self._file.told():
                 rows = self._db.execute(query, (*after, *values)).fetchall()
             for row in rows:
                 yield _stored(row[3], row[4])
@@ -175,12 +182,12 @@ class ShadowStore:
 
     def set_comparison(self, key: str, comparison: Mapping[str, Json]) -> None:
         """Store what a later comparison of an exchange said."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute("UPDATE exchanges SET comparison = ? WHERE key = ?", (_text(comparison), key))
 
     def states(self) -> list[tuple[str, str, str, int]]:
         """Return how many exchanges there are: day, route, state, number."""
-        with self._told():
+        with self._file.told():
             return self._db.execute(
                 "SELECT day, route, state, count(*) FROM exchanges GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
             ).fetchall()
@@ -190,7 +197,7 @@ class ShadowStore:
     ) -> list[Count]:
         """Return what was counted, by day, route and name."""
         where, values = _filter(route=route, since=since, until=until)
-        with self._told():
+        with self._file.told():
             rows = self._db.execute(
                 f"SELECT day, route, what, amount FROM counts WHERE 1 {where} ORDER BY 1, 2, 3",  # noqa: S608 - ours
                 values,
@@ -203,15 +210,15 @@ class ShadowStore:
         What was deleted is overwritten in the file. Counts stay: they say nothing of anybody.
         """
         where, values = _filter(route=route)
-        with self._told():
+        with self._file.told():
             self._db.execute("PRAGMA secure_delete = ON")
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             if only_content:
                 changed = self._drop_content(db, where, (before, *values))
             else:
                 delete = f"DELETE FROM exchanges WHERE day < ? {where}"  # noqa: S608 - ours
                 changed = db.execute(delete, (before, *values)).rowcount
-        with self._told():
+        with self._file.told():
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return changed
 
@@ -233,27 +240,8 @@ class ShadowStore:
     def _lease(db: sqlite3.Connection, keys: Sequence[str], until: float) -> None:
         db.executemany("UPDATE exchanges SET leased_until = ? WHERE key = ?", [(until, key) for key in keys])
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """Hold the write lock from the start, so that what is read is still so when it is written upon."""
-        with self._told():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as exc:
-            raise _broken(self.path, exc) from exc
-
     def _open_writer(self) -> tuple[Callable[[Sequence[_Entry]], None], Callable[[], None]]:
-        connection = _connect(self.path)
+        connection = self._file.connect()
 
         def write(entries: Sequence[_Entry]) -> None:
             # The last state of a key alone: the rows of one statement must not be of one key.
@@ -320,31 +308,3 @@ def _stored(record: str, comparison: str | None) -> Stored:
 
 def _text(value: Mapping[str, Json]) -> str:
     return json.dumps(dict(value), separators=(",", ":"))
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-        path.chmod(0o600)
-        use_wal(connection)
-        _require_format(path, connection)
-        connection.executescript(_SCHEMA)
-    except (sqlite3.Error, OSError) as exc:
-        raise _broken(path, exc) from exc
-    return connection
-
-
-def _require_format(path: Path, connection: sqlite3.Connection) -> None:
-    [version] = connection.execute("PRAGMA user_version").fetchone()
-    if version > _FORMAT:
-        raise StoreError(
-            f"{path}: written by a newer swapgate (format {version}, this one reads {_FORMAT}): "
-            "update swapgate, or name another file in `store`"
-        )
-    if version == 0:
-        connection.execute(f"PRAGMA user_version = {_FORMAT}")
-
-
-def _broken(path: Path, exc: Exception) -> StoreError:
-    return StoreError(f"{path}: the exchanges cannot be kept: {exc}. Free the disk, or name another `store`")

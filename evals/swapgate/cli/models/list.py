@@ -15,7 +15,6 @@ from swapgate.spec.models import ModelSpec, read_catalogue
 _SAMPLE_TOKENS = 1000
 
 
-
 def list_models(*, root: RootOption = None, as_json: JsonOption = False) -> None:
     """List the models: provider, id, the variable of the key and whether it is set, fallback, list price."""
     settings = open_settings(root)

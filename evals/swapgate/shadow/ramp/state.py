@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import secrets
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import astuple, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from swapgate.errors import StoreError, UsageError
-from swapgate.memory.wal import BUSY_S, use_wal
+from swapgate.errors import UsageError
+from swapgate.memory.shared_file import FileKind, SharedFile
 
 RAMP_FILE = "ramp.db"
-_FORMAT = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS ramps (      -- the present state of each route
     route TEXT PRIMARY KEY,
@@ -46,6 +43,12 @@ CREATE TABLE IF NOT EXISTS verdicts (   -- what promote said, each time that it 
     reason TEXT NOT NULL
 );
 """
+_KIND = FileKind(
+    schema=_SCHEMA,
+    format=1,
+    trouble="the ramp's state cannot be read or written",
+    remedy="Free the disk, or restore the file",
+)
 RampAction = Literal["start", "advance", "rollback"]
 
 
@@ -91,17 +94,17 @@ class RampStore:
     """Reads and changes ramps; any number of processes may. Raises StoreError."""
 
     def __init__(self, path: Path, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self.path = path
         self._clock = clock
-        self._db = _connect(path)
+        self._file = SharedFile(path, _KIND)
+        self._db = self._file.db
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        self._file.close()
 
     def states(self) -> list[RampState]:
         """Return the state of every route that was ever ramped, by name."""
-        with self._told():
+        with self._file.told():
             rows = self._db.execute(
                 "SELECT route, candidate, setup, share, salt, changed_at FROM ramps ORDER BY route"
             ).fetchall()
@@ -114,7 +117,7 @@ class RampStore:
 
     def changes(self, route: str | None = None) -> list[RampChange]:
         """Return the changes, the oldest first."""
-        with self._told():
+        with self._file.told():
             rows = self._db.execute(
                 "SELECT at, route, candidate, action, before, after, who, why FROM changes "
                 "WHERE ?1 IS NULL OR route = ?1 ORDER BY id",
@@ -125,7 +128,7 @@ class RampStore:
 
     def start(self, route: str, *, candidate: str, setup: str, share: float, who: str, why: str) -> RampState:
         """Begin a ramp with a salt of its own, so that not the same people are the first each time."""
-        with self._transaction():
+        with self._file.transaction():
             before = self._share(route)
             if before > 0:
                 raise UsageError(f"route {route!r} is at {before:.0%} already: advance it, or roll it back")
@@ -142,7 +145,7 @@ class RampStore:
 
     def advance(self, route: str, *, expected: float, share: float, who: str, why: str) -> RampState:
         """Set a larger share, where it still is as expected: of two changes at once one is refused."""
-        with self._transaction():
+        with self._file.transaction():
             known = self._known(route)
             if known.share != expected:
                 raise UsageError(
@@ -155,7 +158,7 @@ class RampStore:
 
     def roll_back(self, route: str, *, who: str, why: str) -> RampState:
         """Set the share to 0, whatever it is."""
-        with self._transaction():
+        with self._file.transaction():
             known = self._known(route)
             state = replace(known, share=0.0, changed_at=self._now())
             self._become(state, "rollback", before=known.share, who=who, why=why)
@@ -163,7 +166,7 @@ class RampStore:
 
     def add_verdict(self, route: str, *, candidate: str, setup: str, verdict: str, reason: str) -> None:
         """Keep what was decided about a route."""
-        with self._transaction():
+        with self._file.transaction():
             self._db.execute(
                 "INSERT INTO verdicts (at, route, candidate, setup, verdict, reason) "
                 "VALUES (?, ?, ?, ?, ?, ?)",
@@ -172,7 +175,7 @@ class RampStore:
 
     def last_verdict(self, route: str) -> SaidVerdict | None:
         """Return what was decided last about a route."""
-        with self._told():
+        with self._file.told():
             row = self._db.execute(
                 "SELECT at, route, candidate, setup, verdict, reason FROM verdicts WHERE route = ? "
                 "ORDER BY id DESC LIMIT 1",
@@ -183,7 +186,7 @@ class RampStore:
 
     def times_asked(self, route: str, setup: str) -> int:
         """Return how often a decision about a route's setup was asked for."""
-        with self._told():
+        with self._file.told():
             [number] = self._db.execute(
                 "SELECT count(*) FROM verdicts WHERE route = ? AND setup = ?", (route, setup)
             ).fetchone()
@@ -212,42 +215,3 @@ class RampStore:
 
     def _now(self) -> str:
         return self._clock().isoformat(timespec="milliseconds")
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """Hold the write lock from the start, so that what is read is still so when it is written upon."""
-        with self._told():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as exc:
-            raise _broken(self.path, exc) from exc
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-        path.chmod(0o600)
-        use_wal(connection)
-        [version] = connection.execute("PRAGMA user_version").fetchone()
-        if version > _FORMAT:
-            raise StoreError(f"{path}: written by a newer swapgate (format {version}): update swapgate")
-        connection.executescript(_SCHEMA)
-        connection.execute(f"PRAGMA user_version = {_FORMAT}")
-    except (sqlite3.Error, OSError) as exc:
-        raise _broken(path, exc) from exc
-    return connection
-
-
-def _broken(path: Path, exc: Exception) -> StoreError:
-    return StoreError(f"{path}: the ramp's state cannot be read or written: {exc}")

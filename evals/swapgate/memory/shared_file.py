@@ -1,0 +1,83 @@
+"""A small SQLite file that many processes share: its format, changes in one step, errors with a remedy."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from swapgate.errors import StoreError
+from swapgate.memory.wal import BUSY_S, use_wal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileKind:
+    """What a file holds. `schema` may be executed again and again; the rest is for messages."""
+
+    schema: str
+    format: int
+    trouble: str
+    remedy: str
+    when_newer: str = "update swapgate"
+
+
+class SharedFile:
+    """One open connection to a file, made with its folder where it lacks. Raises StoreError.
+
+    Only its owner may read it: what is remembered of calls may hold what people wrote.
+    """
+
+    def __init__(self, path: Path, kind: FileKind) -> None:
+        self.path = path
+        self._kind = kind
+        self.db = self.connect()
+
+    def connect(self) -> sqlite3.Connection:
+        """Return another connection to the same file, for a thread of its own."""
+        with self.told():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(
+                self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+            )
+            self.path.chmod(0o600)
+            use_wal(connection)
+            self._require_format(connection)
+            connection.executescript(self._kind.schema)
+        return connection
+
+    def close(self) -> None:
+        """Close the connection that was opened first."""
+        self.db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Hold the write lock from the start, so that what is read is still so when it is written upon."""
+        with self.told():
+            self.db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.db
+            except BaseException:
+                self.db.execute("ROLLBACK")
+                raise
+            self.db.execute("COMMIT")
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Turn what SQLite and the disk raise into a StoreError that names the file and the remedy."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as exc:
+            raise StoreError(f"{self.path}: {self._kind.trouble}: {exc}. {self._kind.remedy}") from exc
+
+    def _require_format(self, connection: sqlite3.Connection) -> None:
+        known = self._kind.format
+        [version] = connection.execute("PRAGMA user_version").fetchone()
+        if version > known:
+            raise StoreError(
+                f"{self.path}: written by a newer swapgate (format {version}, this one reads {known}): "
+                f"{self._kind.when_newer}"
+            )
+        if version < known:
+            connection.execute(f"PRAGMA user_version = {known}")
