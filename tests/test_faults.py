@@ -39,7 +39,7 @@ atexit.register(write)
 """
 LARGEST_PEAK = 600
 LONGEST_RUN_S = 90
-TIMEOUT = "--swapgate-timeout=3"
+TIMEOUT = "--swapgate-timeout=5"
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ EXPECTED: Mapping[str, Expected] = {
     "rate-limited": Expected("rate_limit", "rate_limit", "Lower --concurrency, or give the model `limits`"),
     "rate-limited-with-a-date": Expected("rate_limit", "rate_limit", "HTTP 429: slow down. Lower"),
     "broken-inside": Expected("server", "server", f"HTTP 500: Internal error for [redacted]. {_AGAIN}"),
-    "silent": Expected("timeout", "timeout", "no answer within 3 s: raise `timeout_s`, or ask for less"),
-    "dripping": Expected("timeout", "timeout", "no answer within 3 s: raise `timeout_s`, or ask for less"),
+    "silent": Expected("timeout", "timeout", "no answer within 5 s: raise `timeout_s`, or ask for less"),
+    "dripping": Expected("timeout", "timeout", "no answer within 5 s: raise `timeout_s`, or ask for less"),
     "reset-in-the-body": Expected("connection", "connection", _AGAIN),
     "hanging-up": Expected("connection", "connection", _AGAIN),
     "too-short": Expected("connection", "connection", _AGAIN),

@@ -268,15 +268,15 @@ MEGABYTES_5 = 5_000_000
 )
 def test_five_megabytes_of_brackets_are_read_in_linear_time(pattern: str) -> None:
     text = pattern * (MEGABYTES_5 // len(pattern))
-    started = time.perf_counter()
+    started = time.process_time()
     reading = read_json(text)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     assert reading.kind != "bare"
 
 
 def test_five_megabytes_of_json_in_prose_are_recovered_in_time() -> None:
     value = [{"a": n % 10} for n in range(MEGABYTES_5 // 10)]
-    started = time.perf_counter()
+    started = time.process_time()
     reading = read_json(f"Sure:\n{json.dumps(value)}\nBye")
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     assert reading.recovered == value

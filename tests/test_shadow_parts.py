@@ -254,6 +254,7 @@ def test_what_has_no_form_elsewhere_is_told_by_its_type(content: Any) -> None:
         to_request({"messages": [{"role": "user", "content": content}]}, "chat", NEW, Route(control="old"))
 
 
+@example(body={"messages": [{"type": [], "role": {}}]}, api="chat")
 @given(
     body=st.dictionaries(
         st.sampled_from(["messages", "input", "system", "tools", "instructions", "text", "stream", "stop"]),

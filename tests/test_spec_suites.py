@@ -287,7 +287,7 @@ def test_ten_thousand_lines_and_847_long_cases_load_in_seconds(cases: Path) -> N
     lines = [{"id": f"c{n}", "input": {"q": "x" * 300}, "expected": {"a": 1}} for n in range(10_000)]
     diff = "".join(f"      {'x' * 70}\n" for _ in range(40))
     entry = "- id: y{}\n  tags: [a]\n  input:\n    diff: |\n{}  expected: {{recommendation: approve}}\n"
-    started = time.perf_counter()
+    started = time.process_time()
     loaded = suite(
         cases,
         "suite: qa\ncases_from: [l.jsonl, f.yml]\n",
@@ -296,4 +296,4 @@ def test_ten_thousand_lines_and_847_long_cases_load_in_seconds(cases: Path) -> N
     )
     assert len(loaded.cases) == 10_847
     # Well under a second on an idle machine; the bound only catches a change of complexity.
-    assert time.perf_counter() - started < 6
+    assert time.process_time() - started < 6

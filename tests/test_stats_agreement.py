@@ -204,10 +204,10 @@ def test_ten_thousand_scores_take_milliseconds():
     import time
 
     rng = np.random.default_rng(0)
-    x, started = rng.normal(size=10_000), time.perf_counter()
+    x, started = rng.normal(size=10_000), time.process_time()
     correlation(x, x + rng.normal(size=10_000), method="kendall")
     krippendorff_alpha(rng.integers(1, 6, size=(10_000, 3)), level="ordinal")
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_flips_are_counted_by_the_place_they_go_to():

@@ -382,7 +382,7 @@ def test_ten_thousand_clustered_trials_take_milliseconds():
 
     labels = labels_of((36, 4, 5, 15))
     verdicts, clusters = [True, False] * 5000, [f"case {i // 4}" for i in range(10_000)]
-    started = time.perf_counter()
+    started = time.process_time()
     corrected_rate(verdicts, labels, clusters=clusters)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert clustered_rate(verdicts, clusters).low is not None

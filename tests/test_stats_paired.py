@@ -284,10 +284,10 @@ def test_a_hundred_thousand_pairs_take_no_noticeable_time():
     rng = np.random.default_rng(1)
     baseline, candidate = (rng.random(100_000) < 0.8 for _ in range(2))
     labels = [f"case-{i // 5}" for i in range(100_000)]
-    started = time.perf_counter()
+    started = time.process_time()
     paired_difference(baseline, candidate, labels)
     # A tenth of that on an idle machine.
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 def test_impossible_counts_are_a_mistake_of_the_caller():

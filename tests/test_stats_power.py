@@ -333,7 +333,7 @@ def test_impossible_plans_are_mistakes():
 
 
 def test_a_plan_of_thousands_takes_less_than_a_second():
-    started = time.perf_counter()
+    started = time.process_time()
     assert cases_for_power(margin=0.02, discordance=0.30).cases > 4000
     assert detectable_drop(5000, discordance=0.10, margin=0.05).fails < 0.07
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3

@@ -24,7 +24,10 @@ _RUN_BY_APPLICATION = ("custom", "bash_", "text_editor_", "computer_", "memory_"
 # They point at what only the control's provider holds.
 _STATE_FIELDS = ("previous_response_id", "conversation", "container", "background")
 _SERVER_FIELDS = ("mcp_servers", *_STATE_FIELDS)
-_ANSWERED = {"function_call", "reasoning"}
+# Looked for in tuples: what an application sends may be anything, also what has no hash.
+_ANSWERED = ("function_call", "reasoning")
+_SYSTEM = ("system", "developer")
+_THOUGHT = ("thinking", "redacted_thinking")
 _SETTINGS = ("temperature", "top_p", "stop", "seed", "presence_penalty", "frequency_penalty")
 
 
@@ -149,7 +152,7 @@ def _list(value: Json) -> list[Json]:
 
 
 def _is_system(message: Json) -> bool:
-    return isinstance(message, dict) and message.get("role") in {"system", "developer"}
+    return isinstance(message, dict) and message.get("role") in _SYSTEM
 
 
 def _messages(body: Mapping[str, Json], api: Api) -> Iterator[Message]:
@@ -177,7 +180,7 @@ def _items(message: Mapping[str, Json]) -> Iterator[Message]:
             role="tool", content=_text_of(message.get("output")), tool_call_id=_id(message, "call_id")
         )
         return
-    if kind not in {None, "message"}:
+    if kind not in (None, "message"):
         raise Untranslatable(f"an item of the conversation is of the type {kind!r}")
     blocks = _list(message.get("content"))
     for block in blocks:
@@ -196,7 +199,7 @@ def _turn(message: Mapping[str, Json], content: Json) -> Iterator[Message]:
     for block in _list(content):
         if isinstance(block, dict) and block.get("type") == "tool_use":
             calls.append(_call(block, block))
-        elif not (isinstance(block, dict) and block.get("type") in {"thinking", "redacted_thinking"}):
+        elif not (isinstance(block, dict) and block.get("type") in _THOUGHT):
             texts.append(block)
     text = _text_of(texts if isinstance(content, list) else content)
     role = message.get("role")
@@ -246,7 +249,7 @@ def _tool(tool: Json) -> Json:
     if not isinstance(tool, dict):
         raise Untranslatable("a tool is no object")
     kind = tool.get("type")
-    if kind not in {None, "function", "custom"} or (kind == "custom" and "input_schema" not in tool):
+    if kind not in (None, "function", "custom") or (kind == "custom" and "input_schema" not in tool):
         raise Untranslatable(f"a tool is of the type {kind!r}")
     function = tool.get("function", tool)
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):

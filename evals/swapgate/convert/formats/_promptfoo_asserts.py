@@ -47,7 +47,7 @@ def translate(written: Mapping[str, Any], said: Said) -> None:
         said.leave(kind, "its value is a template that only promptfoo can fill")
     else:
         rule(value, is_negated, written, said)
-    if written.get("weight") not in {None, 1, 0}:
+    if written.get("weight") not in (None, 1, 0):
         said.leave(f"{kind}: weight", "every check must pass here")
 
 

@@ -24,7 +24,7 @@ from swapgate.errors import UsageError
 from swapgate.records import Json
 
 _MOST_BYTES = 500_000_000
-_ROLES = {"system", "user", "assistant"}
+_ROLES = ("system", "user", "assistant")
 
 
 def recognises(source: Source) -> bool:
@@ -113,9 +113,9 @@ def _scorers(spec: Mapping[str, Any], judges: Judges) -> tuple[list[str], list[s
     left: list[Untranslated] = []
     for scorer in spec.get("scorers") or []:
         name = str(scorer.get("name", "")).rpartition("/")[2]
-        if name in {"includes", "exact"} and not scorer.get("options"):
+        if name in ("includes", "exact") and not scorer.get("options"):
             checks.append(name)
-        elif name in {"model_graded_qa", "model_graded_fact"}:
+        elif name in ("model_graded_qa", "model_graded_fact"):
             used.append(judges.of_library("factual_accuracy"))
             why = "the ready judge factual_accuracy stands in its place: its words are other ones"
             left.append(Untranslated(place="scorer", what=name, why=why))
