@@ -1,0 +1,51 @@
+"""Trials of a workspace run through the engine for a command of prompts: cache, limits, retries, budget."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+
+from swapgate.engine.judging_only import Draw
+from swapgate.engine.runner import Engine
+from swapgate.engine.workspace import Job, ReadyCase, Workspace
+from swapgate.memory.cache import CACHE_FILE, ResponseCache
+from swapgate.records import Trial
+from swapgate.spec.models import ModelSpec
+
+
+class Session:
+    """An engine that is given trials as they are thought of; `paid_usd` is what they have cost so far."""
+
+    def __init__(self, engine: Engine, draw: Draw) -> None:
+        self._engine = engine
+        self._draw = draw
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[Trial]:
+        """Run the jobs at once, and yield their trials in order. Each job may be run once."""
+        self._engine.plan(jobs)
+        for job in jobs:
+            finished = self._engine.wait(job, meanwhile=self._draw)
+            assert finished.trial is not None
+            yield finished.trial
+
+    @property
+    def paid_usd(self) -> float:
+        """What was paid so far as far as it is known, in US dollars."""
+        return self._engine.progress().cost_usd
+
+
+@contextlib.contextmanager
+def open_session(
+    workspace: Workspace, cases: Iterable[ReadyCase], *, draw: Draw, also: Sequence[str] = ()
+) -> Iterator[Session]:
+    """Open an engine for cases of the workspace's models, their judges, and the models named by `also`.
+
+    Raises UsageError where one of them has no key, or no price under a budget; nothing was called then.
+    """
+    settings = workspace.settings
+    specs: dict[str, ModelSpec] = workspace.models_of(cases)
+    specs |= {name: workspace.model(name) for name in also}
+    workspace.require_ready(specs)
+    cache = ResponseCache(settings.state_dir / CACHE_FILE, recordings=settings.recordings)
+    with contextlib.closing(cache), Engine(settings, specs, cache) as engine:
+        yield Session(engine, draw)
