@@ -1,15 +1,15 @@
-"""Models of this workspace: functions with habits that are written down here. No language model is behind them.
+"""Models of this workspace: functions whose habits are written down here. No language model is behind them.
 
-Both know the right answers, because they read the cases' own references, and both slip now and then. `steady` does what
-a prompt says. `eager` has four habits, each of which depends on the words of the prompt alone:
+Both know the right answers, because they read the cases' own references, and both slip now and then. `steady`
+does what a prompt says. `eager` has four habits, each of which depends on the words of the prompt alone:
 
 - JSON that is asked for without "ONLY" comes in a fence, or with a sentence before it;
 - where no number of words is given, its texts are long;
 - what a prompt forbids ("Do not mention ...", "Never tell ...") it does all the same;
 - "When in doubt choose" is a rule to it: it is nearly always in doubt.
 
-Seven of the 23 base prompts have such words: ticket_intent, thread_summary, release_note, minutes, rag_faq, rag_policy
-and test_cases. The fourth habit is met by an override of ticket_urgency alone.
+Seven of the 23 base prompts have such words: ticket_intent, thread_summary, release_note, minutes, rag_faq,
+rag_policy and test_cases. The fourth habit is met by an override of ticket_urgency alone.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from swapgate.records import Request
 SLIP = 0.03
 HABIT = 0.85
 LONG = (
-    "Some background may help to see this in context, since several people have asked about it and not everybody "
-    "was there when it was discussed, so here is the wider picture as far as it is known today."
+    "Some background may help to see this in context, since several people have asked about it and not "
+    "everybody was there when it was discussed, so here is the wider picture as far as it is known today."
 )
 
 
@@ -133,7 +133,8 @@ def tests(code: str, system: str, dice: Dice, *, is_wrong: bool) -> str:
         return f"test_{name}_empty\ntest_{name}_usual\ntest_{name}_extreme"
     if "pytest test" in system:
         return f"def test_{name}():\n    assert {name} is not None"
-    return f"{name} of nothing\n{name} of one\n{name} of many{' equal ones' if dice.happens('equal', 0.5) else ''}"
+    last = "many equal ones" if dice.happens("equal", 0.5) else "many"
+    return f"{name} of nothing\n{name} of one\n{name} of {last}"
 
 
 def covers(text: str, expected: dict[str, list[str]]) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""`swapgate prompt`: as one model gets it, how it differs for another, what is wrong, what it does on models."""
+"""`swapgate prompt`: what a model gets, how it differs for another, what is wrong, how it travels."""
 
 from __future__ import annotations
 

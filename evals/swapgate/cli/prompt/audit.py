@@ -1,4 +1,4 @@
-"""`swapgate prompt audit`: how every prompt travels to other models, and which overrides still earn their keep."""
+"""`swapgate prompt audit`: how every prompt travels to other models, and which overrides earn their keep."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ def audit_prompts(
             help="The models; the first is the one that others are held against.",
         ),
     ] = None,
+    *,
     runs: Annotated[
         list[str] | None,
         typer.Option("--runs", metavar="RUN", help="Read a stored run, ask nothing; repeat for several."),
@@ -66,7 +67,6 @@ def audit_prompts(
             "--report", metavar="FORMAT", help="json, md, html or none; repeat for several. Default: all."
         ),
     ] = None,
-    *,
     bare: Annotated[
         bool, typer.Option("--bare", help="Give every model the base prompt, without overrides.")
     ] = False,
@@ -115,7 +115,7 @@ def audit_prompts(
     if runs:
         if dry_run or bare:
             raise UsageError("--runs reads what was asked: leave out --dry-run and --bare")
-        audit = _of_runs(runs, chosen, planned, suites, settings, floors)
+        audit = _of_runs(runs, chosen, planned, suites, settings=settings, floors=floors)
     elif dry_run:
         return _forecast(workspace, planned, as_json=as_json)
     else:
@@ -150,6 +150,7 @@ def _of_runs(
     models: Sequence[str],
     planned: Planned,
     suites: Sequence[ReadySuite],
+    *,
     settings: Settings,
     floors: Floors,
 ) -> Audit:

@@ -72,19 +72,19 @@ def cells_of(arms: Mapping[str, Sequence[Observation]], *, base: str, floors: Fl
         for summary in summaries:
             if summary.prompt is not None and summary.scope == Scope(prompt=summary.prompt):
                 own = [one for one in observed if one.facts.prompt == summary.prompt]
-                cell = _cell(summary, own, shifts.get(summary.prompt, ()))
+                cell = _cell(summary, own, shifts.get(summary.prompt, ()), model=model)
                 found.append(replace(cell, standing="base") if model == base else cell)
     order = {model: place for place, model in enumerate(arms)}
     found.sort(key=lambda cell: (cell.prompt, order[cell.model]))
     return tuple(_judged(found, floors))
 
 
-def _cell(summary: Summary, observed: Sequence[Observation], shifts: Sequence[Shift]) -> Cell:
+def _cell(summary: Summary, observed: Sequence[Observation], shifts: Sequence[Shift], *, model: str) -> Cell:
     lengths = [log(one.chars) for one in observed if one.chars]
     counts = Counter(failure.kind for one in observed for failure in one.failures)
     return Cell(
         prompt=summary.prompt or "",
-        model=summary.model,
+        model=model,
         standing="not shown",
         trials=summary.trials,
         errored=summary.errored,

@@ -1,4 +1,4 @@
-"""prompt-audit.html: the heat map and what is behind it, on one page that opens from disk and runs no script."""
+"""prompt-audit.html: the heat map and what is behind it; it opens from disk and runs no script."""
 
 from __future__ import annotations
 

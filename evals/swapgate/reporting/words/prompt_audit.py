@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from swapgate.analysis.rates import GATE_CONFIDENCE
 from swapgate.analysis.wording import confidence_percent
 from swapgate.prompting.auditing.audit import Audit
 from swapgate.prompting.auditing.cells import Cell, Example
 from swapgate.prompting.auditing.overrides import Keep
 from swapgate.prompting.auditing.shifts import ALPHA, Shift
-from swapgate.analysis.rates import GATE_CONFIDENCE
 from swapgate.reporting import format as show
 from swapgate.reporting.text import safe_text
 from swapgate.reporting.words.findings import NAME_CHARS
@@ -31,10 +31,10 @@ def conclusion(audit: Audit) -> str:
 def legend(audit: Audit) -> str:
     """Return how to read the standings."""
     return (
-        f"Differs: shown on the same cases, {audit.tests:,} tests corrected by Holm, so that noise alone names any "
-        f"prompt in at most {ALPHA:.0%} of audits; and at least {100 * audit.floors.rate:g} points, or answers "
-        f"{audit.floors.length:g} times as long or as short. Not shown is never 'no difference'. Too few: below "
-        f"{audit.fewest_cases} cases not even a prompt that always fails would be shown to"
+        f"Differs: shown on the same cases, {audit.tests:,} tests corrected by Holm, so that noise alone "
+        f"names any prompt in at most {ALPHA:.0%} of audits; and at least {100 * audit.floors.rate:g} "
+        f"points, or answers {audit.floors.length:g} times as long or as short. Not shown is never 'no "
+        f"difference'. Too few: below {audit.fewest_cases} cases not even a prompt that always fails would be shown to"
     )
 
 
@@ -83,7 +83,7 @@ def chars(mean: float | None) -> str:
 
 
 def how_it_fails(cell: Cell, base: Cell | None) -> str:
-    """Return the kinds of failure that a model has more of than the base, or that it only is longer or shorter."""
+    """Return the kinds of failure that a model has more of than the base, or that only lengths differ."""
     old = base.kinds if base is not None else {}
     more = [
         f"{kind} ({number:,} of {show.count(cell.trials, 'answer')}, {old.get(kind, 0):,} on the base)"
