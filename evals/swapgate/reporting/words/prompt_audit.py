@@ -34,7 +34,8 @@ def legend(audit: Audit) -> str:
         f"Differs: shown on the same cases, {audit.tests:,} tests corrected by Holm, so that noise alone "
         f"names any prompt in at most {ALPHA:.0%} of audits; and at least {100 * audit.floors.rate:g} "
         f"points, or answers {audit.floors.length:g} times as long or as short. Not shown is never 'no "
-        f"difference'. Too few: below {audit.fewest_cases} cases not even a prompt that always fails would be shown to"
+        f"difference'. Too few: below {audit.fewest_cases} cases not even a prompt that always fails would "
+        "be shown to"
     )
 
 
