@@ -142,3 +142,18 @@ def covers(text: str, expected: dict[str, list[str]]) -> dict[str, object]:
     absent = [fact for fact in expected["facts"] if fact.lower() not in text.lower()]
     said = f"it lacks {', '.join(map(repr, absent))}" if absent else "all facts are there"
     return {"score": not absent, "reason": said}
+
+
+def editor(request: Request) -> str:
+    """Propose a prompt for eager: at first politely, which is no help, then as its habits want it.
+
+    It is shown the prompt between markers, after `[system]`.
+    """
+    shown = request.messages[-1].content
+    system = re.search(r"\[system\]\n(.*?)\n\[user\]", shown, re.DOTALL)[1]
+    if "Proposals before this one" not in shown:
+        return json.dumps({"why": "politeness", "system": f"Please take your time.\n{system}"})
+    firm = re.sub(r"Return a JSON object: ", "Answer with ONLY a JSON object, in one line: ", system)
+    firm = re.sub(r"(Be brief|Keep it short)\.", "Use at most 25 words.", firm)
+    firm = re.sub(r"Do not include any text outside the JSON object\.\s*", "", firm)
+    return json.dumps({"why": "it wants numbers, and ONLY", "system": firm})

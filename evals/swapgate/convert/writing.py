@@ -34,9 +34,9 @@ def files_of(imported: Imported, settings: Settings, *, judge_model: str) -> dic
         is_one = len(imported.prompts) <= 1
         suite = imported.name if is_one else f"{imported.name}-{name}"
         cases = [_case(case) for case in imported.cases] if is_inline else f"{imported.name}.jsonl"
-        found[cases_dir / f"{suite}.yml"] = _yaml(_suite(imported, suite, prompt, cases))
+        found[cases_dir / f"{suite}.yml"] = yaml_text(_suite(imported, suite, prompt, cases))
     for name, judge in imported.judges.items():
-        found[settings.judges_dir / f"{name}.yml"] = _yaml({"judge": name, "model": judge_model, **judge})
+        found[settings.judges_dir / f"{name}.yml"] = yaml_text({"judge": name, "model": judge_model, **judge})
     for model, lines in _outputs(imported):
         found[settings.root / "outputs" / f"{imported.name}-{model}.jsonl"] = lines
     return found
@@ -130,7 +130,8 @@ def _outputs(imported: Imported) -> Iterator[tuple[str, str]]:
         yield model, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
-def _yaml(value: Mapping[str, Any]) -> str:
+def yaml_text(value: Mapping[str, Any]) -> str:
+    """Return YAML in the order given, as people write it."""
     import yaml
 
     class Dumper(yaml.SafeDumper):

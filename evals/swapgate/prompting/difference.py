@@ -47,15 +47,19 @@ def difference(
 ) -> PromptDifference:
     """Return how what one model gets differs from what another one does."""
     ours, theirs = effective(prompt, after), effective(prompt, before)
-    lines = difflib.unified_diff(
-        list(_lines(theirs)), list(_lines(ours)), before.name, after.name, lineterm="", n=2
-    )
+    lines = text_difference(theirs, ours, names=(before.name, after.name))
     return PromptDifference(
         prompt=prompt.prompt,
         before=_version(theirs, before, estimator),
         after=_version(ours, after, estimator),
-        lines=tuple(lines),
+        lines=lines,
     )
+
+
+def text_difference(before: Effective, after: Effective, *, names: tuple[str, str]) -> tuple[str, ...]:
+    """Return the unified diff of two versions' texts, empty where they are the same."""
+    lines = difflib.unified_diff(list(_lines(before)), list(_lines(after)), *names, lineterm="", n=2)
+    return tuple(lines)
 
 
 def _version(found: Effective, model: ModelSpec, estimator: Estimator) -> PromptVersion:

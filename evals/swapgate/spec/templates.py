@@ -108,6 +108,31 @@ def used_names(text: str) -> UsedNames:
     return UsedNames(variables=frozenset(names), blocks=frozenset(blocks))
 
 
+def constructs(text: str) -> frozenset[str]:
+    """Return what a template does beyond inserting variables and blocks: `for`, `.items`, `|upper`, `f()`.
+
+    Its syntax must be right.
+    """
+    found = set[str]()
+    for node in _environment().parse(text).find_all(nodes.Node):
+        match node:
+            case nodes.Getattr() if not _is_of_blocks(node.node):
+                found.add(f".{node.attr}")
+            case nodes.Getitem() if not _is_of_blocks(node.node):
+                found.add("[...]")
+            case nodes.Filter() | nodes.Test():
+                found.add(f"|{node.name}")
+            case nodes.Call():
+                found.add("a call")
+            case nodes.Name(name="range"):
+                found.add("range")
+            case nodes.Stmt() if not isinstance(node, nodes.Output):
+                found.add(type(node).__name__.lower())
+            case nodes.BinExpr() | nodes.UnaryExpr() | nodes.Concat():
+                found.add("arithmetic")
+    return frozenset(found)
+
+
 def _is_of_blocks(node: nodes.Expr) -> bool:
     return isinstance(node, nodes.Name) and node.name == "blocks"
 
