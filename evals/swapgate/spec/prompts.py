@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from swapgate.errors import PromptError, UsageError, nearest
+from swapgate.errors import PromptError, SpecError, UsageError, nearest
 from swapgate.records import Json, Message
 from swapgate.spec.locate import pointer_of
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.prompt_entries import Effective, OutputMode, Override, Prompt, Turn, effective
+from swapgate.spec.python_prompts import PythonPromptError, read_python
 from swapgate.spec.source import Document, read_text, read_yaml, shown_path, validate
 from swapgate.spec.suite import InlinePrompt
 from swapgate.spec.templates import check_syntax, render_template
@@ -32,7 +33,7 @@ __all__ = [
     "templates_of",
 ]
 
-_SUFFIXES = (".yml", ".yaml", ".txt", ".md", ".j2", ".json")
+_SUFFIXES = (".yml", ".yaml", ".txt", ".md", ".j2", ".json", ".py")
 # They read the case's variables, or its recorded answer, and may do without any message.
 _NEEDS_NO_PROMPT = {"python", "http", "recorded"}
 _NO_PROMPT = Prompt(prompt="")
@@ -63,7 +64,7 @@ class PromptLibrary:
     def names(self) -> tuple[str, ...]:
         """Return the names of all prompts, sorted."""
         files = self.folder.iterdir() if self.folder.is_dir() else ()
-        return tuple(sorted({f.stem for f in files if f.suffix in _SUFFIXES and f.stem.lower() != "readme"}))
+        return tuple(sorted({f.stem for f in files if f.suffix in _SUFFIXES and not _is_no_prompt(f)}))
 
     def get(self, name: str) -> Prompt:
         """Return the prompt of a name; raise UsageError when there is none, SpecError when it is wrong."""
@@ -89,9 +90,9 @@ def read_prompt(path: Path) -> Prompt:
     """Return the prompt of a file; raise SpecError at what is wrong, the templates' syntax included.
 
     `.yml` holds every field. `.txt`, `.md` and `.j2` are the user turn as it stands, `.json` is a list of
-    turns; such a prompt is called by its file's name.
+    turns, `.py` holds constants that are read and never run; such a prompt is called by its file's name.
     """
-    document = _document(path)
+    document = prompt_document(path)
     prompt = validate(Prompt, document, noun="the prompt")
     if prompt.prompt != path.stem:
         message = f"the prompt is called {prompt.prompt!r} and its file {path.name!r}: give both one name"
@@ -147,12 +148,22 @@ def _nothing_to_say(prompt: Prompt | None, model: ModelSpec) -> str:
     return f"prompt {prompt.prompt!r} has no text for model {model.name!r}: write system:, user: or messages:"
 
 
-def _document(path: Path) -> Document:
-    """Return a prompt's file as the YAML form would say it."""
+def _is_no_prompt(path: Path) -> bool:
+    return path.stem.lower() == "readme" or (path.suffix == ".py" and path.stem.startswith("_"))
+
+
+def prompt_document(path: Path) -> Document:
+    """Return a prompt's file as the YAML form would say it; raise SpecError where it cannot be read."""
     if path.suffix in {".yml", ".yaml"}:
         return read_yaml(path)
     text = read_text(path)
     shown = shown_path(path)
+    if path.suffix == ".py":
+        try:
+            read, place = read_python(text)
+        except PythonPromptError as exc:
+            raise SpecError(str(exc), path=shown, line=exc.line) from exc
+        return Document(path=path, data={"prompt": path.stem, **read}, place=place, shown=shown)
     data: dict[str, Any] = {"prompt": path.stem, "user": text}
     document = Document(path=path, data=data, place=Place(1), shown=shown)
     if path.suffix != ".json":

@@ -21,14 +21,12 @@ from swapgate.cli.findings import (
 from swapgate.cli.options import JsonOption, RootOption, open_settings
 from swapgate.cli.output import print_json, shown
 from swapgate.reporting.format import count
-from swapgate.spec.source import read_yaml
+from swapgate.spec.prompts import prompt_document
 
 if TYPE_CHECKING:
     from swapgate.engine.workspace import ReadySuite, Workspace
     from swapgate.prompting.finding import PromptFinding
     from swapgate.spec.prompt_entries import Prompt
-
-_YAML = {".yml", ".yaml"}
 
 
 def lint_prompts(
@@ -94,7 +92,7 @@ def _place(workspace: Workspace, suites: list[ReadySuite], name: str) -> tuple[P
 
 def _placed(finding: PromptFinding, place: tuple[Path, str]) -> Placed:
     path, above = place
-    line = read_yaml(path).line(f"{above}{finding.pointer}") if path.suffix in _YAML else 1
+    line = prompt_document(path).line(f"{above}{finding.pointer}")
     return Placed(
         path=shown(path),
         line=line,
