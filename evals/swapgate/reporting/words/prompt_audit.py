@@ -92,8 +92,10 @@ def how_it_fails(cell: Cell, base: Cell | None) -> str:
         if number > old.get(kind, 0)
     ]
     length = [shift for shift in cell.material if shift.measure == "length"]
-    if length and not any(kind.startswith("verbosity") for kind in more):
-        more.append("verbosity (by length alone: no check limits it)")
+    # Text around JSON is longer too, and no verbosity.
+    if length and not any(kind.startswith(("verbosity", "format")) for kind in more):
+        how = "longer" if (length[0].estimate or 1) > 1 else "shorter"
+        more.append(f"verbosity ({how} by length alone: no check limits it)")
     return "; ".join(more) or "fewer failures than on the base"
 
 
