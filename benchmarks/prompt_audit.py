@@ -1,4 +1,4 @@
-"""How often `swapgate prompt audit` is wrong: noise that it names, breaks that it misses, overrides it misjudges.
+"""How often an audit of prompts is wrong: noise that it names, breaks that it misses, overrides it misjudges.
 
 Trials are drawn: no model is asked. Prompts pass at rates of their own, and answers vary in length.
 """
