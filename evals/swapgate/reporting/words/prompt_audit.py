@@ -22,10 +22,10 @@ def conclusion(audit: Audit) -> str:
     """Return what the audit comes to in one sentence."""
     prompts, others = show.count(len(audit.prompts), "prompt"), audit.models[1:]
     if not others:
-        return f"{prompts} on {audit.base}: name a second model to see which of them differ"
+        return safe_text(f"{prompts} on {audit.base}: name a second model to see which of them differ")
     counts = {name: sum(c.standing == "differs" for c in audit.cells if c.model == name) for name in others}
     on = ", ".join(f"{count:,} on {name}" for name, count in counts.items())
-    return f"{len(audit.differing):,} of {prompts} differ materially from {audit.base}: {on}"
+    return safe_text(f"{len(audit.differing):,} of {prompts} differ materially from {audit.base}: {on}")
 
 
 def legend(audit: Audit) -> str:
@@ -44,7 +44,8 @@ def source_line(audit: Audit) -> str:
     trials = show.count(audit.asked, "trial")
     bare = ", every model with the base prompt" if audit.is_bare else ""
     if audit.runs:
-        return f"{trials} of the stored {'run' if len(audit.runs) == 1 else 'runs'} {', '.join(audit.runs)}"
+        runs = f"{'run' if len(audit.runs) == 1 else 'runs'} {', '.join(audit.runs)}"
+        return safe_text(f"{trials} of the stored {runs}")
     return f"{trials}{bare}, {show.money(audit.paid_usd)} paid"
 
 
