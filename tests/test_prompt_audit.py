@@ -125,6 +125,16 @@ def test_what_is_asked_wrongly_is_said(
     assert told in capsys.readouterr().err
 
 
+def test_baseline_and_batches_of_the_settings_are_about_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorded_workspace(tmp_path, {"old": {"a": RIGHT}, "new": {"a": RIGHT}})
+    lay(tmp_path, {"pyproject.toml": '[tool.swapgate]\nbaseline = "old"\nbatch = true\n'})
+    found = audited(tmp_path, "--models", "new", "--report", "none", capsys=capsys)
+    assert found["models"] == ["new"]
+    assert found["asked"] == 1
+
+
 def test_dry_run_calls_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recorded_workspace(tmp_path, {"old": {"a": RIGHT}, "new": {"a": RIGHT}})
     assert main(["prompt", "audit", "--models", "old,new", "--dry-run", "--root", str(tmp_path)]) == 0

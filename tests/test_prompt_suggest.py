@@ -213,6 +213,16 @@ def test_text_prompt_comes_back_as_yaml_that_can_hold_the_override(root: Path) -
     }
 
 
+def test_prompt_of_a_suite_comes_back_as_a_file_of_its_own(root: Path) -> None:
+    (root / "prompts" / "triage.yml").unlink()
+    head = HEAD.replace("prompt: triage", "prompt: {user: 'Return JSON. {{ message }}'}")
+    lay(root, {"cases/triage.yml": suite([case(f"c{n}") for n in range(30)], head=head)})
+    assert suggest(root, [json.dumps({"user": "Return ONLY JSON. {{ message }}"})], "--tries", "1") == 10
+    text = (root / "prompts" / "suggested" / "triage.pupil.yml").read_text("utf-8")
+    assert "cases/triage.yml can hold no override. Make this prompts/triage.yml, and name it there" in text
+    assert yaml.safe_load(text)["prompt"] == "triage"
+
+
 def test_dry_run_asks_nobody_and_mistakes_are_said(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert suggest(root, [GOOD], "--dry-run", "--tries", "2") == 0
     told = capsys.readouterr().out

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from swapgate.engine.judging_only import Draw
+from swapgate.engine.ray_executor import executing
 from swapgate.engine.runner import Engine
 from swapgate.engine.workspace import Job, ReadyCase, Workspace
 from swapgate.memory.cache import CACHE_FILE, ResponseCache
@@ -36,16 +38,27 @@ class Session:
 
 @contextlib.contextmanager
 def open_session(
-    workspace: Workspace, cases: Iterable[ReadyCase], *, draw: Draw, also: Sequence[str] = ()
+    workspace: Workspace,
+    cases: Sequence[ReadyCase],
+    *,
+    draw: Draw,
+    also: Sequence[str] = (),
+    spent_usd: float = 0.0,
 ) -> Iterator[Session]:
     """Open an engine for cases of the workspace's models, their judges, and the models named by `also`.
 
-    Raises UsageError where one of them has no key, or no price under a budget; nothing was called then.
+    They are asked live also where runs go in batches: whoever gave the command waits. `spent_usd` of the
+    budget are gone. Raises UsageError where a model has no key, or no price under a budget; nothing was
+    called then.
     """
-    settings = workspace.settings
+    settings = replace(workspace.settings, batch=False)
     specs: dict[str, ModelSpec] = workspace.models_of(cases)
     specs |= {name: workspace.model(name) for name in also}
     workspace.require_ready(specs)
     cache = ResponseCache(settings.state_dir / CACHE_FILE, recordings=settings.recordings)
-    with contextlib.closing(cache), Engine(settings, specs, cache) as engine:
+    with (
+        contextlib.closing(cache),
+        executing(settings, specs, cases) as executor,
+        Engine(settings, specs, cache, executor=executor, spent_usd=spent_usd) as engine,
+    ):
         yield Session(engine, draw)

@@ -60,7 +60,7 @@ class Recorder:
         self._specs = specs
         self._facts: dict[tuple[str, str, str, int], Facts] = {}
         self._before = before or Before()
-        self._calibrations = _calibrations(workspace, suites)
+        self._calibrations = calibrations_of(workspace, suites)
         self._served = ServedSeen()
         self.problem: StoreError | None = None
         self._writer: HistoryWriter | TeamWriter | None = None
@@ -188,7 +188,7 @@ def _judged_again(run: Run, source: Run) -> Run:
     )
 
 
-def _calibrations(workspace: Workspace, suites: Sequence[ReadySuite]) -> tuple[JudgeCalibration, ...]:
+def calibrations_of(workspace: Workspace, suites: Sequence[ReadySuite]) -> tuple[JudgeCalibration, ...]:
     """Return the calibrations of the run's judges that have a file."""
     settings = workspace.settings
     found = []

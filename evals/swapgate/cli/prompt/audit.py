@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -103,12 +104,12 @@ def audit_prompts(
     settings = open_settings(
         root,
         model=chosen[1:] or chosen,
-        baseline=chosen[0] if chosen[1:] else None,
         repeats=repeats,
         max_cost=max_cost,
         cache=cache_mode(live=live, replay=replay),
     )
-    workspace = Workspace(settings)
+    # What the settings say of baselines is about runs: here the first model is the base.
+    workspace = Workspace(replace(settings, baseline=chosen[0] if chosen[1:] else None))
     suites = [workspace.suite(path) for path in workspace.suite_files(settings.cases_dirs)]
     floors = Floors(rate=floor, length=length_floor)
     planned = plan(workspace, suites, names=names or (), is_bare=bare, ablates=not (bare or no_ablation))

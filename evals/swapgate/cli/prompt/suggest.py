@@ -20,6 +20,7 @@ from swapgate.cli.output import live_line, print_json, shown
 from swapgate.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from swapgate.engine.judging_only import Draw
     from swapgate.engine.workspace import ReadySuite, Workspace
     from swapgate.prompting.suggesting.halves import Halves
     from swapgate.prompting.suggesting.suggest import Suggesting, Suggestion
@@ -67,7 +68,6 @@ def suggest_override(
     from swapgate.prompting.suggesting.file import free_path
     from swapgate.prompting.suggesting.halves import halves
     from swapgate.prompting.suggesting.suggest import Suggesting
-    from swapgate.runs.manifest import manifest
 
     settings = open_settings(
         root,
@@ -93,9 +93,8 @@ def suggest_override(
         both = tuple(dict.fromkeys((model, proposer or model)))
         asked = Workspace(replace(settings, baseline=None, models=both))
         return _forecast(asked, suggesting, tries=tries, as_json=as_json)
-    specs = workspace.models_of(case for suite in suites for case in suite.cases)
     with live_line() as draw:
-        suggestion = suggesting.run(manifest(workspace, suites, specs, planned=0), tries=tries, draw=draw)
+        suggestion = _suggested(suggesting, workspace, suites, tries=tries, draw=draw)
     written = _write(suggestion, workspace, suites, path)
     _print(suggestion, prompt, workspace, written, as_json=as_json)
     return _exit_code(suggestion)
@@ -134,6 +133,25 @@ def _forecast(workspace: Workspace, suggesting: Suggesting, *, tries: int, as_js
     return ExitCode.OK
 
 
+def _suggested(
+    suggesting: Suggesting, workspace: Workspace, suites: list[ReadySuite], *, tries: int, draw: Draw
+) -> Suggestion:
+    """Return the suggestion, gated as a run of these suites is: by their rules, canaries and calibrations."""
+    from swapgate.runs.manifest import manifest
+    from swapgate.runs.prelude import before_trials
+    from swapgate.runs.recorder import calibrations_of
+
+    cases = [case for suite in suites for case in suite.cases]
+    specs = suggesting.models(cases)
+    before = before_trials(workspace, suites, cases, draw=draw)
+    run = replace(
+        manifest(workspace, suites, specs, planned=0),
+        canaries=before.canaries,
+        calibrations=calibrations_of(workspace, suites),
+    )
+    return suggesting.run(run, tries=tries, spent_usd=before.paid_usd, draw=draw)
+
+
 def _write(found: Suggestion, workspace: Workspace, suites: list[ReadySuite], path: Path) -> Path | None:
     from swapgate.prompting.suggesting.file import file_text
     from swapgate.reporting.files import write_text
@@ -143,7 +161,8 @@ def _write(found: Suggestion, workspace: Workspace, suites: list[ReadySuite], pa
     is_inline = any(not isinstance(suite.loaded.suite.prompt, str) for suite in suites)
     source = suites[0].loaded.path if is_inline else workspace.prompts.path(found.prompt)
     is_yaml = not is_inline and source.suffix in _YAML
-    write_text(path, file_text(found, place=shown(source, workspace.settings.root), is_yaml=is_yaml))
+    place = shown(source, workspace.settings.root)
+    write_text(path, file_text(found, place=place, is_yaml=is_yaml, is_inline=is_inline))
     return path
 
 

@@ -22,27 +22,32 @@ def free_path(folder: Path, prompt: str, model: str) -> Path:
     return path
 
 
-def file_text(found: Suggestion, *, place: str, is_yaml: bool) -> str:
-    """Return the text of the file: the override alone, or the whole prompt where its file can hold none."""
+def file_text(found: Suggestion, *, place: str, is_yaml: bool, is_inline: bool = False) -> str:
+    """Return the text of the file: the override alone, or the whole prompt where its file can hold none.
+
+    `place` is that file; a prompt that `is_inline` stands in a suite.
+    """
     assert found.override is not None
     assert found.changed is not None
     written = {"overrides": {found.model: _written(found.override)}}
     if not is_yaml:
         written = _whole(found.changed)
-    head = "".join(f"# {line}\n" for line in _head(found, place=place, is_yaml=is_yaml))
-    return head + yaml_text(written)
+    if is_yaml:
+        use = f"put the override into {place} when you have read it."
+    elif is_inline:
+        use = f"{place} can hold no override. Make this prompts/{found.prompt}.yml, and name it there."
+    else:
+        use = f"it is {place} as YAML, which can hold overrides."
+    head = (*_head(found), f"Nothing reads this file: {use}")
+    return "".join(f"# {line}\n" for line in head) + yaml_text(written)
 
 
-def _head(found: Suggestion, *, place: str, is_yaml: bool) -> Iterator[str]:
+def _head(found: Suggestion) -> Iterator[str]:
     yield f"Suggested for {found.model} by {found.proposer}, chosen on {found.training_cases} cases alone."
     chosen = next(one for one in found.tries if one.number == found.chosen)
     yield f"Training half: {found.before} before, {chosen.score} with it."
     gate = found.held_out.gate.answer if found.held_out is not None else "not judged"
     yield f"Held-out half: {found.before_held_out} before, {found.after_held_out} with it; gate: {gate}."
-    if is_yaml:
-        yield f"Nothing reads this file: put the override into {place} when you have read it."
-    else:
-        yield f"Nothing reads this file: it is {place} as YAML, which can hold overrides."
 
 
 def _written(override: Override) -> dict[str, Any]:

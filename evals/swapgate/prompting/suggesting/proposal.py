@@ -12,6 +12,7 @@ from swapgate.prompting.suggesting.halves import Placed
 from swapgate.records import Json
 from swapgate.spec.key_shapes import KEYS
 from swapgate.spec.models import ModelSpec
+from swapgate.spec.problems import explain
 from swapgate.spec.prompt_entries import Effective, Override, Prompt, effective
 from swapgate.spec.prompts import render
 from swapgate.spec.suite import Written
@@ -48,8 +49,8 @@ def read_proposal(reply: str) -> Proposal:
     try:
         proposal = Proposal.model_validate(reading.recovered)
     except ValidationError as exc:
-        first = exc.errors()[0]
-        raise Refused(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from exc
+        (first, *_more) = explain(exc, Proposal, reading.recovered, noun="the reply")
+        raise Refused(first.message) from exc
     if not any(text.strip() for text in proposal.texts()):
         raise Refused("it changes no text")
     return proposal

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from swapgate.analysis.error_limit import DEFAULT_ERRORS
@@ -121,6 +121,13 @@ class Suggesting:
         suite = ReadySuite(root=root, loaded=loaded, prompt=None, decoding_schema=None, cases=(ready,))
         return Job(suite=suite, case=ready, model=self._proposer, repeat=1, role="candidate")
 
+    def models(self, cases: Iterable[ReadyCase]) -> dict[str, ModelSpec]:
+        """Return every model that may be asked, ready to be: UsageError says what one lacks."""
+        specs = self._workspace.models_of(cases)
+        specs[self._proposer] = self._workspace.model(self._proposer)
+        self._workspace.require_ready(specs)
+        return specs
+
     def most_jobs(self, *, tries: int) -> list[Job]:
         """Return all that may be asked, for a forecast: a proposal's text is not known yet.
 
@@ -137,10 +144,16 @@ class Suggesting:
             found += [replace(job, repeat=job.repeat + number * by) for job in training]
         return found
 
-    def run(self, run: Run, *, tries: int, draw: Draw = lambda _progress: None) -> Suggestion:
-        """Ask, try, choose and report. `run` is the manifest by whose rules the gate judges."""
+    def run(
+        self, run: Run, *, tries: int, spent_usd: float = 0.0, draw: Draw = lambda _progress: None
+    ) -> Suggestion:
+        """Ask, try, choose and report. `run` is the manifest by whose rules the gate judges.
+
+        `spent_usd` were paid for it before, in US dollars.
+        """
         cases = [case for _suite, case in (*self._halves.training, *self._halves.held_out)]
-        with open_session(self._workspace, cases, draw=draw, also=[self._proposer]) as session:
+        also = [self._proposer]
+        with open_session(self._workspace, cases, draw=draw, also=also, spent_usd=spent_usd) as session:
             now = list(session.run(self.jobs(self._prompt, self._halves.training)))
             result = Suggestion(
                 prompt=self._prompt.prompt,
@@ -151,7 +164,7 @@ class Suggesting:
                 before=_score(now),
             )
             result = self._tried(result, now, session, run, tries=tries)
-            return replace(result, paid_usd=session.paid_usd)
+            return replace(result, paid_usd=spent_usd + session.paid_usd)
 
     def _tried(
         self, result: Suggestion, now: Sequence[Trial], session: Session, run: Run, *, tries: int
