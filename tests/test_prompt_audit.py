@@ -32,6 +32,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the demo's workspace, in which models slip by another noise than there."""
     root = tmp_path_factory.mktemp("demo") / "four-workflows"
     shutil.copytree(DEMO, root, ignore=shutil.ignore_patterns("reports", ".swapgate", "__pycache__"))
+    models = root / "config" / "models.yml"
+    models.write_text(models.read_text("utf-8").replace("noise: ", "noise: 1"), encoding="utf-8")
     return root
 
 
