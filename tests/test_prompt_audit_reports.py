@@ -135,3 +135,17 @@ def test_folder_that_cannot_be_written_keeps_nobody_from_the_result(
     said = capsys.readouterr()
     assert "name a second model" in said.out.splitlines()[-1]
     assert said.err.count("cannot be written") == 3
+
+
+def test_suggestion_is_judged_by_the_suites_judge_over_http(
+    tmp_path: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay_priced(tmp_path, server.url, cases=12)
+    told = ["prompt", "suggest", "triage", "--model", "candidate", "--root", str(tmp_path), "--json"]
+    assert main(told) == 10
+    found = json.loads(capsys.readouterr().out)
+    assert "nothing to learn from" in found["problem"]
+    asked = [request.json["model"] for request in server.requests]
+    assert asked.count("m-1") == found["training_cases"] == found["before"]["passed"]
+    assert asked.count("judge-1") >= found["training_cases"]
+    assert found["paid_usd"] > 0

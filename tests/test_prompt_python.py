@@ -132,3 +132,35 @@ def test_python_prompts_are_linted_and_checked_and_modules_beside_them_are_let_b
     found = json.loads(capsys.readouterr().out)
     secret = next(one for one in found["findings"] if one["rule"] == "secret")
     assert (secret["path"], secret["line"]) == ("prompts/triage.py", 3)
+
+
+def test_bad_files_of_every_kind_are_one_message_each(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    levels = "".join(f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9))
+    texts = {
+        "bomb.yml": f"prompt: bomb\nuser: x\nparams:\n  a0: &a0 [x, x, x]\n{levels}",
+        "nested.json": "[" * 100_000,
+        "deep.txt": f"{{{{ {'(' * 5000}message{')' * 5000} }}}}",
+        "escape.j2": "{{ message.__class__.__mro__[1].__subclasses__() }}",
+        "recursion.j2": "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}{{ message }}",
+    }
+    lay(tmp_path, {f"prompts/{name}": text for name, text in texts.items()})
+    with (tmp_path / "prompts" / "big.txt").open("wb") as file:
+        file.truncate(100_000_000)
+    for name in ("escape", "recursion"):
+        lay(tmp_path, {f"cases/{name}.yml": suite([case("a")], head=f"suite: {name}\nprompt: {name}")})
+    lay(tmp_path, {"config/models.yml": "models: {m: {provider: openai, model: gpt-5.5-2026-04-23}}"})
+    assert main(["check"]) == 4
+    told = capsys.readouterr()
+    for start in (
+        "prompts/big.txt: the file has 100 MB, at most 50 are read",
+        "prompts/bomb.yml:10: more than 2,000,000 values",
+        "prompts/nested.json:1: not valid JSON",
+        "prompts/deep.txt:1: 'user': template: ",
+        "cases/escape.yml:4: case 'a': prompt 'escape' for model 'm': the template is not allowed to do this",
+        "cases/recursion.yml:4: case 'a': prompt 'recursion' for model 'm': the template is out of bounds",
+    ):
+        assert sum(line.startswith(start) for line in told.out.splitlines()) == 1, told.out
+    assert "Traceback" not in told.out + told.err
