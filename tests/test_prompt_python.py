@@ -104,6 +104,14 @@ def test_what_is_wrong_is_said_at_its_line(
     assert told in str(error.value)
 
 
+def test_other_code_in_the_folder_is_no_prompt_until_it_is_asked_for(tmp_path: Path) -> None:
+    lay(tmp_path, {"__init__.py": "", "code.py": "x = 1\n", "p.py": "USER_PROMPT = 'x'\n"})
+    library = PromptLibrary(tmp_path)
+    assert library.names() == ("p",)
+    with pytest.raises(SpecError, match="holds no SYSTEM_PROMPT"):
+        library.get("code")
+
+
 @given(text=st.text(max_size=200))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:

@@ -13,7 +13,7 @@ from swapgate.records import Json, Message
 from swapgate.spec.locate import pointer_of
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.prompt_entries import Effective, OutputMode, Override, Prompt, Turn, effective
-from swapgate.spec.python_prompts import PythonPromptError, read_python
+from swapgate.spec.python_prompts import PythonPromptError, read_python, seems_prompt
 from swapgate.spec.source import Document, read_text, read_yaml, shown_path, validate
 from swapgate.spec.suite import InlinePrompt
 from swapgate.spec.templates import check_syntax, render_template
@@ -74,10 +74,12 @@ class PromptLibrary:
 
     def path(self, name: str) -> Path:
         """Return the file of a prompt; raise UsageError when there is none."""
-        if name not in self.names():
-            raise UsageError(self._unknown(name))
         files = (self.folder / f"{name}{suffix}" for suffix in _SUFFIXES)
-        return next(file for file in files if file.is_file())
+        found = next((file for file in files if file.is_file()), None)
+        # A .py file that is asked for by its name was meant as a prompt: reading it says what it lacks.
+        if found is None or (found.suffix != ".py" and _is_no_prompt(found)):
+            raise UsageError(self._unknown(name))
+        return found
 
     def _unknown(self, name: str) -> str:
         known = ", ".join(self.names()) or "none"
@@ -149,7 +151,12 @@ def _nothing_to_say(prompt: Prompt | None, model: ModelSpec) -> str:
 
 
 def _is_no_prompt(path: Path) -> bool:
-    return path.stem.lower() == "readme" or (path.suffix == ".py" and path.stem.startswith("_"))
+    if path.suffix != ".py":
+        return path.stem.lower() == "readme"
+    try:
+        return not seems_prompt(read_text(path))
+    except SpecError:
+        return False  # what is wrong is told where it is read
 
 
 def prompt_document(path: Path) -> Document:

@@ -23,6 +23,14 @@ _KEYS = {
 _NAME = re.compile(rf"({'|'.join(_KEYS)})(?:_([A-Z0-9_]+))?")
 
 
+_SEEMS_PROMPT = re.compile(rf"^(?:{'|'.join(_KEYS)})", re.MULTILINE)
+
+
+def seems_prompt(text: str) -> bool:
+    """Whether a file is meant as a prompt, and not as other code that lies in the same folder."""
+    return _SEEMS_PROMPT.search(text) is not None
+
+
 class PythonPromptError(ValueError):
     """What is wrong with such a file, and in which line."""
 
@@ -58,8 +66,7 @@ def read_python(text: str) -> tuple[dict[str, Any], Place]:
         place.put(_KEYS[found[1]], _literal(name, value), node.lineno)
     if not base.data:
         raise PythonPromptError(
-            "it holds no SYSTEM_PROMPT, USER_PROMPT or MESSAGES: give them these names, or begin the file's "
-            "name with `_` where it is no prompt"
+            "it holds no SYSTEM_PROMPT, USER_PROMPT or MESSAGES: give a constant one of these names"
         )
     if overrides:
         base.data["overrides"] = {glob: one.data for glob, one in overrides.items()}
