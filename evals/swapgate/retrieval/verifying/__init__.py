@@ -1,0 +1,8 @@
+"""Whether a new index serves as well as the old one: queries with labels, both asked, the differences decided on."""
+
+from __future__ import annotations
+
+from swapgate.retrieval.verifying.verification import VERIFICATION, Verification
+from swapgate.retrieval.verifying.verify import verify
+
+__all__ = ["VERIFICATION", "Verification", "verify"]

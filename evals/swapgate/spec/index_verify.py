@@ -1,0 +1,83 @@
+"""The key `verify` of `config/index.yml`: queries with labels, what is measured of both indexes, and margins."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from swapgate.spec.suite import Written
+
+SHADOW = "shadow"
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Margin = Annotated[float, Field(gt=0, lt=1)]
+
+
+def _metric(name: str) -> str:
+    """Refuse a measure without a cutoff: of results that were not asked for it knows nothing."""
+    measure, _, cutoff = name.rpartition("@")
+    if not measure or not cutoff.isascii() or not cutoff.isdigit() or int(cutoff) < 1:
+        raise ValueError(f"must be a measure of ir-measures with a cutoff, as nDCG@10 or R@100, got {name!r}")
+    return name
+
+
+Metric = Annotated[str, AfterValidator(_metric)]
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+class SliceVerify(Written):
+    """How slices are decided on: `by` are fields of the queries; every one of them must hold."""
+
+    by: Annotated[tuple[Name, ...], BeforeValidator(_listed)] = ("slice",)
+    min_queries: Count = 20
+    margin: Margin = 0.1
+
+
+class VerifyEntry(Written):
+    """What `swapgate index verify` asks and decides by.
+
+    `metrics` names measures as ir-measures does, each with the loss that is tolerated; null only shows it.
+    A judge grades what `qrels` says nothing of.
+    """
+
+    queries: Name | None = None
+    qrels: Name | None = None
+    judge: Name | None = None
+    judged: Count = 100
+    checked: Annotated[int, Field(ge=0)] = 100
+    grades: Name | None = None
+    k: Count = 10
+    metrics: dict[Metric, Margin | None] = Field(
+        default_factory=lambda: {"nDCG@10": 0.05, "R@10": 0.05, "Success@10": None, "RR@10": None}
+    )
+    relevant_from: Count | None = None
+    documents: bool | None = None
+    min_queries: Count = 50
+    slices: SliceVerify = Field(default_factory=SliceVerify)
+    cluster: Name | None = None
+    looks: Count = 1
+    limit: Count | None = None
+    max_errors: Share = 0.05
+    concurrency: Count = 4
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _has_metrics(self) -> Self:
+        if not self.metrics:
+            raise ValueError("measures nothing: name at least one under `metrics`")
+        return self
+
+    @property
+    def depth(self) -> int:
+        """How many results are asked for: as many as the deepest cutoff takes."""
+        return max(self.k, *(cutoff_of(name) for name in self.metrics))
+
+
+def cutoff_of(metric: str) -> int:
+    """Return how many results a measure looks at."""
+    return int(metric.rpartition("@")[2])
