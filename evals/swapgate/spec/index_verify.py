@@ -1,4 +1,4 @@
-"""The key `verify` of `config/index.yml`: queries with labels, what is measured of both indexes, and margins."""
+"""The key `verify` of `config/index.yml`: queries with labels, what is measured of both indexes, margins."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class SliceVerify(Written):
     """How slices are decided on: `by` are fields of the queries; every one of them must hold."""
 
     by: Annotated[tuple[Name, ...], BeforeValidator(_listed)] = ("slice",)
-    min_queries: Count = 20
-    margin: Margin = 0.1
+    min_queries: Count = 30
+    margin: Margin | None = 0.1
 
 
 class VerifyEntry(Written):
@@ -48,7 +48,6 @@ class VerifyEntry(Written):
     queries: Name | None = None
     qrels: Name | None = None
     judge: Name | None = None
-    judged: Count = 100
     checked: Annotated[int, Field(ge=0)] = 100
     grades: Name | None = None
     k: Count = 10
@@ -57,7 +56,7 @@ class VerifyEntry(Written):
     )
     relevant_from: Count | None = None
     documents: bool | None = None
-    min_queries: Count = 50
+    min_queries: Count = 60
     slices: SliceVerify = Field(default_factory=SliceVerify)
     cluster: Name | None = None
     looks: Count = 1

@@ -3,7 +3,8 @@
 | question | modules |
 | --- | --- |
 | one rate | `proportion`, `interval` |
-| two models on the same cases | `paired` (`tango`, `exact`), `change`, `means`, `scores`, `distribution` |
+| two models on the same cases | `paired` (`tango`, `exact`), `change`, `means`, `distribution` |
+| | `scores`, `sign_flips` |
 | several comparisons | `multiple` |
 | clusters and repeats | `clusters`, `repeats`, `pass_k` |
 | how many cases | `power`, `gate_odds`, `planning` |
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
     )
     from swapgate.stats.scores import PairedScores, SignedRank, paired_scores, signed_rank_test
     from swapgate.stats.sequential import GroupSequential, LookAnswer
+    from swapgate.stats.sign_flips import sign_flip_test
     from swapgate.stats.tango import noninferiority_p, tango_interval, tango_z
     from swapgate.stats.threshold import covariate_effect, paired_covariate_effect
 
@@ -275,6 +277,7 @@ _HOME = {
         "GroupSequential",
         "LookAnswer",
     ),
+    "sign_flips": ("sign_flip_test",),
     "tango": (
         "noninferiority_p",
         "tango_interval",
@@ -397,6 +400,7 @@ __all__ = [
     "repeats_for_rate",
     "robust_variance",
     "share_mean_interval",
+    "sign_flip_test",
     "signed_rank_test",
     "tango_interval",
     "tango_z",

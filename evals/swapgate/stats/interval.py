@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import erfc, sqrt
+from math import ceil, erfc, inf, sqrt
 from statistics import NormalDist
 from typing import Literal
 
@@ -86,6 +86,37 @@ def upper_tail(z: float, *, df: float | None = None) -> float:
     from scipy.special import stdtr
 
     return float(stdtr(df, -z))
+
+
+def more_needed(found: Interval, limit: float, n: int) -> int | None:
+    """Return how many more it takes until the bound on the limit's side reaches it, if the estimate stayed.
+
+    Parameters
+    ----------
+    found : Interval
+    limit : float
+        What is to be shown to be above or below.
+    n : int
+        How many the interval is from.
+
+    Returns
+    -------
+    int or None
+        At least 1, as widths shrink with the square root; None without bounds, or where the estimate is the
+        limit.
+
+    Examples
+    --------
+    >>> more_needed(Interval(estimate=0.0, low=-0.1, high=0.1, confidence=0.9), -0.05, 100)
+    300
+    """
+    if found.estimate is None or found.low is None or found.high is None:
+        return None
+    gap = limit - found.estimate
+    arm = found.high - found.estimate if gap > 0 else found.estimate - found.low
+    if not gap or abs(gap) == inf or arm in {0.0, inf}:
+        return None
+    return max(ceil(n * (arm / abs(gap)) ** 2) - n, 1)
 
 
 def as_method(method: str) -> Method:

@@ -64,11 +64,14 @@ class Opened:
 
 
 @contextmanager
-def opened(root: Path | None, config: Path | None) -> Iterator[Opened]:
-    """Yield the migration that the file describes; everything is closed at the end."""
+def opened(root: Path | None, config: Path | None, **given: object) -> Iterator[Opened]:
+    """Yield the migration that the file describes; everything is closed at the end.
+
+    `given` are settings of the command line.
+    """
     from swapgate.retrieval.opening import read_index_workspace
 
-    workspace = read_index_workspace(open_settings(root), config)
+    workspace = read_index_workspace(open_settings(root, **given), config)
     with ExitStack() as stack:
         store = stack.enter_context(closing(workspace.state()))
         yield Opened(workspace, store, stack)

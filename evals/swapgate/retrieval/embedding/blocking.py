@@ -17,12 +17,12 @@ class BlockingEmbedder:
 
     def __init__(self, embedder: AsyncEmbedder, loop: asyncio.AbstractEventLoop) -> None:
         self.fingerprint: Fingerprint = embedder.fingerprint
-        self._embedder = embedder
+        self.inner = embedder
         self._loop = loop
 
     def embed(self, texts: Sequence[str], *, is_query: bool) -> Vectors:
         """Return one vector a text."""
-        made = self._embedder.embed(texts, is_query=is_query)
+        made = self.inner.embed(texts, is_query=is_query)
         return asyncio.run_coroutine_threadsafe(made, self._loop).result()
 
 

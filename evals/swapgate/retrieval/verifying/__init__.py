@@ -1,4 +1,4 @@
-"""Whether a new index serves as well as the old one: queries with labels, both asked, the differences decided on."""
+"""Whether a new index serves as well as the old one: both asked, labelled, and the differences decided on."""
 
 from __future__ import annotations
 

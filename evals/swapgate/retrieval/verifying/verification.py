@@ -105,6 +105,7 @@ class Graded:
     graded: int
     failed: int
     paid_usd: float
+    first_error: str | None = None
     checked: int = 0
     kappa: Interval | None = None
     exact: float | None = None

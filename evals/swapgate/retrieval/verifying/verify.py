@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
-from swapgate.retrieval.index import Side, VectorIndex
+from swapgate.errors import UsageError
+from swapgate.records import Json, to_json
+from swapgate.retrieval.arms import Arm
+from swapgate.retrieval.index import SIDES, Side, Vector, VectorIndex
 from swapgate.retrieval.opening import IndexWorkspace
 from swapgate.retrieval.phases import Migration
-from swapgate.retrieval.state import StateStore
-from swapgate.retrieval.verifying.verification import Verification
+from swapgate.retrieval.state import StateStore, now_text
+from swapgate.retrieval.verifying.asking import Asked, Depth, Draw, ask_both, opened_arms
+from swapgate.retrieval.verifying.deciding import decide
+from swapgate.retrieval.verifying.doubting import doubts, notes, too_many_errors
+from swapgate.retrieval.verifying.facts import missing_from, relevant_ids, side_facts, worst_queries
+from swapgate.retrieval.verifying.filling import filled_labels
+from swapgate.retrieval.verifying.labels import Labels
+from swapgate.retrieval.verifying.percentiles import random_scores
+from swapgate.retrieval.verifying.preparing import Prepared, prepare
+from swapgate.retrieval.verifying.scoping import Measured, scopes
+from swapgate.retrieval.verifying.valuing import counted, values_of
+from swapgate.retrieval.verifying.verification import VERIFICATION, Graded, Scope, Verification
 from swapgate.spec.index_verify import VerifyEntry
+
+if TYPE_CHECKING:
+    from swapgate.engine.runner import Progress
+
+Arms = Mapping[Side, Arm]
 
 
 def verify(
@@ -19,12 +39,98 @@ def verify(
     settings: VerifyEntry | None = None,
     *,
     index: Callable[[Side], VectorIndex] | None = None,
-    draw: Callable[[str, int, int], None] = lambda _what, _done, _all: None,
+    draw: Draw = lambda _what, _done, _all: None,
+    draw_judge: Callable[[Progress], None] = lambda _progress: None,
 ) -> Verification:
     """Ask both indexes, measure, decide, store the decision as evidence, and return it.
 
     `settings` are those of the file where none are given; `index` returns indexes that are open already, else
-    they are opened and closed here. Key `max_cost` of the workspace's settings bounds what judges may cost.
-    Raises UsageError (files, labels, judge), FingerprintError, StoreError.
+    they are opened and closed here. `max_cost` of the workspace's settings bounds what each embedding and the
+    judge may cost.
+
+    Raises UsageError (files, labels, judge), FingerprintError, BudgetSpent, StoreError.
     """
-    raise NotImplementedError
+    prepared = prepare(workspace, store, workspace.file.verify if settings is None else settings)
+    with opened_arms(workspace, index) as arms:
+        asked = ask_both(
+            arms,
+            prepared.queries,
+            Depth(
+                results=prepared.settings.depth,
+                texts=prepared.settings.depth,
+                documents=prepared.documents,
+            ),
+            concurrency=prepared.settings.concurrency,
+            max_errors=prepared.settings.max_errors,
+            draw=draw,
+        )
+        labels, graded = filled_labels(workspace, prepared, asked, draw_judge)
+        found = concluded(migration, prepared, arms, asked, labels=labels, graded=graded)
+    record = cast("Mapping[str, Json]", to_json(found))
+    store.add_evidence(
+        migration.name, VERIFICATION, version=migration.version, passed=found.passed, record=record
+    )
+    return found
+
+
+def concluded(
+    migration: Migration,
+    prepared: Prepared,
+    arms: Arms,
+    asked: Sequence[Asked],
+    *,
+    labels: Labels,
+    graded: Graded | None,
+) -> Verification:
+    """Return what follows from the answers of both indexes and the labels."""
+    settings, relevant_from = prepared.settings, prepared.relevant_from
+    missing = _missing(prepared, arms, asked, labels)
+    kept = counted(asked, labels, relevant_from=relevant_from)
+    values = values_of(kept.asked, labels, settings, relevant_from=relevant_from)
+    pairs = {
+        side: random_scores(arms[side].index, _vectors(asked, side), seed=settings.seed) for side in SIDES
+    }
+    found: list[Scope] = scopes(
+        Measured(asked=asked, counted=kept.asked, values=values, settings=settings, random_pairs=pairs)
+    )
+    errors = list(too_many_errors(prepared, asked, graded))
+    verdict, reasons = decide(found, doubts=[*errors, *doubts(prepared, graded)])
+    left_out = replace(kept.left_out, without_labels=kept.left_out.without_labels + prepared.without_labels)
+    return Verification(
+        migration=migration.name,
+        version=migration.version,
+        at=now_text(),
+        verdict=verdict,
+        reasons=reasons,
+        labels=prepared.source,
+        k=settings.k,
+        relevant_from=relevant_from,
+        asked=len(asked),
+        too_many_errors=bool(errors),
+        overall=found[0],
+        slices=tuple(found[1:]),
+        old=side_facts("old", arms["old"], asked, missing=missing["old"]),
+        new=side_facts("new", arms["new"], asked, missing=missing["new"]),
+        left_out=left_out,
+        graded=graded,
+        worst=worst_queries(kept.asked, values, labels, settings),
+        notes=tuple(notes(prepared, asked, missing)),
+    )
+
+
+def _missing(prepared: Prepared, arms: Arms, asked: Sequence[Asked], labels: Labels) -> dict[Side, int]:
+    """Return how many relevant documents each index lacks; UsageError where that is all, of both."""
+    relevant = relevant_ids(asked, labels, relevant_from=prepared.relevant_from)
+    missing = {side: missing_from(arms[side].index, relevant, documents=prepared.documents) for side in SIDES}
+    if relevant and min(missing.values()) == len(relevant):
+        held = next((one.side(side).ids[0] for one in asked for side in SIDES if one.side(side).ids), None)
+        raise UsageError(
+            f"verify: neither index holds any of the {len(relevant):,} relevant documents, such as "
+            f"{relevant[0]!r}: the labels are of another collection, or name its documents otherwise. "
+            f"What an index holds is called such as {held!r}"
+        )
+    return missing
+
+
+def _vectors(asked: Sequence[Asked], side: Side) -> list[Vector]:
+    return [vector for one in asked if (vector := one.side(side).vector) is not None]

@@ -13,7 +13,7 @@ from swapgate.shadow.deciding.measures import EVEN, Beside, Observations
 from swapgate.shadow.deciding.wording import Form, bounds, dollars, plain, points, seconds, share, times
 from swapgate.spec.shadow_criteria import Criteria, Most
 from swapgate.stats.excess import Excess
-from swapgate.stats.interval import Interval
+from swapgate.stats.interval import Interval, more_needed
 
 RulingAnswer = Literal["pass", "fail", "inconclusive"]
 # One-sided: how often a candidate at the margin is promoted, and one within it held.
@@ -121,7 +121,7 @@ class _Rule:
         else:
             shown = f"{self.what}: {self.form(found.estimate)}{bounds(found, self.form)}"
             reason = f"{shown}, {_ANSWERS[answer]} {side} {self.form(limit)}"
-        more = _more(found, limit, n) if needed is None and answer == "inconclusive" else needed
+        more = more_needed(found, limit, n) if needed is None and answer == "inconclusive" else needed
         if more and answer == "inconclusive":
             reason += f"; about {more:,} more would tell"
         return Ruling(
@@ -186,7 +186,7 @@ def _of_excess(found: Excess, margin: float, floors: int, *, n: int, criterion: 
         return replace(whole, answer="inconclusive", reason=needed)
     said = _Rule(criterion, f"{what}, above its own noise", points)
     # The floor is what is scarce: it decides how wide the interval is.
-    more = _more(found.excess, margin, floors)
+    more = more_needed(found.excess, margin, floors)
     ruling = said.below(found.excess, margin, n=n, needed=0)
     beside = f" ({share(own.estimate or 0.0)} against {share(found.floor.estimate or 0.0)} of {floors:,})"
     reason = ruling.reason.replace(", above its own noise", f", above its own noise{beside}", 1)
@@ -293,17 +293,6 @@ def _measured(ruling: Ruling) -> str:
 def _passing(ruling: Ruling) -> Ruling:
     """Return the ruling of a slice's own margin, which cannot fail: that takes the stricter interval."""
     return replace(ruling, answer="inconclusive") if ruling.answer == "fail" else ruling
-
-
-def _more(found: Interval, limit: float, n: int) -> int | None:
-    """Return how many more it takes until the bound on the limit's side reaches it, as widths shrink."""
-    if found.estimate is None or found.low is None or found.high is None:
-        return None
-    gap = limit - found.estimate
-    arm = found.high - found.estimate if gap > 0 else found.estimate - found.low
-    if not gap or abs(gap) == inf or arm in {0.0, inf}:
-        return None
-    return max(ceil(n * (arm / abs(gap)) ** 2) - n, 1)
 
 
 def _finite(value: float | None) -> float | None:

@@ -1,0 +1,47 @@
+"""A verification as lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from swapgate.reporting.text import safe_text
+from swapgate.reporting.verification import cells
+from swapgate.retrieval.verifying.verification import Verification, WorstQuery
+
+_SHOWN_WORST = 3
+_CELL_CHARS = 60
+
+
+def verification_lines(found: Verification, *, verbose: int) -> Iterator[str]:
+    """Yield the decision, the tables, what is to be known, the worst queries."""
+    yield safe_text(cells.headline(found))
+    first, *others = found.reasons
+    yield safe_text(f"{cells.WORDS[found.verdict]}: {first}")
+    yield from (f"  {safe_text(reason)}" for reason in others)
+    yield ""
+    yield from _table(cells.header(found), cells.rows(found))
+    yield ""
+    yield from _table(cells.SIDES_HEADER, cells.side_rows(found))
+    told = cells.facts(found)
+    if told:
+        yield ""
+        yield from (safe_text(line) for line in told)
+    for one in found.worst if verbose else found.worst[:_SHOWN_WORST]:
+        yield ""
+        yield from _worst(one)
+
+
+def _worst(one: WorstQuery) -> Iterator[str]:
+    yield safe_text(f"worst: {cells.worst_head(one)}")
+    rows = [
+        (rank, safe_text(old, _CELL_CHARS), safe_text(new, _CELL_CHARS))
+        for rank, old, new in cells.worst_results(one)
+    ]
+    yield from (f"  {line}" for line in _table(("", "old", "new"), rows))
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    shown = [list(header), *([safe_text(cell) for cell in row] for row in rows)]
+    widths = [max(len(cell) for cell in column) for column in zip(*shown, strict=True)]
+    for row in shown:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
