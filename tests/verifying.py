@@ -1,4 +1,4 @@
-"""A corpus with slices, its queries and labels, and embeddings of which one sees nothing of medical details."""
+"""A corpus with slices, its queries and labels, and embeddings, one of which is blind to medical details."""
 
 from __future__ import annotations
 

@@ -99,6 +99,10 @@ class AsyncDualIndexRouter:
             self._begin_shadow(Asked(query=query, k=k, key=key, found=found, served_s=seconds))
         return found
 
+    async def search_on(self, side: Side, query: str, k: int = 10) -> tuple[Hit, ...]:
+        """Return what one index alone finds; its failure is raised. For comparisons, not for serving."""
+        return await self._ask_counted(side, query, k)
+
     async def upsert(
         self, ids: Sequence[str], texts: Sequence[str], payloads: Sequence[Payload] | None = None
     ) -> Written:
@@ -119,6 +123,11 @@ class AsyncDualIndexRouter:
             await (await self._arm(side)).index.delete(ids)
 
         return await self._write(ids, write)
+
+    @property
+    def store(self) -> StateStore:
+        """The state that all processes share."""
+        return self._store
 
     @property
     def migration(self) -> Migration:

@@ -95,7 +95,12 @@ def _reasons_to_wait(store: StateStore, now: Migration, to: Phase) -> list[str]:
 
 def contents_evidence(store: StateStore, now: Migration) -> Evidence | None:
     """Return the last examination of the new index, None when there was none since it was filled last."""
-    filled = [one.version for one in store.changes(now.name) if one.phase is Phase.BACKFILL]
-    since = max(filled, default=0)
+    since = filled_at(store, now)
     found = [one for one in store.evidence(now.name, CONTENTS) if one.version >= since]
     return found[-1] if found else None
+
+
+def filled_at(store: StateStore, now: Migration) -> int:
+    """Return the version at which the new index was last filled: what was found out before is of another."""
+    filled = [one.version for one in store.changes(now.name) if one.phase is Phase.BACKFILL]
+    return max(filled, default=0)

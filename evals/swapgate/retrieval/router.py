@@ -111,6 +111,10 @@ class DualIndexRouter:
             self._shadow.put(Asked(query=query, k=k, key=key, found=found, served_s=seconds))
         return found
 
+    def search_on(self, side: Side, query: str, k: int = 10) -> tuple[Hit, ...]:
+        """Return what one index alone finds; its failure is raised. For comparisons, not for serving."""
+        return self._ask_counted(side, query, k)
+
     def upsert(
         self, ids: Sequence[str], texts: Sequence[str], payloads: Sequence[Payload] | None = None
     ) -> Written:
@@ -130,6 +134,11 @@ class DualIndexRouter:
     def delete(self, ids: Sequence[str]) -> Written:
         """Remove entries wherever the phase says so; failures as with `upsert`."""
         return self._write(ids, lambda side: self._arm(side).index.delete(ids))
+
+    @property
+    def store(self) -> StateStore:
+        """The state that all processes share."""
+        return self._store
 
     @property
     def migration(self) -> Migration:

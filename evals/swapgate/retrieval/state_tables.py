@@ -35,6 +35,8 @@ class Tables:
     evidence: Table
     repairs: Table
     shadow_reads: Table
+    impressions: Table
+    clicks: Table
 
 
 @cache
@@ -118,6 +120,25 @@ def tables() -> Tables:
         Column("record", Text, nullable=False, comment="JSON: ShadowRead"),
         comment="one query that both indexes were asked",
     )
+    impressions = Table(
+        "swapgate_impressions",
+        metadata,
+        Column("number", serial, primary_key=True, autoincrement=True),
+        Column("name", String(255), nullable=False, index=True),
+        Column("impression", String(64), nullable=False),
+        Column("record", Text, nullable=False, comment="JSON: Impression"),
+        comment="one list of results of both indexes that was shown",
+    )
+    clicks = Table(
+        "swapgate_clicks",
+        metadata,
+        Column("number", serial, primary_key=True, autoincrement=True),
+        Column("name", String(255), nullable=False, index=True),
+        Column("impression", String(64), nullable=False),
+        Column("item", Text, nullable=False),
+        Column("at", String(40), nullable=False, comment="ISO 8601, UTC"),
+        comment="one result that was chosen from such a list",
+    )
     return Tables(
         metadata=metadata,
         meta=meta,
@@ -127,6 +148,8 @@ def tables() -> Tables:
         evidence=evidence,
         repairs=repairs,
         shadow_reads=shadow_reads,
+        impressions=impressions,
+        clicks=clicks,
     )
 
 

@@ -38,6 +38,13 @@ class SliceVerify(Written):
     margin: Margin | None = 0.1
 
 
+class PreferenceVerify(Written):
+    """How clicks on interleaved lists decide: by how much the new index may win less than half of them."""
+
+    margin: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    min_lists: Count = 100
+
+
 class VerifyEntry(Written):
     """What `swapgate index verify` asks and decides by.
 
@@ -58,6 +65,7 @@ class VerifyEntry(Written):
     documents: bool | None = None
     min_queries: Count = 60
     slices: SliceVerify = Field(default_factory=SliceVerify)
+    preference: PreferenceVerify = Field(default_factory=PreferenceVerify)
     cluster: Name | None = None
     looks: Count = 1
     limit: Count | None = None

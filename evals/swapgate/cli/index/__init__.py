@@ -6,10 +6,24 @@ import typer
 
 from swapgate.cli.index.mend import check, dead, repair, stamp
 from swapgate.cli.index.move import begin, move, promote, rollback
+from swapgate.cli.index.preference import preference
 from swapgate.cli.index.reindex import reindex
 from swapgate.cli.index.status import status
 from swapgate.cli.index.verify import verify
 
 index_app = typer.Typer(help="Migrate a vector index to another embedding: config/index.yml says which.")
-for command in (begin, reindex, check, dead, repair, stamp, verify, status, move, promote, rollback):
+for command in (
+    begin,
+    reindex,
+    check,
+    dead,
+    repair,
+    stamp,
+    verify,
+    preference,
+    status,
+    move,
+    promote,
+    rollback,
+):
     index_app.command()(command)

@@ -137,7 +137,8 @@ def _graded(found: Verification) -> str:
         )
         told += (
             f"; on {graded.checked:,} that people labelled: the same grade {show.percent(graded.exact)}, "
-            f"within one {show.percent(graded.within_one)}, weighted kappa {show.score(kappa.estimate)}{bounds}"
+            f"within one {show.percent(graded.within_one)}, "
+            f"weighted kappa {show.score(kappa.estimate)}{bounds}"
         )
     return told
 
