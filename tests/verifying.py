@@ -16,7 +16,7 @@ from swapgate.retrieval.fingerprint import Fingerprint
 from swapgate.retrieval.index import VectorIndex
 
 SLICES = ("code", "legal", "medical", "travel")
-SUBJECTS = 10
+SUBJECTS = 8
 DETAILS = 5
 WIDTH = 48
 CODE = '''
@@ -63,6 +63,7 @@ source: {jsonl: docs.jsonl}
 verify:
   queries: queries.jsonl
   qrels: qrels.txt
+  depth: 20
 %s
 """
 

@@ -15,15 +15,20 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 Margin = Annotated[float, Field(gt=0, lt=1)]
 
 
-def _metric(name: str) -> str:
+def _metrics(written: dict[str, float | None]) -> dict[str, float | None]:
     """Refuse a measure without a cutoff: of results that were not asked for it knows nothing."""
-    measure, _, cutoff = name.rpartition("@")
-    if not measure or not cutoff.isascii() or not cutoff.isdigit() or int(cutoff) < 1:
-        raise ValueError(f"must be a measure of ir-measures with a cutoff, as nDCG@10 or R@100, got {name!r}")
-    return name
+    if not written:
+        raise ValueError("must name at least one measure, as nDCG@10")
+    for name in written:
+        measure, _, cutoff = name.rpartition("@")
+        if not measure or not cutoff.isascii() or not cutoff.isdigit() or int(cutoff) < 1:
+            raise ValueError(
+                f"must be measures of ir-measures with a cutoff, as nDCG@10 or R@100, got {name!r}"
+            )
+    return written
 
 
-Metric = Annotated[str, AfterValidator(_metric)]
+Metrics = Annotated[dict[str, Margin | None], AfterValidator(_metrics)]
 
 
 def _listed(value: object) -> object:
@@ -58,7 +63,8 @@ class VerifyEntry(Written):
     checked: Annotated[int, Field(ge=0)] = 100
     grades: Name | None = None
     k: Count = 10
-    metrics: dict[Metric, Margin | None] = Field(
+    depth: Count = 100
+    metrics: Metrics = Field(
         default_factory=lambda: {"nDCG@10": 0.05, "R@10": 0.05, "Success@10": None, "RR@10": None}
     )
     relevant_from: Count | None = None
@@ -74,14 +80,14 @@ class VerifyEntry(Written):
     seed: int = 0
 
     @model_validator(mode="after")
-    def _has_metrics(self) -> Self:
-        if not self.metrics:
-            raise ValueError("measures nothing: name at least one under `metrics`")
+    def _is_deep_enough(self) -> Self:
+        if self.depth < self.deepest:
+            raise ValueError(f"must ask for as many results as are measured: `depth: {self.deepest}`")
         return self
 
     @property
-    def depth(self) -> int:
-        """How many results are asked for: as many as the deepest cutoff takes."""
+    def deepest(self) -> int:
+        """How many results are looked at, k and every measure together: so many are graded."""
         return max(self.k, *(cutoff_of(name) for name in self.metrics))
 
 

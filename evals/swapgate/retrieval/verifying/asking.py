@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,14 +11,14 @@ from dataclasses import dataclass, field
 from math import isnan
 
 from swapgate.daemon import message_of
-from swapgate.errors import NotAsked, ProviderError, UsageError
+from swapgate.errors import NotAsked, UsageError
 from swapgate.reporting.text import safe_text
 from swapgate.retrieval.arms import Arm, good_enough
 from swapgate.retrieval.embedded import good_rows, require_shape
 from swapgate.retrieval.embedding.api import ApiEmbedder
 from swapgate.retrieval.embedding.blocking import blocking
 from swapgate.retrieval.fingerprint import require_same
-from swapgate.retrieval.index import SIDES, TEXT, Hit, Side, Vector, VectorIndex, VectorIndexError
+from swapgate.retrieval.index import SIDES, TEXT, Hit, Side, Vector, VectorIndex
 from swapgate.retrieval.opening import IndexWorkspace
 from swapgate.retrieval.verifying.queries import Query
 
@@ -123,8 +122,7 @@ def spent_usd(arm: Arm) -> float | None:
 
 def _warm_up(arm: Arm, query: Query, depth: Depth) -> None:
     """Load weights and open connections, which a router has done long before: no query's time holds them."""
-    with contextlib.suppress(ProviderError, VectorIndexError):
-        _ranking(arm, query, depth)
+    _answer(arm, query, depth)
 
 
 class _Asking:
@@ -147,16 +145,23 @@ class _Asking:
         return Asked(query=query, old=found["old"], new=found["new"])
 
     def _side(self, side: Side, query: Query) -> Ranking:
-        started = time.perf_counter()
-        try:
-            return _ranking(self._arms[side], query, self._depth)
-        except (UsageError, NotAsked):
-            raise
-        except Exception as exc:
+        found = _answer(self._arms[side], query, self._depth)
+        if found.error is not None:
             with self._lock:
                 self._failures[side] += 1
-            told = safe_text(f"{type(exc).__name__}: {message_of(exc)}", _LONGEST_ERROR)
-            return Ranking(error=told, seconds=time.perf_counter() - started)
+        return found
+
+
+def _answer(arm: Arm, query: Query, depth: Depth) -> Ranking:
+    """Return what an index answers, or its failure; what would fail every query is raised."""
+    started = time.perf_counter()
+    try:
+        return _ranking(arm, query, depth)
+    except (UsageError, NotAsked):
+        raise
+    except Exception as exc:
+        told = safe_text(f"{type(exc).__name__}: {message_of(exc)}", _LONGEST_ERROR)
+        return Ranking(error=told, seconds=time.perf_counter() - started)
 
 
 def _ranking(arm: Arm, query: Query, depth: Depth) -> Ranking:

@@ -35,7 +35,7 @@ def filled_labels(
 
     settings, people = prepared.settings, prepared.people
     path = _grades_path(workspace, settings)
-    found = pool(asked, people, depth=settings.depth, checked=settings.checked)
+    found = pool(asked, people, depth=settings.deepest, checked=settings.checked)
     said = graded(Workspace(workspace.settings), prepared.grader, found, people, draw=draw)
     name = prepared.grader.judge.spec.judge
     write_grades(path, people=people, judge=said.labels, pooled=found.unlabelled, name=name)

@@ -57,7 +57,7 @@ def verify(
             prepared.queries,
             Depth(
                 results=prepared.settings.depth,
-                texts=prepared.settings.depth,
+                texts=prepared.settings.deepest,
                 documents=prepared.documents,
             ),
             concurrency=prepared.settings.concurrency,
