@@ -64,15 +64,17 @@ def ruling(known: Evidence) -> Ruled:
     if strict.high is not None and strict.high < -margin and is_worse:
         return Ruled(answer="fail", reason=f"{_told(known, strict)}: worse by more than {margin:g}")
     if known.queries < known.fewest:
-        queries = "query" if known.queries == 1 else "queries"
-        few = f"{known.metric}: {known.queries:,} {queries} with labels, {known.fewest:,} wanted"
+        have = f"{known.queries:,} {_queries(known.queries)} with labels"
+        few = f"{known.metric}: {have}, {known.fewest:,} wanted"
         return Ruled(answer="inconclusive", reason=few, needed=known.fewest - known.queries)
     if usual.low is not None and usual.low > -margin:
         return Ruled(answer="pass", reason=f"{_told(known, usual)}: not worse by {margin:g}")
     if known.only_fails:
         return Ruled(answer="pass", reason=f"{_told(known, strict)}: not shown to be worse by {margin:g}")
-    more = more_needed(usual, -margin, known.queries)
-    would = f"; about {more:,} more queries would tell" if more else ""
+    # On the margin's other side it is a fail that more queries would show, which takes the wider interval.
+    is_below = usual.estimate is not None and usual.estimate < -margin
+    more = more_needed(strict if is_below else usual, -margin, known.queries)
+    would = f"; about {more:,} more {_queries(more)} would tell" if more else ""
     told = f"{_told(known, usual)}: not shown to be above -{margin:g}{would}"
     return Ruled(answer="inconclusive", reason=told, needed=more)
 
@@ -135,6 +137,10 @@ def _reasons(scopes: Iterable[Scope], answer: RulingAnswer) -> Iterator[str]:
         where = "" if scope.name is None else f"on {scope.name}, "
         told = [one.reason for one in scope.compared if one.answer == answer]
         yield from dict.fromkeys(f"{where}{reason}" for reason in told)
+
+
+def _queries(number: int) -> str:
+    return "query" if number == 1 else "queries"
 
 
 def _told(known: Evidence, found: Interval) -> str:
