@@ -23,7 +23,14 @@ from swapgate.retrieval.index import Payload, Vectors
 from swapgate.retrieval.ledger import Ledger
 from swapgate.retrieval.reindex import Filling, reindex
 from swapgate.retrieval.sources import open_source
+from swapgate.retrieval.verifying.asking import Asked, Ranking
+from swapgate.retrieval.verifying.deciding import decide
+from swapgate.retrieval.verifying.labels import Labels
+from swapgate.retrieval.verifying.queries import Query
+from swapgate.retrieval.verifying.scoping import Measured, scopes
+from swapgate.retrieval.verifying.valuing import values_of
 from swapgate.spec.index import ReindexEntry, SourceEntry
+from swapgate.spec.index_verify import VerifyEntry
 
 SMALL = 20_000
 BATCH = 512
@@ -169,6 +176,39 @@ def timed(call: Callable[[str], object], numbers: range, pause_s: float) -> list
     return found
 
 
+def verification(queries: int, results: int) -> dict[str, float]:
+    """Return the seconds of everything that follows once both indexes have answered, and of its parts."""
+    rng = np.random.default_rng(4)
+    grades, asked = {}, []
+    for number in range(queries):
+        judged = {f"doc-{n}": int(rng.integers(0, 4)) for n in range(60)}
+        name = f"q-{number}"
+        grades[name] = judged
+        found = [
+            Ranking(ids=_ranking(rng, results), scores=tuple(np.linspace(1, 0, results))) for _ in range(2)
+        ]
+        slices = (f"field:{number % 20}", f"language:{number % 3}")
+        asked.append(Asked(query=Query(id=name, text=name, slices=slices), old=found[0], new=found[1]))
+    settings = VerifyEntry(metrics={"nDCG@10": 0.05, "R@100": 0.05, "Success@10": None, "RR@10": None})
+    random_pairs = {side: np.sort(rng.normal(size=200_000)) for side in ("old", "new")}
+    started, wall = time.process_time(), time.perf_counter()
+    values = values_of(asked, Labels(grades=grades), settings, relevant_from=2)
+    measured_s = time.process_time() - started
+    parts = scopes(
+        Measured(asked=asked, counted=asked, values=values, settings=settings, random_pairs=random_pairs)
+    )
+    decide(parts, doubts=[])
+    return {
+        "core_s": time.process_time() - started,
+        "seconds": time.perf_counter() - wall,
+        "measures": measured_s,
+    }
+
+
+def _ranking(rng: np.random.Generator, results: int) -> tuple[str, ...]:
+    return tuple(f"doc-{n}" for n in rng.permutation(3 * results)[:results].tolist())
+
+
 def measure(*, quick: bool) -> Iterator[Row]:
     """Yield chunks a second of a core, the growth of memory, and the microseconds of the router."""
     large = 200_000 if quick else 2_100_000
@@ -184,6 +224,13 @@ def measure(*, quick: bool) -> Iterator[Row]:
         value=many["MB"] - few["MB"],
         limit="<= 50",
         beside={f"{SMALL:,}": few["MB"], f"{large:,}": many["MB"]},
+    )
+    took = verification(1_000, 100)
+    yield Row(
+        goal="verification of 1,000 queries x 100 results, 23 slices, 4 measures, seconds",
+        value=took["seconds"],
+        limit="<= 5",
+        beside={"of a core": took["core_s"], "the measures alone": took["measures"]},
     )
     # Without pauses the shadow's search shares the interpreter with the next query: that is shown beside.
     for phase, pause_s in (("plan", 0.0), ("canary", 0.0), ("shadow_read", 0.002)):
