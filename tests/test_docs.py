@@ -21,6 +21,7 @@ from swapgate.spec import (
     anchors,
     calibration,
     index,
+    index_verify,
     judge_kinds,
     judge_models,
     judges,
@@ -110,6 +111,11 @@ WRITTEN: dict[str, tuple[type[Any], ...]] = {
         index.SummariseEntry,
         index.ReindexEntry,
         index.StepHours,
+    ),
+    "index-verification.md": (
+        index_verify.VerifyEntry,
+        index_verify.SliceVerify,
+        index_verify.PreferenceVerify,
     ),
     "judge-kinds.md": (judge_kinds.Item, judge_kinds.Facts),
 }

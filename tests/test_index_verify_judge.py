@@ -13,7 +13,10 @@ import pytest
 
 from servers import Answer, Received, Server, openai_completion, serving
 from swapgate.cli import main
+from swapgate.engine.workspace import Workspace
 from swapgate.retrieval.fingerprint import Fingerprint
+from swapgate.retrieval.verifying.grading import find_grader
+from swapgate.spec.settings import resolve_settings
 from verifying import WIDTH, Place, details
 
 JUDGE = """
@@ -202,6 +205,14 @@ def test_another_judge_is_refused_before_anything_is_asked(
         assert message in capsys.readouterr().err
     finally:
         path.write_text(JUDGE)
+
+
+def test_the_judge_of_the_library_is_ready_to_be_extended(shared: Graded) -> None:
+    path = shared.place.root / "judges" / "ready.yml"
+    path.write_text("judge: ready\nextends: swapgate/search_relevance\nmodel: grader\n")
+    settings = resolve_settings(shared.place.root, {}, {})
+    grader = find_grader(Workspace(settings), "ready")
+    assert (grader.criterion, grader.highest, grader.passes_from) == ("relevance", 3, 2)
 
 
 def test_people_may_not_grade_higher_than_the_judge(

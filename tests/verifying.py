@@ -1,4 +1,7 @@
-"""A corpus with slices, its queries and labels, and embeddings, one of which is blind to medical details."""
+"""A corpus with slices, its queries and labels, and embeddings, one of which is blind to medical details.
+
+`python tests/verifying.py FOLDER` lays it, for a look at `swapgate index verify`.
+"""
 
 from __future__ import annotations
 
@@ -144,3 +147,9 @@ def store(
     payloads = [{"text": text, "slice": name} for name, _id, text in rows]
     index.upsert([one for _name, one, _text in rows], np.asarray(vectors, dtype=np.float32), payloads)
     index.build()
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True)
+    Place(folder, new="blind").close()

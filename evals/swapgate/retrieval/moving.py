@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from swapgate.errors import UsageError
 from swapgate.retrieval.fingerprint import require_same
 from swapgate.retrieval.index import VectorIndex
 from swapgate.retrieval.phases import Migration, Phase, is_before, require_allowed, share_in
-from swapgate.retrieval.records import Evidence
+from swapgate.retrieval.records import Change, Evidence
 from swapgate.retrieval.state import StateStore
 
 CONTENTS = "contents"
@@ -93,14 +93,13 @@ def _reasons_to_wait(store: StateStore, now: Migration, to: Phase) -> list[str]:
     return reasons
 
 
+def filled_at(changes: Sequence[Change]) -> int:
+    """Return the version at which the new index was filled last, 0 where it never was."""
+    return max((one.version for one in changes if one.phase is Phase.BACKFILL), default=0)
+
+
 def contents_evidence(store: StateStore, now: Migration) -> Evidence | None:
     """Return the last examination of the new index, None when there was none since it was filled last."""
-    since = filled_at(store, now)
+    since = filled_at(store.changes(now.name))
     found = [one for one in store.evidence(now.name, CONTENTS) if one.version >= since]
     return found[-1] if found else None
-
-
-def filled_at(store: StateStore, now: Migration) -> int:
-    """Return the version at which the new index was last filled: what was found out before is of another."""
-    filled = [one.version for one in store.changes(now.name) if one.phase is Phase.BACKFILL]
-    return max(filled, default=0)

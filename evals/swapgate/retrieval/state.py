@@ -93,7 +93,7 @@ class StateStore:
         found = self.find(name)
         if found is None:
             known = self.names()
-            more = f" Known: {', '.join(known)}" if known else " There is none yet: `swapgate index plan`"
+            more = f" Known: {', '.join(known)}" if known else " There is none yet: `swapgate index begin`"
             raise UsageError(f"no migration {name!r} in {self.shown}.{nearest(name, known)}{more}")
         return found
 

@@ -42,7 +42,7 @@ def _found(migration: Opened) -> Preference:
     store, name = migration.store, migration.workspace.name
     now = store.get(name)
     found = preference_of(
-        lists_since(impressions(store, name), filled_at(store, now)),
+        lists_since(impressions(store, name), filled_at(store.changes(name))),
         clicks(store, name),
         migration.workspace.file.verify.preference,
         migration=name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from swapgate.analysis.wording import confidence_percent
 from swapgate.reporting import format as show
 from swapgate.retrieval.index import Side
 from swapgate.retrieval.verifying.verification import (
@@ -38,24 +39,34 @@ def queries(number: int) -> str:
     return f"{number:,} {'query' if number == 1 else 'queries'}"
 
 
-def header(found: Verification) -> tuple[str, ...]:
-    """Return the head of the table of scopes."""
-    metrics = (one.metric for one in found.overall.compared)
+def header(found: Verification, *, is_short: bool = False) -> tuple[str, ...]:
+    """Return the head of the table of scopes; a short one has only what is decided on."""
+    metrics = (_head(one) for one in _shown(found.overall, is_short=is_short))
     return ("", "", "queries", *metrics, f"same of {found.k}", "rank-biased", "same first")
 
 
-def rows(found: Verification) -> list[tuple[str, ...]]:
+def rows(found: Verification, *, is_short: bool = False) -> list[tuple[str, ...]]:
     """Return all queries and every slice."""
-    return [_row(one) for one in (found.overall, *found.slices)]
+    return [_row(one, is_short=is_short) for one in (found.overall, *found.slices)]
 
 
-def _row(scope: Scope) -> tuple[str, ...]:
+def _shown(scope: Scope, *, is_short: bool) -> list[Compared]:
+    decided = [one for one in scope.compared if one.margin is not None]
+    return decided if is_short and decided else list(scope.compared)
+
+
+def _head(one: Compared) -> str:
+    percent = confidence_percent(one.difference.confidence)
+    return one.metric if one.margin is None else f"{one.metric} [{percent} of the difference]"
+
+
+def _row(scope: Scope, *, is_short: bool) -> tuple[str, ...]:
     changed = scope.changed
     return (
         scope.name or "all",
         ANSWERS[scope.answer],
         f"{scope.queries:,}",
-        *(compared(one) for one in scope.compared),
+        *(compared(one) for one in _shown(scope, is_short=is_short)),
         show.percent(changed.overlap.estimate),
         show.score(changed.rank_biased_overlap.estimate),
         show.percent(changed.same_first.estimate),
@@ -63,14 +74,16 @@ def _row(scope: Scope) -> tuple[str, ...]:
 
 
 def compared(one: Compared) -> str:
-    """Return a measure as `0.81 to 0.42 [90%: -0.45, -0.33]`; the interval only where it is decided on."""
+    """Return a measure as `0.81 to 0.42 [-0.45, -0.33]`; the interval only where it is decided on."""
     if one.old is None or one.new is None:
         return show.MISSING
     values = f"{show.score(one.old)} to {show.score(one.new)}"
     if one.margin is None:
         return values
-    bounds = show.score_interval(one.difference.low, one.difference.high, one.difference.confidence)
-    return f"{values} {bounds}".rstrip()
+    low, high = one.difference.low, one.difference.high
+    if low is None or high is None:
+        return f"{values} (no interval)"
+    return f"{values} [{show.score_change(low)}, {show.score_change(high)}]"
 
 
 def side_rows(found: Verification) -> list[tuple[str, ...]]:

@@ -19,7 +19,8 @@ def verification_lines(found: Verification, *, verbose: int) -> Iterator[str]:
     yield safe_text(f"{cells.WORDS[found.verdict]}: {first}")
     yield from (f"  {safe_text(reason)}" for reason in others)
     yield ""
-    yield from _table(cells.header(found), cells.rows(found))
+    is_short = not verbose
+    yield from _table(cells.header(found, is_short=is_short), cells.rows(found, is_short=is_short))
     yield ""
     yield from _table(cells.SIDES_HEADER, cells.side_rows(found))
     told = cells.facts(found)
