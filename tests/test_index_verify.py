@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,12 +13,18 @@ import numpy as np
 import pytest
 
 from retrieval_here import postgres
+from servers import Answer, Received, serving
 from swapgate.cli import main
+from swapgate.errors import UsageError
+from swapgate.records import adapter, to_json
 from swapgate.retrieval.adapters.pgvector import PgvectorIndex
 from swapgate.retrieval.adapters.qdrant import QdrantIndex, open_client
 from swapgate.retrieval.adapters.sqlite import SqliteIndex
 from swapgate.retrieval.fingerprint import Fingerprint
+from swapgate.retrieval.opening import read_index_workspace
 from swapgate.retrieval.records import ShadowRead
+from swapgate.retrieval.verifying import Verification, verify
+from swapgate.spec.settings import resolve_settings
 from verifying import WIDTH, Place, details, store
 
 
@@ -46,29 +53,42 @@ def print_of(function: str) -> Fingerprint:
     return Fingerprint(provider="python", model=f"toys:{function}", dimensions=WIDTH)
 
 
-def verify(place: Place, *more: str, config: str | None = None) -> int:
-    arguments = ["index", "verify", "--root", str(place.root), *more]
+def cli(place: Place, *more: str) -> int:
+    """Run the command as it is typed."""
+    return main(["index", "verify", "--root", str(place.root), *more])
+
+
+def found_by(place: Place, *, config: str | None = None, file: str = "index.yml", **given: Any) -> Any:
+    """Verify as the command does, without the time that it takes to build a command line; return its JSON.
+
+    `config` are more lines of the file, `given` what options would take the place of.
+    """
+    path = place.root / "config" / file
     if config is not None:
+        text = path.read_text()
         path = place.root / "config" / "other.yml"
-        path.write_text((place.root / "config" / "index.yml").read_text() + config)
-        arguments += ["--config", str(path)]
-    return main(arguments)
+        path.write_text(text + config)
+    options = {name: given.pop(name) for name in ("max_cost",) if name in given}
+    workspace = read_index_workspace(resolve_settings(place.root, options, {}), path)
+    with closing(workspace.state()) as state:
+        settings = workspace.file.verify.with_given(**given)
+        found = verify(workspace, state, state.get("docs"), settings)
+    return {**to_json(found), "exit_code": int(found.exit_code)}
 
 
-def told(place: Place, capsys: pytest.CaptureFixture[str], *more: str, config: str | None = None) -> Any:
-    capsys.readouterr()
-    code = verify(place, "--json", *more, config=config)
-    found = json.loads(capsys.readouterr().out)
-    assert found["exit_code"] == code
-    return found
+def refused(place: Place, message: str, **given: Any) -> None:
+    """Check that a verification ends with this message, and that nothing was stored of it."""
+    with pytest.raises(UsageError) as caught:
+        found_by(place, **given)
+    assert message in str(caught.value)
 
 
 def slices(found: Any) -> dict[str, Any]:
     return {one["name"]: one for one in found["slices"]}
 
 
-def test_an_index_that_is_as_good_passes(shared: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    found = told(shared, capsys)
+def test_an_index_that_is_as_good_passes(shared: Place) -> None:
+    found = found_by(shared)
     assert (found["verdict"], found["exit_code"], found["asked"]) == ("passed", 0, 160)
     assert found["labels"] == "qrels"
     assert set(slices(found)) == {"code", "legal", "medical", "travel"}
@@ -87,10 +107,8 @@ def test_an_index_that_is_as_good_passes(shared: Place, capsys: pytest.CaptureFi
         assert kept.record["verdict"] == "passed"
 
 
-def test_a_bad_slice_fails_the_stage_although_the_mean_is_fine(
-    blind: Place, capsys: pytest.CaptureFixture[str]
-) -> None:
-    found = told(blind, capsys, config="  metrics: {nDCG@10: 0.2}\n")
+def test_a_bad_slice_fails_the_stage_although_the_mean_is_fine(blind: Place) -> None:
+    found = found_by(blind, config="  metrics: {nDCG@10: 0.2}\n")
     assert (found["verdict"], found["exit_code"]) == ("failed", 1)
     assert found["overall"]["answer"] == "pass"
     assert {name for name, one in slices(found).items() if one["answer"] == "fail"} == {"medical"}
@@ -108,8 +126,9 @@ def test_a_bad_slice_fails_the_stage_although_the_mean_is_fine(
 def test_people_are_shown_the_decision_and_the_worst_queries(
     blind: Place, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    capsys.readouterr()
-    assert verify(blind, "--markdown", str(tmp_path / "out.md")) == 1
+    assert cli(blind, "--json", "--limit", "50") == 1
+    assert json.loads(capsys.readouterr().out)["exit_code"] == 1
+    assert cli(blind, "--markdown", str(tmp_path / "out.md")) == 1
     said = capsys.readouterr().out
     assert "FAILED: nDCG@10 -0.1" in said
     assert "on medical, nDCG@10 -0.4" in said
@@ -121,25 +140,23 @@ def test_people_are_shown_the_decision_and_the_worst_queries(
     assert "<summary>The worst queries</summary>" in document
 
 
-def test_too_few_queries_never_pass(shared: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    found = told(shared, capsys, "--limit", "80")
+def test_too_few_queries_never_pass(shared: Place) -> None:
+    found = found_by(shared, limit=80)
     assert (found["verdict"], found["exit_code"], found["asked"]) == ("inconclusive", 10, 80)
     assert found["overall"]["answer"] == "pass"
     assert all("queries with labels, 30 wanted" in reason for reason in found["reasons"])
 
 
-def test_too_few_queries_can_fail(blind: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    found = told(blind, capsys, "--limit", "100", config="  slices: {min_queries: 200}\n")
+def test_too_few_queries_can_fail(blind: Place) -> None:
+    found = found_by(blind, limit=100, config="  slices: {min_queries: 200}\n")
     assert found["verdict"] == "failed"
     assert slices(found)["medical"]["answer"] == "fail"
     assert slices(found)["code"]["answer"] == "inconclusive"
 
 
-def test_the_file_can_let_slices_pass_that_are_not_shown_to_be_worse(
-    shared: Place, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_file_can_let_slices_pass_that_are_not_shown_to_be_worse(shared: Place) -> None:
     config = "  slices: {margin: null, min_queries: 10}\n  metrics: {nDCG@10: 0.01}\n  min_queries: 10\n"
-    found = told(shared, capsys, config=config)
+    found = found_by(shared, config=config)
     assert all(one["answer"] == "pass" for one in slices(found).values())
     assert "not shown to be worse by 0.01" in slices(found)["code"]["reason"]
 
@@ -147,7 +164,7 @@ def test_the_file_can_let_slices_pass_that_are_not_shown_to_be_worse(
 @pytest.fixture
 def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: Place) -> Iterator[Place]:
     place = Place(tmp_path, new="failing")
-    monkeypatch.delitem(__import__("sys").modules, "toys")
+    monkeypatch.delitem(sys.modules, "toys")
     with closing(place.store()) as state:
         state.create("docs", old=print_of("first"), new=print_of("failing"), who="me", why="a test")
     yield place
@@ -155,10 +172,10 @@ def failing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: Place) -> I
 
 
 def test_a_query_that_the_new_index_fails_counts_as_nothing_found(
-    failing: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    failing: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAILS_ON", "codedetail0x0")
-    found = told(failing, capsys)
+    found = found_by(failing)
     assert found["new"]["failed"] == 1
     assert "the embedding is down" in found["new"]["errors"][0]
     code = slices(found)["code"]
@@ -168,11 +185,9 @@ def test_a_query_that_the_new_index_fails_counts_as_nothing_found(
     assert not found["too_many_errors"]
 
 
-def test_too_many_failures_decide_nothing(
-    failing: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_many_failures_decide_nothing(failing: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAILS_ON", "subject")
-    found = told(failing, capsys)
+    found = found_by(failing)
     assert (found["verdict"], found["exit_code"]) == ("inconclusive", 11)
     assert found["reasons"][0].startswith("the new index failed ")
     assert found["asked"] < 60
@@ -180,7 +195,7 @@ def test_too_many_failures_decide_nothing(
 
 
 def test_what_the_old_index_fails_says_nothing_of_the_new_one(
-    failing: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    failing: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAILS_ON", "legaldetail0x0")
     text = (failing.root / "config" / "index.yml").read_text()
@@ -191,39 +206,35 @@ def test_what_the_old_index_fails_says_nothing_of_the_new_one(
         old.put_stamp(print_of("failing"))
     with closing(SqliteIndex("new", failing.root / "new.db")) as new:
         new.put_stamp(print_of("first"))
-    found = told(failing, capsys)
+    found = found_by(failing)
     assert found["left_out"]["old_failed"] == 1
     assert slices(found)["legal"]["queries"] == 39
 
 
-def test_vectors_with_nan_are_failures(failing: Place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_vectors_with_nan_are_failures(failing: Place) -> None:
     failing.configure("nan")
     with closing(SqliteIndex("new", failing.root / "new.db")) as new:
         new.put_stamp(print_of("nan"))
-    found = told(failing, capsys)
+    found = found_by(failing)
     assert found["exit_code"] == 11
     assert "the query's vector has NaN" in found["reasons"][0]
 
 
-def test_a_threshold_that_lets_nothing_through_is_seen(
-    shared: Place, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_threshold_that_lets_nothing_through_is_seen(shared: Place) -> None:
     digest = print_of("second").digest
     path = shared.root / "config" / "strict.yml"
     written = (shared.root / "config" / "index.yml").read_text()
     floor = f"  min_score: {{value: 0.99, fingerprint: {digest}}}\nsource:"
     path.write_text(written.replace("source:", floor, 1))
-    found = told(shared, capsys, "--config", str(path))
+    found = found_by(shared, file="strict.yml")
     assert (found["verdict"], found["overall"]["new"]["empty"]) == ("failed", 160)
     path.write_text(written.replace("source:", floor.replace(digest, "0123456789ab"), 1))
-    assert verify(shared, "--config", str(path)) == 4
-    assert "the threshold 0.99 was tuned for the embedding '0123456789ab'" in capsys.readouterr().err
+    refused(shared, "the threshold 0.99 was tuned for the embedding '0123456789ab'", file="strict.yml")
 
 
-def test_an_index_of_another_embedding_is_refused(failing: Place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_index_of_another_embedding_is_refused(failing: Place) -> None:
     failing.configure("second")
-    assert verify(failing) == 4
-    assert "made with another embedding than the configured one" in capsys.readouterr().err
+    refused(failing, "made with another embedding than the configured one")
 
 
 QUERY = '{"id": "q-code-0x0", "text": "codesubject0"}\n'
@@ -253,21 +264,15 @@ BAD_LABELS = [
 
 
 @pytest.mark.parametrize(("name", "content", "message"), BAD_QUERIES)
-def test_bad_queries_are_refused_at_their_line(
-    shared: Place, capsys: pytest.CaptureFixture[str], name: str, content: str, message: str
-) -> None:
+def test_bad_queries_are_refused_at_their_line(shared: Place, name: str, content: str, message: str) -> None:
     (shared.root / name).write_text(content)
-    assert verify(shared, "--queries", name, "--qrels", "qrels.txt") == 4
-    assert message in capsys.readouterr().err
+    refused(shared, message, queries=name, qrels="qrels.txt")
 
 
 @pytest.mark.parametrize(("name", "content", "message"), BAD_LABELS)
-def test_bad_labels_are_refused_at_their_line(
-    shared: Place, capsys: pytest.CaptureFixture[str], name: str, content: str, message: str
-) -> None:
+def test_bad_labels_are_refused_at_their_line(shared: Place, name: str, content: str, message: str) -> None:
     (shared.root / name).write_text(content)
-    assert verify(shared, "--qrels", name) == 4
-    assert message in capsys.readouterr().err
+    refused(shared, message, qrels=name)
 
 
 BAD_CONFIG = [
@@ -288,23 +293,18 @@ BAD_CONFIG = [
 
 
 @pytest.mark.parametrize(("config", "message"), BAD_CONFIG)
-def test_a_mistake_in_the_file_is_told(
-    shared: Place, capsys: pytest.CaptureFixture[str], config: str, message: str
-) -> None:
-    assert verify(shared, config=config) == 4
-    assert message in capsys.readouterr().err
+def test_a_mistake_in_the_file_is_found_by(shared: Place, config: str, message: str) -> None:
+    refused(shared, message, config=config)
 
 
 def test_files_that_are_missing_are_named(shared: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    assert verify(shared, "--queries", "gone.jsonl") == 4
+    assert cli(shared, "--queries", "gone.jsonl") == 4
     assert "verify: queries: gone.jsonl: there is no such file" in capsys.readouterr().err
-    assert verify(shared, "--qrels", "gone.txt") == 4
+    assert cli(shared, "--qrels", "gone.txt") == 4
     assert "verify: qrels: gone.txt: there is no such file" in capsys.readouterr().err
 
 
-def test_a_collection_laid_out_as_beir_reads_as_it_is(
-    shared: Place, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_collection_laid_out_as_beir_reads_as_it_is(shared: Place) -> None:
     folder = shared.root / "collection"
     (folder / "qrels").mkdir(parents=True)
     rows = list(details())
@@ -315,7 +315,9 @@ def test_a_collection_laid_out_as_beir_reads_as_it_is(
     (folder / "queries.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     labels = [f"q-{one}\t{one}\t1\n" for _name, one, _text in rows[:110]] + ["q-elsewhere\tx\t1\n"]
     (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n" + "".join(labels))
-    found = told(shared, capsys, "--queries", "collection", config="  slices: {by: field, min_queries: 20}\n")
+    found = found_by(
+        shared, queries="collection", qrels=None, config="  slices: {by: field, min_queries: 20}\n"
+    )
     assert (found["asked"], found["left_out"]["without_labels"]) == (110, 50)
     assert set(slices(found)) == {"field:code", "field:legal", "field:medical"}
     assert (
@@ -324,9 +326,7 @@ def test_a_collection_laid_out_as_beir_reads_as_it_is(
     assert "1 labelled queries are not among the queries" in found["notes"]
 
 
-def test_queries_and_labels_in_csv_and_tsv_say_the_same(
-    shared: Place, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_queries_and_labels_in_csv_and_tsv_say_the_same(shared: Place) -> None:
     rows = [(one, Place.query(name, one, text)["text"]) for name, one, text in details()]
     (shared.root / "q.csv").write_text("id,text\n" + "".join(f"q-{one},{text}\n" for one, text in rows))
     (shared.root / "q.tsv").write_text("".join(f"q-{one}\t{text}\n" for one, text in rows))
@@ -336,14 +336,13 @@ def test_queries_and_labels_in_csv_and_tsv_say_the_same(
         )
     )
     seen = [
-        told(shared, capsys, "--queries", name, "--qrels", "r.jsonl")["overall"]["compared"]
-        for name in ("q.csv", "q.tsv")
+        found_by(shared, queries=name, qrels="r.jsonl")["overall"]["compared"] for name in ("q.csv", "q.tsv")
     ]
     assert seen[0] == seen[1]
 
 
-def test_without_labels_nothing_is_called_worse(shared: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    found = told(shared, capsys, "--queries", "queries.jsonl")
+def test_without_labels_nothing_is_called_worse(shared: Place) -> None:
+    found = found_by(shared, queries="queries.jsonl", qrels=None)
     assert (found["verdict"], found["exit_code"], found["labels"]) == ("inconclusive", 10, "none")
     assert found["reasons"] == [
         "there are no labels: overlap says that results changed, not whether they are worse"
@@ -351,20 +350,17 @@ def test_without_labels_nothing_is_called_worse(shared: Place, capsys: pytest.Ca
     assert 0.2 < found["overall"]["changed"]["overlap"]["estimate"] < 0.8
 
 
-def test_queries_without_a_relevant_document_are_left_out_and_counted(
-    shared: Place, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_queries_without_a_relevant_document_are_left_out_and_counted(shared: Place) -> None:
     text = (shared.root / "qrels.txt").read_text().replace("code-0x0 1\n", "code-0x0 -1\n")
     (shared.root / "r.txt").write_text(text)
-    found = told(shared, capsys, "--qrels", "r.txt")
+    found = found_by(shared, qrels="r.txt")
     assert found["left_out"]["without_relevant"] == 1
     assert slices(found)["code"]["queries"] == 39
     assert "1 grades below 0 count as 0: not relevant" in found["notes"]
 
 
-def test_recorded_queries_are_asked_again(shared: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    assert verify(shared, "--queries", "shadow") == 4
-    assert "0 shadow reads are recorded, and none with its text" in capsys.readouterr().err
+def test_recorded_queries_are_asked_again(shared: Place) -> None:
+    refused(shared, "0 shadow reads are recorded, and none with its text", queries="shadow")
     reads = [
         ShadowRead(
             at="", version=1, key_hash=f"user-{n % 9}", query=f"codesubject{n % 8}", served_by="old",
@@ -374,13 +370,11 @@ def test_recorded_queries_are_asked_again(shared: Place, capsys: pytest.CaptureF
     ]  # fmt: skip
     with closing(shared.store()) as state:
         state.add_shadow_reads("docs", reads)
-    found = told(shared, capsys, "--queries", "shadow")
+    found = found_by(shared, queries="shadow", qrels=None)
     assert (found["asked"], found["labels"]) == (8, "none")
 
 
-def test_results_that_nobody_labelled_are_not_held_against_the_new_index_alone(
-    failing: Place, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_results_that_nobody_labelled_are_not_held_against_the_new_index_alone(failing: Place) -> None:
     """People labelled what the old index found; the new one finds other copies that are as good."""
     rows = list(details())
     copies = [(name, f"{one}-copy", text) for name, one, text in rows]
@@ -391,7 +385,7 @@ def test_results_that_nobody_labelled_are_not_held_against_the_new_index_alone(
         store(new, print_of("failing"), copies, vectors)
         # The originals are still there, a little further away.
         store(new, print_of("failing"), rows, vectors + 90 * np.sign(np.sin(np.arange(WIDTH))))
-    found = told(failing, capsys, config="  k: 5\n")
+    found = found_by(failing, config="  k: 5\n")
     unjudged = [found["overall"][side]["unjudged"] for side in ("old", "new")]
     assert unjudged[1] > unjudged[0] + 0.1
     assert found["verdict"] == "inconclusive"
@@ -399,7 +393,7 @@ def test_results_that_nobody_labelled_are_not_held_against_the_new_index_alone(
     assert "Have them graded: `judge`" in found["reasons"][0]
 
 
-def test_chunks_count_as_their_documents(failing: Place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_chunks_count_as_their_documents(failing: Place) -> None:
     import toys
 
     rows = list(details())
@@ -407,10 +401,10 @@ def test_chunks_count_as_their_documents(failing: Place, capsys: pytest.CaptureF
     with closing(SqliteIndex("new", failing.root / "new.db")) as new:
         new.delete([one for _name, one, _text in rows])
         store(new, print_of("failing"), parts, toys.first([text for _name, _one, text in parts]))
-    alone = told(failing, capsys, config="  documents: false\n")
+    alone = found_by(failing, config="  documents: false\n")
     assert alone["verdict"] == "failed"
     assert "160 relevant documents are not in the new index" in alone["notes"]
-    assert told(failing, capsys, config="  documents: true\n")["verdict"] == "passed"
+    assert found_by(failing, config="  documents: true\n")["verdict"] == "passed"
 
 
 @pytest.fixture(scope="module")
@@ -422,7 +416,6 @@ def address() -> Iterator[str]:
 @pytest.mark.parametrize("kind", ["qdrant", "pgvector"])
 def test_other_stores_are_verified_the_same(
     failing: Place,
-    capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     kind: str,
     request: pytest.FixtureRequest,
@@ -446,6 +439,69 @@ def test_other_stores_are_verified_the_same(
     text = (failing.root / "config" / "index.yml").read_text()
     text = text.replace("sqlite: {path: new.db}", written).replace("toys:failing", "toys:second")
     (failing.root / "config" / "index.yml").write_text(text)
-    found = told(failing, capsys)
+    found = found_by(failing)
     assert found["verdict"] == "passed"
     assert found["overall"]["new"]["first_percentile"] > 0.99
+
+
+def embeddings(request: Received) -> Answer:
+    """The vectors of a service, as the toy embedding makes them."""
+    import toys
+
+    texts = request.json["input"]
+    rows = [{"index": number, "embedding": row.tolist()} for number, row in enumerate(toys.second(texts))]
+    return Answer({"data": rows, "model": "embed-1", "usage": {"prompt_tokens": 3 * len(texts)}})
+
+
+def test_what_a_service_takes_for_the_queries_is_found_by(failing: Place) -> None:
+    text = (failing.root / "config" / "index.yml").read_text()
+    (failing.root / "config" / "index.yml").write_text(
+        text.replace('call: "toys:failing"', "model: embedder")
+    )
+    service = "provider: openai-compatible, model: embed-1, price: {input: 1.0, output: 0.0}"
+    printed = Fingerprint(provider="openai-compatible", model="embed-1", dimensions=WIDTH)
+    rows = list(details())
+    import toys
+
+    with closing(SqliteIndex("new", failing.root / "new.db")) as new:
+        store(new, print_of("failing"), rows, toys.second([text for _name, _one, text in rows]))
+        new.put_stamp(printed)
+    answers: list[Received] = []
+
+    def slowed(request: Received) -> Answer:
+        answers.append(request)
+        if len(answers) == 3:
+            return Answer({"error": {"message": "slow down"}}, status=429, headers={"retry-after": "0"})
+        return embeddings(request)
+
+    with serving(slowed) as server:
+        (failing.root / "config" / "models.yml").write_text(
+            f"models:\n  embedder: {{{service}, base_url: '{server.url}/v1'}}\n"
+        )
+        found = found_by(failing, limit=20)
+        assert found["old"]["cost_usd"] is None
+        # One query more is asked to open the connection; a limit of the service costs no query.
+        assert found["new"]["cost_usd"] == pytest.approx(21 * 3 / 1e6)
+        assert found["new"]["failed"] == 0
+        refused(failing, "the embeddings of the queries would cost more", limit=20, max_cost=0.000001)
+
+
+def test_the_library_for_measures_is_asked_for(shared: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ir_measures", None)
+    refused(shared, "measures need ir-measures. Run: pip install 'swapgate[retrieval]'")
+
+
+def test_a_migration_that_was_not_begun_is_named(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    refused(place, "no migration 'docs'")
+    place.close()
+
+
+def test_what_is_stored_reads_as_what_was_returned(shared: Place) -> None:
+    found_by(shared, limit=40)
+    with closing(shared.store()) as state:
+        *_others, kept = state.evidence("docs", "verification")
+    record = kept.record
+    read: Verification = adapter(Verification).validate_python(dict(record))
+    assert to_json(read) == record
+    assert read.asked == 40

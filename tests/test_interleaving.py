@@ -106,6 +106,9 @@ def test_only_those_whom_the_new_index_serves_see_interleaved_lists(tmp_path: Pa
         seen = {key for key, one in shown.items() if one.impression is not None}
         assert seen == {key for key in shown if router.migration.side(key) == "new"}
         assert 20 < len(seen) < 80
+        served = router.metrics().counts
+        assert served["queries_new"] == len(seen)
+        assert served["queries_old"] == len(shown) - len(seen) + 2
         one = shown[next(iter(seen))]
         assert len({hit.id for hit in one.hits}) == 5
         interleaver.credit(one.impression, [one.hits[0].id])

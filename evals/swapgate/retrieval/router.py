@@ -112,8 +112,15 @@ class DualIndexRouter:
         return found
 
     def search_on(self, side: Side, query: str, k: int = 10) -> tuple[Hit, ...]:
-        """Return what one index alone finds; its failure is raised. For comparisons, not for serving."""
+        """Return what one index alone finds; its failure is raised. Nothing is recorded.
+
+        Whoever shows it to a user says so with `count_served`: the metrics, and a ramp, count it then.
+        """
         return self._ask_counted(side, query, k)
+
+    def count_served(self, side: Side, seconds: float) -> None:
+        """Count a query whose results of one index a user has seen, and its time."""
+        self._counters.served(side, seconds)
 
     def upsert(
         self, ids: Sequence[str], texts: Sequence[str], payloads: Sequence[Payload] | None = None

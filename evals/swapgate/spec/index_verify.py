@@ -85,6 +85,22 @@ class VerifyEntry(Written):
             raise ValueError(f"must ask for as many results as are measured: `depth: {self.deepest}`")
         return self
 
+    def with_given(
+        self,
+        *,
+        queries: str | None = None,
+        qrels: str | None = None,
+        judge: str | None = None,
+        limit: int | None = None,
+    ) -> Self:
+        """Return what is written, with what a command line names in its place."""
+        named = {"queries": queries, "qrels": qrels, "judge": judge, "limit": limit}
+        update: dict[str, object] = {key: value for key, value in named.items() if value is not None}
+        if queries is not None:
+            # The labels that are written belong to the queries that are.
+            update["qrels"] = qrels
+        return self.model_copy(update=update)
+
     @property
     def deepest(self) -> int:
         """How many results are looked at, k and every measure together: so many are graded."""

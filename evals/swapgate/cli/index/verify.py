@@ -57,10 +57,10 @@ def verify(
     Exits with 1 when the new index is shown to be worse, 10 when too little is known, 11 when too many
     queries failed. The result is stored with the migration.
     """
-    given = {"queries": queries, "qrels": qrels, "judge": judge, "limit": limit}
     mode = cache_mode(live=live, replay=replay)
     with opened(root, config, max_cost=max_cost, cache=mode) as migration:
-        settings = _settings(migration.workspace.file.verify, given)
+        written = migration.workspace.file.verify
+        settings = written.with_given(queries=queries, qrels=qrels, judge=judge, limit=limit)
         found = _verified(migration, settings)
     if markdown is not None:
         _write(markdown, found)
@@ -69,15 +69,6 @@ def verify(
     else:
         _print(found, markdown, verbose=verbose)
     return found.exit_code
-
-
-def _settings(written: VerifyEntry, given: dict[str, Any]) -> VerifyEntry:
-    """Return what the file says, with what the command line says in its place."""
-    named = {key: value for key, value in given.items() if value is not None}
-    if "queries" in named and "qrels" not in named:
-        # The labels of the file belong to its queries.
-        named["qrels"] = None
-    return written.model_copy(update=named)
 
 
 def _verified(migration: Opened, settings: VerifyEntry) -> Verification:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -84,7 +85,8 @@ class Log:
 class Interleaver:
     """Searches both indexes for those whom the new one serves already; all others get the router's answer.
 
-    So a canary at 5% shows the new index to 5%, interleaved or not. Each search takes as long as both.
+    So a canary at 5% shows the new index to 5%, interleaved or not. A search takes as long as both together;
+    as of the new index it is counted in the router's metrics. Open one in each process.
     """
 
     def __init__(self, router: DualIndexRouter) -> None:
@@ -97,9 +99,12 @@ class Interleaver:
         if not may_interleave(self._router.migration, whose):
             return _alone(self._router.search(query, k, key=key))
         try:
-            old, new = (self._router.search_on(side, query, k) for side in ("old", "new"))
+            old = self._router.search_on("old", query, k)
+            started = time.perf_counter()
+            new = self._router.search_on("new", query, k)
         except Exception:
             return _alone(self._router.search(query, k, key=key))
+        self._router.count_served("new", time.perf_counter() - started)
         return _together(self.log, self._router.migration, old, new, query=query, key=whose, k=k)
 
     def credit(self, impression: str | None, clicked: Sequence[str]) -> None:
@@ -132,16 +137,23 @@ class AsyncInterleaver:
         whose = query if key is None else key
         if not may_interleave(self._router.migration, whose):
             return _alone(await self._router.search(query, k, key=key))
-        asked = (self._router.search_on("old", query, k), self._router.search_on("new", query, k))
+        asked = (self._router.search_on("old", query, k), self._timed_new(query, k))
         old, new = await asyncio.gather(*asked, return_exceptions=True)
         if isinstance(old, BaseException) or isinstance(new, BaseException):
             return _alone(await self._router.search(query, k, key=key))
-        return _together(self.log, self._router.migration, old, new, query=query, key=whose, k=k)
+        hits, seconds = new
+        self._router.count_served("new", seconds)
+        return _together(self.log, self._router.migration, old, hits, query=query, key=whose, k=k)
 
     def credit(self, impression: str | None, clicked: Sequence[str]) -> None:
         """Record which entries of a shown list were chosen; returns at once."""
         if impression is not None:
             self.log.credit(impression, clicked)
+
+    async def _timed_new(self, query: str, k: int) -> tuple[tuple[Hit, ...], float]:
+        started = time.perf_counter()
+        hits = await self._router.search_on("new", query, k)
+        return hits, time.perf_counter() - started
 
     async def close(self) -> None:
         """Store what is left; the router stays open."""

@@ -157,8 +157,13 @@ def _answer(arm: Arm, query: Query, depth: Depth) -> Ranking:
     started = time.perf_counter()
     try:
         return _ranking(arm, query, depth)
-    except (UsageError, NotAsked):
+    except UsageError:
         raise
+    except NotAsked as exc:
+        raise UsageError(
+            "the embeddings of the queries would cost more than is allowed. Raise --max-cost, or ask fewer "
+            "queries: --limit"
+        ) from exc
     except Exception as exc:
         told = safe_text(f"{type(exc).__name__}: {message_of(exc)}", _LONGEST_ERROR)
         return Ranking(error=told, seconds=time.perf_counter() - started)

@@ -48,7 +48,7 @@ def verify(
     they are opened and closed here. `max_cost` of the workspace's settings bounds what each embedding and the
     judge may cost.
 
-    Raises UsageError (files, labels, judge), FingerprintError, BudgetSpent, StoreError.
+    Raises UsageError (files, labels, judge, the embeddings' price), FingerprintError, StoreError.
     """
     prepared = prepare(workspace, store, workspace.file.verify if settings is None else settings)
     with opened_arms(workspace, index) as arms:
