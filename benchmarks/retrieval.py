@@ -28,9 +28,9 @@ from swapgate.retrieval.verifying.deciding import decide
 from swapgate.retrieval.verifying.labels import Labels
 from swapgate.retrieval.verifying.queries import Query
 from swapgate.retrieval.verifying.scoping import Measured, scopes
-from swapgate.retrieval.verifying.valuing import values_of
+from swapgate.retrieval.verifying.valuing import Values, values_of
 from swapgate.spec.index import ReindexEntry, SourceEntry
-from swapgate.spec.index_verify import VerifyEntry
+from swapgate.spec.index_verify import SliceVerify, VerifyEntry
 
 SMALL = 20_000
 BATCH = 512
@@ -205,6 +205,45 @@ def verification(queries: int, results: int) -> dict[str, float]:
     }
 
 
+def failed_share(experiments: int, *, loss: float) -> tuple[float, float]:
+    """Return how often a verification of 20 slices fails, and how often the slice that loses is named.
+
+    Measures of 600 queries are made up: two thirds are the same in both indexes, as real ones are.
+    """
+    names = [f"slice-{number:02}" for number in range(20)]
+    asked = [
+        Asked(query=Query(id=str(n), text=str(n), slices=(names[n % 20],)), old=Ranking(), new=Ranking())
+        for n in range(600)
+    ]
+    in_first = np.array([n % 20 == 0 for n in range(600)])
+    failed = named = 0
+    for seed in range(experiments):
+        rng = np.random.default_rng(seed)
+        old = rng.choice([0.0, 0.4, 0.6, 1.0], size=600)
+        new = np.where(rng.random(600) < 2 / 3, old, rng.choice([0.0, 0.4, 0.6, 1.0], size=600))
+        new = np.where(in_first, np.maximum(new - loss, 0.0), new)
+        values = Values(
+            plain={"old": {"nDCG@10": old}, "new": {"nDCG@10": new}},
+            condensed=None,
+            unjudged={"old": np.zeros(600), "new": np.zeros(600)},
+            clusters=None,
+        )
+        settings = VerifyEntry(metrics={"nDCG@10": 0.05}, slices=SliceVerify(margin=None), seed=seed)
+        parts = scopes(
+            Measured(
+                asked=asked,
+                counted=asked,
+                values=values,
+                settings=settings,
+                random_pairs={"old": np.empty(0), "new": np.empty(0)},
+            )
+        )
+        verdict, _reasons = decide(parts, doubts=[])
+        failed += verdict == "failed"
+        named += parts[1].answer == "fail"
+    return failed / experiments, named / experiments
+
+
 def _ranking(rng: np.random.Generator, results: int) -> tuple[str, ...]:
     return tuple(f"doc-{n}" for n in rng.permutation(3 * results)[:results].tolist())
 
@@ -231,6 +270,18 @@ def measure(*, quick: bool) -> Iterator[Row]:
         value=took["seconds"],
         limit="<= 5",
         beside={"of a core": took["core_s"], "the measures alone": took["measures"]},
+    )
+    some = 40 if quick else 400
+    yield Row(
+        goal="an index as good as the old one fails, 20 slices of 30 queries, share",
+        value=failed_share(some, loss=0.0)[0],
+        limit="<= 0.05",
+    )
+    yield Row(
+        goal="one slice of 30 queries that loses 0.5 of nDCG is named, share",
+        value=failed_share(some, loss=0.5)[1],
+        limit=">= 0.9",
+        beside={"loses 0.3": failed_share(some, loss=0.3)[1]},
     )
     # Without pauses the shadow's search shares the interpreter with the next query: that is shown beside.
     for phase, pause_s in (("plan", 0.0), ("canary", 0.0), ("shadow_read", 0.002)):

@@ -108,5 +108,5 @@ def _print(found: Verification, markdown: Path | None, *, verbose: int) -> None:
     for line in verification_lines(found, verbose=verbose):
         typer.echo(line)
     files = [found.graded.path] if found.graded is not None and found.graded.path else []
-    for path in (*files, *([str(markdown)] if markdown else [])):
-        typer.echo(f"written: {shown(Path(path))}")
+    for path in (*files, *([shown(markdown)] if markdown else [])):
+        typer.echo(f"written: {path}")

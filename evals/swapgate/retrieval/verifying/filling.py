@@ -15,6 +15,7 @@ from swapgate.retrieval.verifying.pooling import pool
 from swapgate.retrieval.verifying.preparing import Prepared
 from swapgate.retrieval.verifying.verification import Graded
 from swapgate.spec.index_verify import VerifyEntry
+from swapgate.spec.source import shown_path
 
 if TYPE_CHECKING:
     from swapgate.engine.runner import Progress
@@ -39,7 +40,8 @@ def filled_labels(
     said = graded(Workspace(workspace.settings), prepared.grader, found, people, draw=draw)
     name = prepared.grader.judge.spec.judge
     write_grades(path, people=people, judge=said.labels, pooled=found.unlabelled, name=name)
-    return together(people, said.labels), _graded(name, said, path)
+    shown = shown_path(path, workspace.settings.root)
+    return together(people, said.labels), _graded(name, said, shown)
 
 
 def _grades_path(workspace: IndexWorkspace, settings: VerifyEntry) -> Path:
@@ -52,7 +54,7 @@ def _grades_path(workspace: IndexWorkspace, settings: VerifyEntry) -> Path:
     return path
 
 
-def _graded(name: str, said: Grades, path: Path) -> Graded:
+def _graded(name: str, said: Grades, path: str) -> Graded:
     agreed = said.agreement
     return Graded(
         judge=name,
@@ -64,5 +66,5 @@ def _graded(name: str, said: Grades, path: Path) -> Graded:
         kappa=None if agreed is None else agreed.kappa,
         exact=None if agreed is None else agreed.exact,
         within_one=None if agreed is None else agreed.within_one,
-        path=str(path),
+        path=path,
     )
