@@ -505,3 +505,12 @@ def test_what_is_stored_reads_as_what_was_returned(shared: Place) -> None:
     read: Verification = adapter(Verification).validate_python(dict(record))
     assert to_json(read) == record
     assert read.asked == 40
+
+
+def test_queries_of_one_user_count_as_one(shared: Place) -> None:
+    rows = [json.loads(line) for line in (shared.root / "queries.jsonl").read_text().splitlines()]
+    users = [{**row, "user": f"user-{number % 20}"} for number, row in enumerate(rows)]
+    shared.write("users.jsonl", users)
+    found = found_by(shared, queries="users.jsonl", qrels="qrels.txt", config="  cluster: user\n")
+    assert found["verdict"] == "inconclusive"
+    assert found["reasons"][0] == "nDCG@10: 160 queries with labels, of 20 who asked, 60 wanted"

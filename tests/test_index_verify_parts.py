@@ -87,6 +87,8 @@ def evidence(differences: Any, *, margin: float = 0.1, fewest: int = 30, **more:
         metric="nDCG@10",
         margin=margin,
         queries=values.size,
+        askers=values.size,
+        level=0.05,
         fewest=fewest,
         usual=difference_interval(values, None, confidence=usual),
         strict=difference_interval(values, None, confidence=strict),

@@ -22,13 +22,16 @@ class Evidence:
     """What is known of one measure on one scope, before it is decided on.
 
     `strict` is the interval that a fail needs: wider, for as many tests as there are slices and measures.
-    `only_fails` lets pass what is not shown to be worse.
+    `askers` is how many the queries count for, where some are from one user. `only_fails` lets pass what is
+    not shown to be worse.
     """
 
     metric: str
     margin: float
     queries: int
+    askers: int
     fewest: int
+    level: float
     usual: Interval
     strict: Interval
     p_adjusted: float | None
@@ -60,13 +63,12 @@ def ruling(known: Evidence) -> Ruled:
     lies wholly beyond the margin, and the permutation test finds it worse.
     """
     usual, strict, margin = known.usual, known.strict, known.margin
-    is_worse = known.p_adjusted is not None and known.p_adjusted <= ALPHA
+    is_worse = known.p_adjusted is not None and known.p_adjusted <= known.level
     if strict.high is not None and strict.high < -margin and is_worse:
         return Ruled(answer="fail", reason=f"{_told(known, strict)}: worse by more than {margin:g}")
-    if known.queries < known.fewest:
-        have = f"{known.queries:,} {_queries(known.queries)} with labels"
-        few = f"{known.metric}: {have}, {known.fewest:,} wanted"
-        return Ruled(answer="inconclusive", reason=few, needed=known.fewest - known.queries)
+    if known.askers < known.fewest:
+        few = f"{known.metric}: {_counted(known)}, {known.fewest:,} wanted"
+        return Ruled(answer="inconclusive", reason=few, needed=known.fewest - known.askers)
     if usual.low is not None and usual.low > -margin:
         return Ruled(answer="pass", reason=f"{_told(known, usual)}: not worse by {margin:g}")
     if known.only_fails:
@@ -141,6 +143,11 @@ def _reasons(scopes: Iterable[Scope], answer: RulingAnswer) -> Iterator[str]:
 
 def _queries(number: int) -> str:
     return "query" if number == 1 else "queries"
+
+
+def _counted(known: Evidence) -> str:
+    queries = f"{known.queries:,} {_queries(known.queries)} with labels"
+    return queries if known.askers == known.queries else f"{queries}, of {known.askers:,} who asked"
 
 
 def _told(known: Evidence, found: Interval) -> str:

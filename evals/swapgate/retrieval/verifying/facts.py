@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from swapgate.reporting.text import safe_text
 from swapgate.retrieval.arms import Arm
-from swapgate.retrieval.index import Side, VectorIndex
+from swapgate.retrieval.index import Side
 from swapgate.retrieval.verifying.asking import Asked, Ranking, spent_usd
 from swapgate.retrieval.verifying.labels import Labels
 from swapgate.retrieval.verifying.scoping import SHOWN
@@ -20,8 +20,6 @@ WORST = 10
 _SHOWN_RESULTS = 5
 _TEXT_CHARS = 300
 _SHOWN_ERRORS = 3
-_AT_ONCE = 500
-_MOST_LOOKED_FOR = 5000
 
 
 def side_facts(side: Side, arm: Arm, asked: Sequence[Asked], *, missing: int) -> SideFacts:
@@ -40,24 +38,6 @@ def side_facts(side: Side, arm: Arm, asked: Sequence[Asked], *, missing: int) ->
         cost_usd=spent_usd(arm),
         missing_relevant=missing,
     )
-
-
-def relevant_ids(asked: Iterable[Asked], labels: Labels, *, relevant_from: int) -> list[str]:
-    """Return the relevant entries of all queries, some thousands of them at most."""
-    found = dict.fromkeys(
-        one for query in asked for one, grade in labels.of(query.query.id).items() if grade >= relevant_from
-    )
-    return list(found)[:_MOST_LOOKED_FOR]
-
-
-def missing_from(index: VectorIndex, ids: Sequence[str], *, documents: bool) -> int:
-    """Return how many entries an index does not hold; of a document its first chunk is looked for."""
-    wanted = [[one, f"{one}#0"] if documents else [one] for one in ids]
-    held: set[str] = set()
-    for start in range(0, len(wanted), _AT_ONCE):
-        names = [name for one in wanted[start : start + _AT_ONCE] for name in one]
-        held |= {stored.id for stored in index.fetch(names)}
-    return sum(not held.intersection(one) for one in wanted)
 
 
 def worst_queries(

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from swapgate.retrieval.index import SIDES, Side
 from swapgate.retrieval.verifying.asking import Asked, Ranking
 from swapgate.retrieval.verifying.deciding import (
+    ALPHA,
     Evidence,
     Ruled,
     confidences,
@@ -174,6 +175,8 @@ def _ruled(found: Measured, part: _Part, metric: str, margin: float, p_adjusted:
             metric=metric,
             margin=margin,
             queries=len(part.places),
+            askers=_askers(found, part),
+            level=ALPHA / settings.looks,
             fewest=settings.min_queries if part.name is None else settings.slices.min_queries,
             usual=usual,
             strict=strict,
@@ -190,6 +193,11 @@ def _ruled(found: Measured, part: _Part, metric: str, margin: float, p_adjusted:
     return in_both_views(
         plain, rule(condensed[part.places]), old_unjudged=old, new_unjudged=new, k=settings.k
     )
+
+
+def _askers(found: Measured, part: _Part) -> int:
+    clusters = found.values.clusters
+    return len(part.places) if clusters is None else len({clusters[place] for place in part.places})
 
 
 def _interval(found: Measured, part: _Part, differences: Floats, confidence: float) -> Interval:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from swapgate.errors import UsageError
 from swapgate.records import Json, to_json
 from swapgate.retrieval.arms import Arm
 from swapgate.retrieval.index import SIDES, Side, Vector, VectorIndex
@@ -16,8 +15,9 @@ from swapgate.retrieval.state import StateStore, now_text
 from swapgate.retrieval.verifying.asking import Asked, Depth, Draw, ask_both, opened_arms
 from swapgate.retrieval.verifying.deciding import decide
 from swapgate.retrieval.verifying.doubting import doubts, notes, too_many_errors
-from swapgate.retrieval.verifying.facts import missing_from, relevant_ids, side_facts, worst_queries
+from swapgate.retrieval.verifying.facts import side_facts, worst_queries
 from swapgate.retrieval.verifying.filling import filled_labels
+from swapgate.retrieval.verifying.held import missing_relevant, relevant_ids
 from swapgate.retrieval.verifying.labels import Labels
 from swapgate.retrieval.verifying.percentiles import random_scores
 from swapgate.retrieval.verifying.preparing import Prepared, prepare
@@ -52,6 +52,9 @@ def verify(
     """
     prepared = prepare(workspace, store, workspace.file.verify if settings is None else settings)
     with opened_arms(workspace, index) as arms:
+        # Before anything is paid: people's labels may be of another collection.
+        people = relevant_ids(prepared.queries, prepared.people, relevant_from=prepared.relevant_from)
+        missing = missing_relevant(arms, people, documents=prepared.documents)
         asked = ask_both(
             arms,
             prepared.queries,
@@ -65,7 +68,7 @@ def verify(
             draw=draw,
         )
         labels, graded = filled_labels(workspace, prepared, asked, draw_judge)
-        found = concluded(migration, prepared, arms, asked, labels=labels, graded=graded)
+        found = concluded(migration, prepared, arms, asked, labels=labels, graded=graded, missing=missing)
     record = cast("Mapping[str, Json]", to_json(found))
     store.add_evidence(
         migration.name, VERIFICATION, version=migration.version, passed=found.passed, record=record
@@ -81,10 +84,10 @@ def concluded(
     *,
     labels: Labels,
     graded: Graded | None,
+    missing: Mapping[Side, int],
 ) -> Verification:
     """Return what follows from the answers of both indexes and the labels."""
     settings, relevant_from = prepared.settings, prepared.relevant_from
-    missing = _missing(prepared, arms, asked, labels)
     kept = counted(asked, labels, relevant_from=relevant_from)
     values = values_of(kept.asked, labels, settings, relevant_from=relevant_from)
     pairs = {
@@ -116,20 +119,6 @@ def concluded(
         worst=worst_queries(kept.asked, values, labels, settings),
         notes=tuple(notes(prepared, asked, missing)),
     )
-
-
-def _missing(prepared: Prepared, arms: Arms, asked: Sequence[Asked], labels: Labels) -> dict[Side, int]:
-    """Return how many relevant documents each index lacks; UsageError where that is all, of both."""
-    relevant = relevant_ids(asked, labels, relevant_from=prepared.relevant_from)
-    missing = {side: missing_from(arms[side].index, relevant, documents=prepared.documents) for side in SIDES}
-    if relevant and min(missing.values()) == len(relevant):
-        held = next((one.side(side).ids[0] for one in asked for side in SIDES if one.side(side).ids), None)
-        raise UsageError(
-            f"verify: neither index holds any of the {len(relevant):,} relevant documents, such as "
-            f"{relevant[0]!r}: the labels are of another collection, or name its documents otherwise. "
-            f"What an index holds is called such as {held!r}"
-        )
-    return missing
 
 
 def _vectors(asked: Sequence[Asked], side: Side) -> list[Vector]:
