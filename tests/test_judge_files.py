@@ -316,7 +316,9 @@ def test_every_judge_of_the_library_is_whole_and_leaves_a_way_to_abstain(name: s
     assert judge.rule.names
     for request in judge.requests(judge.kind.probe(), suite="s", case="c"):
         text = request.messages[-1].content
-        assert "cannot_assess = " in text or " = It fits throughout" in text
+        # On a scale there is no abstaining: its ends are said in full.
+        ends = (" = It fits throughout", " = It says what the query asks")
+        assert "cannot_assess = " in text or any(end in text for end in ends)
         assert "  " not in text.replace("\n  ", "\n")
 
 

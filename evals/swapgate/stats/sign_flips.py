@@ -62,7 +62,7 @@ def sign_flip_test(
     Examples
     --------
     >>> sign_flip_test([-0.2, -0.1, -0.4, 0.1])
-    [0.125]
+    [0.1875]
     >>> sign_flip_test([0.0, 0.0])
     [None]
     """
