@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import subprocess
+import sys
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
@@ -162,6 +165,37 @@ def test_clicks_are_credited_by_another_process(tmp_path: Path) -> None:
         add_clicks(store, "docs", [Click(impression="a", item="doc-1")])
     with closing(StateStore(tmp_path / "s.db")) as store:
         assert [one.item for one in clicks(store, "docs")] == ["doc-1"]
+
+
+# One process that has imported everything and opened an interleaver, and its children, who go on with it.
+CHILDREN = """
+import os, sys
+from test_interleaving import TO_CANARY, DualIndexRouter, Interleaver, NEW, OLD, arm
+router = DualIndexRouter(arm(OLD, "old"), arm(NEW, "new"), state=sys.argv[1], name="docs")
+for phase in (*TO_CANARY, "promoted"):
+    router.move(phase, share=0.5 if phase == "canary" else None, why="x")
+interleaver = Interleaver(router)
+for number in range(5):
+    if not os.fork():
+        for turn in range(10):
+            shown = interleaver.search("word3 of subject3", 5, key=f"{number} {turn}")
+            interleaver.credit(shown.impression, [shown.hits[0].id])
+        interleaver.close()
+        router.close()
+        os._exit(0)
+sys.exit(sum(os.wait()[1] for _ in range(5)))
+"""
+
+
+def test_processes_that_were_forked_go_on_with_an_interleaver(tmp_path: Path) -> None:
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    command = [sys.executable, "-c", CHILDREN, str(tmp_path / "s.db")]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    with closing(StateStore(tmp_path / "s.db")) as store:
+        shown = {one.id for one in impressions(store, "docs")}
+        assert len(shown) == 50
+        assert {one.impression for one in clicks(store, "docs")} == shown
 
 
 def lists(outcomes: list[float], *, a_user: int = 1) -> tuple[list[Impression], list[Click]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import secrets
 import time
 from collections.abc import Sequence
@@ -37,15 +38,16 @@ class Interleaved:
 
 
 class Log:
-    """Stores impressions and clicks in a thread of its own; what cannot be stored is counted as `lost`."""
+    """Stores impressions and clicks in a thread of its own; what cannot be stored is counted as `lost`.
+
+    A process that was forked begins a thread of its own.
+    """
 
     def __init__(self, store: StateStore, name: str) -> None:
         self.lost = 0
         self._store = store
         self._name = name
-        self._writer: BatchWriter[_Row] = BatchWriter(
-            lambda: (self._write, lambda: None), name="swapgate-impressions"
-        )
+        self._begin()
 
     def shown(self, drafted: Sequence[Drafted], *, version: int, key: str) -> str:
         """Record a list, and return its name."""
@@ -58,21 +60,33 @@ class Log:
             old=picked["old"],
             new=picked["new"],
         )
-        self._writer.put(one)
+        self._own().put(one)
         return one.id
 
     def credit(self, impression: str, clicked: Sequence[str]) -> None:
         """Record what was chosen from a list."""
         for item in clicked:
-            self._writer.put(Click(impression=impression, item=item))
+            self._own().put(Click(impression=impression, item=item))
 
     def flush(self) -> None:
         """Wait until everything recorded so far is stored."""
-        self._writer.flush()
+        self._own().flush()
 
     def close(self) -> None:
         """Store what is left."""
-        self._writer.close()
+        self._own().close()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._writer: BatchWriter[_Row] = BatchWriter(
+            lambda: (self._write, lambda: None), name="swapgate-impressions"
+        )
+
+    def _own(self) -> BatchWriter[_Row]:
+        """Return this process's writer."""
+        if self._pid != os.getpid():
+            self._begin()
+        return self._writer
 
     def _write(self, rows: Sequence[_Row]) -> None:
         try:
@@ -86,7 +100,7 @@ class Interleaver:
     """Searches both indexes for those whom the new one serves already; all others get the router's answer.
 
     So a canary at 5% shows the new index to 5%, interleaved or not. A search takes as long as both together;
-    as of the new index it is counted in the router's metrics. Open one in each process.
+    as of the new index it is counted in the router's metrics.
     """
 
     def __init__(self, router: DualIndexRouter) -> None:
