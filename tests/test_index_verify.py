@@ -513,4 +513,4 @@ def test_queries_of_one_user_count_as_one(shared: Place) -> None:
     shared.write("users.jsonl", users)
     found = found_by(shared, queries="users.jsonl", qrels="qrels.txt", config="  cluster: user\n")
     assert found["verdict"] == "inconclusive"
-    assert found["reasons"][0] == "nDCG@10: 160 queries with labels, of 20 who asked, 60 wanted"
+    assert found["reasons"][0] == "160 queries with labels, of 20 who asked, 60 wanted"

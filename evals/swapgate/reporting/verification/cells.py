@@ -29,9 +29,15 @@ def headline(found: Verification) -> str:
         found.labels, "labels, and grades of a judge where there is none"
     )
     return (
-        f"migration {found.migration}: {found.new.model} against {found.old.model}, "
+        f"migration {found.migration}: {embedding(found, 'new')} against {embedding(found, 'old')}, "
         f"{queries(found.asked)} by {labels}, relevant from grade {found.relevant_from}"
     )
+
+
+def embedding(found: Verification, side: Side) -> str:
+    """Return the name of a side's embedding; of two of one name their fingerprints tell them apart."""
+    facts = found.side(side)
+    return facts.model if found.old.model != found.new.model else f"{facts.model} ({facts.fingerprint})"
 
 
 def queries(number: int) -> str:
@@ -96,7 +102,7 @@ def side_rows(found: Verification) -> list[tuple[str, ...]]:
         told.append(
             (
                 side,
-                facts.model,
+                embedding(found, side),
                 f"{duration(facts.p50_s)} / {duration(facts.p95_s)}",
                 f"{facts.failed:,}",
                 f"{scope.empty:,}",

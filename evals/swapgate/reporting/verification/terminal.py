@@ -9,6 +9,7 @@ from swapgate.reporting.verification import cells
 from swapgate.retrieval.verifying.verification import Verification, WorstQuery
 
 _SHOWN_WORST = 3
+_SHOWN_REASONS = 9
 _CELL_CHARS = 60
 
 
@@ -17,7 +18,10 @@ def verification_lines(found: Verification, *, verbose: int) -> Iterator[str]:
     yield safe_text(cells.headline(found))
     first, *others = found.reasons
     yield safe_text(f"{cells.WORDS[found.verdict]}: {first}")
-    yield from (f"  {safe_text(reason)}" for reason in others)
+    shown = others if verbose else others[:_SHOWN_REASONS]
+    yield from (f"  {safe_text(reason)}" for reason in shown)
+    if len(shown) < len(others):
+        yield f"  and {len(others) - len(shown):,} more reasons: -v shows all"
     yield ""
     is_short = not verbose
     yield from _table(cells.header(found, is_short=is_short), cells.rows(found, is_short=is_short))

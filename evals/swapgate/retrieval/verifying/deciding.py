@@ -67,7 +67,7 @@ def ruling(known: Evidence) -> Ruled:
     if strict.high is not None and strict.high < -margin and is_worse:
         return Ruled(answer="fail", reason=f"{_told(known, strict)}: worse by more than {margin:g}")
     if known.askers < known.fewest:
-        few = f"{known.metric}: {_counted(known)}, {known.fewest:,} wanted"
+        few = f"{_counted(known)}, {known.fewest:,} wanted"
         return Ruled(answer="inconclusive", reason=few, needed=known.fewest - known.askers)
     if usual.low is not None and usual.low > -margin:
         return Ruled(answer="pass", reason=f"{_told(known, usual)}: not worse by {margin:g}")
