@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from processes import wait_for
 from servers import Answer, Received, Server, openai_completion, serving
 from swapgate.cli import main
 from swapgate.engine.workspace import Workspace
@@ -32,6 +36,7 @@ MODELS = """
 models:
   grader: {provider: openai-compatible, base_url: "%s/v1", model: grader-1, price: {input: 1.0, output: 1.0}}
 """
+SOURCE = Path(__file__).parents[1] / "evals"
 Grade = Callable[[str, str], int]
 
 
@@ -182,6 +187,40 @@ def test_a_budget_bounds_what_is_paid(shared: Graded, capsys: pytest.CaptureFixt
         assert server.requests == []
     assert found["exit_code"] == 11
     assert "cost" in found["reasons"][0]
+
+
+def test_what_was_graded_before_a_kill_is_not_paid_again(
+    shared: Graded, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def slow(request: Received) -> Answer:
+        answer = grading(right)(request)
+        return Answer(answer.body, delay_s=0.1)
+
+    root = shared.place.root
+    # Another judge than that of the other tests: nothing of it is in the cache.
+    mine = JUDGE.replace("judge: relevance", "judge: slow") + "system: You grade passages.\n"
+    (root / "judges" / "slow.yml").write_text(mine)
+    with serving(slow) as server:
+        (root / "config" / "models.yml").write_text(MODELS % server.url)
+        path = root / "config" / "killed.yml"
+        path.write_text((root / "config" / "index.yml").read_text() + FEW + "  judge: slow\n  limit: 40\n")
+        command = ["index", "verify", "--config", str(path), "--json"]
+        running = subprocess.Popen(
+            [sys.executable, "-m", "swapgate", *command],
+            cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(SOURCE), str(root)])},
+        )  # fmt: skip
+        wait_for(lambda: len(server.requests) >= 40, limit_s=60)
+        running.kill()
+        running.wait()
+        before = len(server.requests)
+        capsys.readouterr()
+        main([*command, "--root", str(root)])
+        found = json.loads(capsys.readouterr().out)
+    pairs = [asked(request) for request in server.requests]
+    assert found["graded"]["graded"] == len(set(pairs)) > before
+    # Twice only what was in flight at the kill.
+    assert len(pairs) - len(set(pairs)) <= 16
 
 
 BAD_JUDGES = [
