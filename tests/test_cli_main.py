@@ -144,6 +144,16 @@ def test_workspace_is_not_looked_for_above_the_git_repository(
     assert "config/models.yml does not exist" in capsys.readouterr().err
 
 
+def test_a_command_waits_for_no_import_of_another() -> None:
+    code = "import sys; from swapgate.cli import main; main(sys.argv[1:]); print(*sys.modules)"
+    told = subprocess.run(
+        [sys.executable, "-c", code, "schema", "--help"], capture_output=True, text=True, check=True
+    )
+    loaded = set(told.stdout.split())
+    assert "swapgate.cli.schema" in loaded
+    assert not loaded & {"numpy", "pandas", "sqlalchemy", "httpx", "swapgate.cli.judge"}
+
+
 def leaves(command: Any, path: tuple[str, ...] = ("swapgate",)) -> Iterator[tuple[str, list[str]]]:
     """Yield every command that can be run, with its options."""
     if not hasattr(command, "commands"):

@@ -1,68 +1,93 @@
-"""The commands put together."""
+"""The commands put together; each is imported when it is asked for, so that none waits for the others'."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 
 import swapgate
-from swapgate.cli.batch import batch_app
-from swapgate.cli.cache import cache_app
-from swapgate.cli.check import check
-from swapgate.cli.compare import compare
-from swapgate.cli.cost import cost_app
-from swapgate.cli.drift import drift
-from swapgate.cli.estimate import estimate
-from swapgate.cli.history import history_app
-from swapgate.cli.import_suite import import_suite
-from swapgate.cli.index import index_app
-from swapgate.cli.init import init
-from swapgate.cli.judge import judge_app
-from swapgate.cli.merge import merge
-from swapgate.cli.models import models_app
-from swapgate.cli.nightly import nightly
-from swapgate.cli.plan import plan
-from swapgate.cli.prompt import prompt_app
-from swapgate.cli.rejudge import rejudge
-from swapgate.cli.report import report
-from swapgate.cli.schema import schema
-from swapgate.cli.score import score
-from swapgate.cli.shadow import shadow_app
-from swapgate.cli.view import view
+
+# In the order of the help: the name, and the module of this package with what stands for it there.
+_COMMANDS: Mapping[str, str] = {
+    "init": "init:init",
+    "check": "check:check",
+    "plan": "plan:plan",
+    "estimate": "estimate:estimate",
+    "compare": "compare:compare",
+    "rejudge": "rejudge:rejudge",
+    "score": "score:score",
+    "merge": "merge:merge",
+    "report": "report:report",
+    "view": "view:view",
+    "drift": "drift:drift",
+    "nightly": "nightly:nightly",
+    "schema": "schema:schema",
+    "import": "import_suite:import_suite",
+    "history": "history:history_app",
+    "cache": "cache:cache_app",
+    "batch": "batch:batch_app",
+    "cost": "cost:cost_app",
+    "index": "index:index_app",
+    "models": "models:models_app",
+    "judge": "judge:judge_app",
+    "prompt": "prompt:prompt_app",
+    "shadow": "shadow:shadow_app",
+}
+
+
+class _Commands(Mapping[str, Any]):
+    """Every command by its name; the help asks for all of them."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._loaded:
+            self._loaded[name] = _load(name, _COMMANDS[name])
+        return self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_COMMANDS)
+
+    def __len__(self) -> int:
+        return len(_COMMANDS)
 
 
 def build_command() -> Any:
     """Return the whole command line, ready to be run."""
-    app = typer.Typer(
+    app = _new_app(
         name="swapgate",
         help="Decide whether one language model may replace another. The suites themselves run under pytest: "
         "`pytest --model=NAME`.",
+    )
+    app.callback(invoke_without_command=True)(_root)
+    group: Any = typer.main.get_group(app)
+    group.commands = _Commands()
+    return group
+
+
+def _load(name: str, where: str) -> Any:
+    room, _, attribute = where.partition(":")
+    found = getattr(import_module(f"swapgate.cli.{room}"), attribute)
+    app = _new_app()
+    if isinstance(found, typer.Typer):
+        app.add_typer(found, name=name)
+    else:
+        app.command(name)(found)
+    return typer.main.get_group(app).commands[name]
+
+
+def _new_app(**about: Any) -> typer.Typer:
+    return typer.Typer(
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None if os.environ.get("NO_COLOR") else "rich",
+        **about,
     )
-    app.callback(invoke_without_command=True)(_root)
-    for command in (
-        *(init, check, plan, estimate, compare, rejudge, score, merge, report, view),
-        *(drift, nightly, schema),
-    ):
-        app.command()(command)
-    app.command("import")(import_suite)
-    for name, group in (
-        ("history", history_app),
-        ("cache", cache_app),
-        ("batch", batch_app),
-        ("cost", cost_app),
-        ("index", index_app),
-        ("models", models_app),
-        ("judge", judge_app),
-        ("prompt", prompt_app),
-        ("shadow", shadow_app),
-    ):
-        app.add_typer(group, name=name)
-    return typer.main.get_command(app)
 
 
 def _show_version(wanted: bool) -> None:
