@@ -50,6 +50,7 @@ SWAPS_HEADER = ("", "both", "embedding alone", "model alone")
 EFFECTS_HEADER = ("", "measure", "n", "lost", "won", "points", "95%", "p", "p adjusted")
 STRATA_HEADER = ("right text", "questions", "embedding, old model", "model, old index", "both")
 _OVERALL = "overall"
+_LISTED = 8
 
 
 def headline(report: JointReport) -> str:
@@ -124,11 +125,16 @@ def effect_rows(report: JointReport, scope: str | None) -> list[tuple[str, ...]]
     return [_effect_row(one) for one in report.joint.effects if one.slice == scope]
 
 
+def effect_name(one: Effect) -> str:
+    """Return what an effect is called; what an index finds does not depend on who answers."""
+    return "embedding" if one.measure == "retrieval" else EFFECTS[one.name]
+
+
 def _effect_row(one: Effect) -> tuple[str, ...]:
     low, high = one.interval.low, one.interval.high
     bounds = show.MISSING if low is None or high is None else f"[{show.points(low)}, {show.points(high)}]"
     return (
-        EFFECTS[one.name],
+        effect_name(one),
         MEASURES[one.measure],
         f"{one.n:,}",
         f"{one.lost:,}",
@@ -140,27 +146,47 @@ def _effect_row(one: Effect) -> tuple[str, ...]:
     )
 
 
-def stratum_rows(report: JointReport) -> list[tuple[str, ...]]:
+def stratum_rows(report: JointReport, *, has_intervals: bool = True) -> list[tuple[str, ...]]:
     """Return the cells of STRATA_HEADER: the first measure by what became of the right texts."""
     measure = report.joint.first.measure
     return [
         (
             FATES[one.fate],
             f"{one.questions:,}",
-            *(_conditional(one.of(name, measure)) for name in ("embedding", "model", "both")),
+            *(
+                _conditional(one.of(name, measure), has_intervals=has_intervals)
+                for name in ("embedding", "model", "both")
+            ),
         )
         for one in report.joint.strata
     ]
 
 
-def _conditional(one: Conditional | None) -> str:
+def _conditional(one: Conditional | None, *, has_intervals: bool) -> str:
     if one is None or not one.n:
         return show.MISSING
-    return f"{compact(one.interval)}, {show.points(one.share)} of the whole"
+    shown = compact(one.interval) if has_intervals else show.points(one.interval.estimate)
+    return f"{shown}, {show.points(one.share)} of the whole"
 
 
-def slice_rows(report: JointReport) -> list[tuple[str, ...]]:
-    """Return one row a slice and end: who broke it, and what is shown of it."""
+def is_told(one: Attribution, report: JointReport) -> bool:
+    """Whether a slice is told of unasked: something is shown to be broken there, or it was named."""
+    return one.is_broken or one.slice in report.joint.terms.slices
+
+
+def slices_left_out(report: JointReport) -> str:
+    """Return what is known of the slices that are not told of, empty where there is none."""
+    told = {one.slice for one in report.joint.attributions if is_told(one, report)}
+    left = [name for name in scopes(report) if name is not None and name not in told]
+    if not left:
+        return ""
+    return f"nothing is shown to be broken on {', '.join(left[:_LISTED])}" + (
+        f" and {len(left) - _LISTED} more" if len(left) > _LISTED else ""
+    )
+
+
+def slice_rows(report: JointReport, *, is_whole: bool = True) -> list[tuple[str, ...]]:
+    """Return one row a slice and end: who broke it, and what is shown of it; else of those told of alone."""
     return [
         (
             scope_name(one.slice),
@@ -170,7 +196,7 @@ def slice_rows(report: JointReport) -> list[tuple[str, ...]]:
             *_of(one),
         )
         for one in report.joint.attributions
-        if one.slice is not None
+        if one.slice is not None and (is_whole or is_told(one, report))
     ]
 
 

@@ -67,7 +67,7 @@ def page(report: JointReport, *, made_at: str) -> str:
             }
             for scope in cells.scopes(report)
         ],
-        arms=[cells.arm_name(arm) for arm in ARMS],
+        arms=["", *map(cells.arm_name, ARMS)],
         cells=cells,
         made_at=made_at,
         style=_style(),
@@ -101,7 +101,7 @@ def _chart(title: str, effects: Sequence[Effect], low: float, high: float, margi
         title=f"{title[:1].upper()}{title[1:]}",
         whiskers=tuple(
             Whisker(
-                name=cells.EFFECTS[one.name],
+                name=cells.effect_name(one),
                 text=cells.compact(one.interval),
                 mark=place(one.interval.estimate),
                 low=place(one.interval.low),

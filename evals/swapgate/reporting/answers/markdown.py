@@ -33,11 +33,12 @@ def markdown(report: JointReport) -> str:
         *_table(cells.SWAPS_HEADER, cells.swap_rows(report, None)),
         *_table(("", *map(cells.arm_name, ARMS)), cells.rate_rows(report, None)),
         *_table(cells.STRATA_HEADER, cells.stratum_rows(report)),
-        *_table(cells.SLICES_HEADER, cells.slice_rows(report), left=2),
+        *_table(cells.SLICES_HEADER, cells.slice_rows(report, is_whole=False), left=2),
+        escaped(cells.slices_left_out(report), SENTENCE_CHARS),
         *folded("Every effect", _table(cells.EFFECTS_HEADER, cells.effect_rows(report, None), left=2)),
         *folded("The questions that lost most", [line for one in report.worst for line in _worst(one)]),
         "",
-        *(f"- {escaped(one)}" for one in cells.facts(report)),
+        *(f"- {own(one)}" for one in cells.facts(report)),
     ]
     return "\n".join(parts).rstrip() + "\n"
 

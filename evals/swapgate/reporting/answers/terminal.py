@@ -30,8 +30,10 @@ def lines(report: JointReport, *, verbose: int) -> Iterator[str]:
         yield f"  and {len(told) - len(shown)} more with -v"
     yield from _table(cells.SWAPS_HEADER, cells.swap_rows(report, None))
     yield from _table(("", *map(cells.arm_name, ARMS)), cells.rate_rows(report, None))
-    yield from _table(cells.STRATA_HEADER, cells.stratum_rows(report))
-    yield from _table(cells.SLICES_HEADER, cells.slice_rows(report))
+    yield from _table(cells.STRATA_HEADER, cells.stratum_rows(report, has_intervals=verbose > 0))
+    yield from _table(cells.SLICES_HEADER, cells.slice_rows(report, is_whole=verbose > 0))
+    if not verbose and (left := cells.slices_left_out(report)):
+        yield safe_text(left)
     yield from _table(cells.EFFECTS_HEADER, cells.effect_rows(report, None) if verbose else [])
     yield ""
     for one in report.worst if verbose else report.worst[:3]:

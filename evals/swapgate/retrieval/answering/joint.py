@@ -20,6 +20,7 @@ from swapgate.retrieval.answering.observations import (
     questions_of,
     slices_of,
 )
+from swapgate.retrieval.answering.parts import Part, parts
 from swapgate.retrieval.answering.rulings import DECIDING, Ruling, rule, rulings
 from swapgate.retrieval.answering.steps import Stratum, strata
 
@@ -48,7 +49,8 @@ class Joint:
     """What both swaps do, from the observations alone.
 
     `first` is the attribution to be told first, `rulings` are those on the measures that only explain;
-    `strata` are the questions of its slice by what became of their right texts. `small` slices have too few
+    `strata` are the questions of its slice by what became of their right texts, `parts` what of it lies on
+    which slice. `small` slices have too few
     questions to be cleared. `errored` says that too many answers are missing for anything to be told.
     """
 
@@ -60,6 +62,7 @@ class Joint:
     rates: tuple[ArmRate, ...]
     effects: tuple[Effect, ...]
     strata: tuple[Stratum, ...]
+    parts: tuple[Part, ...]
     measures: tuple[Measure, ...]
     questions: int
     trials: int
@@ -109,6 +112,7 @@ def judge_both(observations: Observations, terms: Terms) -> Joint:
         rates=all_rates(observations),
         effects=all_effects(observations),
         strata=strata(in_slice(observations, first.slice), known),
+        parts=parts(observations, first) if first.slice is None and first.is_broken else (),
         measures=known,
         questions=questions_of(observations),
         trials=len(observations) * len(ARMS),

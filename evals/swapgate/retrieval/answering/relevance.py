@@ -10,7 +10,6 @@ from swapgate.engine.judging_only import Draw, judge_only
 from swapgate.engine.workspace import Job, Workspace
 from swapgate.errors import UsageError
 from swapgate.records import Answer, Response, Trial
-from swapgate.reporting.format import count
 from swapgate.retrieval.answering.questions import Questions
 from swapgate.retrieval.answering.texts import Retrieved, Texts, by_labels
 from swapgate.retrieval.index import SIDES, Side
@@ -70,12 +69,15 @@ def judged(
             errors.append(trial.error.message)
         passed = None if trial.error is not None else trial.semantic_passed
         texts[one.question][one.side] = replace(texts[one.question][one.side], is_right=passed)
-    told = (f"the judge of the retrieval gave no verdict on {count(len(errors), 'search')}: {errors[0]}",)
+    told = [
+        f"the judge of the retrieval gave no verdict on {len(errors):,} of {len(wanted):,} searches: {first}"
+        for first in errors[:1]
+    ]
     return replace(
         retrieved,
         texts=texts,
         paid_usd=retrieved.paid_usd + done.paid_usd,
-        notes=(*retrieved.notes, *(told if errors else ())),
+        notes=(*retrieved.notes, *told),
     )
 
 

@@ -53,9 +53,9 @@ def retrieve(
                 max_errors=max_errors,
                 draw=draw,
             )
-        except RecordingMissing:
+        except RecordingMissing as exc:
             if not is_dry:
-                raise
+                raise UsageError(str(exc)) from exc
             return _stand_ins(index, queries, k=k)
         paid = sum(spent_usd(arm) or 0.0 for arm in arms.values())
     found = texts_of(asked)

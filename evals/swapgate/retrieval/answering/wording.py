@@ -122,6 +122,10 @@ def steps(joint: Joint) -> Iterator[str]:
         yield _model_step(joint)
     if found.cause == "together":
         yield from _together_step(joint)
+    if len(joint.parts) > 1 and (worst := joint.parts[0]).share < 0:
+        fallen = next(one for one in found.rulings if one.state == "falls")
+        lies = f"{points(worst.share)} of {points(fallen.interval.estimate)} points"
+        yield f"most of it on {worst.slice}: {lies} in {count(worst.questions, 'question')}"
 
 
 def _retrieval_step(joint: Joint) -> str:
@@ -204,6 +208,13 @@ FATES = {
 }
 
 
+def _is_news(one: Attribution, joint: Joint) -> bool:
+    """Whether what broke here is said by nothing else: neither first, nor as on the whole."""
+    whole = next(other for other in joint.attributions if other.measure == one.measure)
+    is_as_whole = one.slice is not None and one.cause == whole.cause
+    return one.is_broken and one is not joint.first and not is_as_whole
+
+
 def _stratum(joint: Joint, fate: str) -> Stratum:
     return next(one for one in joint.strata if one.fate == fate)
 
@@ -224,9 +235,7 @@ def notes(joint: Joint) -> Iterator[str]:
     for name, number in joint.small.items():
         wanted = joint.terms.slice_questions
         yield f"slice {name}: {count(number, 'question')}, and it takes {wanted} to clear one"
-    for one in joint.attributions:
-        if one.is_broken and one is not joint.first:
-            yield headline(one, joint)
+    yield from (headline(one, joint) for one in joint.attributions if _is_news(one, joint))
     if "retrieval" not in joint.measures:
         yield "retrieval is not measured: name `qrels`, or a judge under `retrieval`, in config/index.yml"
     if "faithfulness" not in joint.measures:
