@@ -30,7 +30,6 @@ answers:
   control: old-model
   candidate: new-model
   k: 2
-  faithfulness: faithful
 """
 # Answers a question from the texts; the question, then the texts.
 Model = Callable[[str, str], str]
@@ -38,7 +37,7 @@ Model = Callable[[str, str], str]
 
 def careful(question: str, texts: str) -> str:
     """Answer from the texts, and say so where they do not hold it."""
-    wanted = question.split()[-1]
+    wanted = question.rsplit(maxsplit=1)[-1]
     return wanted if wanted in texts.split() else UNKNOWN
 
 

@@ -22,6 +22,7 @@ from processes import wait_for
 from servers import Answer, Received, Server, serving
 from swapgate.cli import main
 
+FAITHFUL = "  faithfulness: faithful\n"
 LABELS = "  qrels: qrels.txt\n"
 JUDGED = "  retrieval: found\n"
 QUESTIONS = 64
@@ -30,7 +31,9 @@ QUESTIONS = 64
 @contextmanager
 def place_at(root: Path, server: Server, **given: Any) -> Iterator[Asked]:
     """Lay a workspace; what it imported is forgotten at the end."""
-    place = Asked(root, server.url, **{"questions": QUESTIONS, "answers": ANSWERS + LABELS, **given})
+    place = Asked(
+        root, server.url, **{"questions": QUESTIONS, "answers": ANSWERS + FAITHFUL + LABELS, **given}
+    )
     try:
         yield place
     finally:
@@ -61,8 +64,7 @@ def by_model(server: Server) -> Counter[str]:
     ("new", "model", "answers", "cause", "code"),
     [
         ("blind", careful, LABELS, "embedding", 1),
-        ("second", ignoring(0.3), JUDGED, "model", 1),
-        ("blind", ignoring(0.3), LABELS, "both", 1),
+        ("second", ignoring(0.3), FAITHFUL + JUDGED, "model", 1),
         ("summaries", shy_of_summaries, LABELS, "together", 1),
         ("second", careful, LABELS, "neither", 0),
     ],
@@ -90,8 +92,12 @@ def test_who_broke_it_is_told(
     assert (found_code, found["cause"], found["slice"], found["measure"]) == (code, cause, None, "answer")
     assert found["verdict"] == ("pass" if code == 0 else "fail")
     assert found["questions"] == QUESTIONS
-    assert {(one["measure"], one["slice"]) for one in found["rates"]} >= {
-        (name, None) for name in ("retrieval", "structure", "faithfulness", "answer")
+    measures = {one["measure"] for one in found["rates"]}
+    assert measures == {
+        "retrieval",
+        "structure",
+        "answer",
+        *(["faithfulness"] if FAITHFUL in answers else []),
     }
     # Where both indexes find the same texts, one call serves both.
     expected = 2 * QUESTIONS - found["same_texts"]
@@ -107,8 +113,8 @@ def test_who_broke_it_is_told(
 def test_the_report_is_written_in_every_format_and_the_run_is_in_the_history(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    models = {"old-model": careful, "new-model": ignoring(0.3)}
-    with answering(models) as server, place_at(tmp_path, server, new="blind"):
+    models = {"old-model": careful, "new-model": ignoring(0.5)}
+    with answering(models) as server, place_at(tmp_path, server, new="blind", questions=40):
         assert run() == 1
         shown = capsys.readouterr().out
         before = len(server.requests)
@@ -118,7 +124,7 @@ def test_the_report_is_written_in_every_format_and_the_run_is_in_the_history(
     assert shown.splitlines()[0].startswith(
         "docs: embedding toys:first (48) -> toys:blind (48), model old-model"
     )
-    assert shown.splitlines()[1].startswith("FAIL: both broke it: right answers fall by the embedding alone")
+    assert shown.splitlines()[1].startswith("FAIL: the model broke it: on the old index too")
     assert "paid this time: $0\n" in verbose and "interaction" in verbose
     assert verbose.count("lost: ") == 2
     folder = tmp_path / "reports" / "answers"
@@ -169,11 +175,11 @@ def test_errors_of_a_model_are_missing_and_too_many_decide_nothing(
         return careful(question, texts)
 
     models = {"old-model": careful, "new-model": failing}
-    with answering(models) as server, place_at(tmp_path, server):
+    with answering(models) as server, place_at(tmp_path, server, questions=32):
         code, found = told(capsys)
     assert (code, found["verdict"]) == (11, "inconclusive")
     missing = {one["name"]: one["missing"] for one in found["errors"]}
-    assert missing["old index, old model"] == 0 and missing["new index, new model"] == QUESTIONS // 4
+    assert missing["old index, old model"] == 0 and missing["new index, new model"] == 8
     assert any("too many answers are missing: of the new model" in one for one in found["notes"])
 
 
@@ -181,7 +187,7 @@ def test_an_index_that_is_down_ends_it_before_a_model_is_asked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = {"old-model": careful, "new-model": careful}
-    with answering(models) as server, place_at(tmp_path, server, new="failing"):
+    with answering(models) as server, place_at(tmp_path, server, new="failing", answers=ANSWERS + LABELS):
         monkeypatch.setenv("FAILS_ON", "detail")
         assert run() == 3
         said = capsys.readouterr().err
@@ -201,34 +207,35 @@ def test_an_index_that_is_down_ends_it_before_a_model_is_asked(
 
 def test_a_budget_ends_it_and_more_money_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     models = {"old-model": careful, "new-model": careful}
-    with answering(models) as server, place_at(tmp_path, server) as place:
+    with answering(models) as server, place_at(tmp_path, server, questions=16) as place:
         place.lay_models(server.url, params={"max_tokens": 20})
-        code, found = told(capsys, "--max-cost", "0.005")
+        code, found = told(capsys, "--max-cost", "0.001")
         assert (code, found["verdict"]) == (11, "inconclusive")
-        assert found["paid_usd"] <= 0.005
+        assert 0 < found["paid_usd"] <= 0.001
         first = len(server.requests)
         code, found = told(capsys, "--max-cost", "1")
-        assert code == 0
+        assert (code, sum(one["missing"] for one in found["errors"])) == (10, 0)
         again = [one.body for one in server.requests[first:]]
         assert not set(again) & {one.body for one in server.requests[:first]}
 
 
 def test_a_killed_run_is_paid_for_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Killed with calls in flight, the same command asks for the rest: at most those in flight are asked twice."""
+    """The same command asks for the rest: at most what was in flight is asked twice."""
     at_once = 4
     models = {"old-model": careful, "new-model": careful}
-    with answering(models, delay_s=0.02) as server, place_at(tmp_path, server):
+    with answering(models, delay_s=0.02) as server, place_at(tmp_path, server, questions=24):
         (tmp_path / "pyproject.toml").write_text(f"[tool.swapgate]\nconcurrency = {at_once}\n")
         running = subprocess.Popen(
             [sys.executable, "-m", "swapgate", "index", "answers"],
             cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "evals")},
         )  # fmt: skip
-        wait_for(lambda: len(server.requests) >= 60, seconds=30)
+        wait_for(lambda: len(server.requests) >= 40, limit_s=30)
         running.send_signal(signal.SIGKILL)
         running.wait()
-        code, _found = told(capsys)
-        assert code == 0
+        assert len(server.requests) < 100
+        code, found = told(capsys)
+        assert (code, sum(one["missing"] for one in found["errors"])) == (10, 0)
         bodies = Counter(one.body for one in server.requests)
         assert sum(number - 1 for number in bodies.values()) <= 2 * at_once
 
@@ -244,7 +251,11 @@ def test_vectors_of_a_service_are_paid_for_once_and_a_replay_asks_nobody(
         return Answer({"data": data, "model": "v2", "usage": {"prompt_tokens": 5, "total_tokens": 5}})
 
     models = {"old-model": careful, "new-model": careful}
-    with answering(models) as server, serving(embed) as embedding, place_at(tmp_path, server) as place:
+    with (
+        answering(models) as server,
+        serving(embed) as embedding,
+        place_at(tmp_path, server, questions=16) as place,
+    ):
         place.serve_embedding(embedding.url)
         code, estimated = told(capsys, "--dry-run")
         assert (code, embedding.requests) == (0, [])
@@ -252,12 +263,12 @@ def test_vectors_of_a_service_are_paid_for_once_and_a_replay_asks_nobody(
         assert run("--replay") == 4
         assert "no recorded vector" in capsys.readouterr().err
         code, found = told(capsys)
-        assert (code, found["cause"]) == (0, "neither")
+        assert (code, found["cause"]) == (10, "unknown")
         asked = len(embedding.requests), len(server.requests)
         # The first one is asked twice: to open the connection, and in its turn.
-        assert QUESTIONS <= asked[0] <= QUESTIONS + 1
+        assert 16 <= asked[0] <= 17
         code, found = told(capsys, "--replay")
-        assert (code, found["paid_usd"]) == (0, 0.0)
+        assert (code, found["paid_usd"]) == (10, 0.0)
         assert (len(embedding.requests), len(server.requests)) == asked
 
 
@@ -268,7 +279,7 @@ def test_vectors_of_a_service_are_paid_for_once_and_a_replay_asks_nobody(
         ({"config": ("candidate: new-model", "candidate: old-model")}, "are the same model"),
         ({"config": ("candidate: new-model", "candidate: new-modle")}, "Did you mean 'new-model'"),
         ({"config": ("faithfulness: faithful", "faithfulness: faithfull")}, "unknown judge 'faithfull'"),
-        ({"config": ("suite: rag/docs_qa.yml", "suite: rag/qa.yml")}, "suite: rag/qa.yml: there is no such file"),
+        ({"config": ("rag/docs_qa.yml", "rag/qa.yml")}, "suite: rag/qa.yml: there is no such file"),
         ({"config": ("qrels: qrels.txt", "qrels: labels.txt")}, "qrels: labels.txt: there is no such file"),
         ({"config": ("k: 2", "k: 0")}, "config/index.yml:"),
         ({"config": ("k: 2", "question: query")}, "its input has no text under 'query'"),
@@ -323,9 +334,12 @@ def test_a_migration_without_answers_is_told_what_to_write(
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Asked, Server]]:
-    with answering({"old-model": careful, "new-model": careful}) as server:
-        with place_at(tmp_path_factory.mktemp("shared"), server, questions=8) as place:
-            yield place, server
+    root = tmp_path_factory.mktemp("shared")
+    with (
+        answering({"old-model": careful, "new-model": careful}) as server,
+        place_at(root, server, questions=8) as place,
+    ):
+        yield place, server
 
 
 def test_no_text_of_a_candidate_steers_the_terminal_or_the_page(

@@ -19,6 +19,7 @@ from swapgate.retrieval.answering.report import JointReport
 from swapgate.retrieval.answering.retrieving import retrieve
 from swapgate.retrieval.answering.worst import read_worst, worst_first
 from swapgate.retrieval.index import SIDES
+from swapgate.runs.before_run import warnings_before
 from swapgate.runs.prelude import before_trials
 from swapgate.runs.recorder import Recorder
 from swapgate.spec.index_answers import AnswersEntry
@@ -54,12 +55,16 @@ class Planned:
 
 
 def workspace_of(settings: Settings, entry: AnswersEntry) -> Workspace:
-    """Return the workspace in which the control stands beside the candidate, and every question is asked."""
+    """Return the workspace in which the control stands beside the candidate; every question is asked.
+
+    Its gate is none: what is decided here is not what a suite's run is held to.
+    """
     return Workspace(
         replace(
             settings,
             models=(entry.candidate,),
             baseline=entry.control,
+            gate=None,
             stop_early=False,
             shard=None,
             rerun_errors=False,
@@ -111,7 +116,11 @@ def answer_all(
     retrieved = judged(planned.retrieved, list(planned.to_judge), workspace, draw=draw)
     suites = arm_suites(questions, retrieved)
     jobs = arm_jobs(workspace, suites, questions, retrieved)
-    facts, run, trials, paid_usd = _run(workspace, suites, jobs, retrieved, draw=draw, command=command)
+    told = [*warnings_before(workspace, jobs), *retrieved.notes]
+    spent_usd = retrieved.paid_usd
+    facts, run, trials, paid_usd = _run(
+        workspace, suites, jobs, told, spent_usd=spent_usd, draw=draw, command=command
+    )
     arms = _arms(questions, entry)
     faithfulness = None if questions.faithfulness is None else questions.faithfulness.spec.judge
     found = {name: found_by(retrieved, name) for name in retrieved.texts}
@@ -130,7 +139,7 @@ def answer_all(
         repeats=workspace.settings.repeats,
         same_texts=retrieved.same,
         paid_usd=paid_usd,
-        notes=retrieved.notes,
+        notes=tuple(told),
     )
 
 
@@ -138,8 +147,9 @@ def _run(
     workspace: Workspace,
     suites: Sequence[ReadySuite],
     jobs: Sequence[Job],
-    retrieved: Retrieved,
+    warnings: Sequence[str],
     *,
+    spent_usd: float,
     draw: Draw,
     command: Sequence[str],
 ) -> tuple[Sequence[Facts], Run, Sequence[Trial], float]:
@@ -148,7 +158,7 @@ def _run(
     cases = [case for suite in suites for case in suite.cases]
     specs = workspace.models_of(cases)
     before = before_trials(workspace, suites[:1], suites[0].cases, draw=draw)
-    spent_usd = retrieved.paid_usd + before.paid_usd
+    spent_usd += before.paid_usd
     recorder = Recorder(workspace, suites, specs, before=before)
     cache = ResponseCache(settings.state_dir / CACHE_FILE, recordings=settings.recordings)
 
@@ -161,7 +171,7 @@ def _run(
         executing(settings, specs, cases) as executor,
         Engine(settings, specs, cache, take=take, executor=executor, spent_usd=spent_usd) as engine,
     ):
-        recorder.start(planned=len(jobs), wanted=len(jobs), warnings=retrieved.notes, command=command)
+        recorder.start(planned=len(jobs), wanted=len(jobs), warnings=warnings, command=command)
         recorder.require_open()
         engine.plan(jobs)
         facts = [engine.wait(job, meanwhile=draw).facts for job in jobs]

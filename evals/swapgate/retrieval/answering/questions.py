@@ -103,7 +103,7 @@ def _arm_suite(questions: Questions, retrieved: Retrieved, side: Side) -> ReadyS
     ]
     loaded = written.model_copy(
         update={
-            "suite": written.suite.model_copy(update={"suite": questions.suite_name(side)}),
+            "suite": written.suite.model_copy(update={"suite": questions.suite_name(side), "gate": None}),
             "cases": tuple(placed),
             "content_hash": content_hash(
                 [written.content_hash, {name: t.shown for name, t in texts.items()}]

@@ -71,7 +71,7 @@ def _texts(found: Ranking, side: Side) -> Texts:
         if one not in found.texts:
             raise UsageError(
                 f"the {side} index keeps no text of {one!r} in its payload, under {TEXT!r}: without it "
-                "no model can be shown what was found. Fill it by `swapgate index reindex`, or write the texts"
+                "no model can be shown what was found. Fill it by `swapgate index reindex`"
             )
     return Texts(passages=tuple(Passage(id=one, text=found.texts[one]) for one in found.ids))
 
