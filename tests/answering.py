@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -171,3 +173,15 @@ class Asked(Place):
         (self.root / "new.db").unlink()
         with closing(SqliteIndex("new", self.root / "new.db")) as index:
             store(index, fingerprint, rows, toys.second([text for _n, _i, text in rows]))
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True)
+    with answering({"old-model": careful, "new-model": careful}) as serving_all:
+        keys = "  faithfulness: faithful\n  qrels: qrels.txt\n"
+        Asked(folder, serving_all.url, new="blind", questions=160, answers=ANSWERS + keys).close()
+        sys.stdout.write(f"models at {serving_all.url} until Ctrl-C\n")
+        sys.stdout.flush()
+        with suppress(KeyboardInterrupt):
+            threading.Event().wait()
