@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from answering import ANSWERS, Asked, Model, answering, careful, ignoring, shy_of_summaries
 from browsers import driven, window
@@ -152,6 +153,8 @@ def _look_at(page: Path) -> None:
                 assert opened.locator(".verdict.fail h1").inner_text().startswith("FAIL")
                 assert opened.locator(".worst > li").count() == 10
                 assert opened.locator(".worst > li").first.locator(".beside").count() == 2
+                found = Axe().run(opened, options={"resultTypes": ["violations"]})
+                assert found.violations_count == 0, found.generate_report()
 
 
 def test_a_dry_run_asks_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,8 +46,8 @@ FATES: dict[Fate, str] = {
 }
 _STATES = {"falls": "FALLS", "holds": "holds", "open": "open"}
 MARKS = {"falls": "fail", "holds": "pass", "open": "inconclusive"}
-SWAPS_HEADER = ("", "both", "embedding alone", "model alone")
-EFFECTS_HEADER = ("", "measure", "n", "lost", "won", "points", "95%", "p", "p adjusted")
+SWAPS_HEADER = ("measure", "both", "embedding alone", "model alone")
+EFFECTS_HEADER = ("swap", "measure", "n", "lost", "won", "points", "95%", "p", "p adjusted")
 STRATA_HEADER = ("right text", "questions", "embedding, old model", "model, old index", "both")
 _OVERALL = "overall"
 _LISTED = 8
@@ -200,6 +200,7 @@ def slice_rows(report: JointReport, *, is_whole: bool = True) -> list[tuple[str,
     ]
 
 
+RATES_HEADER = ("measure", *map(arm_name, ARMS))
 SLICES_HEADER = ("slice", "measure", "questions", "broken by", "both", "embedding alone", "model alone")
 
 

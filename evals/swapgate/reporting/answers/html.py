@@ -11,7 +11,7 @@ from swapgate.reporting.answers import cells
 from swapgate.reporting.html.templates import environment, house_style, part
 from swapgate.reporting.text import clipped
 from swapgate.retrieval.answering.effects import Effect
-from swapgate.retrieval.answering.observations import ARMS, Measure
+from swapgate.retrieval.answering.observations import Measure
 from swapgate.retrieval.answering.report import JointReport
 from swapgate.retrieval.answering.wording import NOUNS, headline, notes, steps
 
@@ -67,7 +67,6 @@ def page(report: JointReport, *, made_at: str) -> str:
             }
             for scope in cells.scopes(report)
         ],
-        arms=["", *map(cells.arm_name, ARMS)],
         cells=cells,
         made_at=made_at,
         style=_style(),

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from swapgate.reporting.answers import cells
 from swapgate.reporting.markdown.text import SENTENCE_CHARS, capped, escaped, folded, own, table
-from swapgate.retrieval.answering.observations import ARMS
 from swapgate.retrieval.answering.report import JointReport
 from swapgate.retrieval.answering.wording import headline, notes, steps
 from swapgate.retrieval.answering.worst import WorstQuestion
@@ -31,7 +30,7 @@ def markdown(report: JointReport) -> str:
         escaped(cells.headline(report), SENTENCE_CHARS),
         "",
         *_table(cells.SWAPS_HEADER, cells.swap_rows(report, None)),
-        *_table(("", *map(cells.arm_name, ARMS)), cells.rate_rows(report, None)),
+        *_table(cells.RATES_HEADER, cells.rate_rows(report, None)),
         *_table(cells.STRATA_HEADER, cells.stratum_rows(report)),
         *_table(cells.SLICES_HEADER, cells.slice_rows(report, is_whole=False), left=2),
         escaped(cells.slices_left_out(report), SENTENCE_CHARS),
@@ -44,9 +43,8 @@ def markdown(report: JointReport) -> str:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
-    named = [name or " " for name in header]
     shown = [[*(escaped(cell) for cell in row[:left]), *(own(cell) for cell in row[left:])] for row in rows]
-    made = table(named, shown, left=left, most=_MOST)
+    made = table(header, shown, left=left, most=_MOST)
     return [*made, ""] if made else []
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from swapgate.reporting.answers import cells
 from swapgate.reporting.terminal.line import aligned
 from swapgate.reporting.text import safe_text
-from swapgate.retrieval.answering.observations import ARMS
 from swapgate.retrieval.answering.report import JointReport
 from swapgate.retrieval.answering.wording import headline, notes, steps
 from swapgate.retrieval.answering.worst import WorstQuestion
@@ -29,7 +28,7 @@ def lines(report: JointReport, *, verbose: int) -> Iterator[str]:
     if len(told) > len(shown):
         yield f"  and {len(told) - len(shown)} more with -v"
     yield from _table(cells.SWAPS_HEADER, cells.swap_rows(report, None))
-    yield from _table(("", *map(cells.arm_name, ARMS)), cells.rate_rows(report, None))
+    yield from _table(cells.RATES_HEADER, cells.rate_rows(report, None))
     yield from _table(cells.STRATA_HEADER, cells.stratum_rows(report, has_intervals=verbose > 0))
     yield from _table(cells.SLICES_HEADER, cells.slice_rows(report, is_whole=verbose > 0))
     if not verbose and (left := cells.slices_left_out(report)):
