@@ -17,7 +17,7 @@ from swapgate.retrieval.answering.joint import Joint, Terms, judge_both
 from swapgate.retrieval.answering.observations import ARMS, Observation, Outcome
 from swapgate.retrieval.answering.rulings import State, find
 from swapgate.retrieval.answering.steps import strata
-from swapgate.retrieval.answering.wording import headline, notes, steps
+from swapgate.retrieval.answering.wording import headline, notes, reason, steps
 
 STATES = get_args(State)
 OLD, NEW = ARMS[0], ARMS[-1]
@@ -115,7 +115,10 @@ def test_missing_answers_are_counted_for_neither_and_too_many_decide_nothing() -
     found = judged(observations)
     assert (found.errored, found.exit_code, found.verdict) == (True, ExitCode.TOO_MANY_ERRORS, "inconclusive")
     assert found.errors[NEW] == 20 and found.errors[OLD] == 0
-    assert any("of the new model on the new index 20 of 100, 20.0%" in one for one in notes(found))
+    lacking = (
+        "too many answers are missing: of the new model on the new index 20 of 100, 20.0%, and 5% may be"
+    )
+    assert reason(found).startswith(lacking)
     assert find(found.first.rulings, "answer", "both").n == 80
     lenient = judged(observations, max_errors=0.2)
     assert lenient.verdict == "pass"

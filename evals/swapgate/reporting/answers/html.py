@@ -13,7 +13,7 @@ from swapgate.reporting.text import clipped
 from swapgate.retrieval.answering.effects import Effect
 from swapgate.retrieval.answering.observations import Measure
 from swapgate.retrieval.answering.report import JointReport
-from swapgate.retrieval.answering.wording import NOUNS, headline, notes, steps
+from swapgate.retrieval.answering.wording import NOUNS, notes, reason, steps
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -54,7 +54,7 @@ def page(report: JointReport, *, made_at: str) -> str:
         report=report,
         joint=joint,
         word=cells.WORDS[joint.verdict],
-        reason=headline(joint.first, joint),
+        reason=reason(joint),
         steps=list(steps(joint)),
         notes=[*notes(joint), *report.notes],
         headline=cells.headline(report),

@@ -12,7 +12,7 @@ from swapgate.retrieval.answering.attribution import Attribution
 from swapgate.retrieval.answering.effects import ArmRate
 from swapgate.retrieval.answering.observations import Arm
 from swapgate.retrieval.answering.report import JointReport
-from swapgate.retrieval.answering.wording import headline, notes, steps
+from swapgate.retrieval.answering.wording import notes, reason, steps
 from swapgate.retrieval.answering.worst import WorstQuestion
 
 # Raised when a key changes its meaning or goes; keys that are added change nothing.
@@ -34,7 +34,7 @@ def as_json(report: JointReport) -> dict[str, Json]:
         "cause": joint.first.cause,
         "measure": joint.first.measure,
         "slice": joint.first.slice,
-        "reason": headline(joint.first, joint),
+        "reason": reason(joint),
         "steps": list(steps(joint)),
         "notes": [*notes(joint), *report.notes],
         "questions": joint.questions,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from swapgate.reporting.answers import cells
 from swapgate.reporting.markdown.text import SENTENCE_CHARS, capped, escaped, folded, own, table
 from swapgate.retrieval.answering.report import JointReport
-from swapgate.retrieval.answering.wording import headline, notes, steps
+from swapgate.retrieval.answering.wording import notes, reason, steps
 from swapgate.retrieval.answering.worst import WorstQuestion
 from swapgate.retrieval.index import SIDES
 
@@ -22,7 +22,7 @@ def markdown(report: JointReport) -> str:
     parts = [
         f"## {word}: {escaped(report.migration)}, both swaps",
         "",
-        f"**{word}**: {escaped(headline(joint.first, joint), 2 * SENTENCE_CHARS)}",
+        f"**{word}**: {escaped(reason(joint), 2 * SENTENCE_CHARS)}",
         "",
         *(f"- {escaped(one, SENTENCE_CHARS)}" for one in steps(joint)),
         *capped([*notes(joint), *report.notes], _MOST, lambda one: f"- {escaped(one, SENTENCE_CHARS)}"),

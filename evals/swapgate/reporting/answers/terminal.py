@@ -8,7 +8,7 @@ from swapgate.reporting.answers import cells
 from swapgate.reporting.terminal.line import aligned
 from swapgate.reporting.text import safe_text
 from swapgate.retrieval.answering.report import JointReport
-from swapgate.retrieval.answering.wording import headline, notes, steps
+from swapgate.retrieval.answering.wording import notes, reason, steps
 from swapgate.retrieval.answering.worst import WorstQuestion
 from swapgate.retrieval.index import SIDES
 
@@ -20,7 +20,7 @@ def lines(report: JointReport, *, verbose: int) -> Iterator[str]:
     """Yield the verdict with who is to blame, at which step, the tables, the questions that lost most."""
     joint = report.joint
     yield safe_text(cells.headline(report))
-    yield safe_text(f"{cells.WORDS[joint.verdict]}: {headline(joint.first, joint)}")
+    yield safe_text(f"{cells.WORDS[joint.verdict]}: {reason(joint)}")
     yield from (f"  step  {safe_text(one)}" for one in steps(joint))
     told = [*notes(joint), *report.notes]
     shown = told if verbose else told[:_FEW_NOTES]

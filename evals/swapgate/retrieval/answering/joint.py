@@ -105,7 +105,7 @@ def judge_both(observations: Observations, terms: Terms) -> Joint:
     errored = any(number > most for number in errors.values())
     return Joint(
         terms=terms,
-        verdict=_verdict(found, is_open=errored or bool(small)),
+        verdict="inconclusive" if errored else _verdict(found, is_open=bool(small)),
         first=first,
         attributions=found,
         rulings=_explaining(observations, [one for one in known if one not in ends], slices, terms),

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import cycle, islice
 
-from swapgate.errors import RecordingMissing, UsageError
+from swapgate.errors import NotAsked, UsageError
 from swapgate.memory.cache import CACHE_FILE, ResponseCache
 from swapgate.retrieval.answering.texts import Passage, Retrieved, Texts, failures, texts_of
-from swapgate.retrieval.answering.vectors import remembering
+from swapgate.retrieval.answering.vectors import VectorMissing, remembering
 from swapgate.retrieval.index import SIDES, TEXT, Side, VectorIndex, VectorIndexError
 from swapgate.retrieval.opening import IndexWorkspace
 from swapgate.retrieval.verifying.asking import Depth, Draw, ask_both, opened_arms, spent_usd
@@ -20,6 +20,10 @@ from swapgate.spec.index import WORDLLAMA
 _STOOD_IN = (
     "what would be found is not known before the questions are embedded: texts of the index stand in for "
     "their length"
+)
+_TOO_DEAR = (
+    "the embeddings of the questions would cost more than --max-cost allows, and no model was asked: raise "
+    "it. Those that were paid for are remembered"
 )
 
 
@@ -53,10 +57,14 @@ def retrieve(
                 max_errors=max_errors,
                 draw=draw,
             )
-        except RecordingMissing as exc:
+        except VectorMissing:
             if not is_dry:
-                raise UsageError(str(exc)) from exc
+                raise
             return _stand_ins(index, queries, k=k)
+        except UsageError as exc:
+            if not isinstance(exc.__cause__, NotAsked):
+                raise
+            raise UsageError(_TOO_DEAR) from exc
         paid = sum(spent_usd(arm) or 0.0 for arm in arms.values())
     found = texts_of(asked)
     told = tuple(failures(found))

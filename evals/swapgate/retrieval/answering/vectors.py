@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from swapgate.errors import RecordingMissing
+from swapgate.errors import UsageError
 from swapgate.records import Json, Response, Usage, content_hash
 from swapgate.retrieval.embedding.api import ApiEmbedder
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from swapgate.retrieval.embedding import Embedder
     from swapgate.retrieval.index import Vectors
     from swapgate.spec.settings import CacheMode
+
+
+class VectorMissing(UsageError):
+    """A query's vector is not at hand, and may not be asked for."""
 
 
 class RememberedVectors:
@@ -40,7 +44,7 @@ class RememberedVectors:
             rows = [np.frombuffer(base64.b64decode(stored[key].text), dtype=np.float32) for key in keys]
             return np.stack(rows)
         if self._mode == "replay":
-            raise RecordingMissing(
+            raise VectorMissing(
                 f"no recorded vector of {self.fingerprint.model} for {texts[0]!r}. --replay never calls: run "
                 "it once without"
             )

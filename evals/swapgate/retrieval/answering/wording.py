@@ -21,6 +21,12 @@ NOUNS: dict[Measure, str] = {
 _MODELS = {"control": "old model", "candidate": "new model"}
 
 
+def reason(joint: Joint) -> str:
+    """Return why the verdict is what it is, in one sentence."""
+    said = headline(joint.first, joint)
+    return f"{_lacking(joint)}. Of what is known: {said}" if joint.errored else said
+
+
 def headline(found: Attribution, joint: Joint) -> str:
     """Return what broke it, in one sentence."""
     said = {
@@ -72,7 +78,7 @@ def _unknown(found: Attribution, _joint: Joint) -> str:
     needs = "" if found.needed is None else f": about {count(found.needed, 'question')} would tell"
     alone = f"the embedding alone {_shown(found.embedding)}, the model alone {_shown(found.model)}"
     if not found.both.n:
-        return f"cannot tell: no question has {_what(found)} or not, of both swaps"
+        return "cannot tell: of no question it is known whether what serves now and what would are right"
     if found.both.state == "falls":
         cleared = "".join(
             f"; it is not {name} alone"
@@ -208,6 +214,15 @@ FATES = {
 }
 
 
+def _lacking(joint: Joint) -> str:
+    """Return of which arm most answers are missing."""
+    worst = max(joint.errors, key=lambda arm: joint.errors[arm])
+    total = joint.trials // len(joint.errors)
+    lacks = f"{joint.errors[worst]:,} of {total:,}, {percent(joint.errors[worst] / max(total, 1))}"
+    arm = f"the {_MODELS[worst.role]} on the {worst.side} index"
+    return f"too many answers are missing: of {arm} {lacks}, and {100 * joint.terms.max_errors:g}% may be"
+
+
 def _is_news(one: Attribution, joint: Joint) -> bool:
     """Whether what broke here is said by nothing else: neither first, nor as on the whole."""
     whole = next(other for other in joint.attributions if other.measure == one.measure)
@@ -221,15 +236,7 @@ def _stratum(joint: Joint, fate: str) -> Stratum:
 
 def notes(joint: Joint) -> Iterator[str]:
     """Yield what a reader of the numbers must know."""
-    if joint.errored:
-        worst = max(joint.errors, key=lambda arm: joint.errors[arm])
-        total = joint.trials // len(joint.errors)
-        lacks = f"{joint.errors[worst]:,} of {total:,}, {percent(joint.errors[worst] / max(total, 1))}"
-        yield (
-            f"too many answers are missing: of the {_MODELS[worst.role]} on the {worst.side} index {lacks}, "
-            f"and {100 * joint.terms.max_errors:g}% may be"
-        )
-    elif any(joint.errors.values()):
+    if not joint.errored and any(joint.errors.values()):
         missing = sum(joint.errors.values())
         yield f"{missing:,} of {joint.trials:,} answers are missing, and count for neither side"
     for name, number in joint.small.items():
