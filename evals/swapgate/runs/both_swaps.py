@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from swapgate.facts import Facts
     from swapgate.records import Run, Trial
     from swapgate.retrieval.answering.texts import Retrieved
-    from swapgate.retrieval.fingerprint import Fingerprint
     from swapgate.retrieval.index import Side, VectorIndex
     from swapgate.retrieval.opening import IndexWorkspace
     from swapgate.retrieval.verifying.asking import Draw as DrawQueries
@@ -130,7 +129,7 @@ def answer_all(
     return JointReport(
         migration=planned.indexes.name,
         suite=questions.suite.name,
-        embeddings={side: _named(planned.indexes.fingerprint(side)) for side in SIDES},
+        embeddings=_embeddings(planned.indexes),
         models={"control": entry.control, "candidate": entry.candidate},
         run=run.id,
         joint=joint,
@@ -206,5 +205,10 @@ def _terms(entry: AnswersEntry) -> Terms:
     )
 
 
-def _named(fingerprint: Fingerprint) -> str:
-    return f"{fingerprint.model} ({fingerprint.dimensions:,})"
+def _embeddings(indexes: IndexWorkspace) -> dict[Side, str]:
+    """Return what each side's embedding is called; two of one name are told apart by their fingerprints."""
+    prints = {side: indexes.fingerprint(side) for side in SIDES}
+    names = {side: f"{one.model} ({one.dimensions:,})" for side, one in prints.items()}
+    if names["old"] != names["new"]:
+        return names
+    return {side: f"{name}, {prints[side].digest}" for side, name in names.items()}
