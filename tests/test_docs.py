@@ -21,6 +21,7 @@ from swapgate.spec import (
     anchors,
     calibration,
     index,
+    index_answers,
     index_verify,
     judge_kinds,
     judge_models,
@@ -112,6 +113,7 @@ WRITTEN: dict[str, tuple[type[Any], ...]] = {
         index.ReindexEntry,
         index.StepHours,
     ),
+    "index-answers.md": (index_answers.AnswersEntry,),
     "index-verification.md": (
         index_verify.VerifyEntry,
         index_verify.SliceVerify,

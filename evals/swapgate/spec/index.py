@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from swapgate.errors import UsageError
+from swapgate.spec.index_answers import AnswersEntry
 from swapgate.spec.index_verify import VerifyEntry
 from swapgate.spec.model_entries import BaseUrl, KeyVariable
 from swapgate.spec.source import read_yaml, validate
@@ -206,6 +207,7 @@ class IndexFile(Written):
     reindex: ReindexEntry = Field(default_factory=ReindexEntry)
     hours: StepHours = Field(default_factory=StepHours)
     verify: VerifyEntry = Field(default_factory=VerifyEntry)
+    answers: AnswersEntry | None = None
 
 
 def read_index_file(path: Path, *, root: Path) -> IndexFile:

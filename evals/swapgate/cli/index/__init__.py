@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from swapgate.cli.index.answers import answers
 from swapgate.cli.index.mend import check, dead, repair, stamp
 from swapgate.cli.index.move import begin, move, promote, rollback
 from swapgate.cli.index.preference import preference
@@ -21,6 +22,7 @@ for command in (
     stamp,
     verify,
     preference,
+    answers,
     status,
     move,
     promote,

@@ -1,0 +1,1 @@
+"""The report on both swaps, one module a format."""
