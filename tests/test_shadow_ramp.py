@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from swapgate.analysis.stages import next_share
 from swapgate.errors import StoreError, UsageError
 from swapgate.shadow.ramp.ramp import LONGEST_BLIND_S, Ramp
-from swapgate.shadow.ramp.stages import next_share, why_not
+from swapgate.shadow.ramp.stages import why_not
 from swapgate.shadow.ramp.state import RampState, RampStore, SaidVerdict
 from swapgate.spec.shadow_criteria import RampPlan
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from swapgate.spec.judge_kinds import Pointer
 from swapgate.spec.source import read_yaml, validate
+from swapgate.spec.stages import StagePlan, Stages
 from swapgate.spec.suite import Written
 
 STAGES = (0.01, 0.05, 0.25, 0.5, 1.0)
@@ -112,22 +113,14 @@ class Criteria(Written):
         return self.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
 
 
-def _rising(stages: tuple[float, ...]) -> tuple[float, ...]:
-    if list(stages) != sorted(set(stages)) or not stages or stages[-1] != 1:
-        raise ValueError(f"must rise to 1, such as [0.01, 0.05, 0.25, 0.5, 1], got {list(stages)}")
-    return stages
-
-
-class RampPlan(Written):
+class RampPlan(StagePlan):
     """The shares of real traffic that a promoted candidate gets, and what a stage must have seen.
 
     With `rollback: automatic` an alarm of `swapgate shadow watch` takes the candidate out.
     """
 
-    stages: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], AfterValidator(_rising)] = STAGES
-    hours: Annotated[float, Field(ge=0)] = 24.0
+    stages: Stages = STAGES
     requests: Annotated[int, Field(ge=0)] = 100
-    rollback: Literal["automatic", "manual"] = "automatic"
 
 
 class WatchRules(Written):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from swapgate.analysis.stages import share_text
 from swapgate.cli.options import JsonOption, RootOption, open_settings
 from swapgate.cli.output import print_json, print_table, warn
 from swapgate.cli.shadow.reading import CriteriaOption, open_criteria, ramp_path, store_path
@@ -47,13 +48,13 @@ def status(
         return
     print_table(
         ("route", "candidate", "share", "since"),
-        [(one.route, one.candidate, _share(one.share), one.changed_at[:16]) for one in states],
+        [(one.route, one.candidate, share_text(one.share), one.changed_at[:16]) for one in states],
     )
     typer.echo("")
     print_table(
         ("at", "route", "change", "who", "why"),
         [
-            (c.at[:16], c.route, f"{c.action} {_share(c.before)} -> {_share(c.after)}", c.who, c.why)
+            (c.at[:16], c.route, f"{c.action} {share_text(c.before)} -> {share_text(c.after)}", c.who, c.why)
             for c in changes
         ],
     )
@@ -82,7 +83,8 @@ def advance(
     Exits with 10, and changes nothing, where no recent decision promotes it or the present stage saw too
     little.
     """
-    from swapgate.shadow.ramp.stages import next_share, why_not
+    from swapgate.analysis.stages import next_share
+    from swapgate.shadow.ramp.stages import why_not
 
     settings = open_settings(root)
     by = who or who_works(settings.root)
@@ -154,7 +156,7 @@ def _served(path: Path, route: str, state: RampState | None) -> int:
 def _no_larger(route: str, present: float, to: float | None) -> str:
     if to is None:
         return f"route {route!r}: the candidate answers everybody already"
-    return f"route {route!r} is at {_share(present)}: --to {to:g} is no more. `rollback` takes it back"
+    return f"route {route!r} is at {share_text(present)}: --to {to:g} is no more. `rollback` takes it back"
 
 
 def _refused(route: str, reasons: list[str], *, as_json: bool) -> ExitCode:
@@ -171,8 +173,5 @@ def _tell(state: RampState, before: float, *, as_json: bool) -> None:
     if as_json:
         print_json({"route": state.route, "advanced": state.share > before, "state": to_json(state)})
     else:
-        typer.echo(f"route {state.route}: {_share(before)} -> {_share(state.share)} for {state.candidate}")
-
-
-def _share(share: float) -> str:
-    return f"{100 * share:g}%"
+        shares = f"{share_text(before)} -> {share_text(state.share)}"
+        typer.echo(f"route {state.route}: {shares} for {state.candidate}")

@@ -1,20 +1,16 @@
-"""From one stage of a ramp to the next: which one it is, and what speaks against it now."""
+"""What speaks against the next stage of a candidate's ramp now."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from swapgate.analysis.stages import share_text, too_little
 from swapgate.shadow.ramp.state import RampState, SaidVerdict
 from swapgate.spec.shadow_criteria import RampPlan
 
 # A decision on older traffic says nothing of today's candidate.
 VERDICT_HOURS = 48
-
-
-def next_share(plan: RampPlan, share: float) -> float | None:
-    """Return the next larger stage, None where everybody has the candidate."""
-    return next((stage for stage in plan.stages if stage > share), None)
 
 
 def why_not(
@@ -33,14 +29,15 @@ def why_not(
     if state is None or state.share == 0:
         return
     since = now - datetime.fromisoformat(state.changed_at)
-    if since < timedelta(hours=plan.hours):
-        hours = since.total_seconds() / 3600
-        yield f"it is at {state.share:.0%} for {hours:.1f} hours, {plan.hours:g} wanted (`ramp: hours`)"
-    if served < plan.requests:
-        yield (
-            f"the candidate answered {served:,} requests at {state.share:.0%}, {plan.requests:,} wanted "
-            "(`ramp: requests`)"
-        )
+    yield from too_little(
+        plan,
+        f"at {share_text(state.share)}",
+        age_h=since.total_seconds() / 3600,
+        served=served,
+        wanted=plan.requests,
+        what="the candidate answered {} requests",
+        key="requests",
+    )
 
 
 def _of_verdict(verdict: SaidVerdict | None, now: datetime) -> Iterator[str]:
