@@ -22,13 +22,13 @@ from swapgate.retrieval.arms import (
     with_texts,
 )
 from swapgate.retrieval.fingerprint import require_same
-from swapgate.retrieval.health import Health
 from swapgate.retrieval.index import SIDES, Hit, Payload, Side
-from swapgate.retrieval.metrics import Counters, Metrics, summed
+from swapgate.retrieval.metrics import Metrics, summed
 from swapgate.retrieval.mirror import LeftAlone, note_unmirrored
 from swapgate.retrieval.phases import Migration, Phase
 from swapgate.retrieval.shadow import Asked, ShadowLog
 from swapgate.retrieval.state import StateStore
+from swapgate.retrieval.traffic import Traffic, left_alone
 from swapgate.retrieval.watch import Watch
 
 _Write: TypeAlias = Callable[[Side], Awaitable[None]]
@@ -64,8 +64,8 @@ class AsyncDualIndexRouter:
         self._most_waiting = most_waiting
         self._shadows: set[asyncio.Task[None]] = set()
         self._checked: set[Side] = set()
-        self._health = Health()
-        self._counters = Counters()
+        self._traffic = Traffic()
+        self._counters = self._traffic.counters
 
     async def __aenter__(self) -> Self:
         self._store = await asyncio.to_thread(open_store, self._state)
@@ -88,13 +88,13 @@ class AsyncDualIndexRouter:
         key = query if key is None else key
         side = migration.side(key)
         started = time.perf_counter()
-        if self._falls_back and may_fall_back(migration, side):
-            hits, served_by = await self._ask_either(side, query, k)
-        else:
-            hits, served_by = await self._ask_counted(side, query, k), side
+        with self._traffic.serving(migration, side):
+            if self._falls_back and may_fall_back(migration, side):
+                hits, served_by = await self._ask_either(side, query, k)
+            else:
+                hits, served_by = await self._ask_counted(side, query, k), side
         seconds = time.perf_counter() - started
-        self._counters.served(served_by, seconds)
-        found = Found(hits=hits, served_by=served_by, version=migration.version, fell_back=served_by != side)
+        found = self._traffic.found(migration, side, served_by, hits, seconds)
         if migration.shadows:
             self._begin_shadow(Asked(query=query, k=k, key=key, found=found, served_s=seconds))
         return found
@@ -195,19 +195,13 @@ class AsyncDualIndexRouter:
         return good_enough(await arm.index.search(vectors[0], k), arm.min_score)
 
     async def _ask_counted(self, side: Side, query: str, k: int) -> tuple[Hit, ...]:
-        try:
-            hits = await self._ask(side, query, k)
-        except Exception:
-            self._counters.add("failures_new" if side == "new" else "failures_old")
-            self._health.failed(side, time.monotonic())
-            raise
-        self._health.succeeded(side)
-        return hits
+        with self._traffic.asking(side):
+            return await self._ask(side, query, k)
 
     async def _ask_either(self, side: Side, query: str, k: int) -> tuple[tuple[Hit, ...], Side]:
         """Ask one side, and the other where that fails or has just failed."""
-        failure: Exception = LeftAlone(f"{self._arms[side].index.name}: left alone after it has failed")
-        if not self._health.is_paused(side, time.monotonic()):
+        failure: Exception = left_alone(self._arms[side].index.name)
+        if not self._traffic.is_paused(side):
             try:
                 return await self._ask_counted(side, query, k), side
             except Exception as exc:
@@ -255,11 +249,7 @@ class AsyncDualIndexRouter:
 
     async def _mirror(self, side: Side, write: _Write) -> None:
         """Write to the side that does not serve, unless it has just failed."""
-        if self._health.is_paused(side, time.monotonic()):
-            raise LeftAlone(f"{self._arms[side].index.name}: left alone after it has failed")
-        try:
+        if self._traffic.is_paused(side):
+            raise left_alone(self._arms[side].index.name)
+        with self._traffic.reaching(side):
             await write(side)
-        except Exception:
-            self._health.failed(side, time.monotonic())
-            raise
-        self._health.succeeded(side)

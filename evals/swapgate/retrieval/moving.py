@@ -50,7 +50,7 @@ def move(
     elif to is Phase.ROLLED_BACK:
         warnings += _missing_writes(store, now)
     elif not is_before(to, Phase.SHADOW_READ):
-        reasons = _reasons_to_wait(store, now, to)
+        reasons = reasons_to_wait(store, now, to)
         if reasons and not force:
             raise UsageError(f"{'; '.join(reasons)}. Mend that first, or go on all the same with --force")
         warnings += reasons
@@ -77,7 +77,7 @@ def _missing_writes(store: StateStore, now: Migration) -> list[str]:
     return [f"{missing:,} writes did not reach the old index: `swapgate index repair --side old`"]
 
 
-def _reasons_to_wait(store: StateStore, now: Migration, to: Phase) -> list[str]:
+def reasons_to_wait(store: StateStore, now: Migration, to: Phase) -> list[str]:
     """Return what speaks against letting the new index be asked."""
     reasons = []
     found = contents_evidence(store, now)

@@ -22,13 +22,13 @@ from swapgate.retrieval.arms import (
     with_texts,
 )
 from swapgate.retrieval.fingerprint import require_same
-from swapgate.retrieval.health import Health
 from swapgate.retrieval.index import SIDES, Hit, Payload, Side
-from swapgate.retrieval.metrics import Counters, Metrics, summed
+from swapgate.retrieval.metrics import Metrics, summed
 from swapgate.retrieval.mirror import LeftAlone, note_unmirrored
 from swapgate.retrieval.phases import Migration, Phase
 from swapgate.retrieval.shadow import Asked, ShadowLog, ShadowThreads
 from swapgate.retrieval.state import StateStore
+from swapgate.retrieval.traffic import Traffic, left_alone
 from swapgate.retrieval.watch import Watch
 
 _Write: TypeAlias = Callable[[Side], None]
@@ -100,13 +100,13 @@ class DualIndexRouter:
         key = query if key is None else key
         side = migration.side(key)
         started = time.perf_counter()
-        if self._falls_back and may_fall_back(migration, side):
-            hits, served_by = self._ask_either(side, query, k)
-        else:
-            hits, served_by = self._ask_counted(side, query, k), side
+        with self._traffic.serving(migration, side):
+            if self._falls_back and may_fall_back(migration, side):
+                hits, served_by = self._ask_either(side, query, k)
+            else:
+                hits, served_by = self._ask_counted(side, query, k), side
         seconds = time.perf_counter() - started
-        self._counters.served(served_by, seconds)
-        found = Found(hits=hits, served_by=served_by, version=migration.version, fell_back=served_by != side)
+        found = self._traffic.found(migration, side, served_by, hits, seconds)
         if migration.shadows:
             self._shadow.put(Asked(query=query, k=k, key=key, found=found, served_s=seconds))
         return found
@@ -202,8 +202,8 @@ class DualIndexRouter:
         """Start the threads of this process."""
         keeps_queries, threads, most_waiting = self._shadowing
         self._pid = os.getpid()
-        self._health = Health()
-        self._counters = Counters()
+        self._traffic = Traffic()
+        self._counters = self._traffic.counters
         self._log = ShadowLog(self._store, self.name, self._counters, keeps_queries=keeps_queries)
         self._shadow = ShadowThreads(
             self._ask_shadow, self._log, self._counters, threads=threads, most_waiting=most_waiting
@@ -229,19 +229,13 @@ class DualIndexRouter:
         return good_enough(arm.index.search(vector, k), arm.min_score)
 
     def _ask_counted(self, side: Side, query: str, k: int) -> tuple[Hit, ...]:
-        try:
-            hits = self._ask(side, query, k)
-        except Exception:
-            self._counters.add("failures_new" if side == "new" else "failures_old")
-            self._health.failed(side, time.monotonic())
-            raise
-        self._health.succeeded(side)
-        return hits
+        with self._traffic.asking(side):
+            return self._ask(side, query, k)
 
     def _ask_either(self, side: Side, query: str, k: int) -> tuple[tuple[Hit, ...], Side]:
         """Ask one side, and the other where that fails or has just failed; the first failure is told."""
-        failure: Exception = LeftAlone(f"{self._arms[side].index.name}: left alone after it has failed")
-        if not self._health.is_paused(side, time.monotonic()):
+        failure: Exception = left_alone(self._arms[side].index.name)
+        if not self._traffic.is_paused(side):
             try:
                 return self._ask_counted(side, query, k), side
             except Exception as exc:
@@ -270,11 +264,7 @@ class DualIndexRouter:
 
     def _mirror(self, side: Side, write: _Write) -> None:
         """Write to the side that does not serve, unless it has just failed."""
-        if self._health.is_paused(side, time.monotonic()):
-            raise LeftAlone(f"{self._arms[side].index.name}: left alone after it has failed")
-        try:
+        if self._traffic.is_paused(side):
+            raise left_alone(self._arms[side].index.name)
+        with self._traffic.reaching(side):
             write(side)
-        except Exception:
-            self._health.failed(side, time.monotonic())
-            raise
-        self._health.succeeded(side)

@@ -63,7 +63,8 @@ class ShadowLog:
         error: BaseException | None = None,
     ) -> None:
         """Record one query."""
-        self._counters.add(_COUNTED[outcome])
+        version = asked.found.version
+        self._counters.shadowed(_COUNTED[outcome], version=version, has_answer=outcome == "answered")
         served = asked.found.hits
         told = None if error is None else f"{type(error).__name__}: {message_of(error)}"
         self._writer.put(

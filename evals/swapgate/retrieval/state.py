@@ -19,7 +19,7 @@ from swapgate.retrieval.records import Change, Evidence, Reader, Repair, ShadowR
 from swapgate.retrieval.state_tables import Database, tables
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Delete
 
 STATE_FILE = "indexes.db"
 _AT_ONCE = 500
@@ -142,10 +142,30 @@ class StateStore:
                 connection.execute(table.insert(), {"name": name, "reader": reader.reader, **row})
 
     def leave(self, name: str, reader: str) -> None:
-        """Forget a process that has ended."""
-        table = self._tables.readers
+        """Strike a process off that has ended; what it counted lately is kept."""
+        table, departed = self._tables.readers, self._tables.departed
+        mine = (table.c.name == name) & (table.c.reader == reader)
+        again = (departed.c.name == name) & (departed.c.reader == reader)
+        columns = (table.c.name, table.c.reader, table.c.version, table.c.metrics)
+        kept = table.select().with_only_columns(*columns).where(mine)
         with self._database.begin() as connection:
-            connection.execute(table.delete().where((table.c.name == name) & (table.c.reader == reader)))
+            connection.execute(departed.delete().where(again))
+            connection.execute(departed.insert().from_select([one.name for one in columns], kept))
+            connection.execute(table.delete().where(mine))
+            connection.execute(self._forgotten(name))
+
+    def counted(self, name: str) -> list[Mapping[str, Json]]:
+        """Return what the processes have counted, those that have ended lately among them."""
+        table, departed = self._tables.readers, self._tables.departed
+        living = table.select().with_only_columns(table.c.reader, table.c.metrics).where(table.c.name == name)
+        gone = departed.select().with_only_columns(departed.c.reader, departed.c.metrics)
+        with self._database.begin() as connection:
+            found = {
+                row.reader: row.metrics for row in connection.execute(gone.where(departed.c.name == name))
+            }
+            # One that was taken for dead and lives counts once.
+            found.update({row.reader: row.metrics for row in connection.execute(living)})
+        return [json.loads(metrics) for metrics in found.values()]
 
     def readers(self, name: str) -> list[Reader]:
         """Return the processes that route by a migration; some may have died without a word."""
@@ -274,6 +294,14 @@ class StateStore:
         with self._database.begin() as connection:
             query = select(func.count()).where(table.c.name == name)
             return int(connection.execute(query).scalar_one())
+
+    def _forgotten(self, name: str) -> Delete:
+        """Return what forgets processes that ended before the last two versions."""
+        from sqlalchemy import select
+
+        departed, migrations = self._tables.departed, self._tables.migrations
+        newest = select(migrations.c.version).where(migrations.c.name == name).scalar_subquery()
+        return departed.delete().where((departed.c.name == name) & (departed.c.version < newest - 1))
 
     def _add_change(
         self, connection: Connection, row: Mapping[str, Any], *, was: str, who: str, why: str

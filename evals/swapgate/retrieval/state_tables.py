@@ -32,6 +32,7 @@ class Tables:
     migrations: Table
     changes: Table
     readers: Table
+    departed: Table
     evidence: Table
     repairs: Table
     shadow_reads: Table
@@ -89,6 +90,15 @@ def tables() -> Tables:
         Column("metrics", Text, nullable=False, comment="JSON: counters since the process began"),
         comment="one process that routes by a migration",
     )
+    departed = Table(
+        "swapgate_departed",
+        metadata,
+        Column("name", String(255), primary_key=True),
+        Column("reader", String(128), primary_key=True),
+        Column("version", Integer, nullable=False, comment="the newest that it acted on"),
+        Column("metrics", Text, nullable=False, comment="JSON: what it had counted"),
+        comment="a process that has ended; those of versions before the last two are forgotten",
+    )
     evidence = Table(
         "swapgate_evidence",
         metadata,
@@ -145,6 +155,7 @@ def tables() -> Tables:
         migrations=migrations,
         changes=changes,
         readers=readers,
+        departed=departed,
         evidence=evidence,
         repairs=repairs,
         shadow_reads=shadow_reads,

@@ -46,10 +46,11 @@ class Watch:
         return self.migration
 
     def close(self) -> None:
-        """End the thread and leave the list of readers."""
+        """End the thread, tell what was counted last, and leave the list of readers."""
         self._is_ended.set()
         self._thread.join(timeout=5.0)
         with contextlib.suppress(StoreError):
+            self._tell()
             self._store.leave(self.migration.name, self._reader.reader)
 
     def _begin(self) -> None:

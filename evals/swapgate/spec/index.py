@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from swapgate.errors import UsageError
 from swapgate.spec.index_answers import AnswersEntry
+from swapgate.spec.index_ramp import RampEntry
 from swapgate.spec.index_verify import VerifyEntry
 from swapgate.spec.model_entries import BaseUrl, KeyVariable
 from swapgate.spec.source import read_yaml, validate
@@ -208,6 +209,7 @@ class IndexFile(Written):
     hours: StepHours = Field(default_factory=StepHours)
     verify: VerifyEntry = Field(default_factory=VerifyEntry)
     answers: AnswersEntry | None = None
+    ramp: RampEntry = Field(default_factory=RampEntry)
 
 
 def read_index_file(path: Path, *, root: Path) -> IndexFile:

@@ -8,12 +8,13 @@ from swapgate.cli.index.answers import answers
 from swapgate.cli.index.mend import check, dead, repair, stamp
 from swapgate.cli.index.move import begin, move, promote, rollback
 from swapgate.cli.index.preference import preference
+from swapgate.cli.index.ramp import ramp
 from swapgate.cli.index.reindex import reindex
 from swapgate.cli.index.status import status
 from swapgate.cli.index.verify import verify
 
 index_app = typer.Typer(help="Migrate a vector index to another embedding: config/index.yml says which.")
-for command in (
+_COMMANDS = (
     begin,
     reindex,
     check,
@@ -25,7 +26,9 @@ for command in (
     answers,
     status,
     move,
+    ramp,
     promote,
     rollback,
-):
+)
+for command in _COMMANDS:
     index_app.command()(command)

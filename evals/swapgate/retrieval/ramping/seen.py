@@ -1,0 +1,173 @@
+"""What one look of the ramp sees: the stage, its traffic, its verification, and what lies in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from swapgate.errors import SwapgateError
+from swapgate.reporting.text import safe_text
+from swapgate.retrieval.fingerprint import FingerprintError, require_same
+from swapgate.retrieval.index import SIDES, Side, VectorIndex
+from swapgate.retrieval.metrics import Tally, tally
+from swapgate.retrieval.moving import filled_at, reasons_to_wait
+from swapgate.retrieval.phases import Migration, Phase
+from swapgate.retrieval.ramping.clock import Moment, wall_s
+from swapgate.retrieval.ramping.live import Ruling, rulings
+from swapgate.retrieval.ramping.looks import Look, age_h, bad_in_a_row, looks
+from swapgate.retrieval.records import Change, Evidence
+from swapgate.retrieval.state import StateStore
+from swapgate.retrieval.verifying import VERIFICATION
+from swapgate.spec.index_ramp import RampEntry
+
+_HOUR_S = 3600.0
+# Each rollback doubles the pause, up to so many times.
+_MOST_DOUBLED = 5
+_LONGEST_REASON = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What a verification said of the stage; `missing` where there is none, `unread` where it broke off."""
+
+    word: Literal["passed", "failed", "inconclusive", "missing", "unread"]
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """All that a decision is made from.
+
+    `broken` says that the two indexes are not what the migration was begun with: nothing may be served from
+    them. `unreachable` is an index that could not be asked. `in_the_way` keeps the next stage, and takes
+    nothing back.
+    """
+
+    moment: Moment
+    age_h: float
+    tally: Tally
+    rulings: tuple[Ruling, ...]
+    verified: Verified
+    broken: tuple[str, ...]
+    unreachable: tuple[str, ...]
+    in_the_way: tuple[str, ...]
+    bad_before: int
+    looks: int
+
+
+def see(
+    store: StateStore,
+    now: Migration,
+    plan: RampEntry,
+    *,
+    index: Callable[[Side], VectorIndex],
+    verified: Verified,
+    moment: Moment,
+) -> Seen:
+    """Look at a stage; StoreError where the state cannot be read, for then nothing can be said."""
+    found, changes, counted = looks(store, now.name), store.changes(now.name), store.counted(now.name)
+    here, before = tally(counted, now.version), tally(counted, now.version - 1)
+    mine = [look for version, look in found if version == now.version]
+    broken, unreachable = _indexes(now, index)
+    return Seen(
+        moment=moment,
+        age_h=age_h(changes, found, now.version, moment),
+        tally=here,
+        rulings=tuple(_recovered(rulings(plan, here, before, look=len(mine) + 1), here, mine)),
+        verified=verified,
+        broken=broken,
+        unreachable=unreachable,
+        in_the_way=(*reasons_to_wait(store, now, Phase.CANARY), *_pause(plan, now, changes, found, moment)),
+        bad_before=bad_in_a_row(found, now.version),
+        looks=len(mine),
+    )
+
+
+def last_verified(store: StateStore, now: Migration, plan: RampEntry, moment: Moment) -> Verified:
+    """Return what the last verification said, where it still holds.
+
+    One that passed does for the stage that it saw, and for later ones while it is fresh and the new index was
+    not filled anew. Another does for its stage alone; an open one for an hour, since labels may come.
+    """
+    found = store.evidence(now.name, VERIFICATION)
+    if not found or found[-1].version < filled_at(store.changes(now.name)):
+        return Verified(word="missing")
+    last = found[-1]
+    told = said(last)
+    # What a clock that was put back makes younger than nothing is not fresh.
+    hours = abs(wall_s(last.at, moment.wall)) / _HOUR_S
+    if last.version == now.version:
+        is_valid = told.word in {"passed", "failed"} or (told.word == "inconclusive" and hours < 1)
+    else:
+        is_valid = told.word == "passed" and hours <= plan.verified_hours
+    return told if is_valid else Verified(word="missing")
+
+
+def said(evidence: Evidence) -> Verified:
+    """Return what stored evidence of a verification says."""
+    record = evidence.record
+    told = record.get("reasons")
+    reasons = tuple(str(one) for one in told) if isinstance(told, list) else ()
+    if record.get("too_many_errors"):
+        return Verified(word="unread", reasons=reasons)
+    word = record.get("verdict")
+    if evidence.passed:
+        return Verified(word="passed", reasons=reasons)
+    return Verified(word="failed" if word == "failed" else "inconclusive", reasons=reasons)
+
+
+def _recovered(found: Iterable[Ruling], here: Tally, mine: Sequence[Look]) -> Iterator[Ruling]:
+    """Yield the answers; what was bad and has got no worse since the last look is over, and not bad now."""
+    is_over = bool(mine) and _missed(here) <= mine[-1].missed and _served(here) > mine[-1].served
+    for one in found:
+        is_stale = is_over and one.what == "failures" and one.answer == "bad"
+        yield replace(one, answer="unknown", sentence=f"{one.sentence}; none lately") if is_stale else one
+
+
+def _served(here: Tally) -> int:
+    return here.served["new"] + here.shadow_served
+
+
+def _missed(here: Tally) -> int:
+    return here.missed["new"] + here.shadow_missed
+
+
+def _indexes(now: Migration, index: Callable[[Side], VectorIndex]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what is wrong with the indexes' stamps, and which of them cannot be asked."""
+    broken, unreachable = [], []
+    for side in SIDES:
+        wanted = now.old if side == "old" else now.new
+        try:
+            opened = index(side)
+            require_same(opened.name, stamped=opened.stamp(), wanted=wanted)
+        except FingerprintError as exc:
+            broken.append(safe_text(str(exc), _LONGEST_REASON))
+        except SwapgateError as exc:
+            unreachable.append(safe_text(str(exc), _LONGEST_REASON))
+    return tuple(broken), tuple(unreachable)
+
+
+def _pause(
+    plan: RampEntry,
+    now: Migration,
+    changes: Sequence[Change],
+    found: Sequence[tuple[int, Look]],
+    moment: Moment,
+) -> list[str]:
+    """Return that a migration which was taken back is left alone for a while, longer after each time."""
+    taken = [one for one in changes if one.phase is Phase.ROLLED_BACK]
+    if not taken or now.phase not in {Phase.SHADOW_READ, Phase.ROLLED_BACK}:
+        return []
+    wanted = plan.pause_hours * 2 ** min(len(taken) - 1, _MOST_DOUBLED)
+    since = age_h(changes, found, taken[-1].version, moment)
+    if since >= wanted:
+        return []
+    return [
+        f"it was rolled back {since:.1f} hours ago, for the {_nth(len(taken))} time; {wanted:g} hours are left "
+        "between two tries (`ramp: pause_hours`)"
+    ]
+
+
+def _nth(number: int) -> str:
+    return {1: "first", 2: "second", 3: "third"}.get(number, f"{number}th")
