@@ -1,4 +1,4 @@
-"""`swapgate index ramp`: the new index's share of the queries, one step at a time or until it has them all."""
+"""`swapgate index ramp`: the new index's share of the queries, a step at a time or until it has them all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a stage has lasted although the clock of the wall may jump: by the machine's own where it tells."""
+"""How long a stage has lasted although the clock of the wall may jump: by the machine's own if it tells."""
 
 from __future__ import annotations
 

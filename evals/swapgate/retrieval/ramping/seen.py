@@ -164,8 +164,8 @@ def _pause(
     if since >= wanted:
         return []
     return [
-        f"it was rolled back {since:.1f} hours ago, for the {_nth(len(taken))} time; {wanted:g} hours are left "
-        "between two tries (`ramp: pause_hours`)"
+        f"it was rolled back {since:.1f} hours ago, for the {_nth(len(taken))} time; {wanted:g} hours are "
+        "left between two tries (`ramp: pause_hours`)"
     ]
 
 
