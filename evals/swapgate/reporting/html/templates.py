@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _HERE = "swapgate.reporting.html"
+_SHARED = "house/"
 
 
 @cache
@@ -28,12 +29,18 @@ def house_style() -> str:
 def environment(package: str = _HERE, *, folder: str = "") -> Environment:
     """Return what fills a package's templates, or those in a folder of it (`templates/`).
 
-    Every text is escaped, and what is invisible in it is shown.
+    `house/NAME` is one that pages share. Every text is escaped, and what is invisible in it is shown.
     """
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     return Environment(
-        loader=FunctionLoader(lambda name: part(f"{folder}{name}", package)),
+        loader=FunctionLoader(
+            lambda name: (
+                part(name.removeprefix(_SHARED))
+                if name.startswith(_SHARED)
+                else part(f"{folder}{name}", package)
+            )
+        ),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

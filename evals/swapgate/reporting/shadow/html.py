@@ -2,47 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
 from swapgate.reporting.html.templates import environment, house_style, part
+from swapgate.reporting.html.whiskers import Chart, chart
 from swapgate.reporting.shadow import cells
 from swapgate.reporting.text import clipped
 from swapgate.shadow.deciding.evidence import Evidence, RouteReport
 from swapgate.shadow.deciding.pairs import Pair
-from swapgate.stats.interval import Interval
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
 _HERE = "swapgate.reporting.shadow"
 _MOST_CHARS = 4_000
-# The axis of a chart shows at least so much around zero.
-_LEAST_AXIS = 0.05
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Whisker:
-    """An interval on an axis, in percent of its width; None where there is none to be drawn."""
-
-    name: str
-    text: str
-    mark: float | None
-    low: float | None
-    high: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chart:
-    """Intervals beneath each other on one axis, with its zero and the margin."""
-
-    whiskers: tuple[Whisker, ...]
-    zero: float
-    margin: float | None
-    left: str
-    right: str
 
 
 def page(reports: Sequence[RouteReport], pairs: Sequence[Pair], *, made_at: str) -> str:
@@ -55,8 +30,8 @@ def page(reports: Sequence[RouteReport], pairs: Sequence[Pair], *, made_at: str)
             "mark": cells.MARKS[report.promotion.verdict],
             "headline": cells.headline(report),
             "charts": [
-                ("Overall and by slice", chart([report.overall, *report.slices], _margin(report))),
-                ("By day", chart(report.days, _margin(report))),
+                ("Overall and by slice", _chart([report.overall, *report.slices], _margin(report))),
+                ("By day", _chart(report.days, _margin(report))),
             ],
             "rows": [cells.long_row(one) for one in cells.scopes(report)],
             "differing": cells.differing_rows(report),
@@ -75,33 +50,13 @@ def page(reports: Sequence[RouteReport], pairs: Sequence[Pair], *, made_at: str)
     )
 
 
-def chart(scopes: Sequence[Evidence], margin: float | None) -> Chart:
+def _chart(scopes: Sequence[Evidence], margin: float | None) -> Chart:
     """Return the excess of each scope over the control's noise."""
-    found = [(cells.scope_name(one), one.disagreement.excess) for one in scopes]
-    ends = [bound for _name, one in found for bound in (one.low, one.high, one.estimate) if bound is not None]
-    low = min([-_LEAST_AXIS, *ends])
-    high = max([_LEAST_AXIS, *ends, *([margin * 1.2] if margin else [])])
-
-    def place(value: float | None) -> float | None:
-        return None if value is None else 100 * (value - low) / (high - low)
-
-    return Chart(
-        whiskers=tuple(_whisker(name, one, place) for name, one in found),
-        zero=place(0.0) or 0.0,
-        margin=place(margin),
-        left=f"{100 * low:+.0f}",
-        right=f"{100 * high:+.0f} points",
-    )
-
-
-def _whisker(name: str, found: Interval, place: Callable[[float | None], float | None]) -> Whisker:
-    return Whisker(
-        name=name,
-        text=cells.above(found),
-        mark=place(found.estimate),
-        low=place(found.low),
-        high=place(found.high),
-    )
+    found = [
+        (cells.scope_name(one), cells.above(one.disagreement.excess), one.disagreement.excess)
+        for one in scopes
+    ]
+    return chart(found, margin)
 
 
 def _margin(report: RouteReport) -> float | None:
@@ -111,7 +66,7 @@ def _margin(report: RouteReport) -> float | None:
 
 @cache
 def _style() -> str:
-    return house_style() + part("shadow.css", _HERE)
+    return house_style() + part("whiskers.css") + part("shadow.css", _HERE)
 
 
 @cache
