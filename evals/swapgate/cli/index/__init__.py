@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from swapgate.cli.index.answers import answers
+from swapgate.cli.index.demo import demo
 from swapgate.cli.index.mend import check, dead, repair, stamp
 from swapgate.cli.index.move import begin, move, promote, rollback
 from swapgate.cli.index.preference import preference
@@ -29,6 +30,7 @@ _COMMANDS = (
     ramp,
     promote,
     rollback,
+    demo,
 )
 for command in _COMMANDS:
     index_app.command()(command)

@@ -13,11 +13,13 @@ from swapgate.cli.options import JsonOption, RootOption
 from swapgate.cli.output import print_json, print_table, shown
 from swapgate.records import to_json
 from swapgate.reporting.format import MISSING, p50_p95, percent
+from swapgate.reporting.text import safe_text
 
 if TYPE_CHECKING:
     from swapgate.retrieval.standing import Standing
 
 _SHOWN_CHANGES = 10
+_SHOWN_WHY = 100
 
 
 def status(
@@ -67,7 +69,7 @@ def _print(told: Standing) -> None:
     print_table(
         ("version", "phase", "share", "who", "when", "why"),
         [
-            (str(c.version), c.phase, percent(c.share), c.who, c.at, c.why)
+            (str(c.version), c.phase, percent(c.share), c.who, c.at, safe_text(c.why, _SHOWN_WHY))
             for c in told.changes[-_SHOWN_CHANGES:]
         ],
     )

@@ -75,7 +75,7 @@ def open_local(entry: EmbedEntry, *, root: Path, chunker: str) -> LocalEmbedder:
     width = entry.dimensions
     return LocalEmbedder(
         entry,
-        lambda texts: _wordllama(texts)[:, :width],
+        lambda texts: wordllama(texts)[:, :width],
         provider=WORDLLAMA,
         model=_WEIGHTS,
         chunker=chunker,
@@ -85,7 +85,8 @@ def open_local(entry: EmbedEntry, *, root: Path, chunker: str) -> LocalEmbedder:
 _LOADING = threading.Lock()
 
 
-def _wordllama(texts: Sequence[str]) -> Any:
+def wordllama(texts: Sequence[str]) -> Any:
+    """Return wordllama's vectors of 256 dimensions, one a text."""
     with _LOADING:
         model = _loaded()
     return model.embed(list(texts))

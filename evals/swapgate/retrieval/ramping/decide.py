@@ -106,6 +106,7 @@ def _unproven(plan: RampEntry, now: Migration, seen: Seen, share: float) -> Iter
     word = seen.verified.word
     if word == "missing":
         yield f"it was not verified {where(now)}: `swapgate index verify`"
+        yield from seen.verified.reasons
     elif word == "inconclusive" and share > plan.unproven:
         yield "; ".join(seen.verified.reasons) or "the verification was inconclusive"
         yield f"an inconclusive verification allows {share_text(plan.unproven)} (`ramp: unproven`)"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from swapgate.errors import SwapgateError
+from swapgate.records import Json
 from swapgate.reporting.text import safe_text
 from swapgate.retrieval.fingerprint import FingerprintError, require_same
-from swapgate.retrieval.index import SIDES, Side, VectorIndex
+from swapgate.retrieval.index import Side, VectorIndex
 from swapgate.retrieval.metrics import Tally, tally
 from swapgate.retrieval.moving import filled_at, reasons_to_wait
 from swapgate.retrieval.phases import Migration, Phase
@@ -39,9 +40,9 @@ class Verified:
 class Seen:
     """All that a decision is made from.
 
-    `broken` says that the two indexes are not what the migration was begun with: nothing may be served from
-    them. `unreachable` is an index that could not be asked. `in_the_way` keeps the next stage, and takes
-    nothing back.
+    `broken` says that the new index is not what the migration was begun with: nothing may be served from it.
+    `unreachable` is that it could not be asked. `in_the_way` keeps the next stage and takes nothing back: so
+    does trouble of the old index, for there is no way back to that.
     """
 
     moment: Moment
@@ -69,7 +70,8 @@ def see(
     found, changes, counted = looks(store, now.name), store.changes(now.name), store.counted(now.name)
     here, before = tally(counted, now.version), tally(counted, now.version - 1)
     mine = [look for version, look in found if version == now.version]
-    broken, unreachable = _indexes(now, index)
+    broken, unreachable = _index(now, "new", index)
+    old_broken, old_unreachable = _index(now, "old", index)
     return Seen(
         moment=moment,
         age_h=age_h(changes, found, now.version, moment),
@@ -78,7 +80,12 @@ def see(
         verified=verified,
         broken=broken,
         unreachable=unreachable,
-        in_the_way=(*reasons_to_wait(store, now, Phase.CANARY), *_pause(plan, now, changes, found, moment)),
+        in_the_way=(
+            *old_broken,
+            *old_unreachable,
+            *reasons_to_wait(store, now, Phase.CANARY),
+            *_pause(plan, now, changes, found, moment),
+        ),
         bad_before=bad_in_a_row(found, now.version),
         looks=len(mine),
     )
@@ -110,7 +117,8 @@ def said(evidence: Evidence) -> Verified:
     told = record.get("reasons")
     reasons = tuple(str(one) for one in told) if isinstance(told, list) else ()
     if record.get("too_many_errors"):
-        return Verified(word="unread", reasons=reasons)
+        is_of_new = _failed(record, "new") > _failed(record, "old")
+        return Verified(word="unread" if is_of_new else "missing", reasons=reasons)
     word = record.get("verdict")
     if evidence.passed:
         return Verified(word="passed", reasons=reasons)
@@ -133,19 +141,25 @@ def _missed(here: Tally) -> int:
     return here.missed["new"] + here.shadow_missed
 
 
-def _indexes(now: Migration, index: Callable[[Side], VectorIndex]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what is wrong with the indexes' stamps, and which of them cannot be asked."""
-    broken, unreachable = [], []
-    for side in SIDES:
-        wanted = now.old if side == "old" else now.new
-        try:
-            opened = index(side)
-            require_same(opened.name, stamped=opened.stamp(), wanted=wanted)
-        except FingerprintError as exc:
-            broken.append(safe_text(str(exc), _LONGEST_REASON))
-        except SwapgateError as exc:
-            unreachable.append(safe_text(str(exc), _LONGEST_REASON))
-    return tuple(broken), tuple(unreachable)
+def _failed(record: Mapping[str, Json], side: Side) -> int:
+    """Return how many queries of a verification one side did not answer."""
+    told = record.get(side)
+    failed = told.get("failed") if isinstance(told, dict) else None
+    return failed if isinstance(failed, int) else 0
+
+
+def _index(
+    now: Migration, side: Side, index: Callable[[Side], VectorIndex]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what is wrong with an index's stamp, and that it cannot be asked."""
+    try:
+        opened = index(side)
+        require_same(opened.name, stamped=opened.stamp(), wanted=now.old if side == "old" else now.new)
+    except FingerprintError as exc:
+        return (safe_text(str(exc), _LONGEST_REASON),), ()
+    except SwapgateError as exc:
+        return (), (safe_text(str(exc), _LONGEST_REASON),)
+    return (), ()
 
 
 def _pause(

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from swapgate.analysis.stages import share_text
-from swapgate.errors import ExitCode, SwapgateError, UsageError
+from swapgate.errors import ExitCode, NotAsked, ProviderError
 from swapgate.reporting.text import safe_text
 from swapgate.retrieval.fingerprint import FingerprintError
-from swapgate.retrieval.index import Side, VectorIndex
+from swapgate.retrieval.index import Side, VectorIndex, VectorIndexError
 from swapgate.retrieval.moving import move
 from swapgate.retrieval.opening import IndexWorkspace
 from swapgate.retrieval.phases import Migration, Phase
@@ -95,15 +95,15 @@ class Ramper:
         return see(self._store, now, self._plan, index=self._index, verified=verified, moment=time)
 
     def _verify(self, now: Migration) -> Verified:
-        """Verify the stage; an index that breaks off is no answer about its quality."""
+        """Verify the stage; what breaks off on account of something else says nothing of the index."""
         try:
             verify(self._workspace, self._store, now, index=self._index)
         except FingerprintError as exc:
             return Verified(word="failed", reasons=(safe_text(str(exc), _LONGEST_WHY),))
-        except UsageError:
-            raise  # a file that is missing says nothing of the index
-        except SwapgateError as exc:
+        except VectorIndexError as exc:
             return Verified(word="unread", reasons=(safe_text(str(exc), _LONGEST_WHY),))
+        except (ProviderError, NotAsked) as exc:
+            return Verified(word="missing", reasons=(safe_text(str(exc), _LONGEST_WHY),))
         return said(self._store.evidence(now.name, VERIFICATION)[-1])
 
     def _follow(self, now: Migration, decision: Decision) -> tuple[Migration, Decision]:
