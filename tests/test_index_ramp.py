@@ -93,7 +93,7 @@ def test_a_stage_that_holds_goes_on_to_the_next_share_and_then_to_everybody() ->
 @pytest.mark.parametrize(
     ("what", "reason"),
     [
-        ({"age_h": 1.5}, "it is at 5% for 1.5 hours, 2 wanted (`ramp: hours`)"),
+        ({"age_h": 1.5}, "it is at 5% for 1.5 hours, 2 hours wanted (`ramp: hours`)"),
         ({"found": counted(new=20)}, "the new index answered 20 queries at 5%, 50 wanted (`ramp: queries`)"),
         ({"verified": Verified(word="missing")}, "it was not verified at 5%: `swapgate index verify`"),
         ({"verified": OPEN}, "an inconclusive verification allows 0% (`ramp: unproven`)"),

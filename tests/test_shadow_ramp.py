@@ -202,7 +202,7 @@ def at_stage(hours: float) -> RampState:
         (None, said("hold"), 0, ["the last decision was hold"]),
         (None, said(hours=100), 0, ["100 hours old"]),
         (at_stage(30), said(), 500, []),
-        (at_stage(3), said(), 500, ["for 3.0 hours, 24 wanted"]),
+        (at_stage(3), said(), 500, ["for 3.0 hours, 24 hours wanted"]),
         (at_stage(30), said(), 7, ["answered 7 requests at 5%, 100 wanted"]),
     ],
 )

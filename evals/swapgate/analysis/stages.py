@@ -17,6 +17,13 @@ def share_text(share: float) -> str:
     return f"{100 * share:g}%"
 
 
+def lasted(age_h: float) -> str:
+    """Return how long a stage has lasted, `3.0 hours` or `12 minutes`."""
+    if age_h >= 1:
+        return f"{age_h:.1f} hours"
+    return f"{60 * age_h:.0f} minutes" if age_h >= 1 / 60 else "less than a minute"
+
+
 def too_little(
     plan: StagePlan, where: str, *, age_h: float, served: int, wanted: int, what: str, key: str
 ) -> Iterator[str]:
@@ -25,6 +32,6 @@ def too_little(
     `where` is the stage in words, `key` the one of `ramp` that says how many are wanted.
     """
     if age_h < plan.hours:
-        yield f"it is {where} for {age_h:.1f} hours, {plan.hours:g} wanted (`ramp: hours`)"
+        yield f"it is {where} for {lasted(age_h)}, {plan.hours:g} hours wanted (`ramp: hours`)"
     if served < wanted:
         yield f"{what.format(f'{served:,}')} {where}, {wanted:,} wanted (`ramp: {key}`)"

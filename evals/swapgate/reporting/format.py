@@ -121,6 +121,13 @@ def p50_p95(p50_s: float | None, p95_s: float | None) -> str:
     return f"{seconds(p50_s).removesuffix(' s')}/{seconds(p95_s)}"
 
 
+def milliseconds(duration_s: float | None) -> str:
+    """Return a short duration as `0.4 ms`, from a second on as `seconds` does."""
+    if duration_s is None or duration_s >= 1:
+        return seconds(duration_s)
+    return f"{1000 * duration_s:.1f} ms"
+
+
 def seconds(duration_s: float | None) -> str:
     """Return a duration as `0.84 s`, `12.3 s` or `3 min 20 s`."""
     if duration_s is None:

@@ -112,18 +112,15 @@ def _print(step: Step, *, as_json: bool) -> None:
 
 def _way(step: Step) -> str:
     """Return from where to where, or where it stays."""
-    to, decision = step.after, step.decision
+    from swapgate.reporting.index.cells import stage_name
+
+    before, after, decision = step.before, step.after, step.decision
+    here = stage_name(before.phase, before.share)
     if decision.to is None:
-        return stage(step.before)
+        return here
     if step.is_dry:
-        share = f" {100 * decision.share:g}%" if decision.share is not None else ""
-        return f"{stage(step.before)} -> {decision.to}{share}"
-    return f"{stage(step.before)} -> {stage(to)} (version {to.version})"
-
-
-def stage(now: Migration) -> str:
-    """Return a stage as people call it: the phase, and the share of a canary."""
-    return f"{now.phase} {100 * now.share:g}%" if 0 < now.share < 1 else str(now.phase)
+        return f"{here} -> {stage_name(decision.to, decision.share or 0.0)}"
+    return f"{here} -> {stage_name(after.phase, after.share)} (version {after.version})"
 
 
 def _told(step: Step) -> dict[str, Any]:

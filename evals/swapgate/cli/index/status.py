@@ -12,7 +12,7 @@ from swapgate.cli.index.options import ConfigOption, opened
 from swapgate.cli.options import JsonOption, RootOption
 from swapgate.cli.output import print_json, print_table, shown
 from swapgate.records import to_json
-from swapgate.reporting.format import MISSING, p50_p95, percent
+from swapgate.reporting.format import MISSING, milliseconds, percent
 from swapgate.reporting.text import safe_text
 
 if TYPE_CHECKING:
@@ -79,10 +79,10 @@ def _print_indexes(told: Standing) -> None:
     metrics, rows = told.metrics, []
     for side, one in told.indexes.items():
         entries = MISSING if one.entries is None else f"{one.entries:,}"
-        times = p50_p95(metrics.p50_s[side], metrics.p95_s[side])
+        times = f"{milliseconds(metrics.p50_s[side])} / {milliseconds(metrics.p95_s[side])}"
         queries = metrics.counts.get(f"queries_{side}", 0)
         rows.append((side, one.model, one.fingerprint, entries, f"{queries:,}", times, one.problem or ""))
-    print_table(("", "embedding", "fingerprint", "vectors", "queries", "p50/p95", ""), rows)
+    print_table(("", "embedding", "fingerprint", "vectors", "queries", "p50 / p95", ""), rows)
 
 
 def _print_stages(told: Standing) -> None:

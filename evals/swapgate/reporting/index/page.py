@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from swapgate.reporting import format as show
 from swapgate.reporting.html.templates import environment, house_style, part
 from swapgate.reporting.html.whiskers import Chart, chart
-from swapgate.reporting.index.cells import LOOKS, MARKS, stage_name, stage_row
+from swapgate.reporting.index.cells import LOOKS, MARKS, STAGES, stage_name, stage_row
 from swapgate.retrieval.phases import Phase
 from swapgate.retrieval.standing import Standing
 from swapgate.retrieval.verifying import Verification
@@ -51,6 +51,7 @@ def page(told: Standing, *, made_at: str) -> str:
         slices=[] if told.verification is None else _slices(told.verification),
         facts=_facts(told),
         changes=[(c, stage_name(c.phase, c.share)) for c in reversed(told.changes)],
+        header=STAGES,
         marks=MARKS,
         looks=LOOKS,
     )
@@ -100,7 +101,7 @@ def _latency(told: Standing, side: str) -> tuple[str, str]:
     p50, p95 = (
         found.get("old" if side == "old" else "new") for found in (told.metrics.p50_s, told.metrics.p95_s)
     )
-    return f"{queries:,}", show.p50_p95(p50, p95)
+    return f"{queries:,}", f"{show.milliseconds(p50)} / {show.milliseconds(p95)}"
 
 
 def _charts(found: Verification) -> list[tuple[str, Chart]]:
@@ -150,7 +151,7 @@ def _facts(told: Standing) -> list[tuple[str, str]]:
         ("To repair, old / new", f"{told.repairs['old']:,} / {told.repairs['new']:,}"),
         ("Routers", f"{len(told.routers)}, {told.behind} behind"),
         ("Shadow reads", f"{told.shadow_reads:,}"),
-        ("Cost of verifying", show.money(told.verified_usd)),
+        ("Cost of verifying", show.MISSING if told.verified_usd is None else show.money(told.verified_usd)),
     ]
     counts = told.metrics.counts
     found += [

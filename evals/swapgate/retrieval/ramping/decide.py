@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from swapgate.analysis.stages import next_share, share_text, too_little
+from swapgate.analysis.stages import lasted, next_share, share_text, too_little
 from swapgate.errors import UsageError
 from swapgate.retrieval.phases import Migration, Phase, is_before
 from swapgate.retrieval.ramping.looks import Word
@@ -134,6 +134,6 @@ def _held(now: Migration, seen: Seen) -> Iterator[str]:
     """Yield what a stage has shown."""
     is_shadow = now.phase is Phase.SHADOW_READ
     answered = seen.tally.shadow_served if is_shadow else seen.tally.served["new"]
-    yield f"the new index answered {answered:,} queries {where(now)} in {seen.age_h:.1f} hours"
+    yield f"the new index answered {answered:,} queries {where(now)} in {lasted(seen.age_h)}"
     yield from (one.sentence for one in seen.rulings if one.answer == "good")
     yield from seen.verified.reasons

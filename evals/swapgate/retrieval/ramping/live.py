@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import pi
 from typing import Literal
 
-from swapgate.reporting.format import percent, points, seconds
+from swapgate.reporting.format import milliseconds, percent, points
 from swapgate.retrieval.index import Side
 from swapgate.retrieval.metrics import Tally
 from swapgate.spec.index_ramp import RampEntry
@@ -81,7 +81,7 @@ def latency(here: Tally, before: Tally, *, ratio: float, part: float) -> Ruling:
             answer="unknown",
             sentence="latencies of both indexes are not known yet (`ramp: latency`)",
         )
-    said = f"p95 {seconds(ours.estimate)}, the old one's {seconds(theirs.estimate)}"
+    said = f"p95 {milliseconds(ours.estimate)}, the old one's {milliseconds(theirs.estimate)}"
     if ours.low is not None and theirs.high is not None and ours.low > ratio * theirs.high:
         return Ruling(
             what="latency", answer="bad", sentence=f"{said}: shown to be more than {ratio:g} times as long"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from swapgate.analysis.stages import lasted
 from swapgate.errors import SwapgateError
 from swapgate.records import Json
 from swapgate.reporting.text import safe_text
@@ -178,7 +179,7 @@ def _pause(
     if since >= wanted:
         return []
     return [
-        f"it was rolled back {since:.1f} hours ago, for the {_nth(len(taken))} time; {wanted:g} hours are "
+        f"it was rolled back {lasted(since)} ago, for the {_nth(len(taken))} time; {wanted:g} hours are "
         "left between two tries (`ramp: pause_hours`)"
     ]
 
