@@ -1,4 +1,4 @@
-"""What follows from one look of the ramp: stages, patience, pauses, clocks that jump, counts that are summed."""
+"""What follows from one look of the ramp: stages, patience, pauses, clocks that jump, summed counts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from swapgate.retrieval.ramping.clock import Moment, elapsed_s
 from swapgate.retrieval.ramping.decide import Decision, decide, require_ramp
 from swapgate.retrieval.ramping.live import failures, latency, rulings
 from swapgate.retrieval.ramping.looks import Look, age_h, bad_in_a_row
-from swapgate.retrieval.ramping.seen import Seen, Verified
+from swapgate.retrieval.ramping.seen import Seen, Troubles, Verified
 from swapgate.retrieval.records import Change, Reader
 from swapgate.retrieval.state import StateStore
 from swapgate.spec.index_ramp import RampEntry
@@ -28,6 +28,7 @@ PLAN = RampEntry(hours=2, queries=50)
 WALL = "2026-11-26T12:00:00.000+00:00"
 PASSED = Verified(word="passed", reasons=("nDCG@10 +0.01",))
 FAILED = Verified(word="failed", reasons=("slice medical: nDCG@10 -0.60 [-0.70, -0.50]",))
+DOWN = Troubles(unreachable=("new: down",))
 OPEN = Verified(word="inconclusive", reasons=("slice medical: 6 queries, 20 wanted",))
 
 
@@ -74,7 +75,7 @@ def seen(found: Tally | None = None, *, look: int = 1, **given: object) -> Seen:
     here = counted() if found is None else found
     told = Seen(
         moment=at(0), age_h=3.0, tally=here, rulings=tuple(rulings(PLAN, here, NOTHING, look=look)),
-        verified=PASSED, broken=(), unreachable=(), in_the_way=(), bad_before=0, looks=look - 1,
+        verified=PASSED, troubles=Troubles(), in_the_way=(), bad_before=0, looks=look - 1,
     )  # fmt: skip
     return replace(told, **given)  # type: ignore[arg-type]
 
@@ -113,7 +114,10 @@ def test_a_verification_that_failed_takes_the_new_index_back_at_once_with_the_sl
     for now in (migration(), migration(share=0.5), migration(Phase.PROMOTED)):
         found = decide(PLAN, now, seen(verified=FAILED))
         assert (found.word, found.to, found.reasons) == ("rollback", Phase.ROLLED_BACK, FAILED.reasons)
-    assert decide(PLAN, migration(), seen(broken=("new: made with another embedding",))).word == "rollback"
+    assert (
+        decide(PLAN, migration(), seen(troubles=Troubles(broken=("new: another embedding",)))).word
+        == "rollback"
+    )
 
 
 def test_where_nobody_has_the_new_index_a_failed_gate_is_held() -> None:
@@ -129,7 +133,7 @@ def test_where_nobody_has_the_new_index_a_failed_gate_is_held() -> None:
     [
         {"found": counted(new=200, new_missed=60)},
         {"found": counted(slow=0.2)},
-        {"unreachable": ("new: down",)},
+        {"troubles": DOWN},
         {"verified": Verified(word="unread", reasons=("new: down",))},
     ],
 )
@@ -178,7 +182,7 @@ def test_nothing_but_a_rollback_ever_lowers_a_share_and_no_stage_is_skipped(
     found = decide(
         PLAN, now,
         seen(counted(new=n + missed, new_missed=missed), verified=verified, age_h=age, bad_before=bad,
-             unreachable=("new: down",) if down else ()),
+             troubles=DOWN if down else Troubles()),
     )  # fmt: skip
     assert found.reasons or found.word == "done"
     if found.word == "advance":
@@ -307,6 +311,6 @@ def test_what_processes_counted_is_summed_by_version_and_outlives_them(tmp_path:
 
 def test_plans_that_cannot_be_are_refused() -> None:
     for wrong in ({"stages": [0.5, 0.1]}, {"stages": [0.5]}, {"patience": 0}, {"hours": -1}, {"unproven": 2}):
-        with pytest.raises(ValueError, match="stages|patience|hours|unproven"):
+        with pytest.raises(ValueError, match=r"stages|patience|hours|unproven"):
             RampEntry.model_validate(wrong)
     assert Decision(word="wait", reasons=()).to is None

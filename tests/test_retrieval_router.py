@@ -32,6 +32,7 @@ from swapgate.retrieval import (
 )
 from swapgate.retrieval.adapters.memory import MemoryIndex
 from swapgate.retrieval.index import Hit, Payload, Vector, Vectors
+from swapgate.retrieval.metrics import tally
 
 TEXTS = ["red apple", "green apple", "red car", "blue car", "blue sky"]
 WAY = ["dual_write", "backfill", "verify", "shadow_read", "canary", "promoted", "bake", "retired"]
@@ -385,7 +386,7 @@ for number in range(20):
             time.sleep(0.02)
         seen = router.migration.version
         router.close()
-        Path(sys.argv[2], f"{number}.json").write_text(json.dumps([sides[-1], seen]))
+        Path(sys.argv[2], f"{number}.json").write_text(json.dumps([sides[-1], seen, len(sides) + 1]))
         os._exit(0)
 sys.exit(sum(os.wait()[1] for _ in range(20)))
 """
@@ -410,8 +411,12 @@ def test_twenty_processes_share_a_router_and_see_a_change_within_seconds(
         time.sleep(0.3)
         (tmp_path / "stop").touch()
         assert parent.wait(timeout=60) == 0
-    told = [json.loads(path.read_text()) for path in tmp_path.glob("*.json")]
-    assert told == [["new", changed.version]] * 20
+        told = [json.loads(path.read_text()) for path in tmp_path.glob("*.json")]
+        assert [one[:2] for one in told] == [["new", changed.version]] * 20
+        # They are gone, and every query is counted at the stage in which it was served.
+        stages = [tally(store.counted("docs"), version) for version in (changed.version - 1, changed.version)]
+        assert sum(sum(one.served.values()) for one in stages) == sum(asked for _, _, asked in told)
+        assert stages[1].served["new"] >= 20 and stages[1].served["old"] == 0
 
 
 def awaited(scene: Scene, **settings: object) -> AsyncDualIndexRouter:

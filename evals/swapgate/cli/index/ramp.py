@@ -15,7 +15,6 @@ from swapgate.errors import ExitCode, StoreError, UsageError
 from swapgate.reporting.text import safe_text
 
 if TYPE_CHECKING:
-    from swapgate.retrieval.phases import Migration
     from swapgate.retrieval.ramping import Ramper, Step
 
 _WORDS = {

@@ -32,7 +32,7 @@ def decide(plan: RampEntry, now: Migration, seen: Seen) -> Decision:
     migration's. What may pass (failures and latencies of live traffic, an index that cannot be reached)
     does so at the `patience`-th bad look in a row.
     """
-    if certain := (*seen.broken, *_failed(seen)):
+    if certain := (*seen.troubles.broken, *_failed(seen)):
         return _back(plan, now, certain)
     if doubtful := tuple(_doubtful(seen)):
         looks = seen.bad_before + 1
@@ -92,7 +92,7 @@ def _failed(seen: Seen) -> tuple[str, ...]:
 
 def _doubtful(seen: Seen) -> Iterator[str]:
     yield from (one.sentence for one in seen.rulings if one.answer == "bad")
-    yield from seen.unreachable
+    yield from seen.troubles.unreachable
     if seen.verified.word == "unread":
         yield f"it could not be verified: {'; '.join(seen.verified.reasons)}"
 

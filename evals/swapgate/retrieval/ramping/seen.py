@@ -11,7 +11,7 @@ from swapgate.errors import SwapgateError
 from swapgate.records import Json
 from swapgate.reporting.text import safe_text
 from swapgate.retrieval.fingerprint import FingerprintError, require_same
-from swapgate.retrieval.index import Side, VectorIndex
+from swapgate.retrieval.index import SIDES, Side, VectorIndex
 from swapgate.retrieval.metrics import Tally, tally
 from swapgate.retrieval.moving import filled_at, reasons_to_wait
 from swapgate.retrieval.phases import Migration, Phase
@@ -38,12 +38,23 @@ class Verified:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Troubles:
+    """What is wrong with the indexes: the new one is another, or cannot be asked; and both of the old one."""
+
+    broken: tuple[str, ...] = ()
+    unreachable: tuple[str, ...] = ()
+    old: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.broken or self.unreachable or self.old)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """All that a decision is made from.
 
-    `broken` says that the new index is not what the migration was begun with: nothing may be served from it.
-    `unreachable` is that it could not be asked. `in_the_way` keeps the next stage and takes nothing back: so
-    does trouble of the old index, for there is no way back to that.
+    `in_the_way` keeps the next stage and takes nothing back. So does trouble of the old index: there is no way
+    back to that.
     """
 
     moment: Moment
@@ -51,8 +62,7 @@ class Seen:
     tally: Tally
     rulings: tuple[Ruling, ...]
     verified: Verified
-    broken: tuple[str, ...]
-    unreachable: tuple[str, ...]
+    troubles: Troubles
     in_the_way: tuple[str, ...]
     bad_before: int
     looks: int
@@ -63,7 +73,7 @@ def see(
     now: Migration,
     plan: RampEntry,
     *,
-    index: Callable[[Side], VectorIndex],
+    troubles: Troubles,
     verified: Verified,
     moment: Moment,
 ) -> Seen:
@@ -71,24 +81,38 @@ def see(
     found, changes, counted = looks(store, now.name), store.changes(now.name), store.counted(now.name)
     here, before = tally(counted, now.version), tally(counted, now.version - 1)
     mine = [look for version, look in found if version == now.version]
-    broken, unreachable = _index(now, "new", index)
-    old_broken, old_unreachable = _index(now, "old", index)
     return Seen(
         moment=moment,
         age_h=age_h(changes, found, now.version, moment),
         tally=here,
         rulings=tuple(_recovered(rulings(plan, here, before, look=len(mine) + 1), here, mine)),
         verified=verified,
-        broken=broken,
-        unreachable=unreachable,
+        troubles=troubles,
         in_the_way=(
-            *old_broken,
-            *old_unreachable,
+            *troubles.old,
             *reasons_to_wait(store, now, Phase.CANARY),
             *_pause(plan, now, changes, found, moment),
         ),
         bad_before=bad_in_a_row(found, now.version),
         looks=len(mine),
+    )
+
+
+def troubles_of(now: Migration, index: Callable[[Side], VectorIndex]) -> Troubles:
+    """Ask both indexes for their stamps."""
+    broken: dict[Side, tuple[str, ...]] = {"old": (), "new": ()}
+    unreachable: dict[Side, tuple[str, ...]] = {"old": (), "new": ()}
+    for side in SIDES:
+        wanted = now.old if side == "old" else now.new
+        try:
+            opened = index(side)
+            require_same(opened.name, stamped=opened.stamp(), wanted=wanted)
+        except FingerprintError as exc:
+            broken[side] = (safe_text(str(exc), _LONGEST_REASON),)
+        except SwapgateError as exc:
+            unreachable[side] = (safe_text(str(exc), _LONGEST_REASON),)
+    return Troubles(
+        broken=broken["new"], unreachable=unreachable["new"], old=(*broken["old"], *unreachable["old"])
     )
 
 
@@ -147,20 +171,6 @@ def _failed(record: Mapping[str, Json], side: Side) -> int:
     told = record.get(side)
     failed = told.get("failed") if isinstance(told, dict) else None
     return failed if isinstance(failed, int) else 0
-
-
-def _index(
-    now: Migration, side: Side, index: Callable[[Side], VectorIndex]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what is wrong with an index's stamp, and that it cannot be asked."""
-    try:
-        opened = index(side)
-        require_same(opened.name, stamped=opened.stamp(), wanted=now.old if side == "old" else now.new)
-    except FingerprintError as exc:
-        return (safe_text(str(exc), _LONGEST_REASON),), ()
-    except SwapgateError as exc:
-        return (), (safe_text(str(exc), _LONGEST_REASON),)
-    return (), ()
 
 
 def _pause(

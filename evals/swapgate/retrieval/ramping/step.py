@@ -16,7 +16,7 @@ from swapgate.retrieval.phases import Migration, Phase
 from swapgate.retrieval.ramping.clock import Moment, moment
 from swapgate.retrieval.ramping.decide import Decision, decide, require_ramp
 from swapgate.retrieval.ramping.looks import Look, Word, store_look
-from swapgate.retrieval.ramping.seen import Seen, Verified, last_verified, said, see
+from swapgate.retrieval.ramping.seen import Seen, Verified, last_verified, said, see, troubles_of
 from swapgate.retrieval.state import MigrationChanged, StateStore
 from swapgate.retrieval.verifying import VERIFICATION, verify
 
@@ -90,9 +90,10 @@ class Ramper:
     def _see(self, now: Migration, *, is_dry: bool) -> Seen:
         time = self._clock()
         verified = last_verified(self._store, now, self._plan, time)
-        if verified.word == "missing" and self._verifies and not is_dry:
+        troubles = troubles_of(now, self._index)
+        if verified.word == "missing" and self._verifies and not is_dry and not troubles:
             verified = self._verify(now)
-        return see(self._store, now, self._plan, index=self._index, verified=verified, moment=time)
+        return see(self._store, now, self._plan, troubles=troubles, verified=verified, moment=time)
 
     def _verify(self, now: Migration) -> Verified:
         """Verify the stage; what breaks off on account of something else says nothing of the index."""
