@@ -22,6 +22,7 @@ from swapgate.spec import (
     calibration,
     index,
     index_answers,
+    index_ramp,
     index_verify,
     judge_kinds,
     judge_models,
@@ -119,6 +120,7 @@ WRITTEN: dict[str, tuple[type[Any], ...]] = {
         index_verify.SliceVerify,
         index_verify.PreferenceVerify,
     ),
+    "index-ramp.md": (index_ramp.RampEntry,),
     "judge-kinds.md": (judge_kinds.Item, judge_kinds.Facts),
 }
 KEYS = [(page, kind) for page, kinds in WRITTEN.items() for kind in kinds]

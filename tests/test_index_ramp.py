@@ -75,7 +75,7 @@ def seen(found: Tally | None = None, *, look: int = 1, **given: object) -> Seen:
     here = counted() if found is None else found
     told = Seen(
         moment=at(0), age_h=3.0, tally=here, rulings=tuple(rulings(PLAN, here, NOTHING, look=look)),
-        verified=PASSED, troubles=Troubles(), in_the_way=(), bad_before=0, looks=look - 1,
+        verified=PASSED, disliked=(), troubles=Troubles(), in_the_way=(), bad_before=0, looks=look - 1,
     )  # fmt: skip
     return replace(told, **given)  # type: ignore[arg-type]
 

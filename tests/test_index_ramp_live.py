@@ -18,6 +18,7 @@ import pytest
 from swapgate.cli import main
 from swapgate.retrieval import Phase, StateStore, open_router
 from swapgate.retrieval.adapters.sqlite import SqliteIndex
+from swapgate.retrieval.interleaving.preference import PREFERENCE
 from swapgate.retrieval.metrics import Counters
 from swapgate.retrieval.moving import CONTENTS
 from swapgate.retrieval.opening import IndexWorkspace, read_index_workspace
@@ -210,6 +211,14 @@ def test_an_index_of_another_embedding_is_taken_back_at_once(place: Place) -> No
         index.put_stamp(replace(place.workspace.fingerprint("new"), model="another"))
     assert ramp() == 14
     assert "made with another embedding" in place.store.changes("docs")[-1].why
+
+
+def test_what_users_choose_less_is_taken_back(place: Place) -> None:
+    record = {"verdict": "failed", "reason": "it won 0.31 of 400 lists"}
+    for version in (5, 6):
+        place.store.add_evidence("docs", PREFERENCE, version=version, passed=False, record=record)
+    assert ramp() == 14
+    assert "users choose its results less: it won 0.31 of 400 lists" in place.store.changes("docs")[-1].why
 
 
 def test_vectors_without_numbers_are_taken_back(place: Place) -> None:

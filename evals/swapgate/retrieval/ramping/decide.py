@@ -32,7 +32,7 @@ def decide(plan: RampEntry, now: Migration, seen: Seen) -> Decision:
     migration's. What may pass (failures and latencies of live traffic, an index that cannot be reached)
     does so at the `patience`-th bad look in a row.
     """
-    if certain := (*seen.troubles.broken, *_failed(seen)):
+    if certain := (*seen.troubles.broken, *_failed(seen), *seen.disliked):
         return _back(plan, now, certain)
     if doubtful := tuple(_doubtful(seen)):
         looks = seen.bad_before + 1

@@ -12,6 +12,7 @@ from swapgate.records import Json
 from swapgate.reporting.text import safe_text
 from swapgate.retrieval.fingerprint import FingerprintError, require_same
 from swapgate.retrieval.index import SIDES, Side, VectorIndex
+from swapgate.retrieval.interleaving.preference import PREFERENCE
 from swapgate.retrieval.metrics import Tally, tally
 from swapgate.retrieval.moving import filled_at, reasons_to_wait
 from swapgate.retrieval.phases import Migration, Phase
@@ -53,7 +54,7 @@ class Troubles:
 class Seen:
     """All that a decision is made from.
 
-    `in_the_way` keeps the next stage and takes nothing back. So does trouble of the old index: there is no way
+    `disliked` is that users were shown to choose the new index's results less. `in_the_way` keeps the next stage and takes nothing back. So does trouble of the old index: there is no way
     back to that.
     """
 
@@ -62,6 +63,7 @@ class Seen:
     tally: Tally
     rulings: tuple[Ruling, ...]
     verified: Verified
+    disliked: tuple[str, ...]
     troubles: Troubles
     in_the_way: tuple[str, ...]
     bad_before: int
@@ -87,6 +89,7 @@ def see(
         tally=here,
         rulings=tuple(_recovered(rulings(plan, here, before, look=len(mine) + 1), here, mine)),
         verified=verified,
+        disliked=_disliked(store, now),
         troubles=troubles,
         in_the_way=(
             *troubles.old,
@@ -148,6 +151,14 @@ def said(evidence: Evidence) -> Verified:
     if evidence.passed:
         return Verified(word="passed", reasons=reasons)
     return Verified(word="failed" if word == "failed" else "inconclusive", reasons=reasons)
+
+
+def _disliked(store: StateStore, now: Migration) -> tuple[str, ...]:
+    """Return that interleaved lists have shown the new index to be chosen less, at this stage."""
+    found = [one for one in store.evidence(now.name, PREFERENCE) if one.version == now.version]
+    if not found or found[-1].record.get("verdict") != "failed":
+        return ()
+    return (f"users choose its results less: {found[-1].record.get('reason')}",)
 
 
 def _recovered(found: Iterable[Ruling], here: Tally, mine: Sequence[Look]) -> Iterator[Ruling]:
