@@ -444,6 +444,8 @@ def test_a_service_that_refuses_and_fails_is_asked_again(
     assert set(made.texts.values()) == {1} and len(made.texts) == 200
     assert made.calls == 20 + 3
     assert "cost: $2.00" in capsys.readouterr().out  # 200 texts of 10 tokens at 1,000 dollars a million
+    assert run("status", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["filled_usd"] == pytest.approx(2.0)
 
 
 def test_one_text_that_a_service_refuses_is_found_and_no_key_is_shown(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -20,8 +18,7 @@ from swapgate.retrieval.ramping.decide import Decision, decide, require_ramp
 from swapgate.retrieval.ramping.live import failures, latency, rulings
 from swapgate.retrieval.ramping.looks import Look, age_h, bad_in_a_row
 from swapgate.retrieval.ramping.seen import Seen, Troubles, Verified
-from swapgate.retrieval.records import Change, Reader
-from swapgate.retrieval.state import StateStore
+from swapgate.retrieval.records import Change
 from swapgate.spec.index_ramp import RampEntry
 
 PLAN = RampEntry(hours=2, queries=50)
@@ -285,28 +282,6 @@ def test_bad_looks_count_in_a_row_and_at_one_version() -> None:
     assert bad_in_a_row(made, 7) == 1
     assert bad_in_a_row([*made, (7, look("bad", at(4)))], 7) == 2
     assert bad_in_a_row(made, 8) == 0
-
-
-def test_what_processes_counted_is_summed_by_version_and_outlives_them(tmp_path: Path) -> None:
-    counters = Counters()
-    for version in range(1, 12):
-        counters.served("new", 0.01, version=version)
-        counters.served("old", 0.01, meant="new", version=version)
-    with closing(StateStore(tmp_path / "indexes.db")) as store:
-        begun = store.create("docs", old=OLD, new=NEW, who="x", why="y")
-        for name in ("a", "b"):
-            store.beat("docs", Reader(reader=name, version=1, beat=1, metrics=counters.as_json()))
-        store.leave("docs", "a")
-        found = tally(store.counted("docs"), 11)
-        assert (found.served["new"], found.missed["new"], found.missed["old"]) == (2, 2, 0)
-        assert tally(store.counted("docs"), 3).served["new"] == 0, "only the last versions are kept"
-        store.beat("docs", Reader(reader="a", version=1, beat=9, metrics=counters.as_json()))
-        assert tally(store.counted("docs"), 11).served["new"] == 2, "one that was taken for dead counts once"
-        store.leave("docs", "a")
-        for phase in (Phase.DUAL_WRITE, Phase.BACKFILL, Phase.VERIFY):
-            begun = store.change(begun, phase, who="x", why="y")
-        store.leave("docs", "b")
-        assert store.counted("docs") == [], "who ended at versions before the last two is forgotten"
 
 
 def test_plans_that_cannot_be_are_refused() -> None:

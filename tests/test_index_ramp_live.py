@@ -1,4 +1,4 @@
-"""`swapgate index ramp` on real stores: what goes wrong in a stage, two rampers, a kill between look and change."""
+"""`swapgate index ramp` on real stores: what goes wrong in a stage, two at once, a kill between look and change."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from retrieval_here import NEW, OLD, postgres
 from swapgate.errors import StoreError, UsageError
+from swapgate.retrieval.metrics import Counters, tally
 from swapgate.retrieval.phases import Migration, Phase, place, require_allowed
 from swapgate.retrieval.records import Reader, ShadowRead
 from swapgate.retrieval.state import MigrationChanged, StateStore
@@ -49,6 +50,27 @@ def store(where: Path | str) -> Iterator[StateStore]:
 
 def begun(store: StateStore, name: str) -> Migration:
     return store.create(name, old=OLD, new=NEW, who="ann", why="the old model is retired")
+
+
+def test_what_processes_counted_is_summed_by_version_and_outlives_them(store: StateStore) -> None:
+    counters = Counters()
+    for version in range(1, 12):
+        counters.served("new", 0.01, version=version)
+        counters.served("old", 0.01, meant="new", version=version)
+    now = begun(store, "counted")
+    for name in ("a", "b"):
+        store.beat(now.name, Reader(reader=name, version=1, beat=1, metrics=counters.as_json()))
+    store.leave(now.name, "a")
+    found = tally(store.counted(now.name), 11)
+    assert (found.served["new"], found.missed["new"], found.missed["old"]) == (2, 2, 0)
+    assert tally(store.counted(now.name), 3).served["new"] == 0, "only the last versions are kept"
+    store.beat(now.name, Reader(reader="a", version=1, beat=9, metrics=counters.as_json()))
+    assert tally(store.counted(now.name), 11).served["new"] == 2, "one that was taken for dead counts once"
+    store.leave(now.name, "a")
+    for phase in (Phase.DUAL_WRITE, Phase.BACKFILL, Phase.VERIFY):
+        now = store.change(now, phase, who="x", why="y")
+    store.leave(now.name, "b")
+    assert store.counted(now.name) == [], "who ended at versions before the last two is forgotten"
 
 
 def test_a_migration_goes_through_its_phases_with_who_and_why(store: StateStore) -> None:

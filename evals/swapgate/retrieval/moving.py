@@ -13,6 +13,7 @@ from swapgate.retrieval.records import Change, Evidence
 from swapgate.retrieval.state import StateStore
 
 CONTENTS = "contents"
+FILLED = "filled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from swapgate.reporting.text import safe_text
 from swapgate.retrieval.index import SIDES, Side, VectorIndex
 from swapgate.retrieval.ledger import Ledger
 from swapgate.retrieval.metrics import Metrics, summed, tally
-from swapgate.retrieval.moving import contents_evidence
+from swapgate.retrieval.moving import FILLED, contents_evidence
 from swapgate.retrieval.opening import IndexWorkspace
 from swapgate.retrieval.phases import Phase
 from swapgate.retrieval.ramping.looks import Look, looks
@@ -65,7 +65,11 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """A migration as it stands. `verification` is the last one; `verified_usd` what all of them cost."""
+    """A migration as it stands. `verification` is the last one.
+
+    `verified_usd` is what all of them cost, `filled_usd` what the reindexings did that came to their end; None
+    where no service is asked for vectors, or nobody knows its price.
+    """
 
     migration: str
     phase: Phase
@@ -82,6 +86,7 @@ class Standing:
     stages: Sequence[Stage]
     verification: Verification | None
     verified_usd: float | None
+    filled_usd: float | None
     changes: Sequence[Change]
 
     @property
@@ -118,6 +123,7 @@ def standing(
         stages=_stages(store, name, changes, verifications),
         verification=_verification(verifications),
         verified_usd=_cost(verifications),
+        filled_usd=_filled(store.evidence(name, FILLED)),
         changes=changes,
     )
 
@@ -207,3 +213,9 @@ def _cost(found: Sequence[Evidence]) -> float | None:
             return None
         total += read.old.cost_usd + read.new.cost_usd + (read.graded.paid_usd if read.graded else 0.0)
     return total
+
+
+def _filled(found: Sequence[Evidence]) -> float | None:
+    costs = [one.record.get("cost_usd") for one in found]
+    known = [cost for cost in costs if isinstance(cost, int | float)]
+    return sum(known) if known and len(known) == len(costs) else None

@@ -13,9 +13,7 @@ from swapgate.errors import UsageError, nearest
 from swapgate.reporting.format import percent
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from swapgate.retrieval.phases import Migration, Phase
+    from swapgate.retrieval.phases import Migration
 
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Go on though a condition does not hold; it is told as a warning.")
@@ -54,12 +52,25 @@ def move(
     as_json: JsonOption = False,
 ) -> None:
     """Move the migration to its next phase, for all processes, once the phase's conditions hold."""
+    from swapgate.retrieval.arms import whoever
+    from swapgate.retrieval.moving import move as moved_on
     from swapgate.retrieval.phases import Phase
 
     if phase not in [*Phase]:
         known = ", ".join(Phase)
         raise UsageError(f"unknown phase {phase!r}.{nearest(phase, map(str, Phase))} Phases: {known}")
-    _move(root, config, Phase(phase), share=share, who=who, why=why, force=force, as_json=as_json)
+    with opened(root, config) as found:
+        moved = moved_on(
+            found.store,
+            found.store.get(found.workspace.name),
+            Phase(phase),
+            new=lambda: found.index("new"),
+            who=who or whoever(),
+            why=why,
+            share=share,
+            force=force,
+        )
+    _print(moved.migration, moved.warnings, as_json=as_json)
 
 
 def promote(
@@ -72,9 +83,7 @@ def promote(
     as_json: JsonOption = False,
 ) -> None:
     """Let the new index serve everybody; both are written on, so that a rollback loses nothing."""
-    from swapgate.retrieval.phases import Phase
-
-    _move(root, config, Phase.PROMOTED, share=None, who=who, why=why, force=force, as_json=as_json)
+    move("promoted", why=why, who=who, force=force, config=config, root=root, as_json=as_json)
 
 
 def rollback(
@@ -86,38 +95,7 @@ def rollback(
     as_json: JsonOption = False,
 ) -> None:
     """Let the old index serve everybody again, at once and without conditions."""
-    from swapgate.retrieval.phases import Phase
-
-    _move(root, config, Phase.ROLLED_BACK, share=None, who=who, why=why, force=False, as_json=as_json)
-
-
-def _move(
-    root: Path | None,
-    config: Path | None,
-    to: Phase,
-    *,
-    share: float | None,
-    who: str | None,
-    why: str,
-    force: bool,
-    as_json: bool,
-) -> None:
-    from swapgate.retrieval.arms import whoever
-    from swapgate.retrieval.moving import move as moved_on
-
-    with opened(root, config) as found:
-        now = found.store.get(found.workspace.name)
-        moved = moved_on(
-            found.store,
-            now,
-            to,
-            new=lambda: found.index("new"),
-            who=who or whoever(),
-            why=why,
-            share=share,
-            force=force,
-        )
-    _print(moved.migration, moved.warnings, as_json=as_json)
+    move("rolled_back", why=why, who=who, config=config, root=root, as_json=as_json)
 
 
 def _print(now: Migration, warnings: tuple[str, ...], *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -69,7 +70,10 @@ def ramp(
         if watch:
             return _watch(ramper, every, as_json=as_json)
         step = ramper.step(is_dry=dry_run)
-    _print(step, as_json=as_json)
+    if as_json:
+        print_json(_told(step))
+    else:
+        _print(step)
     return step.exit_code
 
 
@@ -84,8 +88,10 @@ def _watch(ramper: Ramper, every_s: float, *, as_json: bool) -> ExitCode:
         else:
             # The sentences hold counts, which differ in each look: stages and words are what is new.
             news = (step.decision.word, step.after.version, len(step.decision.reasons))
-            if news != told:
-                _print(step, as_json=as_json)
+            if news != told and as_json:
+                typer.echo(json.dumps(_told(step)))  # one line a look: there are many
+            elif news != told:
+                _print(step)
             told = news
             if step.decision.word in _ENDS or step.after.phase not in _ramped():
                 return step.exit_code
@@ -98,11 +104,8 @@ def _ramped() -> set[str]:
     return {Phase.SHADOW_READ, Phase.CANARY, Phase.PROMOTED}
 
 
-def _print(step: Step, *, as_json: bool) -> None:
+def _print(step: Step) -> None:
     decision = step.decision
-    if as_json:
-        print_json(_told(step))
-        return
     word = (_WOULD if step.is_dry else {}).get(decision.word) or _WORDS[decision.word]
     typer.echo(f"{step.before.name}: {word}: {_way(step)}")
     for reason in decision.reasons:

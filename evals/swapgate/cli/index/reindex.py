@@ -89,6 +89,7 @@ def reindex(
                 if retry_dead:
                     ledger.raise_the_dead()
                 filled = asyncio.run(_fill(found, ledger, passes=passes, max_cost=limit))
+                _store(found, filled)
                 contents = examined(found, ledger)
         return _report(found, filled, contents, as_json=as_json)
 
@@ -172,6 +173,17 @@ def _remember_rate(ledger: Ledger, done: Reindexed) -> None:
     most = max(done.passes, key=lambda one: one.written)
     if most.written and most.seconds:
         ledger.remember_rate(most.written / most.seconds)
+
+
+def _store(found: Opened, filled: tuple[Reindexed, Repaired, float | None]) -> None:
+    """Store what the filling cost, for `status`."""
+    from swapgate.retrieval.moving import FILLED
+
+    done, _mended, spent_usd = filled
+    now = found.store.get(found.workspace.name)
+    written = sum(one.written for one in done.passes)
+    record = {"written": written, "cost_usd": spent_usd}
+    found.store.add_evidence(now.name, FILLED, version=now.version, passed=done.is_quiet, record=record)
 
 
 def _report(

@@ -151,13 +151,19 @@ def _facts(told: Standing) -> list[tuple[str, str]]:
         ("To repair, old / new", f"{told.repairs['old']:,} / {told.repairs['new']:,}"),
         ("Routers", f"{len(told.routers)}, {told.behind} behind"),
         ("Shadow reads", f"{told.shadow_reads:,}"),
-        ("Cost of verifying", show.MISSING if told.verified_usd is None else show.money(told.verified_usd)),
+        ("Cost of filling", _money(told.filled_usd)),
+        ("Cost of verifying", _money(told.verified_usd)),
     ]
     counts = told.metrics.counts
     found += [
         (name.replace("_", " ").capitalize(), f"{counts[name]:,}") for name in _COUNTS if counts.get(name)
     ]
     return found
+
+
+def _money(usd: float | None) -> str:
+    """Return an amount; vectors that are made here have none."""
+    return show.MISSING if usd is None else show.money(usd)
 
 
 @cache

@@ -54,8 +54,8 @@ class Troubles:
 class Seen:
     """All that a decision is made from.
 
-    `disliked` is that users were shown to choose the new index's results less. `in_the_way` keeps the next stage and takes nothing back. So does trouble of the old index: there is no way
-    back to that.
+    `disliked` is that users were shown to choose the new index's results less. `in_the_way` keeps the next
+    stage and takes nothing back. So does trouble of the old index: there is no way back to that.
     """
 
     moment: Moment
