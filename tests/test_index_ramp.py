@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks import index_ramp
 from retrieval_here import NEW, OLD
 from swapgate.errors import UsageError
 from swapgate.retrieval.metrics import Counters, Tally, tally
@@ -208,7 +210,9 @@ def test_failures_are_held_against_the_old_side_and_the_stage_before() -> None:
     everybody = counted(new=1000, new_missed=100, old=0)
     assert failures(everybody, counted(old_missed=100), margin=0.05, part=0.01).answer == "good"
     assert failures(NOTHING, NOTHING, margin=0.02, part=0.01).answer == "unknown"
-    assert failures(counted(new=30), NOTHING, margin=0.02, part=0.01).answer == "unknown"
+    few, enough = counted(new=125, old=5000), counted(new=140, old=5000)
+    assert failures(few, NOTHING, margin=0.02, part=0.01).answer == "unknown"
+    assert failures(enough, NOTHING, margin=0.02, part=0.01).answer == "good"
 
 
 def test_a_latency_is_bad_where_that_is_shown_and_open_where_it_may_be_chance() -> None:
@@ -220,28 +224,16 @@ def test_a_latency_is_bad_where_that_is_shown_and_open_where_it_may_be_chance() 
     assert latency(counted(old=0), before, ratio=1.5, part=0.01).answer == "good"
 
 
-def test_a_hundred_looks_at_equal_sides_take_nothing_back() -> None:
-    """Each look has a part of the 5% that all of them may err with together."""
-    import numpy as np
-
+def test_many_looks_at_equal_sides_take_nothing_back_and_at_a_bad_one_do() -> None:
+    """Each look has a part of the 5% that all of them may err with together; see the benchmark."""
     drawn = np.random.default_rng(3)
-    wrong = 0
-    for _ in range(60):
-        new = old = new_missed = old_missed = 0
-        for look in range(1, 31):
-            new, old = new + 10, old + 190
-            new_missed += int(drawn.binomial(10, 0.05))
-            old_missed += int(drawn.binomial(190, 0.05))
-            here = Tally(
-                served={"old": old - old_missed, "new": new - new_missed},
-                missed={"old": old_missed, "new": new_missed},
-                shadow_served=0, shadow_missed=0, buckets={"old": [], "new": []},
-            )  # fmt: skip
-            part = next(iter(rulings(PLAN, here, NOTHING, look=look)))
-            if part.answer == "bad":
-                wrong += 1
-                break
-    assert wrong <= 4
+
+    def ended(rate: float) -> list[str]:
+        found = [index_ramp.failing(drawn, 30, old=0.05, new=rate) for _ in range(40)]
+        return [index_ramp.stage(one, goes_on=False)[0] for one in found]
+
+    assert ended(0.05).count("rollback") <= 2
+    assert ended(0.3).count("rollback") == 40
 
 
 def test_time_is_the_machines_own_wherever_two_looks_share_it() -> None:

@@ -1,4 +1,4 @@
-"""`swapgate index ramp` on real stores: what goes wrong in a stage, two at once, a kill between look and change."""
+"""`swapgate index ramp` on real stores: what goes wrong in a stage, two at once, a kill at the change."""
 
 from __future__ import annotations
 
@@ -177,11 +177,16 @@ def test_a_stage_that_holds_goes_on_and_says_by_what(
     assert (code, found["decision"]) == (0, "done")
 
 
-def test_an_index_that_is_down_takes_two_looks(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_index_that_nobody_reaches_takes_two_looks(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
     (place.root / "new.db").write_bytes(b"no database " * 1000)
     for path in place.root.glob("new.db-*"):
         path.unlink()
     code, found = told(capsys)
+    assert (code, found["decision"]) == (10, "wait")
+    assert "from here: routers reach it" in str(found["in_the_way"])
+    code, found = told(capsys)  # nobody was answered since
     assert (code, found["decision"]) == (1, "bad") and place.store.get("docs").share == 0.05
     assert ramp() == 14
     said = capsys.readouterr().out

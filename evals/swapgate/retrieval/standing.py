@@ -67,7 +67,7 @@ class Stage:
 class Standing:
     """A migration as it stands. `verification` is the last one.
 
-    `verified_usd` is what all of them cost, `filled_usd` what the reindexings did that came to their end; None
+    `verified_usd` is what all of them cost, `filled_usd` what reindexings did that came to their end. None
     where no service is asked for vectors, or nobody knows its price.
     """
 

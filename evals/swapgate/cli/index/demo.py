@@ -16,9 +16,11 @@ import typer
 
 from swapgate.cli.options import JsonOption
 from swapgate.cli.output import print_json, shown
-from swapgate.errors import ExitCode, SwapgateError
+from swapgate.errors import ExitCode, SwapgateError, UsageError
 
 _FOLDER = Path("swapgate-demo")
+_NEEDED = ("wordllama", "sqlite_vec", "apsw", "ir_measures")
+INSTALL = "pip install 'swapgate[retrieval]'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +114,7 @@ def demo(
     """
     from swapgate.retrieval.demo import lay
 
+    _require_installed()
     folder = (to or _FOLDER).absolute()
     lay(folder)
     told, place = [], shown(folder)
@@ -133,6 +136,15 @@ def demo(
     else:
         typer.echo(f"\n# all of it lies in {place}: masked.html and whole.html show both migrations")
     return ExitCode.OK
+
+
+def _require_installed() -> None:
+    """Raise UsageError before anything is laid where a library is missing."""
+    from importlib.util import find_spec
+
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise UsageError(f"the demo needs {', '.join(missing)}. Run: {INSTALL}")
 
 
 def _run(scene: Scene) -> Told:

@@ -40,11 +40,15 @@ class Verified:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Troubles:
-    """What is wrong with the indexes: the new one is another, or cannot be asked; and both of the old one."""
+    """What is wrong with the new index: it is another, or cannot be asked (`here`: by this process alone).
+
+    `old` is what is wrong with the old one.
+    """
 
     broken: tuple[str, ...] = ()
     unreachable: tuple[str, ...] = ()
     old: tuple[str, ...] = ()
+    here: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.broken or self.unreachable or self.old)
@@ -83,16 +87,20 @@ def see(
     found, changes, counted = looks(store, now.name), store.changes(now.name), store.counted(now.name)
     here, before = tally(counted, now.version), tally(counted, now.version - 1)
     mine = [look for version, look in found if version == now.version]
+    if troubles.unreachable and _serves(here, mine):
+        # Routers reach it: that this process does not says nothing of the index.
+        troubles = replace(troubles, unreachable=(), here=troubles.unreachable)
     return Seen(
         moment=moment,
         age_h=age_h(changes, found, now.version, moment),
         tally=here,
-        rulings=tuple(_recovered(rulings(plan, here, before, look=len(mine) + 1), here, mine)),
+        rulings=tuple(recovered(rulings(plan, here, before, look=len(mine) + 1), here, mine)),
         verified=verified,
         disliked=_disliked(store, now),
         troubles=troubles,
         in_the_way=(
             *troubles.old,
+            *(f"{one} (from here: routers reach it)" for one in troubles.here),
             *reasons_to_wait(store, now, Phase.CANARY),
             *_pause(plan, now, changes, found, moment),
         ),
@@ -161,12 +169,18 @@ def _disliked(store: StateStore, now: Migration) -> tuple[str, ...]:
     return (f"users choose its results less: {found[-1].record.get('reason')}",)
 
 
-def _recovered(found: Iterable[Ruling], here: Tally, mine: Sequence[Look]) -> Iterator[Ruling]:
+def recovered(found: Iterable[Ruling], here: Tally, mine: Sequence[Look]) -> Iterator[Ruling]:
     """Yield the answers; what was bad and has got no worse since the last look is over, and not bad now."""
-    is_over = bool(mine) and _missed(here) <= mine[-1].missed and _served(here) > mine[-1].served
+    is_over = bool(mine) and _serves(here, mine)
     for one in found:
         is_stale = is_over and one.what == "failures" and one.answer == "bad"
         yield replace(one, answer="unknown", sentence=f"{one.sentence}; none lately") if is_stale else one
+
+
+def _serves(here: Tally, mine: Sequence[Look]) -> bool:
+    """Whether the new index has answered since the last look, and failed nobody."""
+    served, missed = (mine[-1].served, mine[-1].missed) if mine else (0, 0)
+    return _served(here) > served and _missed(here) <= missed
 
 
 def _served(here: Tally) -> int:

@@ -30,6 +30,7 @@ EXIT_CODES: dict[Word, ExitCode] = {
 }
 _LONGEST_WHY = 2_000
 _TRIES = 3
+_DRY = "that is done first where it is no dry run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +92,8 @@ class Ramper:
         time = self._clock()
         verified = last_verified(self._store, now, self._plan, time)
         troubles = troubles_of(now, self._index)
-        if verified.word == "missing" and self._verifies and not is_dry and not troubles:
-            verified = self._verify(now)
+        if verified.word == "missing" and self._verifies and not troubles:
+            verified = Verified(word="missing", reasons=(_DRY,)) if is_dry else self._verify(now)
         return see(self._store, now, self._plan, troubles=troubles, verified=verified, moment=time)
 
     def _verify(self, now: Migration) -> Verified:
