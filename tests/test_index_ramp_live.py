@@ -292,6 +292,12 @@ def test_mistakes_are_told_with_a_remedy(
     (place.root / "qrels.tsv").unlink()
     assert "qrels.tsv: there is no such file" in error()
     assert place.store.get("docs").phase is Phase.CANARY
+    place.write(CONFIG.replace("dimensions: 24", "dimensions: 25"))
+    assert "dimensions 24, not 25. Put it back, or write another name under `migration`" in error()
+    nowhere = "pgvector: {table: t, url_env: NOT_SET}"
+    place.write(CONFIG.replace("sqlite: {path: new.db}", nowhere))
+    assert "the environment variable NOT_SET is not set" in error()
+    assert place.store.get("docs").phase is Phase.CANARY
     place.write(CONFIG.replace("hours: 0", "stages: [0.5, 0.1]"))
     assert "config/index.yml:11: " in (found := error()) and "must rise to 1" in found
     place.write(CONFIG.replace("migration: docs", "migration: other"))

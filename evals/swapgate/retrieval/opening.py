@@ -20,6 +20,7 @@ from swapgate.retrieval.embedding.local import open_local
 from swapgate.retrieval.embedding.vectors import fingerprint_of
 from swapgate.retrieval.fingerprint import Fingerprint, Threshold
 from swapgate.retrieval.index import Side, VectorIndex
+from swapgate.retrieval.phases import Migration
 from swapgate.retrieval.sources import Source, open_source
 from swapgate.retrieval.state import STATE_FILE, StateStore
 from swapgate.retrieval.threads import AwaitedEmbedder
@@ -69,6 +70,15 @@ class IndexWorkspace:
             return open_local(entry, root=self.settings.root, chunker=chunker).fingerprint
         spec = self.model(side)
         return fingerprint_of(entry, provider=spec.provider, model=spec.model, chunker=chunker)
+
+    def require_begun(self, now: Migration) -> None:
+        """Raise UsageError where the embeddings that are written are not those of the migration."""
+        for side, wanted in (("old", now.old), ("new", now.new)):
+            if differs := wanted.differences(self.fingerprint("old" if side == "old" else "new")):
+                raise UsageError(
+                    f"the {side} embedding is not the one that the migration {now.name!r} was begun with: "
+                    f"{'; '.join(differs)}. Put it back, or write another name under `migration`"
+                )
 
     def threshold(self, side: Side) -> Threshold | None:
         """Return one side's least score; FingerprintError when it was tuned for another embedding."""

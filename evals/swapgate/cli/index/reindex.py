@@ -102,12 +102,7 @@ def _refuse_phase(found: Opened) -> None:
     workspace = found.workspace
     old, new = (workspace.fingerprint(side) for side in ("old", "new"))
     now = found.store.create(workspace.name, old=old, new=new, who=whoever(), why="the first reindexing")
-    for side, wanted, written in (("old", now.old, old), ("new", now.new, new)):
-        if differs := wanted.differences(written):
-            raise UsageError(
-                f"the {side} embedding is not the one that the migration {now.name!r} was begun with: "
-                f"{'; '.join(differs)}. Put it back, or write another name under `migration`"
-            )
+    workspace.require_begun(now)
     if not is_before(now.phase, Phase.CANARY):
         raise UsageError(
             f"the migration {now.name!r} is in the phase {now.phase}: the new index serves, and is not "

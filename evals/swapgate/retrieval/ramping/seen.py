@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from swapgate.analysis.stages import lasted
-from swapgate.errors import SwapgateError
+from swapgate.errors import SwapgateError, UsageError
 from swapgate.records import Json
 from swapgate.reporting.text import safe_text
 from swapgate.retrieval.fingerprint import FingerprintError, require_same
@@ -120,6 +120,8 @@ def troubles_of(now: Migration, index: Callable[[Side], VectorIndex]) -> Trouble
             require_same(opened.name, stamped=opened.stamp(), wanted=wanted)
         except FingerprintError as exc:
             broken[side] = (safe_text(str(exc), _LONGEST_REASON),)
+        except UsageError:
+            raise  # a variable that is not set here says nothing of the index
         except SwapgateError as exc:
             unreachable[side] = (safe_text(str(exc), _LONGEST_REASON),)
     return Troubles(

@@ -78,6 +78,7 @@ class Ramper:
         """Look once, and change what follows; UsageError where the migration is not on its ramp."""
         now = self._store.get(self._workspace.name)
         require_ramp(now)
+        self._workspace.require_begun(now)
         if now.phase in {Phase.ROLLED_BACK, Phase.BAKE, Phase.RETIRED}:
             return Step(before=now, after=now, decision=self._over(now), seen=None, is_dry=is_dry)
         seen = self._see(now, is_dry=is_dry)
