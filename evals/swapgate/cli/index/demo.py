@@ -80,7 +80,7 @@ def _story() -> list[Scene]:
         index(
             "ramp", MASKED, "hardly a question about drugs has a label: nothing is proven, so 5% at the most"
         ),
-        traffic(MASKED, 2400, "5% of the customers have the new index"),
+        traffic(MASKED, 3000, "5% of the customers have the new index"),
         Scene("what they asked is labelled", "python label.py 26"),
         index("verify", MASKED, "the mean is better, and one slice is much worse", ExitCode.FAILED),
         index("ramp", MASKED, "so the ramp takes it back", ExitCode.ROLLBACK),
@@ -88,7 +88,7 @@ def _story() -> list[Scene]:
         index("status --html masked.html", MASKED),
         *_until_canary(WHOLE, "longer vectors, of whole texts"),
         index("ramp", WHOLE, "another embedding, another migration; the labels are there"),
-        traffic(WHOLE, 2400),
+        traffic(WHOLE, 3000),
         index("ramp", WHOLE),
         traffic(WHOLE, 600),
         index("ramp", WHOLE),

@@ -28,20 +28,25 @@ class Ruling:
     sentence: str
 
 
-def rulings(plan: RampEntry, here: Tally, before: Tally, *, look: int) -> Iterator[Ruling]:
+def rulings(plan: RampEntry, here: Tally, before: Tally, *, look: int, test: int = 1) -> Iterator[Ruling]:
     """Yield the answers about one stage, of which this is the look number `look` (from 1).
 
     `before` are the counts of the stage before: it stands in for the old side where that serves nobody now.
-    A look may take the new index back at ALPHA in all looks together, so each has a smaller part of it.
+    All looks together may take a good index back at ALPHA, and let a bad one go on at ALPHA, so each has a
+    part of it. `test` counts the looks that could go on, from 1 too.
     """
-    part = ALPHA * 6 / (pi * look) ** 2
     if plan.failures is not None:
-        yield failures(here, before, margin=plan.failures, part=part)
+        yield failures(here, before, margin=plan.failures, part=_part(look), pass_part=_part(test))
     if plan.latency is not None:
-        yield latency(here, before, ratio=plan.latency, part=part)
+        yield latency(here, before, ratio=plan.latency, part=_part(look))
 
 
-def failures(here: Tally, before: Tally, *, margin: float, part: float) -> Ruling:
+def _part(number: int) -> float:
+    """Return the part of ALPHA of one of any number of looks: all parts together are ALPHA."""
+    return ALPHA * 6 / (pi * number) ** 2
+
+
+def failures(here: Tally, before: Tally, *, margin: float, part: float, pass_part: float = ALPHA) -> Ruling:
     """Return whether the new side fails by less than `margin` more often than the old one."""
     old = here if _asked(here, "old") else before
 
@@ -51,7 +56,7 @@ def failures(here: Tally, before: Tally, *, margin: float, part: float) -> Rulin
         # Without a query of the old side nothing is known of it but that it cannot fail less than never.
         return new if held.low is None else difference_of_intervals(new, held)
 
-    loose, strict = difference(ALPHA), difference(part)
+    loose, strict = difference(pass_part), difference(part)
     said = (
         f"the new index failed in {_of(*_missed(here, 'new'))} of its queries, the old one "
         f"{_of(*_missed(old, 'old'))}"

@@ -24,7 +24,8 @@ _AT_ONCE_S = 60.0
 class Look:
     """One look at one version: what was decided and why, and what was counted until then.
 
-    `to` and `share` are where it leads, None where it stays. `failed` is a count of the new side's queries.
+    `to` and `share` are where it leads, None where it stays. `served` and `missed` are queries of the new side.
+    A `ripe` stage had lasted long enough and answered enough: the look could have gone on.
     """
 
     word: Word
@@ -36,6 +37,7 @@ class Look:
     share: float | None = None
     served: int = 0
     missed: int = 0
+    ripe: bool = False
     verified: str | None = None
     facts: tuple[str, ...] = field(default=())
 

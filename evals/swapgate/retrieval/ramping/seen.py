@@ -65,6 +65,7 @@ class Seen:
     moment: Moment
     age_h: float
     tally: Tally
+    ripe: bool
     rulings: tuple[Ruling, ...]
     verified: Verified
     disliked: tuple[str, ...]
@@ -90,11 +91,14 @@ def see(
     if troubles.unreachable and _serves(here, mine):
         # Routers reach it: that this process does not says nothing of the index.
         troubles = replace(troubles, unreachable=(), here=troubles.unreachable)
+    age = age_h(changes, found, now.version, moment)
+    test = 1 + sum(look.ripe for look in mine)
     return Seen(
         moment=moment,
-        age_h=age_h(changes, found, now.version, moment),
+        age_h=age,
         tally=here,
-        rulings=tuple(recovered(rulings(plan, here, before, look=len(mine) + 1), here, mine)),
+        ripe=age >= plan.hours and _served(here) >= plan.queries,
+        rulings=tuple(recovered(rulings(plan, here, before, look=len(mine) + 1, test=test), here, mine)),
         verified=verified,
         disliked=_disliked(store, now),
         troubles=troubles,

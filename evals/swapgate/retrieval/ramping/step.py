@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from swapgate.analysis.stages import share_text
 from swapgate.errors import ExitCode, NotAsked, ProviderError
@@ -93,9 +93,14 @@ class Ramper:
         time = self._clock()
         verified = last_verified(self._store, now, self._plan, time)
         troubles = troubles_of(now, self._index)
-        if verified.word == "missing" and self._verifies and not troubles:
-            verified = Verified(word="missing", reasons=(_DRY,)) if is_dry else self._verify(now)
-        return see(self._store, now, self._plan, troubles=troubles, verified=verified, moment=time)
+        seen = see(self._store, now, self._plan, troubles=troubles, verified=verified, moment=time)
+        if verified.word != "missing" or not self._verifies or troubles:
+            return seen
+        # Verifying may take minutes: what burns is put out first.
+        if decide(self._plan, now, seen).word == "rollback":
+            return seen
+        first = Verified(word="missing", reasons=(_DRY,)) if is_dry else self._verify(now)
+        return replace(seen, verified=first)
 
     def _verify(self, now: Migration) -> Verified:
         """Verify the stage; what breaks off on account of something else says nothing of the index."""
@@ -167,6 +172,7 @@ def _look(now: Migration, seen: Seen, decision: Decision) -> Look:
         share=decision.share,
         served=seen.tally.served["new"] + seen.tally.shadow_served,
         missed=seen.tally.missed["new"] + seen.tally.shadow_missed,
+        ripe=seen.ripe,
         verified=seen.verified.word,
         facts=tuple(one.sentence for one in seen.rulings),
     )
