@@ -44,7 +44,8 @@ def stage(tallies: Iterator[Tally], *, goes_on: bool = True) -> Ending:
         test = 1 + sum(look.ripe for look in looks)
         found = rulings(PLAN, here, NOTHING, look=len(looks) + 1, test=test)
         seen = Seen(
-            moment=at_wall(AT), age_h=1.0, tally=here, ripe=n >= PLAN.queries, rulings=tuple(recovered(found, here, looks)),
+            moment=at_wall(AT), age_h=1.0, tally=here, ripe=n >= PLAN.queries,
+            rulings=tuple(recovered(found, here, looks)),
             verified=Verified(word="passed"), disliked=(), troubles=Troubles(), in_the_way=(),
             bad_before=bad, looks=len(looks),
         )  # fmt: skip

@@ -104,3 +104,10 @@ def test_safe_text_is_one_short_printable_line(text: str, limit: int) -> None:
 def test_a_cut_text_says_how_much_is_missing() -> None:
     assert clipped("x" * 25, 20) == "x" * 20 + "\n… 5 more characters are in report.json"
     assert safe_text("a long sentence", 7) == "a long…"
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "shown"), [(0.00042, "0.4 ms"), (0.9, "900.0 ms"), (1.5, "1.50 s"), (None, "-")]
+)
+def test_milliseconds_are_for_what_is_shorter_than_a_second(duration_s: float | None, shown: str) -> None:
+    assert show.milliseconds(duration_s) == shown

@@ -274,7 +274,7 @@ def test_a_ramp_goes_from_a_promotion_step_by_step_and_back(root: Path, run: EXI
     assert "0% -> 1% for deepseek-v4-pro" in run("ramp", "advance", "code_review", "--why", "promoted")[1]
     code, out, err = run("ramp", "advance", "code_review", "--why", "more")
     assert code == ExitCode.INCONCLUSIVE
-    assert "24 wanted (`ramp: hours`)" in err
+    assert "24 hours wanted (`ramp: hours`)" in err
     forced = run("ramp", "advance", "code_review", "--why", "more", "--force", "--to", "0.5", "--who", "ada")
     assert "1% -> 50%" in forced[1]
     told = parsed(run("ramp", "status", "--json")[1])

@@ -56,7 +56,9 @@ def test_whoever_has_the_candidate_keeps_it_as_the_share_grows(tmp_path: Path) -
             clock.now += 2
             now = drawn(ramp)
             assert before <= now
-            assert len(now) / len(UNITS) == pytest.approx(share, abs=0.02)
+            assert len(now) / len(UNITS) == pytest.approx(
+                share, abs=0.035
+            )  # five deviations: the salt is drawn
             before = now
         store.roll_back(ROUTE, who="ada", why="enough")
         clock.now += 2

@@ -116,9 +116,7 @@ def side_rows(found: Verification) -> list[tuple[str, ...]]:
 
 def duration(found: Interval) -> str:
     """Return a duration in milliseconds where it is short."""
-    if found.estimate is None:
-        return show.MISSING
-    return f"{1000 * found.estimate:.1f} ms" if found.estimate < 1 else show.seconds(found.estimate)
+    return show.milliseconds(found.estimate)
 
 
 def facts(found: Verification) -> list[str]:

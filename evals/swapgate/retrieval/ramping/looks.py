@@ -24,8 +24,8 @@ _AT_ONCE_S = 60.0
 class Look:
     """One look at one version: what was decided and why, and what was counted until then.
 
-    `to` and `share` are where it leads, None where it stays. `served` and `missed` are queries of the new side.
-    A `ripe` stage had lasted long enough and answered enough: the look could have gone on.
+    `to` and `share` are where it leads, None where it stays. `served` and `missed` are queries of the new
+    side. A `ripe` stage had lasted long enough and answered enough: the look could have gone on.
     """
 
     word: Word
