@@ -62,7 +62,7 @@ def test_an_embedding_that_confuses_drugs_is_caught_at_5_percent_by_its_slice(
     dry, first, last = ramps(steps, "masked")
     assert "masked: WAITS: shadow_read" in dry
     assert "masked: ADVANCED: shadow_read -> canary 5% (version 6)" in first
-    assert "on medical, nDCG@10: 4 queries with labels, 30 wanted" in first
+    assert re.search(r"on medical, .*4 queries with labels", first), "too few, so no more than `unproven`"
     assert "masked: ROLLED BACK: canary 5% -> rolled_back (version 7)" in last
     assert re.search(r"on medical, nDCG@10 -0\.[3-9]\d+ \[95%: .*\]: worse by more than 0.1", last)
     [verified] = [one for one in steps if "index verify" in one["command"]]
