@@ -55,6 +55,7 @@ _OPTIONS = (
     "batch_deadline_h",
     "batch_poll_s",
     "nightly",
+    "locked",
 )
 
 

@@ -25,15 +25,39 @@ def differences(
     return found
 
 
+def undeclared(name: str, locked: LockedModel | None, declared: LockedModel) -> Iterator[Finding]:
+    """Yield why the lock says nothing of a model as it is declared."""
+    if locked is None:
+        yield _finding(name, "not-locked", "error", "models.yml has it, and the lock does not")
+    elif declared.identity != locked.identity:
+        told = f"it is {_identity(declared)}, and locked as {_identity(locked)}"
+        yield _finding(name, "changed", "error", told)
+
+
+def unlike_served(
+    name: str,
+    run: str,
+    *,
+    served: tuple[Collection[str], Collection[str]],
+    locked: tuple[Collection[str], Collection[str]],
+) -> Iterator[Finding]:
+    """Yield which ids and fingerprints of a run the lock does not have; both are pairs of the two."""
+    (ids, fingerprints), (known_ids, known_fingerprints) = served, locked
+    if new := [one for one in ids if one not in known_ids]:
+        told = f"run {run} was served {', '.join(new)}, and {_listed(known_ids)} when locked"
+        yield _finding(name, "served-changed", "error", told)
+    if new := [one for one in fingerprints if one not in known_fingerprints]:
+        told = f"run {run} had the fingerprint {', '.join(new)}"
+        told += f", and {_listed(known_fingerprints)} when locked"
+        yield _finding(name, "fingerprint-changed", "warning", told)
+
+
 def _model(name: str, locked: Lock, now: Lock, offered: Mapping[str, Collection[str]]) -> Iterator[Finding]:
     ours, theirs = now.models[name], locked.models.get(name)
-    if theirs is None:
-        yield _finding(name, "not-locked", "error", "models.yml has it, and the lock does not")
+    if other := list(undeclared(name, theirs, ours)):
+        yield from other
         return
-    if (ours.provider, ours.model) != (theirs.provider, theirs.model):
-        told = f"it is {ours.provider} {ours.model!r}, and locked as {theirs.provider} {theirs.model!r}"
-        yield _finding(name, "changed", "error", told)
-        return
+    assert theirs is not None
     yield from _served(name, ours, theirs)
     if ours.retires_on != theirs.retires_on:
         told = f"it retires on {ours.retires_on or 'no known day'}, and when locked on {theirs.retires_on}"
@@ -51,13 +75,18 @@ def _served(name: str, ours: LockedModel, theirs: LockedModel) -> Iterator[Findi
             name, "not-seen", "note", f"no whole run of it is known {which}: what answers is unknown"
         )
         return
-    if new := [one for one in ours.served if one not in theirs.served]:
-        told = f"run {ours.run} was served {', '.join(new)}, and {_listed(theirs.served)} when locked"
-        yield _finding(name, "served-changed", "error", told)
-    if new := [one for one in ours.fingerprints if one not in theirs.fingerprints]:
-        told = f"run {ours.run} had the fingerprint {', '.join(new)}"
-        told += f", and {_listed(theirs.fingerprints)} when locked"
-        yield _finding(name, "fingerprint-changed", "warning", told)
+    yield from unlike_served(
+        name,
+        ours.run,
+        served=(ours.served, ours.fingerprints),
+        locked=(theirs.served, theirs.fingerprints),
+    )
+
+
+def _identity(model: LockedModel) -> str:
+    where = f" at {model.base_url}" if model.base_url else ""
+    file = f" of the file {model.sha256[:12]}" if model.sha256 else ""
+    return f"{model.provider} {model.model!r}{where}{file}"
 
 
 def _listed(names: Collection[str]) -> str:
