@@ -26,7 +26,7 @@ from swapgate.pins.lint import DeclaredModel, Finding, declared_models, lint
 from swapgate.pins.scan import ALLOWED, scan
 from swapgate.reporting.format import count
 from swapgate.spec.locate import pointer_of
-from swapgate.spec.models import Catalogue, read_catalogue
+from swapgate.spec.models import Catalogue, keys_of, read_catalogue
 from swapgate.spec.settings import Settings
 from swapgate.spec.source import Document, read_yaml
 
@@ -91,8 +91,7 @@ def _placed(settings: Settings, findings: Sequence[Finding]) -> list[Placed]:
 
 
 def _line(document: Document, finding: Finding) -> int:
-    has_parts = isinstance(document.data, dict) and bool(document.data.keys() & {"models", "tasks"})
-    entry = [finding.part, finding.model] if has_parts else [finding.model]
+    entry = keys_of(document, finding.part, finding.model)
     return document.line(f"{pointer_of(entry)}/{finding.key}")
 
 
