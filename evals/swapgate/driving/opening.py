@@ -56,6 +56,7 @@ _OPTIONS = (
     "batch_poll_s",
     "nightly",
     "locked",
+    "watch",
 )
 
 

@@ -92,7 +92,7 @@ def manifest(
             "max_cost": settings.max_cost,
             "gate": _gate(settings.gate),
             "suite_gates": {suite.name: _gate(suite.loaded.suite.gate) for suite in suites},
-            **{name: True for name in ("nightly", "locked") if getattr(settings, name)},
+            **{name: True for name in ("nightly", "locked", "watch") if getattr(settings, name)},
         },
     )
 

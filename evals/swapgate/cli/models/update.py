@@ -122,7 +122,7 @@ def _accepted(accept: str | None, until: str | None) -> AcceptUnpinned | None:
 
 
 def _require_known(move: Move, known: PinCatalogue, *, is_asking: bool) -> None:
-    """Refuse an id that neither the catalogue nor the provider's own list has; `is_asking` asks the latter."""
+    """Refuse an id that neither the catalogue has nor the provider, which is asked where `is_asking`."""
     from swapgate.pins.moving import unlisted
     from swapgate.providers.offered import NotTold, offered_ids
 
