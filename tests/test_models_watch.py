@@ -206,8 +206,9 @@ def test_looks_are_stored_and_a_change_ends_with_12(service: Service, tmp_path: 
     assert main(["models", "watch", "--stored"]) == 12
     said = capsys.readouterr().out
     assert "  served as alias-2026-11 since " in said and ", before as alias-2026-04" in said
-    assert "  decisions since " in said and ": 100.0% of the answers are others than before" in said
-    assert "    triage/c0: 100.0% of the answers" in said
+    assert "  decisions since " in said and ": 100.0% of the answers are others than before\n" in said
+    assert "    most of all triage/c0 (100.0%), triage/c1 (100.0%)" in said
+    assert "  the length of answers since " in said and ": -19%\n" in said
     assert said.splitlines()[-1].startswith("CHANGED: alias: served as alias-2026-11")
     assert main(["models", "watch", "--stored", "--since", "2099-01-01"]) == 13
 

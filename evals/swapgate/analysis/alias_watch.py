@@ -26,8 +26,9 @@ WatchAnswer = Literal["changed", "no change shown", "could not find out"]
 class BehaviourSeries:
     """One respect over the looks: p-values of each look against those before it, and what they add up to.
 
-    `evidence` reaches `threshold` at an alarm. `since` is when the look began with which the change most
-    likely came, `effect` how large it is, and `cases` are the farthest; None and empty without an alarm.
+    `evidence` reaches `threshold` at an alarm, first at the look of `alarm`. `since` is when the look began
+    with which the change most likely came, `effect` how large it is, and `cases` are the farthest; None and
+    empty without an alarm.
     `is_small` says that an alarm was of a change below what is worth one.
     """
 
@@ -37,6 +38,7 @@ class BehaviourSeries:
     p_values: tuple[float, ...]
     evidence: float
     threshold: float
+    alarm: str | None = None
     since: str | None = None
     effect: float | None = None
     cases: tuple[tuple[str, float], ...] = ()
@@ -164,6 +166,7 @@ def _dated(
     least = LEAST[series.measure]
     return replace(
         series,
+        alarm=looks[number].at,
         since=looks[since].at,
         effect=size,
         cases=tuple(one for one in cases if abs(one[1]) >= least)[:_LISTED],

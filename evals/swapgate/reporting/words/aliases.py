@@ -31,13 +31,13 @@ def watch_conclusion(report: WatchReport) -> str:
     """Return the answer in one line."""
     if report.answer == "no change shown":
         return "no change shown"
+    is_changed = report.answer == "changed"
     told = [
-        f"{one.model}: {what}"
+        f"{one.model}: {'; '.join(_changes(one) if is_changed else one.reasons)}"
         for one in report.models
         if one.answer == report.answer
-        for what in ([*_changes(one)] if report.answer == "changed" else one.reasons)
     ]
-    word = "CHANGED" if report.answer == "changed" else "COULD NOT FIND OUT"
+    word = "CHANGED" if is_changed else "COULD NOT FIND OUT"
     return f"{word}: {'; '.join(told)}" if told else word
 
 
@@ -58,9 +58,9 @@ def _model(one: Watched, verbose: int) -> Iterator[str]:
 def _series(series: BehaviourSeries, verbose: int) -> Iterator[str]:
     if series.since is not None:
         yield _below(_changed(series) + (": below what is worth an alarm" if series.is_small else ""))
-    if series.is_changed:
-        told = ((case.partition(" ")[0], _size(series, far)) for case, far in series.cases)
-        yield from (f"  {_below(f'{case}: {size}')}" for case, size in told)
+    if series.is_changed and series.cases:
+        told = ", ".join(f"{case.partition(' ')[0]} ({_size(series, far)})" for case, far in series.cases)
+        yield f"  {_below(f'most of all {told}')}"
     if verbose:
         numbers = f"p {show.p_value(series.p_values[-1])}, evidence {series.evidence:,.1f}"
         yield _below(f"{series.measure}: {numbers} against {series.threshold:,.0f}")
@@ -83,10 +83,12 @@ def _served(served: Served) -> str:
 
 def _changed(series: BehaviourSeries) -> str:
     since = minute(series.since) if series.since else ""
-    return f"{_WORDS[series.measure]} since {since}: {_size(series, series.effect)}"
+    others = "" if series.measure == "length" else " of the answers are others than before"
+    return f"{_WORDS[series.measure]} since {since}: {_size(series, series.effect)}{others}"
 
 
 def _size(series: BehaviourSeries, far: float | None) -> str:
+    """Return how far it is from what was: a share of the answers beyond what is usual, or a ratio."""
     if series.measure == "length":
-        return f"{show.change(far)}"
-    return f"{show.percent(far)} of the answers are others than before, beyond what is usual"
+        return show.change(None if far is None else 1 + far)
+    return show.percent(far)
