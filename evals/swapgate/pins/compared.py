@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from swapgate.errors import Severity
 from swapgate.pins.lint import Finding
 from swapgate.pins.lock import Lock, LockedModel
 
+if TYPE_CHECKING:
+    from swapgate.providers.offered import OfferedModel
+
 
 def differences(
-    locked: Lock, now: Lock, *, offered: Mapping[str, Collection[str]] | None = None
+    locked: Lock, now: Lock, *, offered: Mapping[str, Mapping[str, OfferedModel]] | None = None
 ) -> list[Finding]:
     """Return where the lock does not hold any more; `now` is the lock as it would be written.
 
-    `offered` are the ids that a provider lists now, by the name of the model that was asked about; a model
-    whose provider was not asked, or could not be, is not among them.
+    `offered` is what a provider lists now, by the name of the model that was asked about; a model whose
+    provider was not asked, or could not be, is not among them.
     """
     found = [one for name in now.models for one in _model(name, locked, now, offered or {})]
     gone = [name for name in locked.models if name not in now.models]
@@ -52,7 +56,9 @@ def unlike_served(
         yield _finding(name, "fingerprint-changed", "warning", told)
 
 
-def _model(name: str, locked: Lock, now: Lock, offered: Mapping[str, Collection[str]]) -> Iterator[Finding]:
+def _model(
+    name: str, locked: Lock, now: Lock, offered: Mapping[str, Mapping[str, OfferedModel]]
+) -> Iterator[Finding]:
     ours, theirs = now.models[name], locked.models.get(name)
     if other := list(undeclared(name, theirs, ours)):
         yield from other
@@ -62,9 +68,21 @@ def _model(name: str, locked: Lock, now: Lock, offered: Mapping[str, Collection[
     if ours.retires_on != theirs.retires_on:
         told = f"it retires on {ours.retires_on or 'no known day'}, and when locked on {theirs.retires_on}"
         yield _finding(name, "retirement-changed", "warning", told)
-    if name in offered and ours.model not in offered[name]:
-        told = f"{ours.provider} does not list {ours.model!r} any more"
-        yield _finding(name, "not-offered", "error", told)
+    if name in offered:
+        yield from _offered(name, theirs, offered[name])
+
+
+def _offered(name: str, locked: LockedModel, listed: Mapping[str, OfferedModel]) -> Iterator[Finding]:
+    told = listed.get(locked.model)
+    if told is None or told.is_retired:
+        what = "does not list" if told is None else "has retired"
+        yield _finding(name, "not-offered", "error", f"{locked.provider} {what} {locked.model!r}")
+    elif told.retires_on is not None and told.retires_on != locked.retires_on:
+        when = locked.retires_on or "no known day"
+        message = (
+            f"{locked.provider} says that it retires on {told.retires_on}, and it was locked with {when}"
+        )
+        yield _finding(name, "retirement-changed", "warning", message)
 
 
 def _served(name: str, ours: LockedModel, theirs: LockedModel) -> Iterator[Finding]:

@@ -124,7 +124,7 @@ def _accepted(accept: str | None, until: str | None) -> AcceptUnpinned | None:
 def _require_known(move: Move, known: PinCatalogue, *, is_asking: bool) -> None:
     """Refuse an id that neither the catalogue has nor the provider, which is asked where `is_asking`."""
     from swapgate.pins.moving import unlisted
-    from swapgate.providers.offered import NotTold, offered_ids
+    from swapgate.providers.offered import NotTold, offered_models
 
     if not (told := unlisted(move, known)):
         return
@@ -132,10 +132,10 @@ def _require_known(move: Move, known: PinCatalogue, *, is_asking: bool) -> None:
         warn(f"{told} The provider is asked for its list when it is run")
         return
     try:
-        offered = offered_ids(move.after)
+        offered = offered_models(move.after)
     except NotTold as exc:
         raise UsageError(f"{told} And {move.after.provider} could not be asked for its list: {exc}") from exc
-    if move.to not in offered:
+    if move.to not in offered or offered[move.to].is_retired:
         raise UsageError(f"{told} Nor does {move.after.provider} offer it now")
 
 
