@@ -216,3 +216,21 @@ def test_a_run_of_another_model_under_the_same_name_tells_nothing(root: Path) ->
     )
     assert main(["models", "lock"]) == 0
     assert "served" not in (root / "config" / "models.lock").read_text(encoding="utf-8")
+
+
+def test_a_task_is_held_to_the_lock_of_the_model_that_it_names(root: Path) -> None:
+    written: dict[str, dict[str, dict[str, str]]] = {
+        "models": {"old": {"provider": "recorded", "path": "outputs/old.jsonl"}},
+        "tasks": {"triage": {"model": "old"}},
+    }
+    lay(root, {"config/models.yml": json.dumps(written)})
+    assert swapgate.run(model="triage", root=root, locked=True).identity == ()
+    answer_as(root, "model-2")
+    found = swapgate.run(model="triage", root=root, cache="live", locked=True)
+    assert [(one.rule, one.model) for one in found.identity] == [("served-changed", "old")]
+    assert main(["models", "lock"]) == 0
+    assert "- model-2" in (root / "config" / "models.lock").read_text(encoding="utf-8")
+    written["models"]["old"]["model"] = "another"
+    lay(root, {"config/models.yml": json.dumps(written)})
+    assert main(["models", "lock"]) == 0
+    assert "served" not in (root / "config" / "models.lock").read_text(encoding="utf-8")

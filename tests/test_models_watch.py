@@ -235,3 +235,10 @@ def test_no_tagged_case_and_no_floating_model_are_told(service: Service, capsys:
     assert main(["models", "watch", "--model", "pined"]) == 4
     assert "Did you mean 'pinned'?" in capsys.readouterr().err
     assert service.asked == 0
+
+
+def test_a_task_is_watched_by_what_its_model_is_served_as(service: Service, tmp_path: Path) -> None:
+    swapgate.run(model="triage", root=tmp_path, cache="live", watch=True)
+    run, trials = newest_run(tmp_path)
+    seen = look_of(run, "triage", trials)
+    assert seen.served is not None and seen.served.ids == (service.served,)

@@ -47,15 +47,18 @@ def look_of(run: Run, model: str, trials: Iterable[Trial], *, problem: str = "")
     fresh = [trial for trial in own if trial.answer is not None and not trial.answer.from_cache]
     errored = [trial for trial in own if trial.answer is None or trial.answer.is_fallback]
     answers: dict[str, list[Behaviour]] = {}
+    # A task is asked by its own name, and answers by that of its model.
+    names: set[str] = set()
     for trial in fresh:
         if trial.answer is not None and not trial.answer.is_fallback:
+            names.add(trial.answer.model)
             name = f"{trial.suite}/{trial.case} {trial.case_hash} {trial.prompt_hash}"
             answers.setdefault(name, []).append(behaviour(trial.answer.response))
     return Look(
         run=run.id,
         at=run.started_at,
         identity=next((one for one in run.models if one.name == model), None),
-        served=next((one for one in run.served if (one.model, one.judge) == (model, None)), None),
+        served=next((one for one in run.served if one.model in names and one.judge is None), None),
         answers=answers,
         problem=problem or _problem(asked=len(own), fresh=len(fresh), errored=len(errored)),
     )

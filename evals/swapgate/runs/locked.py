@@ -31,15 +31,17 @@ def locked_ids(workspace: Workspace, specs: Mapping[str, ModelSpec]) -> tuple[Lo
     lock, _why = lock_of(workspace)
     if lock is None:
         return ()
+    # A task that only names a model is answered by that, and its answers bear that name.
+    answering = {spec.name: spec for spec in specs.values()}
     return tuple(
         LockedIds(
             model=name,
-            ids=lock.models[spec.name].served,
-            fingerprints=lock.models[spec.name].fingerprints,
-            run=lock.models[spec.name].run,
+            ids=lock.models[name].served,
+            fingerprints=lock.models[name].fingerprints,
+            run=lock.models[name].run,
         )
-        for name, spec in sorted(specs.items())
-        if spec.name in lock.models and not _why_other(spec, lock)
+        for name, spec in sorted(answering.items())
+        if name in lock.models and not _why_other(spec, lock)
     )
 
 

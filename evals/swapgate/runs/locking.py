@@ -71,12 +71,8 @@ def newest_seen(workspace: Workspace, models: Sequence[ModelSpec]) -> dict[str, 
 
 
 def _seen_in(run: Run, models: Iterable[ModelSpec]) -> Iterator[tuple[str, Seen]]:
-    known = {one.name: (one.provider, one.model, one.base_url) for one in (*run.models, *run.judges)}
     for spec in models:
-        own = (spec.provider, spec.model, spec.base_url)
-        names = {name for name, identity in known.items() if identity == own}
-        # Of a fallback the run's record holds the name alone.
-        names |= {spec.name} - known.keys()
+        names = _names_in(run, spec)
         served = [one for one in run.served if one.model in names]
         if served:
             yield (
@@ -87,6 +83,22 @@ def _seen_in(run: Run, models: Iterable[ModelSpec]) -> Iterator[tuple[str, Seen]
                     fingerprints=tuple(sorted({told for one in served for told in one.fingerprints})),
                 ),
             )
+
+
+def _names_in(run: Run, spec: ModelSpec) -> set[str]:
+    """Return the names under which a model answered in a run.
+
+    A task that only names a model stands in the record by its own name, and its answers by the model's. Of a
+    fallback the record holds the name alone, which tells its identity where it is `provider:model`.
+    """
+    own = (spec.provider, spec.model, spec.base_url)
+    recorded = (*run.models, *run.judges)
+    names = {one.name for one in recorded if (one.provider, one.model, one.base_url) == own}
+    if names or ":" in spec.name:
+        return names | {spec.name}
+    is_known = spec.name in {one.name for one in recorded}
+    answered = {one.model for one in run.served}
+    return set() if is_known or any(one.name not in answered for one in run.models) else {spec.name}
 
 
 def locked_model(spec: ModelSpec, known: PinCatalogue, seen: Seen | None, *, today: date) -> LockedModel:
