@@ -56,7 +56,7 @@ def test_another_served_id_is_a_finding_in_every_report(root: Path, pytester: py
     ran = pytester.runpytest("--model=old", "--live")
     assert ran.ret == 0
     ran.stdout.fnmatch_lines(
-        ["warning: old: run * was served model-2, and model-1 when locked. If that is meant*"]
+        ["warning: old: it was served model-2, and model-1 when locked. If that is meant*"]
     )
     written = json.loads(report(root, "report.json"))
     (found,) = written["identity"]
@@ -69,9 +69,7 @@ def test_another_served_id_fails_locked(root: Path, pytester: pytest.Pytester) -
     answer_as(root, "model-2")
     ran = pytester.runpytest("--model=old", "--live", "--locked")
     assert ran.ret == 1
-    ran.stdout.fnmatch_lines(
-        ["gate: FAIL *--locked: old: run * was served model-2, and model-1 when locked*"]
-    )
+    ran.stdout.fnmatch_lines(["gate: FAIL *--locked: old: it was served model-2, and model-1 when locked*"])
     gate = json.loads(report(root, "report.json"))["gate"]
     assert gate["decisions"][0]["rule"] == "locked"
 

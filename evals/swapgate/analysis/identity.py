@@ -70,6 +70,6 @@ def _unlike(run: Run, locked: LockedIds) -> Iterator[IdentityFinding]:
     ids = sorted({told for one in served for told in one.ids})
     fingerprints = sorted({told for one in served for told in one.fingerprints})
     for one in unlike_served(
-        locked.model, run.id, served=(ids, fingerprints), locked=(locked.ids, locked.fingerprints)
+        locked.model, "it", served=(ids, fingerprints), locked=(locked.ids, locked.fingerprints)
     ):
         yield IdentityFinding(rule=one.rule, severity=one.severity, model=one.model, message=one.message)

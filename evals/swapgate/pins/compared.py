@@ -40,18 +40,18 @@ def undeclared(name: str, locked: LockedModel | None, declared: LockedModel) -> 
 
 def unlike_served(
     name: str,
-    run: str,
+    who: str,
     *,
     served: tuple[Collection[str], Collection[str]],
     locked: tuple[Collection[str], Collection[str]],
 ) -> Iterator[Finding]:
-    """Yield which ids and fingerprints of a run the lock does not have; both are pairs of the two."""
+    """Yield which ids and fingerprints the lock does not have; both are pairs of the two."""
     (ids, fingerprints), (known_ids, known_fingerprints) = served, locked
     if new := [one for one in ids if one not in known_ids]:
-        told = f"run {run} was served {', '.join(new)}, and {_listed(known_ids)} when locked"
+        told = f"{who} was served {', '.join(new)}, and {_listed(known_ids)} when locked"
         yield _finding(name, "served-changed", "error", told)
     if new := [one for one in fingerprints if one not in known_fingerprints]:
-        told = f"run {run} had the fingerprint {', '.join(new)}"
+        told = f"{who} had the fingerprint {', '.join(new)}"
         told += f", and {_listed(known_fingerprints)} when locked"
         yield _finding(name, "fingerprint-changed", "warning", told)
 
@@ -95,7 +95,7 @@ def _served(name: str, ours: LockedModel, theirs: LockedModel) -> Iterator[Findi
         return
     yield from unlike_served(
         name,
-        ours.run,
+        f"run {ours.run}",
         served=(ours.served, ours.fingerprints),
         locked=(theirs.served, theirs.fingerprints),
     )
