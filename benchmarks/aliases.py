@@ -88,7 +88,7 @@ def conclude(world: World, number: int, seed: list[int]) -> Watched:
 def rows(*, quick: bool) -> Iterator[Row]:
     """Yield the rows."""
     yield _detector(years=200 if quick else 2000)
-    runs, days = (12, 90) if quick else (100, 180)
+    runs, days = (40, 90) if quick else (100, 180)
     for name, world in (
         ("repeats independent", World()),
         ("repeats of a look all alike", World(sticky=True)),

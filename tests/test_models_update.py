@@ -192,22 +192,6 @@ def test_too_few_cases_change_nothing_also_where_the_gate_only_warns(service: Se
     assert len(service.asked) == 24
 
 
-def test_a_task_of_its_own_gets_an_id_that_only_the_provider_knows(service: Service, capsys: Said) -> None:
-    article, new = (
-        f"triage:\n  provider: openai\n  model: {OLD}  # pinned\n  temperature: 0.1\n",
-        f"{OLD[:-2]}15",
-    )
-    lay(Path(), {"config/models.yml": article})
-    assert main(["models", "update", "triage", "--to", new]) == 4
-    assert "Nor does openai offer it now" in capsys.readouterr().err
-    service.offered = (OLD, new)
-    code, found = update(capsys, "triage", "--to", new)
-    assert (code, found["keys"]) == (0, ["triage"])
-    assert models() == article.replace(OLD, new)
-    lock = read_lock(Path("config/models.lock"))
-    assert lock is not None and lock.models["triage"].model == new
-
-
 # Without running anything
 
 
@@ -239,6 +223,22 @@ def test_a_task_is_moved_to_another_model_of_the_file() -> None:
     settings = open_settings(Path())
     with contest(move, read_yaml(settings.models_file), settings, []) as sides:
         assert (sides.candidate, sides.baseline, sides.paths) == ("spare", "main", ["cases/triage.yml"])
+
+
+@pytest.mark.usefixtures("service")
+def test_a_task_with_settings_of_its_own_keeps_them_on_both_sides() -> None:
+    text = MODELS.replace("triage: {model: main}", "triage: {model: main, temperature: 0.5}")
+    lay(Path(), {"config/models.yml": text})
+    move, settings = planned("triage", "spare"), open_settings(Path())
+    with contest(move, read_yaml(settings.models_file), settings, []) as sides:
+        both = read_catalogue(sides.settings.models_file)
+        new, old = both.resolve(sides.candidate), both.resolve(sides.baseline)
+    assert (sides.candidate, new.model, new.params["temperature"]) == (
+        "triage",
+        "gpt-4.1-mini-2025-04-14",
+        0.5,
+    )
+    assert (sides.baseline, old.model, old.params) == (OLD, OLD, {"max_tokens": 64, "temperature": 0.5})
 
 
 @pytest.mark.usefixtures("service")
@@ -284,3 +284,24 @@ def test_what_pytest_could_not_do_keeps_its_code() -> None:
         Updated(answer="could not find out", reasons=(), outcome=None, ran=replace(ran, code=0)).exit_code
         == 13
     )
+
+
+@pytest.mark.usefixtures("service")
+def test_a_task_with_its_own_pin_is_moved_in_a_file_of_tasks_alone() -> None:
+    article = f"triage:\n  provider: openai\n  model: {OLD}  # pinned\n  temperature: 0.1\n"
+    lay(Path(), {"config/models.yml": article})
+    move, settings = planned("triage", NEW), open_settings(Path())
+    with contest(move, read_yaml(settings.models_file), settings, []) as sides:
+        both = read_catalogue(sides.settings.models_file)
+        assert (sides.candidate, sides.baseline, sides.paths) == ("triage", OLD, ["cases/triage.yml"])
+        assert both.resolve("triage").params == both.resolve(OLD).params == {"temperature": 0.1}
+    lock = write_moved(move, settings, article.encode(), bundled(), today=date(2026, 11, 26))
+    assert models() == article.replace(OLD, NEW)
+    written = read_lock(lock)
+    assert written is not None and written.models["triage"].model == NEW
+
+
+def test_an_id_that_neither_catalogue_nor_provider_know_is_refused(service: Service, capsys: Said) -> None:
+    assert main(["models", "update", "main", "--to", f"{OLD[:-2]}15"]) == 4
+    assert "Nor does openai offer it now" in capsys.readouterr().err
+    assert service.asked == []

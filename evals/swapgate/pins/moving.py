@@ -24,6 +24,7 @@ class Move:
 
     `entry` is the model or task whose `model` changes, at the `keys` of the file; `to` is what is written
     there. With `is_swap` that is the name of another model of the file, else an id of the same provider.
+    `before` and `after` are what answers under the entry's name, with all its settings.
     `also` are other names that move along. `acceptance` is written beside an id that is not pinned.
     """
 
@@ -77,7 +78,7 @@ def planned_move(
     before = catalogue.resolve(entry)
     if before.provider in _FILES:
         raise UsageError(f"{entry} is {before.provider}: its pin is {_FILES[before.provider]}")
-    after = catalogue.resolve(to) if is_swap else before.model_copy(update={"model": to})
+    after = _swapped(catalogue, entry, to) if is_swap else before.model_copy(update={"model": to})
     move = Move(
         name=name,
         entry=entry,
@@ -93,6 +94,12 @@ def planned_move(
     if why := next(_why_not(move, known, today), None):
         raise UsageError(why)
     return _accepting(move, catalogue, accepted, known, today)
+
+
+def _swapped(catalogue: Catalogue, task: str, to: str) -> ModelSpec:
+    """Return what answers for a task when another model of the file serves it; its own settings stay."""
+    moved = catalogue.tasks[task].model_copy(update={"model": to})
+    return replace(catalogue, tasks={**catalogue.tasks, task: moved}).resolve(task)
 
 
 def unlisted(move: Move, known: PinCatalogue) -> str:
@@ -179,7 +186,7 @@ def _accepting(
             raise UsageError(f"{move.to!r} is pinned ({move.pin_after.evidence}): leave out --accept")
         return move
     if accepted is None:
-        written = catalogue.models.get(move.after.name)
+        written = catalogue.models.get(move.after.entry or move.after.name)
         held = written.accept_unpinned if written else None
         if held is not None and held.until >= today:
             return move

@@ -69,6 +69,8 @@ class Updated:
         """What the command ends with; where pytest came to no verdict, its code."""
         if self.answer == "could not find out" and self.ran.code not in {ExitCode.OK, ExitCode.FAILED}:
             return self.ran.code
+        if self.answer == "inconclusive" and self.ran.code == ExitCode.TOO_MANY_ERRORS:
+            return self.ran.code
         return _CODES[self.answer]
 
 
@@ -80,10 +82,11 @@ def contest(move: Move, document: Document, settings: Settings, paths: Sequence[
     """
     workspace = Workspace(settings)
     taken = set(workspace.catalogue.names())
-    baseline = move.before.name if move.is_swap else _free_name(move, taken)
-    candidate = move.to if move.is_swap and move.after.name == move.to else move.entry
+    # A task without settings of its own is answered by models that both stand in the file already.
+    is_plain = move.before.name != move.entry
+    candidate, baseline = (move.to, move.before.name) if is_plain else (move.entry, _free_name(move, taken))
     file = settings.state_dir / "update" / f"{_file_name(move.entry)}.models.yml"
-    write_text(file, _both(move, document, baseline))
+    write_text(file, _both(move, document, None if is_plain else baseline))
     try:
         sides = replace(settings, models_file=file, models=(candidate,), baseline=baseline, locked=False)
         trial = Workspace(sides)
@@ -154,8 +157,8 @@ def moved_text(move: Move, text: str, file: Path) -> str:
     return text
 
 
-def _both(move: Move, document: Document, baseline: str) -> str:
-    """Return a models file with the new pin in its place and the old one under another name."""
+def _both(move: Move, document: Document, baseline: str | None) -> str:
+    """Return a models file with the new pin in its place and, with a name for it, the old one too."""
     import yaml
 
     data: dict[str, Any] = _apart(document.data)
@@ -163,8 +166,8 @@ def _both(move: Move, document: Document, baseline: str) -> str:
     old = _apart(part[move.keys[-1]])
     for keys, value in move.changes.items():
         _at(data, keys[:-1])[keys[-1]] = value
-    if not move.is_swap:
-        part[baseline] = {**old, "model": move.before.model}
+    if baseline is not None:
+        part[baseline] = old if move.is_swap else {**old, "model": move.before.model}
     dumped: str = yaml.safe_dump(data, allow_unicode=True, sort_keys=False)
     return dumped
 
@@ -248,7 +251,7 @@ def _with_move(locked: Lock | None, now: Lock, move: Move) -> Lock:
     """Return the lock with what moved; whatever else changed is for `swapgate models lock`."""
     if locked is None:
         return now
-    moved = {move.entry, move.name, *move.also}
+    moved = {move.entry, move.name, move.after.name, *move.also}
     return now.model_copy(
         update={
             "models": {**locked.models, **{n: m for n, m in now.models.items() if n in moved}},
