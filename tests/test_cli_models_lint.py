@@ -228,3 +228,17 @@ def test_files_that_cannot_be_read_as_text_are_left_out(root: Path) -> None:
     (root / "huge.py").write_text(f"x = 'gpt-4o'\n{'#' * MOST_BYTES}", encoding="utf-8")
     (root / "loop.py").symlink_to(root / "loop.py")
     assert list(scan(root, bundled())) == []
+
+
+def test_parameter_that_a_prompt_sends_is_found_unless_it_is_unset(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prompt = "prompt: review\nuser: x\nparams:\n  max_tokens: 9\n  temperature: 0\n"
+    lay(root, {"prompts/review.yml": prompt, "prompts/broken.yml": "prompt: [\n"})
+    lay(root, {"config/models.yml": "models: {claude-opus-5: {provider: anthropic}}\n"})
+    assert main(["models", "lint", "--no-code"]) == 0
+    told = "prompts/review.yml:5: warning: claude-opus-5: the prompt 'review' sends 'temperature'"
+    assert told in capsys.readouterr().out
+    lay(root, {"config/models.yml": "models: {claude-opus-5: {provider: anthropic, unset: [temperature]}}\n"})
+    main(["models", "lint", "--no-code"])
+    assert "sends" not in capsys.readouterr().out

@@ -153,3 +153,32 @@ def test_what_cannot_be_found_out_fails_where_strictness_is_asked(
     assert main(["models", "check", "--live"]) == 0
     assert main(["models", "check", "--live", "--strict"]) == 13
     capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("row", "rule", "told"),
+    [
+        ({"shutdown_date": "2027-03-01"}, "retirement-changed", "openai says that it retires on 2027-03-01"),
+        ({"retires_at": "2027-03-01T23:30:00-05:00"}, "retirement-changed", "it retires on 2027-03-02"),
+        ({"lifecycle": "retired"}, "not-offered", "openai has retired 'gpt-5.5-2026-04-23'"),
+        ({"shutdown_date": "soon"}, None, ""),
+        ({"shutdown_date": None}, None, ""),
+    ],
+)
+def test_what_a_provider_says_of_retirement_is_told(
+    root: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    row: dict[str, Any],
+    rule: str | None,
+    told: str,
+) -> None:
+    main(["models", "lock"])
+    capsys.readouterr()
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-only-for-loopback")
+    with serving(Answer({"data": [{"id": "gpt-5.5-2026-04-23", **row}, "odd", {}]})) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        found = [one for one in findings(capsys, "--live")["findings"] if one["subject"] == "pinned"]
+    found = [one for one in found if one["rule"] != "not-seen"]
+    assert [one["rule"] for one in found] == ([rule] if rule else [])
+    assert told in "".join(one["message"] for one in found)

@@ -71,6 +71,7 @@ def test_keys_stand_in_a_fixed_order_and_trials_are_sorted(report: Path) -> None
         "judges",
         "warnings",
         "quarantine",
+        "identity",
         "trials",
     ]
     keys = [(t["suite"], t["case"], t["model"], t["repeat"]) for t in content["trials"]]
@@ -91,7 +92,7 @@ def test_a_trial_says_how_it_ended(report: Path) -> None:
 
 def test_every_statistic_of_the_run_is_there(report: Path) -> None:
     content = _read(report)
-    assert content["version"] == "1.5.0"
+    assert content["version"] == "1.6.0"
     assert [rank["is_separated"] for rank in content["ranking"]] == [True, False, None]
     assert {cell["standing"] for cell in content["matrix"]} >= {"worse", "better", "not separated", "too few"}
     assert content["spreads"][0]["comparison"]["candidate"]["counts"][8] == 4

@@ -18,6 +18,7 @@ from swapgate.memory.cache import CACHE_FILE, ResponseCache
 from swapgate.records import Trial
 from swapgate.runs.before_run import refuse_with_batch, require_enough, warnings_before
 from swapgate.runs.early_stop import EarlyStop, early_stop, shuffled
+from swapgate.runs.locked import require_locked
 from swapgate.runs.parts import Part, refuse_contradictions
 from swapgate.runs.prelude import before_trials
 from swapgate.runs.recorder import Recorder
@@ -68,6 +69,7 @@ def run(
         folders = ", ".join(folder.name for folder in settings.cases_dirs)
         raise UsageError(f"nothing to run: name a model, and suites below the cases directories ({folders})")
     specs = workspace.models_of(case for suite in suites for case in suite.cases)
+    require_locked(workspace, specs)
     workspace.require_ready(specs)
     refuse_with_batch(settings)
     before = before_trials(workspace, suites, [case for suite in suites for case in suite.cases])

@@ -90,6 +90,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="mark the run as a night: `swapgate drift` then holds nights alone against each other",
     )
     add(
+        "--locked",
+        dest="swapgate_locked",
+        action="store_const",
+        const=True,
+        help="fail when another model or configuration answers than config/models.lock knows",
+    )
+    add(
+        "--swapgate-watch",
+        dest="swapgate_watch",
+        action="store_const",
+        const=True,
+        help="mark the run as a look at floating models, as `swapgate models watch` does",
+    )
+    add(
         "--max-cost",
         dest="swapgate_max_cost",
         type=float,

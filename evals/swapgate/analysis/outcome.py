@@ -16,6 +16,12 @@ from swapgate.analysis.covariates import CovariateFinding, Progress, covariate_f
 from swapgate.analysis.distributions import Spread, spreads
 from swapgate.analysis.frames import trials_frame
 from swapgate.analysis.gate import GateResult, judge_gate
+from swapgate.analysis.identity import (
+    IdentityFinding,
+    held_to_the_lock,
+    identity_findings,
+    identity_warnings,
+)
 from swapgate.analysis.judge_use import JudgeUse, judge_uses, logprob_warnings, served_warnings
 from swapgate.analysis.matrix import Cell, matrix, prompts_of
 from swapgate.analysis.odd_answers import odd_answers
@@ -64,6 +70,7 @@ class RunOutcome:
     warnings: tuple[str, ...] = ()
     report_url: str | None = None
     quarantine: Quarantine | None = None
+    identity: tuple[IdentityFinding, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a trial; see `swapgate.analysis.frames.trials_frame`."""
@@ -102,6 +109,8 @@ def conclude(
         gate = replace(gate, notes=(*stopping_notes(run.stopping), *gate.notes))
     if quarantine is not None:
         gate = replace(gate, notes=(quarantine_note(quarantine, gate), *gate.notes))
+    identity = identity_findings(run)
+    gate = held_to_the_lock(gate, run, identity)
     uses = judge_uses(one for one in facts if not _is_stored_baseline(one))
     return RunOutcome(
         run=run,
@@ -117,7 +126,9 @@ def conclude(
         repeatability=repeatability(models),
         judges=uses,
         quarantine=quarantine,
+        identity=identity,
         warnings=(
+            *identity_warnings(identity),
             *_listed(run.settings, "warnings"),
             *_ended_by_budget(run, facts),
             *_left_out(comparisons),

@@ -24,8 +24,9 @@ from swapgate.reporting.text import safe_text
 
 if TYPE_CHECKING:
     from swapgate.analysis.night_report import NightReport
-    from swapgate.nightly.night import AnchorsAsked, Concluded, Ran
+    from swapgate.nightly.night import AnchorsAsked, Concluded
     from swapgate.nightly.reading import Wanted
+    from swapgate.runs.under_pytest import Ran
     from swapgate.spec.settings import Settings
 
 

@@ -55,6 +55,8 @@ _OPTIONS = (
     "batch_deadline_h",
     "batch_poll_s",
     "nightly",
+    "locked",
+    "watch",
 )
 
 

@@ -55,11 +55,13 @@ class Recording:
 
     def require_ready(self, suites: Sequence[ReadySuite], cases: Sequence[ReadyCase]) -> None:
         """Check keys and the stored baseline, open the record of the run."""
+        from swapgate.runs.locked import require_locked
         from swapgate.runs.prelude import before_trials
         from swapgate.runs.recorder import Recorder
 
         session = self._session
         specs = self._workspace.models_of(cases)
+        require_locked(self._workspace, specs)
         self._workspace.require_ready(specs)
         line = self.new_line()
         try:

@@ -72,12 +72,17 @@ def _chosen(heads: Sequence[Run], wanted: Wanted) -> Iterator[Run]:
     completed = {run.completes for run in heads if run.completes is not None}
     is_marked = not wanted.is_any and any(_is_marked(run) for run in heads)
     for run in heads:
-        is_other = run.shard is not None or run.rejudges is not None or run.id in completed
+        is_other = run.shard is not None or run.rejudges is not None or run.id in completed or _is_look(run)
         # Whoever tries a few cases by hand runs no night.
         is_tried = run.is_partial and run.is_complete and not _is_marked(run)
         is_of_branch = wanted.branch is None or run.git_branch == wanted.branch
         if is_of_branch and not is_other and not is_tried and (_is_marked(run) or not is_marked):
             yield run
+
+
+def _is_look(run: Run) -> bool:
+    """Whether it is a look of `swapgate models watch`, at a few cases."""
+    return run.settings.get("watch") is True
 
 
 def _is_marked(run: Run) -> bool:

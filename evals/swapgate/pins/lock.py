@@ -14,7 +14,7 @@ from swapgate.spec.suite import Written
 
 LOCK_FILE = "models.lock"
 FORMAT = "swapgate.models.lock"
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 _HEAD = """\
 # What each model of models.yml was when `swapgate models lock` last ran. Commit it: a change here is a change
 # of a model. `swapgate models check` holds models.yml, the newest runs and the providers against it.
@@ -24,12 +24,16 @@ _HEAD = """\
 class LockedModel(Written):
     """One model: what was asked for, what that is worth, and what answered.
 
+    `base_url` is an address of the user's own, `sha256` the declared hash of a local file.
+
     `served` are the ids that the service gave in the run, `fingerprints` those of its configuration; both
     are empty where no run is known (`run` is None).
     """
 
     provider: str
     model: str
+    base_url: str | None = None
+    sha256: str | None = None
     class_: PinClass = Field(alias="class")
     rule: str
     retires_on: date | None = None
@@ -37,9 +41,17 @@ class LockedModel(Written):
     fingerprints: tuple[str, ...] = ()
     run: str | None = None
 
+    @property
+    def identity(self) -> tuple[str | None, ...]:
+        """What makes a model another one."""
+        return self.provider, self.model, self.base_url, self.sha256
+
 
 class LockedTask(Written):
-    """What a task was asked with in the run: hashes of its prompts by suite, and of its judges."""
+    """What a task was asked with in the run: hashes of its prompts by suite, and of its judges.
+
+    `model` is the name below `models` that answers for it: its own where it has settings of its own.
+    """
 
     model: str
     prompts: dict[str, str] = Field(default_factory=dict)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import Any
 
 import httpx
@@ -21,8 +23,16 @@ class NotTold(Exception):
     """A service did not say what it offers; the text says why."""
 
 
-def offered_ids(spec: ModelSpec) -> frozenset[str]:
-    """Return the ids that the service of a model lists; NotTold where it could not be found out."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferedModel:
+    """What a service's list says of a model: the day (in UTC) on which it retires, and whether it has."""
+
+    retires_on: date | None = None
+    is_retired: bool = False
+
+
+def offered_models(spec: ModelSpec) -> Mapping[str, OfferedModel]:
+    """Return what the service of a model lists, by id; NotTold where it could not be found out."""
     service = SERVICES.get(spec.provider)
     base_url = spec.base_url or (service_url(spec.provider) if service else None)
     if service is None or base_url is None or service.protocol not in _PATHS:
@@ -48,8 +58,24 @@ def offered_ids(spec: ModelSpec) -> frozenset[str]:
     if not isinstance(listed, Mapping):
         raise NotTold(scrub(f"status {reply.status_code}: {reply.text[:_SAID_CHARS]}", sent.secrets))
     rows = listed.get("data", listed.get("models"))
-    names = [row.get("id") or row.get("name") for row in rows or [] if isinstance(row, Mapping)]
-    found = frozenset(str(name).removeprefix("models/") for name in names if name)
+    told = [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+    named = [(row.get("id") or row.get("name"), row) for row in told]
+    found = {str(name).removeprefix("models/"): _offered(row) for name, row in named if name}
     if not found:
         raise NotTold("it lists no models")
     return found
+
+
+def _offered(row: Mapping[str, Any]) -> OfferedModel:
+    # OpenAI tells `shutdown_date`, Anthropic `retires_at`, and keeps what has retired in its list.
+    when = row.get("shutdown_date") or row.get("retires_at")
+    return OfferedModel(retires_on=_day(when), is_retired=row.get("lifecycle") == "retired")
+
+
+def _day(written: Any) -> date | None:
+    """Return the day of a date or a time in whatever zone, None for anything else."""
+    try:
+        when = datetime.fromisoformat(str(written))
+    except ValueError:
+        return None
+    return (when if when.tzinfo is None else when.astimezone(UTC)).date()

@@ -23,7 +23,15 @@ from swapgate.records.judge_trust import (
     LabelDesign,
 )
 from swapgate.records.remembered import PromotedRun, Tally
-from swapgate.records.run import ModelIdentity, Run, ServedModel, Shard, StoppedRule, Stopping
+from swapgate.records.run import (
+    LockedIds,
+    ModelIdentity,
+    Run,
+    ServedModel,
+    Shard,
+    StoppedRule,
+    Stopping,
+)
 from swapgate.records.trial import Outcome, Quarantined, Trial, TrialError, TrialRole
 from swapgate.records.verdict import (
     CheckKind,
@@ -58,6 +66,7 @@ __all__ = [
     "JudgeLabel",
     "JudgeSample",
     "LabelDesign",
+    "LockedIds",
     "Message",
     "ModelIdentity",
     "Opinion",

@@ -39,6 +39,19 @@ class ServedModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LockedIds:
+    """What the lock said of a model when the run began: the ids and fingerprints that it knew.
+
+    `run` is the one that had seen them, None where the lock knew of none.
+    """
+
+    model: str
+    ids: tuple[str, ...] = ()
+    fingerprints: tuple[str, ...] = ()
+    run: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoppedRule:
     """What the looks of a run that may stop early say about one rule of the gate, for one candidate.
 
@@ -109,7 +122,8 @@ class Run:
     the run whose trials without a result were run again, `rejudges` the one whose stored answers were judged
     again. `canaries` are the answers that must fail, as the run's judges judged them before its first trial.
     `prompt_hashes` are those of the prompts as each model was asked, by `SUITE/MODEL`; `schema_hashes` those
-    of the schemas that answers were held against, by their files' names. `served` is known at the end.
+    of the schemas that answers were held against, by their files' names. `served` is known at the end,
+    `locked` is what the lock says of these models, where it declares them as they are.
     `command` is what was typed, without what may be a secret. `baseline_file` is the file that holds the
     stored baseline, where it is one, as seen from the workspace.
     """
@@ -144,6 +158,7 @@ class Run:
     prompt_hashes: Mapping[str, str] = field(default_factory=dict)
     schema_hashes: Mapping[str, str] = field(default_factory=dict)
     served: tuple[ServedModel, ...] = ()
+    locked: tuple[LockedIds, ...] = ()
     platform: str = ""
     command: tuple[str, ...] = ()
     baseline_file: str | None = None

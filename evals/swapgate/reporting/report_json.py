@@ -14,6 +14,7 @@ from swapgate.analysis.compare import Comparison
 from swapgate.analysis.covariates import CovariateFinding
 from swapgate.analysis.decision import GateResult
 from swapgate.analysis.distributions import Spread
+from swapgate.analysis.identity import IdentityFinding
 from swapgate.analysis.judge_use import JudgeUse
 from swapgate.analysis.matrix import Cell
 from swapgate.analysis.outcome import RunOutcome
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _Shape = TypeVar("_Shape")
 FORMAT = "swapgate.report"
 # Semantic versioning: a new field is a minor version, a removed or changed one a major version.
-VERSION = "1.5.0"
+VERSION = "1.6.0"
 SCHEMA_ID = "urn:swapgate:report:1"
 # Facts that follow from a trial's other fields, written for readers of the file and ignored on reading.
 DERIVED: dict[str, Json] = {
@@ -59,6 +60,7 @@ class Report:
     judges: tuple[JudgeUse, ...]
     warnings: tuple[str, ...]
     quarantine: Quarantine | None
+    identity: tuple[IdentityFinding, ...]
     trials: tuple[Trial, ...]
 
 
@@ -155,6 +157,7 @@ def _write_head(stream: BinaryIO, outcome: RunOutcome) -> None:
         "judges": outcome.judges,
         "warnings": outcome.warnings,
         "quarantine": outcome.quarantine,
+        "identity": outcome.identity,
     }
     for key, part in parts.items():
         stream.write(f',\n"{key}": '.encode() + _dump_part(part))

@@ -26,7 +26,16 @@ def warnings_before(workspace: Workspace, jobs: Sequence[Job]) -> list[str]:
         *_of_one_family(workspace, jobs),
         *_called_live(workspace, jobs),
         *_out_of_quarantine(jobs),
+        *_why_no_lock(workspace),
     ]
+
+
+def _why_no_lock(workspace: Workspace) -> list[str]:
+    """Return why nothing is held against a lock that is there."""
+    from swapgate.runs.locked import lock_of
+
+    _lock, why = lock_of(workspace)
+    return [f"no answer is held against the lock: {why}"] if why else []
 
 
 def _out_of_quarantine(jobs: Sequence[Job]) -> list[str]:

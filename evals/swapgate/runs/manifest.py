@@ -19,6 +19,7 @@ from swapgate.here import git_says
 from swapgate.providers.credentials import REDACTED, scrub
 from swapgate.providers.open import file_sha256
 from swapgate.records import Json, ModelIdentity, Run, Shard
+from swapgate.runs.locked import locked_ids
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.prompt_entries import Prompt, effective
 from swapgate.spec.suite import GateEntry, GateSpec
@@ -78,6 +79,7 @@ def manifest(
         git_branch=git.branch,
         prompt_hashes=_prompt_hashes(workspace, suites),
         schema_hashes=_schema_hashes(suites),
+        locked=locked_ids(workspace, specs),
         platform=platform.platform(),
         command=without_secrets(command, os.environ),
         versions=_versions(),
@@ -90,7 +92,7 @@ def manifest(
             "max_cost": settings.max_cost,
             "gate": _gate(settings.gate),
             "suite_gates": {suite.name: _gate(suite.loaded.suite.gate) for suite in suites},
-            **({"nightly": True} if settings.nightly else {}),
+            **{name: True for name in ("nightly", "locked", "watch") if getattr(settings, name)},
         },
     )
 

@@ -108,6 +108,7 @@ def _makings(run: Run) -> dict[str, object]:
         **{f"the judge {name}": found for name, found in run.judge_hashes.items()},
         **{f"the suite {name}": found for name, found in run.suite_hashes.items()},
         **{f"the schema {name}": found for name, found in run.schema_hashes.items()},
+        **{f"the lock of {one.model}": (one.ids, one.fingerprints) for one in run.locked},
         **dict(_settings(run.settings)),
         "swapgate": run.versions.get("swapgate"),
     }

@@ -176,7 +176,11 @@ class Recorder:
 
 
 def _judged_again(run: Run, source: Run) -> Run:
-    """Return the manifest of a run that judges another one's answers: by whom they are stays."""
+    """Return the manifest of a run that judges another one's answers: by whom they are stays.
+
+    They are held against what was locked when they were given.
+    """
+    answering = {model.name for model in source.models}
     return replace(
         run,
         models=source.models,
@@ -185,6 +189,10 @@ def _judged_again(run: Run, source: Run) -> Run:
         seed=source.seed,
         judge_hashes={**run.judge_hashes, **source.judge_hashes},
         rejudges=source.id,
+        locked=(
+            *(one for one in run.locked if one.model not in answering),
+            *(one for one in source.locked if one.model in answering),
+        ),
     )
 
 

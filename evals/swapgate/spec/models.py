@@ -31,6 +31,7 @@ __all__ = [
     "ModelSpec",
     "Price",
     "TaskEntry",
+    "keys_of",
     "read_catalogue",
 ]
 
@@ -177,8 +178,13 @@ def read_catalogue(path: Path) -> Catalogue:
     document = read_yaml(path)
     written = _read_parts(document)
     catalogue = Catalogue(path=path, models=written.models, tasks=written.tasks)
-    notes = list(_check_names(catalogue, document, has_parts=_has_parts(document)))
+    notes = list(_check_names(catalogue, document))
     return Catalogue(path=path, models=written.models, tasks=written.tasks, notes=tuple(dict.fromkeys(notes)))
+
+
+def keys_of(document: Document, part: str, name: str) -> list[str]:
+    """Return the keys that lead to a model or a task; `part` is `models` or `tasks`."""
+    return [part, name] if _has_parts(document) else [name]
 
 
 def _has_parts(document: Document) -> bool:
@@ -197,12 +203,12 @@ def _read_parts(document: Document) -> CatalogueFile:
     return CatalogueFile(tasks=tasks)
 
 
-def _check_names(catalogue: Catalogue, document: Document, *, has_parts: bool) -> Iterator[str]:
+def _check_names(catalogue: Catalogue, document: Document) -> Iterator[str]:
     """Yield how bare ids were found; raise SpecError for unknown names and for fallbacks in a circle."""
     fallbacks: dict[str, str] = {}
     for part, entries in (("models", catalogue.models), ("tasks", catalogue.tasks)):
         for name, entry in entries.items():
-            above = pointer_of([part, name] if has_parts else [name])
+            above = pointer_of(keys_of(document, part, name))
             if isinstance(entry, TaskEntry) and entry.provider is None:
                 yield from _found(catalogue, document, f"{above}/model", entry.model)
             if entry.fallback:

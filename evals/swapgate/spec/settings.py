@@ -82,6 +82,8 @@ class Settings:
     max_cost: float | None = None
     dry_run: bool = False
     nightly: bool = False
+    locked: bool = False
+    watch: bool = False
     night_every_h: float = 24.0
     drift_since: str | None = None
     drift_false_alarms: float = 0.15
@@ -172,6 +174,8 @@ class SettingsTable(Written):
     max_cost: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     dry_run: bool = False
     nightly: bool = False
+    locked: bool = False
+    watch: bool = False
     night_every_h: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 24.0
     drift_since: datetime.date | None = None
     drift_false_alarms: Annotated[float, Field(gt=0, le=12)] = 0.15
@@ -226,6 +230,8 @@ def resolve_settings(root: Path, options: Mapping[str, Any], environ: Mapping[st
         max_cost=table.max_cost,
         dry_run=table.dry_run,
         nightly=table.nightly,
+        locked=table.locked,
+        watch=table.watch,
         night_every_h=table.night_every_h,
         drift_since=None if table.drift_since is None else table.drift_since.isoformat(),
         drift_false_alarms=table.drift_false_alarms,

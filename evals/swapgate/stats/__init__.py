@@ -8,7 +8,7 @@
 | several comparisons | `multiple` |
 | clusters and repeats | `clusters`, `repeats`, `pass_k` |
 | how many cases | `power`, `gate_odds`, `planning` |
-| when to stop | `sequential` (`boundaries`, `looks`), `anytime`, `drift`, `rank_drift` |
+| when to stop | `sequential` (`boundaries`, `looks`), `anytime`, `drift`, `rank_drift` (`odd_last`) |
 | a candidate beside the control | `excess`, `quantiles`, `ratios` |
 | does it depend on a number | `threshold` (`covariate`, `cuts`, `exchange`, `trend`) |
 | how good is the judge | `judge_errors` (`judge_labels`, `judge_readings`), `judge_measures`, `ppi` |
@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from swapgate.stats.looks import planned_looks, random_order
     from swapgate.stats.means import MeanInterval, PairedMeans, mean_interval, paired_mean_difference
     from swapgate.stats.multiple import benjamini_hochberg, benjamini_yekutieli, holm
+    from swapgate.stats.odd_last import odd_last_p
     from swapgate.stats.paired import PairedDifference, design_effect, paired_difference
     from swapgate.stats.pass_k import all_of_k, any_of_k, pass_at_k, pass_hat_k
     from swapgate.stats.pass_score import Cut, PassScore, choose_pass_score
@@ -81,7 +82,7 @@ if TYPE_CHECKING:
     from swapgate.stats.ppi import ppi_difference, ppi_rate
     from swapgate.stats.proportion import clustered_rate, exact_interval, wilson_bounds, wilson_interval
     from swapgate.stats.quantiles import fewest_for_quantile, quantile_interval
-    from swapgate.stats.rank_drift import RankDrift, rank_bets, rank_evidence
+    from swapgate.stats.rank_drift import RankDrift, p_evidence, rank_bets, rank_evidence
     from swapgate.stats.ratios import ratio_interval
     from swapgate.stats.repeats import (
         CaseRate,
@@ -215,6 +216,7 @@ _HOME = {
         "design_effect",
         "paired_difference",
     ),
+    "odd_last": ("odd_last_p",),
     "pass_k": (
         "all_of_k",
         "any_of_k",
@@ -257,6 +259,7 @@ _HOME = {
     "ratios": ("ratio_interval",),
     "rank_drift": (
         "RankDrift",
+        "p_evidence",
         "rank_bets",
         "rank_evidence",
     ),
@@ -377,6 +380,8 @@ __all__ = [
     "mean_interval",
     "min_passing_cases",
     "noninferiority_p",
+    "odd_last_p",
+    "p_evidence",
     "paired_covariate_effect",
     "paired_difference",
     "paired_mean_difference",

@@ -1,4 +1,4 @@
-"""Drift of any number over nights, whatever its spread: a detector that looks at ranks alone."""
+"""Drift over nights, whatever a number's spread is: a detector that looks at ranks or p-values alone."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from swapgate.stats.drift import likely_starts
 
 # How steeply is bet on high ranks: small powers see small shifts, large ones the night that tops them all.
 POWERS = (2.0, 4.0, 8.0, 16.0, 32.0)
+# The weight of the bet that one night alone is evidence enough.
+AT_ONCE = 0.5
 _LARGEST_LOG = 700.0
 
 
@@ -20,7 +22,7 @@ class RankDrift:
     """The evidence for a rise after each night; `since` is the likeliest first night of it, counted from 0.
 
     `earliest` and `latest` are the ends of the nights in which it began with 90% probability, were all alike
-    before. They are None where there is no night.
+    before. They are None where there is no night, or none with any evidence.
     """
 
     evidence: tuple[float, ...]
@@ -72,14 +74,64 @@ def rank_evidence(values: Sequence[float]) -> RankDrift:
     19
     """
     bets = rank_bets(np.asarray(values, dtype=np.float64))
-    sums = np.zeros(len(POWERS))
+    return _found(bets, np.full(len(POWERS), 1 / len(POWERS)))
+
+
+def p_evidence(p_values: Sequence[float], *, threshold: float) -> RankDrift:
+    """Return the evidence of independent p-values, night by night, that something changed.
+
+    Parameters
+    ----------
+    p_values : sequence of float
+        One a night, the oldest first: of "tonight is like the nights before it".
+    threshold : float
+        The evidence at which an alarm is raised: one false alarm in so many nights on average, at most.
+
+    Returns
+    -------
+    RankDrift
+
+    Notes
+    -----
+    A p-value is a rank among infinitely many: the bets of `rank_evidence` become
+    ``power (1 - p)^(power - 1)``. They need several nights for any alarm. So half of the evidence is another
+    bet, ``1 / a`` for p up to a and nothing else, with a such that one such night reaches the threshold. The
+    mean of detectors is one: evidence minus nights stays a supermartingale, and the mean time to a false
+    alarm at least the threshold, whether p-values are exact or too large.
+
+    References
+    ----------
+    .. [1] V. Vovk, R. Wang, "E-values: calibration, combination and applications", Ann. Stat. 49 (2021)
+       1736-1754.
+
+    Examples
+    --------
+    >>> [round(one) for one in p_evidence([0.4, 0.7, 0.2, 1e-5], threshold=2433).evidence]
+    [0, 0, 1, 2443]
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    if p.ndim != 1 or not ((p >= 0) & (p <= 1)).all():
+        raise ValueError("p_values must be a list of numbers between 0 and 1, one a night")
+    powers, least = np.array(POWERS), AT_ONCE / threshold
+    gradual = powers * (1 - p[:, None]) ** (powers - 1)
+    at_once = (p[:, None] <= least) / least
+    weights = np.array([*[(1 - AT_ONCE) / len(POWERS)] * len(POWERS), AT_ONCE])
+    return _found(np.hstack([gradual, at_once]), weights)
+
+
+def _found(bets: NDArray[np.float64], weights: NDArray[np.float64]) -> RankDrift:
+    """Return Shiryaev and Roberts' sums of the products of bets, weighted."""
+    sums = np.zeros(len(weights))
     evidence = []
     for night in bets:
         sums = (1 + sums) * night
-        evidence.append(float(sums.mean()))
+        evidence.append(float(sums @ weights))
     if not evidence:
         return RankDrift(evidence=(), since=None)
-    since, earliest, latest = likely_starts(_start_logs(bets))
+    logs = _start_logs(bets, weights)
+    if not np.isfinite(logs).any():
+        return RankDrift(evidence=tuple(evidence), since=None)
+    since, earliest, latest = likely_starts(logs)
     return RankDrift(evidence=tuple(evidence), since=since, earliest=earliest, latest=latest)
 
 
@@ -116,8 +168,8 @@ def rank_bets(values: ArrayLike) -> NDArray[np.float64]:
     return np.array(rows).reshape(len(x), len(powers))
 
 
-def _start_logs(bets: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the logarithm of the bets' product since each night, averaged over the powers."""
+def _start_logs(bets: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the logarithm of the bets' product since each night, as their weighted mean."""
     with np.errstate(divide="ignore"):
         logs = np.log(bets)[::-1].cumsum(axis=0)[::-1]
-        return np.asarray(np.log(np.exp(np.minimum(logs, _LARGEST_LOG)).mean(axis=1)))
+        return np.asarray(np.log(np.exp(np.minimum(logs, _LARGEST_LOG)) @ weights))

@@ -26,7 +26,9 @@ from swapgate.pins.lint import DeclaredModel, Finding, declared_models, lint
 from swapgate.pins.scan import ALLOWED, scan
 from swapgate.reporting.format import count
 from swapgate.spec.locate import pointer_of
-from swapgate.spec.models import Catalogue, read_catalogue
+from swapgate.spec.models import Catalogue, keys_of, read_catalogue
+from swapgate.spec.prompt_entries import Prompt, effective
+from swapgate.spec.prompts import PromptLibrary
 from swapgate.spec.settings import Settings
 from swapgate.spec.source import Document, read_yaml
 
@@ -52,6 +54,7 @@ def lint_models(
     known, today = bundled(), today_utc()
     models = declared_models(catalogue, known, today=today)
     findings = _placed(settings, lint(catalogue, models, known, today=today))
+    findings += _by_prompts(settings, models)
     if code:
         findings += list(_in_code(settings, known))
     if sarif is not None:
@@ -91,9 +94,37 @@ def _placed(settings: Settings, findings: Sequence[Finding]) -> list[Placed]:
 
 
 def _line(document: Document, finding: Finding) -> int:
-    has_parts = isinstance(document.data, dict) and bool(document.data.keys() & {"models", "tasks"})
-    entry = [finding.part, finding.model] if has_parts else [finding.model]
+    entry = keys_of(document, finding.part, finding.model)
     return document.line(f"{pointer_of(entry)}/{finding.key}")
+
+
+def _by_prompts(settings: Settings, models: Sequence[DeclaredModel]) -> Iterator[Placed]:
+    """Yield the parameters that a prompt would send to a model that rejects them."""
+    library = PromptLibrary(settings.prompts_dir)
+    for name in library.names():
+        try:
+            prompt = library.get(name)
+        except UsageError:
+            continue  # `swapgate check` tells of it
+        path = library.path(name)
+        for model in models:
+            for parameter in _refused(prompt, model):
+                told = f"the prompt {name!r} sends {parameter!r}, which {model.pin.model!r} rejects"
+                yield Placed(
+                    path=shown(path),
+                    line=read_yaml(path).line(f"/params/{parameter}") if path.suffix == ".yml" else 1,
+                    rule="rejected-parameter",
+                    severity="warning",
+                    subject=model.name,
+                    message=f"{told}: write `unset: [{parameter}]` into the model's entry",
+                )
+
+
+def _refused(prompt: Prompt, model: DeclaredModel) -> list[str]:
+    """Return the parameters that the model rejects and gets from this prompt, not from its own entry."""
+    sent = effective(prompt, model.spec).params
+    rejects = model.pin.known.rejects if model.pin.known else ()
+    return [one for one in rejects if one in sent and one not in model.spec.params]
 
 
 def _in_code(settings: Settings, known: PinCatalogue) -> Iterator[Placed]:

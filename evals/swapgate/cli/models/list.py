@@ -35,7 +35,7 @@ def _described(spec: ModelSpec, name: str) -> dict[str, Any]:
     from swapgate.providers.services import key_variable
 
     variable = key_variable(spec)
-    price_in, price_out = _prices(spec)
+    price_in, price_out = list_prices(spec)
     return {
         "name": name,
         "provider": spec.provider,
@@ -48,7 +48,7 @@ def _described(spec: ModelSpec, name: str) -> dict[str, Any]:
     }
 
 
-def _prices(spec: ModelSpec) -> tuple[float | None, float | None]:
+def list_prices(spec: ModelSpec) -> tuple[float | None, float | None]:
     """Return what a million tokens in and out cost for a short request; None where the price is unknown."""
     from swapgate.memory.prices import cost_usd
     from swapgate.records import Usage

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +18,7 @@ from swapgate.reporting.format import count
 if TYPE_CHECKING:
     from swapgate.engine.workspace import Workspace
     from swapgate.pins.lock import Lock
+    from swapgate.providers.offered import OfferedModel
     from swapgate.spec.settings import Settings
 
 StrictOption = Annotated[
@@ -111,19 +112,19 @@ def _changed(before: Lock | None, now: Lock) -> set[str]:
     return {name for name in {*old, *now.models} if old.get(name) != now.models.get(name)}
 
 
-def _offered(workspace: Workspace) -> tuple[dict[str, Collection[str]], dict[str, str]]:
-    """Return the ids that each model's provider lists, and why that is unknown of the others."""
-    from swapgate.providers.offered import NotTold, offered_ids
+def _offered(workspace: Workspace) -> tuple[dict[str, Mapping[str, OfferedModel]], dict[str, str]]:
+    """Return what each model's provider lists, and why that is unknown of the others."""
+    from swapgate.providers.offered import NotTold, offered_models
 
-    offered: dict[str, Collection[str]] = {}
+    offered: dict[str, Mapping[str, OfferedModel]] = {}
     unknown: dict[str, str] = {}
-    asked: dict[tuple[str, str | None, str | None], Collection[str] | str] = {}
+    asked: dict[tuple[str, str | None, str | None], Mapping[str, OfferedModel] | str] = {}
     for name in workspace.catalogue.models:
         spec = workspace.model(name)
         service = (spec.provider, spec.base_url, spec.api_key_env)
         if service not in asked:
             try:
-                asked[service] = offered_ids(spec)
+                asked[service] = offered_models(spec)
             except NotTold as exc:
                 asked[service] = str(exc)
         told = asked[service]
