@@ -139,7 +139,9 @@ async def _fill(
     workspace = found.workspace
     file = workspace.file
     async with AsyncExitStack() as stack:
-        embedder = await stack.enter_async_context(workspace.embedder("new", max_cost=max_cost))
+        embedder = await stack.enter_async_context(
+            workspace.embedder("new", max_cost=max_cost, is_of_day=True)
+        )
         summarise = None
         if file.summarise is not None:
             summarise = await stack.enter_async_context(
