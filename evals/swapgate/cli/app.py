@@ -21,6 +21,7 @@ from swapgate.cli.index import index_app
 from swapgate.cli.init import init
 from swapgate.cli.judge import judge_app
 from swapgate.cli.merge import merge
+from swapgate.cli.migrate import migrate_app
 from swapgate.cli.models import models_app
 from swapgate.cli.nightly import nightly
 from swapgate.cli.plan import plan
@@ -56,6 +57,7 @@ def build_command() -> Any:
         ("batch", batch_app),
         ("cost", cost_app),
         ("index", index_app),
+        ("migrate", migrate_app),
         ("models", models_app),
         ("judge", judge_app),
         ("prompt", prompt_app),
