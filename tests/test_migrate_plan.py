@@ -1,4 +1,4 @@
-"""`swapgate migrate plan`: every step of a migration, looked at in workspaces where it is done and where not."""
+"""`swapgate migrate plan`: every step of a migration, where it is done and where it is not."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_steps_are_done_once_they_are_done(copy: Path, capsys: pytest.CaptureFix
             {"config/index.yml": "migration: 1\n"},
             "index",
             "unknown",
-            "could not find out: config/index.yml:1",
+            "not find out: config/index.yml:1",
         ),
         ({"config/models.lock": "version: 99\n"}, "locked", "unknown", "could not find out:"),
         ({"config/shadow.yml": "routes: {a: {control: nobody}}\n"}, "shadow", "done", "exchanges"),
