@@ -71,6 +71,7 @@ class DayBudget:
         self._closed: tuple[Day, Spent] | None = None
         # Who waits for room waits in line; who writes to the ledger does so one after another.
         self._turn, self._writing = asyncio.Lock(), asyncio.Lock()
+        self._settled = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
 
     async def hold(self, most: int, *, is_judge: bool = False) -> Lease:
@@ -86,6 +87,7 @@ class DayBudget:
         """Take what a call did cost in place of the most that it might have."""
         lease.held -= most
         lease.spent += cost
+        self._settled.set()
 
     async def aclose(self) -> None:
         """Give back what was leased and not spent. What cannot be given back is free when the lease ends."""
@@ -109,7 +111,13 @@ class DayBudget:
             if self._is_today(lease) and lease.free >= most:
                 lease.held += most
                 return lease
-            await asyncio.sleep(_LOOKS_EVERY_S)
+            await self._room_or_a_while()
+
+    async def _room_or_a_while(self) -> None:
+        """Wait until a call of this process is settled, or for a look at what others have settled."""
+        self._settled.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._settled.wait(), _LOOKS_EVERY_S)
 
     async def _grow(self, lease: Lease, most: int, *, is_judge: bool) -> None:
         """Ask for more, or raise when no other process's settling can make room for it."""

@@ -77,6 +77,7 @@ class SpendingLedger:
         self._place = place
         self._account = account
         self._engine: Engine | None = None
+        self._is_made = False
         self._who = f"{platform.node()}:{os.getpid()}"
 
     def open_lease(self, now: float | None = None) -> str:
@@ -114,13 +115,21 @@ class SpendingLedger:
         self._write(lease, spent=spent, granted=spent, alive_until=0.0)
 
     def today(self, day: Day, now: float | None = None) -> Spent:
-        """Return what a day has cost so far, over all processes."""
-        with self._alone() as (db, table):
-            return _sum(self._rows(db, table, day), _now(now))
+        """Return what a day has cost so far, over all processes. Looking makes no file and no table."""
+        if isinstance(self._place, Path) and not self._place.is_file():
+            return Spent()
+        with telling(self._place):
+            self._engine = self._engine or open_engine(self._place)
+            if not self._has_table(self._engine):
+                return Spent()
+            with self._engine.connect() as db:
+                return _sum(self._rows(db, _table(), day), _now(now))
 
     def release(self, day: Day, now: float | None = None) -> int:
         """Take what dead processes held as not spent; return how much that was."""
         now = _now(now)
+        if not self.today(day, now).unknown:
+            return 0
         with self._alone() as (db, table):
             freed = _sum(self._rows(db, table, day), now).unknown
             ours = (table.c.account == self._account) & (table.c.alive_until < now)
@@ -132,7 +141,7 @@ class SpendingLedger:
         """Close the database."""
         if self._engine is not None:
             self._engine.dispose()
-            self._engine = None
+            self._engine, self._is_made = None, False
 
     def _write(self, lease: str, **values: float) -> None:
         with self._alone() as (db, table):
@@ -147,22 +156,24 @@ class SpendingLedger:
     def _alone(self) -> Iterator[tuple[Connection, Table]]:
         """Yield the table in a transaction that no other process has at the same time."""
         with telling(self._place):
-            if self._engine is None:
-                self._engine = self._opened()
+            self._engine = self._engine or open_engine(self._place)
+            if not self._is_made:
+                self._make(self._engine)
             with locked(self._engine, _LOCK) as db:
                 yield db, _table()
 
-    def _opened(self) -> Engine:
-        engine = open_engine(self._place)
-        try:
-            with locked(engine, _LOCK) as db:
-                _table().metadata.create_all(db)
-        except BaseException:
-            engine.dispose()
-            raise
+    def _make(self, engine: Engine) -> None:
+        with locked(engine, _LOCK) as db:
+            _table().metadata.create_all(db)
         if isinstance(self._place, Path):
             self._place.chmod(0o600)
-        return engine
+        self._is_made = True
+
+    @staticmethod
+    def _has_table(engine: Engine) -> bool:
+        from sqlalchemy import inspect
+
+        return inspect(engine).has_table(_table().name)
 
 
 class _Lease(NamedTuple):
