@@ -36,7 +36,7 @@ def embed(texts):
 INDEX = """
 migration: docs
 old: {sqlite: {path: old.db}, embed: {model: wordllama, dimensions: 64}}
-new: {sqlite: {path: new.db}, embed: {call: "toyembed:embed", dimensions: 4}}
+new: {sqlite: {path: new.db}, embed: {call: "embed_of_the_move:embed", dimensions: 4}}
 source: {jsonl: docs.jsonl}
 """
 
@@ -85,7 +85,7 @@ def lay_migration(root: Path) -> None:
             "judges/meaning.labels.jsonl": "\n".join(map(json.dumps, rows)) + "\n",
             "config/index.yml": INDEX,
             "docs.jsonl": "\n".join(documents) + "\n",
-            "toyembed.py": EMBED,
+            "embed_of_the_move.py": EMBED,
         },
     )
     why = ("--why", "a trial")
