@@ -22,6 +22,7 @@ from swapgate.errors import StoreError, UsageError
 from swapgate.memory.history import SCHEMA_VERSION, Choice, History, HistoryWriter, Unreachable, shown_place
 from swapgate.memory.history.team import TeamWriter
 from swapgate.records import Answer, CheckResult, ModelIdentity, PromotedRun, Response, Run, Trial
+from test_dry_run import EACH, VERDICT, answering, lay_priced
 from workspaces import BLIND, RIGHT, case, lay, recorded_workspace, suite
 
 RUN = Run(
@@ -332,3 +333,27 @@ def _write_and_wait(place: Path | str, told: Any) -> None:
     writer.require_open()
     told.put(300)
     multiprocessing.Event().wait()
+
+
+def test_a_day_s_budget_is_that_of_the_whole_team(
+    pytester: pytest.Pytester, url: str, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one machine has paid another has no more; and without the database nobody knows what is left."""
+    monkeypatch.setenv("PLANTED_KEY", "sk-planted-0123456789abcdef")
+    monkeypatch.delenv("CI", raising=False)
+    with serving(answering) as asked:
+        lay_priced(pytester.path, asked.url, cases=8)
+        given = ("--model=candidate", "--max-cost-per-day=0.05", "--live", f"--swapgate-history={gate.url}")
+        for machine in ("one", "two"):
+            pytester.runpytest(*given, f"--swapgate-state={machine}")
+        result = pytester.runpytest(*given)
+        assert result.ret == 1
+        result.stdout.fnmatch_lines(["*budget: not asked: $0.0* of max_cost_per_day=0.05 are spent*"])
+        paid = sum(EACH if one.json["model"] == "m-1" else VERDICT for one in asked.requests)
+        assert 0.02 < paid <= 0.05
+        gate.shut()
+        before = len(asked.requests)
+        result = pytester.runpytest(*given)
+        assert result.ret == 4 and len(asked.requests) == before
+        result.stderr.fnmatch_lines(["*--max-cost-per-day cannot be kept: *the history cannot be used*"])
+        assert PASSWORD not in result.stderr.str() + result.stdout.str()

@@ -17,7 +17,7 @@ LAYER = {
     "engine": 3,
     "analysis": 4,
     "reporting": 5, "scoring": 5, "labelling": 5, "prompting": 5, "convert": 5, "shadow": 5, "retrieval": 5,
-    "runs": 6, "nightly": 6, "viewing": 6,
+    "runs": 6, "migration": 6, "nightly": 6, "viewing": 6,
     "driving": 7, "plugin": 7, "cli": 7, "api": 7, "__init__": 7, "__main__": 7,
 }  # fmt: skip
 FACES_PYTEST = {"plugin", "driving"}

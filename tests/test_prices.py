@@ -152,3 +152,35 @@ def test_hours_have_their_own_price() -> None:
     costs = {hour: prices.at(datetime(2026, 11, 1, hour, tzinfo=UTC)).cost_usd(USAGE) for hour in (2, 5, 8)}
     assert costs[2] == costs[8] != costs[5]
     assert prices.most_usd(tokens_in=1000, tokens_out=100) >= max(cost or 0 for cost in costs.values())
+
+
+@pytest.mark.parametrize(
+    ("provider", "tier", "share"),
+    [
+        ("openai", "default", 1.0),
+        ("openai", "auto", 1.0),
+        ("openai", "flex", 0.5),
+        ("openai", "priority", None),
+        ("anthropic", "standard_only", 1.0),
+        ("anthropic", "flex", None),
+        ("groq", "flex", 1.0),
+    ],
+)
+def test_a_service_tier_has_its_own_price_or_none_that_is_known(
+    provider: str, tier: str, share: float | None
+) -> None:
+    names = {"openai": "gpt-4o-2024-08-06", "anthropic": "claude-sonnet-4-6", "groq": "llama-3.1-8b-instant"}
+    plain = model(provider, names[provider])
+    asked = plain.model_copy(update={"params": {"service_tier": tier}})
+    usage, listed = Usage(tokens_in=1000, tokens_out=100, tokens_cached_in=400), cost_usd(plain, USAGE)
+    assert listed is not None
+    whole = cost_usd(plain, usage)
+    assert whole is not None
+    assert cost_usd(asked, usage) == (None if share is None else pytest.approx(share * whole))
+    if share == 0.5:
+        # A batch takes nothing off a price that is the batch's already.
+        assert cost_usd(asked, usage, is_batch=True) == cost_usd(asked, usage)
+        prices = price_list(asked)
+        assert prices is not None and prices.most_usd(tokens_in=10, tokens_out=1) > 0
+    own = asked.model_copy(update={"price": Price(input=1, output=1)})
+    assert cost_usd(own, usage) == pytest.approx(1100 / 1e6)

@@ -41,7 +41,9 @@ def test_reports_are_written_in_the_order_asked(tmp_path: Path) -> None:
 
 
 def test_a_misspelt_format_is_named_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"unknown format 'htlm'\. Did you mean 'html'\?.*html, json, "):
+    with pytest.raises(
+        UsageError, match=r"unknown format 'htlm'\. Did you mean 'html'\?.*html, inspect, json, "
+    ):
         write_reports(made_up_outcome(), tmp_path, ["json", "htlm"])
     assert list(tmp_path.iterdir()) == []
 

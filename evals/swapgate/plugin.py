@@ -111,6 +111,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="stop before the next call that could make the run cost more than this",
     )
     add(
+        "--max-cost-per-day",
+        dest="swapgate_max_cost_per_day",
+        type=float,
+        metavar="USD",
+        help="stop before the next call that could make all runs of the day cost more than this",
+    )
+    add(
         "--concurrency",
         dest="swapgate_concurrency",
         type=int,

@@ -209,16 +209,20 @@ def _listed(settings: Mapping[str, Json], name: str) -> tuple[str, ...]:
 
 
 def _ended_by_budget(run: Run, facts: Sequence[Facts]) -> list[str]:
-    """Return what `max_cost` kept from being asked, where it did."""
+    """Return what a budget kept from being asked, where it did."""
     own = [one for one in facts if not _is_stored_baseline(one)]
     cut = sum(one.error_kind == ErrorKind.BUDGET for one in own)
-    limit = run.settings.get("max_cost")
-    if not cut or not isinstance(limit, int | float):
+    limits = [
+        f"{option}={limit:g}"
+        for option, name in (("--max-cost", "max_cost"), ("--max-cost-per-day", "max_cost_per_day"))
+        if isinstance(limit := run.settings.get(name), int | float)
+    ]
+    if not cut or not limits:
         return []
     paid = fsum((one.paid_usd or 0.0) + (one.judge_paid_usd or 0.0) for one in own)
     paid += fsum(one.paid_usd or 0.0 for judge in run.canaries for one in judge.results)
     return [
-        f"--max-cost={limit:g} ended the run: {usd(paid)} were paid, and {cut:,} of {run.planned:,} trials "
+        f"{' or '.join(limits)} ended the run: {usd(paid)} were paid, and {cut:,} of {run.planned:,} trials "
         "have no result, since their next call could have cost more than was left. Raise it, or run again: "
         "what is answered is in the cache and costs nothing"
     ]

@@ -32,6 +32,7 @@ _COMMANDS: Mapping[str, str] = {
     "batch": "batch:batch_app",
     "cost": "cost:cost_app",
     "index": "index:index_app",
+    "migrate": "migrate:migrate_app",
     "models": "models:models_app",
     "judge": "judge:judge_app",
     "prompt": "prompt:prompt_app",

@@ -38,7 +38,8 @@ ReportOption = Annotated[
     typer.Option(
         "--report",
         metavar="FORMAT",
-        help="json, md, html, junit, csv, parquet, sarif, codequality or none; repeat for several.",
+        help="json, md, html, junit, csv, parquet, sarif, codequality, inspect, openai-evals or none; "
+        "repeat for several.",
     ),
 ]
 LiveOption = Annotated[

@@ -49,6 +49,8 @@ class ClosingWords:
             width=terminalreporter._tw.fullwidth,
             reports=[_short(path, self._config.invocation_params.dir) for path in session.reports],
         )
+        for line in self._day_said():
+            terminalreporter.write_line(line)
         self._tell_github(outcome, terminalreporter)
 
     def _explained(self, outcome: RunOutcome, verbose: int) -> Iterator[str]:
@@ -86,6 +88,15 @@ class ClosingWords:
             f"{count(batches.left.requests, 'request')} still running at {where}: `{command}` picks them up, "
             "`swapgate batch cancel --all` ends them",
         ]
+
+    def _day_said(self) -> Iterator[str]:
+        """Yield what of the day's budget is spent by now, over all processes."""
+        settings = self._session.settings
+        if settings.max_cost_per_day is None or settings.cache == "replay":
+            return
+        from swapgate.runs.day_lines import day_line
+
+        yield day_line(settings)
 
     def _tell_github(self, outcome: RunOutcome, terminalreporter: pytest.TerminalReporter) -> None:
         """Annotate the cases and add to the job's summary, where GitHub Actions runs this."""

@@ -37,6 +37,7 @@ _OPTIONS = (
     "shard",
     "rerun_errors",
     "max_cost",
+    "max_cost_per_day",
     "dry_run",
     "concurrency",
     "ray",

@@ -8,24 +8,23 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from swapgate.engine.day_budget import UNITS, DayBudget, dollars
 from swapgate.engine.estimate import most_tokens_out, size_of
 from swapgate.errors import BudgetSpent, ProviderError
 from swapgate.memory.prices import PriceList, price_list
 from swapgate.records import Request, Usage
 from swapgate.spec.models import ModelSpec
 
-# Amounts are counted in whole millionths of a millionth of a dollar: sums of them never drift.
-_UNITS = 10**12
 # Nothing leaves this machine for their answers, whatever a price of theirs says.
 _SENDS_NOTHING = {"local", "recorded"}
 
 
-def why_no_price(spec: ModelSpec) -> str:
-    """Return why a budget cannot hold with this model, or an empty string."""
+def why_no_price(spec: ModelSpec, option: str = "--max-cost") -> str:
+    """Return why the budget of an option cannot hold with this model, or an empty string."""
     if spec.provider in _SENDS_NOTHING or price_list(spec) is not None:
         return ""
     return (
-        f"--max-cost: nobody knows what {spec.name!r} costs. Write price: {{input: ..., output: ...}} for it "
+        f"{option}: nobody knows what {spec.name!r} costs. Write price: {{input: ..., output: ...}} for it "
         "in models.yml, US dollars per million tokens; 0 for a model that costs nothing"
     )
 
@@ -44,6 +43,11 @@ class Reservation:
         if cost_usd is not None:
             discount = self.prices.batch_discount if self.prices is not None and is_batch else 0.0
             self.cost = _units(cost_usd * (1 - discount))
+
+    @property
+    def counted(self) -> int:
+        """What it costs as far as that is known, else the most."""
+        return self.most if self.cost is None else self.cost
 
     def release(self) -> None:
         """Nothing was sent after all."""
@@ -67,11 +71,15 @@ class Budget:
 
     A call that only the calls in flight keep from fitting waits for them, and those behind it in line. One
     that cannot fit any more raises BudgetSpent; from then on no trial begins, but what has been answered is
-    still judged, as far as that fits. `share` is the number of processes that run the same session.
+    still judged, as far as that fits. `share` is the number of processes that run the same session. `day` is
+    what a day's calls may cost beside that, over all processes: close the budget where there is one.
     """
 
-    def __init__(self, limit_usd: float | None = None, *, share: int = 1) -> None:
+    def __init__(
+        self, limit_usd: float | None = None, *, share: int = 1, day: DayBudget | None = None
+    ) -> None:
         self._limit_usd = limit_usd
+        self._day = day
         self._limit = None if limit_usd is None else _units(limit_usd) // share
         self._spent = self._reserved = 0
         self._is_closed = False
@@ -80,28 +88,61 @@ class Budget:
     @property
     def spent_usd(self) -> float:
         """What the calls so far cost, in US dollars."""
-        return self._spent / _UNITS
+        return self._spent / UNITS
 
     @asynccontextmanager
     async def reserved(
         self, spec: ModelSpec, request: Request, *, is_judge: bool = False
     ) -> AsyncIterator[Reservation]:
         """Hold what one attempt may cost; raises BudgetSpent where that is more than is left."""
-        prices = None if self._limit is None or spec.provider in _SENDS_NOTHING else price_list(spec)
+        is_bounded = self._limit is not None or self._day is not None
+        prices = price_list(spec) if is_bounded and spec.provider not in _SENDS_NOTHING else None
         reservation = Reservation(most=_most(prices, spec, request), prices=prices)
         if not reservation.most:
             yield reservation
             return
+        async with self._of_run(reservation, is_judge=is_judge), self._of_day(reservation, is_judge=is_judge):
+            try:
+                yield reservation
+            except BaseException as error:
+                reservation.fail(error)
+                raise
+
+    async def aclose(self) -> None:
+        """Give back what of the day was set aside and not spent."""
+        if self._day is not None:
+            await self._day.aclose()
+
+    @asynccontextmanager
+    async def _of_run(self, reservation: Reservation, *, is_judge: bool) -> AsyncIterator[None]:
+        if self._limit is None:
+            yield
+            return
         await self._admit(reservation.most, is_judge=is_judge)
         try:
-            yield reservation
-        except BaseException as error:
-            reservation.fail(error)
+            yield
+        except BudgetSpent:
+            reservation.release()
             raise
         finally:
             self._reserved -= reservation.most
-            self._spent += reservation.most if reservation.cost is None else reservation.cost
+            self._spent += reservation.counted
             self._advance()
+
+    @asynccontextmanager
+    async def _of_day(self, reservation: Reservation, *, is_judge: bool) -> AsyncIterator[None]:
+        if self._day is None:
+            yield
+            return
+        try:
+            lease = await self._day.hold(reservation.most, is_judge=is_judge)
+        except asyncio.CancelledError:
+            reservation.release()
+            raise
+        try:
+            yield
+        finally:
+            self._day.settle(lease, reservation.most, reservation.counted)
 
     async def _admit(self, most: int, *, is_judge: bool) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -144,8 +185,8 @@ class Budget:
     def _refusal(self, most: int) -> BudgetSpent:
         share = "" if self._limit_units == _units(self._limit_usd or 0) else " (divided among the workers)"
         return BudgetSpent(
-            f"not asked: {_dollars(self._spent)} of --max-cost={self._limit_usd:g}{share} are spent, and "
-            f"this call may cost {_dollars(most)}. Raise it, or run again: what is answered is in the cache"
+            f"not asked: {dollars(self._spent)} of --max-cost={self._limit_usd:g}{share} are spent, and "
+            f"this call may cost {dollars(most)}. Raise it, or run again: what is answered is in the cache"
         )
 
 
@@ -157,8 +198,4 @@ def _most(prices: PriceList | None, spec: ModelSpec, request: Request) -> int:
 
 
 def _units(usd: float) -> int:
-    return round(usd * _UNITS)
-
-
-def _dollars(units: int) -> str:
-    return f"${units / _UNITS:.4g}"
+    return round(usd * UNITS)

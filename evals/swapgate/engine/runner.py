@@ -17,6 +17,7 @@ from swapgate.engine.batch import BatchProgress, BatchQueue
 from swapgate.engine.batch_follow import Pacing
 from swapgate.engine.budget import Budget
 from swapgate.engine.call import Caller, OpenModel
+from swapgate.engine.day_budget import open_day_budget
 from swapgate.engine.executor import Executor, ThisProcess
 from swapgate.engine.hedge import share_of
 from swapgate.engine.judged import UserCode
@@ -225,12 +226,16 @@ class Engine:
         self._slots = Slots(
             per_process, model_calls_left=lambda: len(self._pending) + self._slots.waiting_model_calls
         )
-        async with open_http(concurrency=per_process, timeout_s=self._settings.timeout_s) as http:
+        budget = Budget(self._budget_usd(), share=self._share, day=open_day_budget(self._settings))
+        async with (
+            contextlib.aclosing(budget),
+            open_http(concurrency=per_process, timeout_s=self._settings.timeout_s) as http,
+        ):
             opened = self._open_models(http)
             self._caller = Caller(
                 slots=self._slots,
                 retries=self._settings.retries,
-                budget=Budget(self._budget_usd(), share=self._share),
+                budget=budget,
                 hedge=share_of(self._settings.hedge),
             )
             self._batches = self._open_batches()

@@ -12,6 +12,7 @@ from swapgate.checks import Check
 from swapgate.checks.build import CheckOptionsError, build_checks, decoding_schema, finish_check
 from swapgate.engine.again import Again
 from swapgate.engine.budget import why_no_price
+from swapgate.engine.day_budget import why_no_day
 from swapgate.errors import SpecError, UsageError
 from swapgate.judging.load import AnyJudge, load_judges
 from swapgate.providers.open import require_ready
@@ -207,13 +208,22 @@ class Workspace:
     def require_ready(self, specs: Mapping[str, ModelSpec]) -> None:
         """Refuse to start when a model that may be asked has no key or no weights; say all of them.
 
-        Under `max_cost` also when nobody knows its price.
+        Under a budget also when nobody knows its price.
         """
         missing = [reason for spec in specs.values() if (reason := self._why_not_ready(spec))]
-        if self.settings.max_cost is not None and self.settings.cache != "replay":
-            missing += [reason for spec in specs.values() if (reason := why_no_price(spec))]
+        if (option := self._budget_option()) is not None:
+            missing += [reason for spec in specs.values() if (reason := why_no_price(spec, option))]
+            missing += why_no_day(self.settings)
         if missing:
             raise UsageError("\n".join(missing))
+
+    def _budget_option(self) -> str | None:
+        """Return the option that bounds what is paid, None where nothing is bounded or paid."""
+        settings = self.settings
+        if settings.cache == "replay":
+            return None
+        per_day = "--max-cost-per-day" if settings.max_cost_per_day is not None else None
+        return "--max-cost" if settings.max_cost is not None else per_day
 
     def _why_not_ready(self, spec: ModelSpec) -> str:
         """Return why a model cannot be asked, an empty string when it can; --replay asks none."""

@@ -20,6 +20,11 @@ _UNPRICED = {"python", "http", "recorded"}
 _PROVIDER_IDS = {"gemini": "google"}
 # OpenAI, Anthropic and Google all publish it; the bundled list says it of their newer models alone.
 _BATCH_DISCOUNT = 0.5
+_STANDARD_TIERS = {"auto", "default", "standard", "standard_only"}
+# https://console.groq.com/docs/flex-processing
+_TIERS_AT_LIST_PRICE = {("groq", "flex"), ("groq", "on_demand")}
+# https://developers.openai.com/api/docs/guides/flex-processing
+_TIERS_AT_BATCH_PRICE = {("openai", "flex")}
 _DATE = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|\d{8})$")
 
 
@@ -36,6 +41,10 @@ class Rate:
     def at(self, tokens_in: int) -> float:
         """Return the price for a call with so many input tokens."""
         return next((price for start, price in reversed(self.tiers) if tokens_in > start), self.base)
+
+    def times(self, share: float) -> Rate:
+        """Return this share of the price."""
+        return Rate(self.base * share, tuple((start, price * share) for start, price in self.tiers))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +74,17 @@ class Tariff:
             + tokens_out * self.output.at(tokens_in)
         )
         return millionths / 1e6 + self.call
+
+    def times(self, share: float) -> Tariff:
+        """Return this share of every price."""
+        return Tariff(
+            input=self.input.times(share),
+            output=self.output.times(share),
+            cached_input=self.cached_input.times(share),
+            cache_write=self.cache_write.times(share),
+            call=self.call * share,
+            is_free=self.is_free,
+        )
 
     def most_usd(self, *, tokens_in: int, tokens_out: int) -> float:
         """Return the most that a call may cost: every input token at the dearest of its prices."""
@@ -134,7 +154,26 @@ def price_list(model: ModelSpec) -> PriceList | None:
         return _FREE
     if model.provider in _UNPRICED:
         return None
-    return _listed_prices(_PROVIDER_IDS.get(model.provider, model.provider), model.model)
+    listed = _listed_prices(_PROVIDER_IDS.get(model.provider, model.provider), model.model)
+    return None if listed is None else _of_tier(listed, model)
+
+
+def _of_tier(listed: PriceList, model: ModelSpec) -> PriceList | None:
+    """Return what the service tier that a model asks for charges; None where the list does not say.
+
+    Other tiers cost half of the standard one or several times as much: its price would be a wrong one.
+    """
+    tier = str(model.params.get("service_tier", "default"))
+    if tier in _STANDARD_TIERS or (model.provider, tier) in _TIERS_AT_LIST_PRICE:
+        return listed
+    return _halved(listed) if (model.provider, tier) in _TIERS_AT_BATCH_PRICE else None
+
+
+def _halved(listed: PriceList) -> PriceList:
+    """Return a list at the price of the batch API, of which a batch takes nothing off again."""
+    share = 1 - listed.batch_discount
+    tariffs = tuple((holds, tariff.times(share)) for holds, tariff in listed.tariffs)
+    return PriceList(tariffs, batch_discount=0.0)
 
 
 @cache

@@ -26,6 +26,8 @@ BUILT_IN: Mapping[str, tuple[str, str]] = {
     "parquet": ("report_parquet", "ParquetReporter"),
     "sarif": ("report_sarif", "SarifReporter"),
     "codequality": ("report_codequality", "CodeQualityReporter"),
+    "inspect": ("report_inspect", "InspectReporter"),
+    "openai-evals": ("report_openai_evals", "OpenAIEvalsReporter"),
     "otel": ("otel.reporter", "OtelReporter"),
 }
 # What a format needs beyond swapgate itself, by the name of the extra that installs it.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,15 @@ class Known:
     digest: bytes
     state: int
     seen: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What reindexing took. `usd` is None where no service was paid; `is_known` where anything was noted."""
+
+    usd: float | None
+    seconds: float
+    is_known: bool
 
 
 class Ledger:
@@ -166,6 +176,14 @@ class Ledger:
         found = self._meta().get("chunks_per_s")
         return None if found is None else float(found)
 
+    def add_cost(self, *, usd: float | None, seconds: float) -> None:
+        """Add what one reindexing took; `usd` is None where nobody counts it, as on this machine."""
+        before = _cost(self._meta())
+        spent = (before.usd or 0.0) + (usd or 0.0) if before.usd is not None or usd is not None else None
+        with self._transaction() as connection:
+            values = (("spent_usd", json.dumps(spent)), ("spent_s", repr(before.seconds + seconds)))
+            connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values)
+
     def close(self) -> None:
         """Close the file."""
         self._reader.close()
@@ -220,6 +238,22 @@ class Ledger:
         finally:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
+
+
+def read_bill(path: Path) -> tuple[Cost, int, int]:
+    """Return what a ledger says of its cost, and how many chunks are written and dead; nothing is locked."""
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=BUSY_S)) as file:
+            meta = dict(file.execute("SELECT name, value FROM meta"))
+            states = dict(file.execute("SELECT state, count(*) FROM chunks GROUP BY state"))
+    except sqlite3.Error as exc:
+        raise StoreError(f"{path}: the ledger cannot be read: {exc}") from exc
+    return _cost(meta), states.get(WRITTEN, 0), states.get(DEAD, 0)
+
+
+def _cost(meta: Mapping[str, str]) -> Cost:
+    usd = json.loads(meta.get("spent_usd", "null"))
+    return Cost(usd=usd, seconds=float(meta.get("spent_s", 0.0)), is_known="spent_s" in meta)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

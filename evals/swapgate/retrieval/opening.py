@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from swapgate.engine.day_budget import open_day_budget
 from swapgate.errors import UsageError
 from swapgate.records import content_hash
 from swapgate.retrieval.adapters.pgvector import Columns, PgvectorIndex
@@ -111,8 +112,10 @@ class IndexWorkspace:
         return open_source(entry, root=self.settings.root, old=old, url=url)
 
     @asynccontextmanager
-    async def embedder(self, side: Side, *, max_cost: float | None = None) -> AsyncIterator[AsyncEmbedder]:
-        """Yield one side's embedder."""
+    async def embedder(
+        self, side: Side, *, max_cost: float | None = None, is_of_day: bool = False
+    ) -> AsyncIterator[AsyncEmbedder]:
+        """Yield one side's embedder; `is_of_day` says that the day's budget holds for it, as for no query."""
         entry = self.entry(side).embed
         chunker = self._chunker_name(side)
         if entry.call is not None or entry.model == WORDLLAMA:
@@ -130,6 +133,7 @@ class IndexWorkspace:
             retries=written.retries,
             timeout_s=self.settings.timeout_s,
             max_cost=max_cost,
+            day=open_day_budget(self.settings) if is_of_day else None,
         ) as opened:
             yield opened
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import aclosing, asynccontextmanager, closing
 
 from swapgate.engine.ask import Asker
 from swapgate.engine.budget import Budget, why_no_price
 from swapgate.engine.call import Caller, OpenModel
+from swapgate.engine.day_budget import open_day_budget
 from swapgate.engine.paces import Paces
 from swapgate.engine.slots import Slots
 from swapgate.errors import UsageError
@@ -33,11 +34,16 @@ async def open_summaries(
         raise UsageError(f"summarise: prompt: {problem}")
     spec = read_catalogue(settings.models_file).resolve(entry.model)
     require_ready(spec, settings.root)
-    if max_cost is not None and (why := why_no_price(spec)):
+    day = open_day_budget(settings)
+    if (max_cost is not None or day is not None) and (why := why_no_price(spec)):
         raise UsageError(why)
+    budget = Budget(max_cost, day=day)
     cache = ResponseCache(settings.state_dir / CACHE_FILE, recordings=settings.recordings)
     with closing(cache):
-        async with open_http(concurrency=concurrency, timeout_s=settings.timeout_s) as http:
+        async with (
+            aclosing(budget),
+            open_http(concurrency=concurrency, timeout_s=settings.timeout_s) as http,
+        ):
             paces = Paces(
                 [(spec, spec.limits)],
                 most=concurrency,
@@ -50,7 +56,7 @@ async def open_summaries(
             opened = OpenModel(
                 spec=spec, provider=provider, pace=paces.of(spec), is_foreign=is_user_provider(spec)
             )
-            caller = Caller(slots=Slots(concurrency), retries=settings.retries, budget=Budget(max_cost))
+            caller = Caller(slots=Slots(concurrency), retries=settings.retries, budget=budget)
             asker = Asker({spec.name: opened}, cache=cache, mode=settings.cache, caller=caller)
             params = {**spec.params, "max_tokens": entry.max_tokens}
 

@@ -9,6 +9,7 @@ from swapgate.engine.forecast import ESCALATION, TOTAL, Forecast, Row
 from swapgate.reporting import format as show
 from swapgate.reporting.terminal.line import MESSAGE_CHARS, aligned, listed, name
 from swapgate.reporting.text import safe_text
+from swapgate.runs.day_lines import day_line, left_today_usd
 from swapgate.spec.settings import Settings
 
 _HEADER = ("", "calls", "cached", "tokens in", "at most", "tokens out", "at most", "cost", "at most")
@@ -85,10 +86,20 @@ def _limits(forecast: Forecast, settings: Settings) -> Iterator[str]:
     cost_usd, most_usd = forecast.total.cost_usd or 0.0, forecast.total.most_usd or 0.0
     if settings.stop_early and forecast.total.to_send:
         yield "--stop-early may end it sooner"
-    if settings.max_cost is None:
-        return
-    limit = f"--max-cost={settings.max_cost:g}"
-    if cost_usd > settings.max_cost:
+    if settings.max_cost is not None:
+        limit = f"--max-cost={settings.max_cost:g}"
+        yield from _enough(limit, settings.max_cost, cost_usd, most_usd)
+    if settings.max_cost_per_day is not None:
+        yield day_line(settings)
+        left = left_today_usd(settings)
+        if left is not None:
+            yield from _enough(f"the {show.money(left)} that are left today", left, cost_usd, most_usd)
+
+
+def _enough(limit: str, limit_usd: float, cost_usd: float, most_usd: float) -> Iterator[str]:
+    """Say where a limit is less than a run is expected to cost, or than it may."""
+    are = "is" if limit.startswith("--") else "are"
+    if cost_usd > limit_usd:
         yield f"{limit} would end the run before all trials are made"
-    elif most_usd > settings.max_cost:
-        yield f"{limit} is enough for what is expected, and less than it can cost at most"
+    elif most_usd > limit_usd:
+        yield f"{limit} {are} enough for what is expected, and less than it can cost at most"

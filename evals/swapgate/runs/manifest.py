@@ -90,6 +90,7 @@ def manifest(
             "timeout_s": settings.timeout_s,
             "cache": settings.cache,
             "max_cost": settings.max_cost,
+            "max_cost_per_day": settings.max_cost_per_day,
             "gate": _gate(settings.gate),
             "suite_gates": {suite.name: _gate(suite.loaded.suite.gate) for suite in suites},
             **{name: True for name in ("nightly", "locked", "watch") if getattr(settings, name)},

@@ -14,7 +14,15 @@ from swapgate.spec.settings import Settings
 # Suite, case, model and repeat: what no two trials of a run have in common.
 TrialKey: TypeAlias = tuple[str, str, str, int]
 # How a run was made, not what of: two parts of one run may differ in it.
-_INCIDENTAL = {"concurrency", "max_cost", "retries", "timeout_s", "warnings", "notes"}
+_INCIDENTAL = {
+    "concurrency",
+    "max_cost",
+    "max_cost_per_day",
+    "retries",
+    "timeout_s",
+    "warnings",
+    "notes",
+}
 _LONGEST = 60
 
 

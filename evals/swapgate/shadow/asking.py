@@ -59,28 +59,22 @@ class Question:
 class Asking:
     """Open connections to the models of a plan. Use as an async context manager, in one loop.
 
-    `most` bounds the calls in flight; `left_usd` is what may still be spent (None: no bound). `spares` is for
-    replays: the models are given as much as they bear, and what they do not bear is asked later.
+    `most` bounds the calls in flight, `budget` what they may cost. `spares` is for replays: the models are
+    given as much as they bear, and what they do not bear is asked later.
     """
 
     def __init__(
-        self, plan: Plan, *, most: int, retries: int, left_usd: float | None = None, spares: bool = False
+        self, plan: Plan, *, most: int, retries: int, budget: Budget | None = None, spares: bool = False
     ) -> None:
         self._plan = plan
-        self._spares = spares
         self._most = most
         self._retries = retries
-        self._slots = Slots(most)
         self._opened: dict[tuple[str, bool], OpenModel] = {}
-        self.refill(left_usd)
-
-    def refill(self, left_usd: float | None) -> None:
-        """Begin a new budget, as each day does; calls in flight belong to the old one."""
-        budget, retries = Budget(left_usd), self._retries
+        self._budget = budget or Budget()
         self._caller: Caller | Attempts = (
-            Caller(slots=self._slots, retries=retries, budget=budget)
-            if self._spares
-            else Attempts(retries=retries, budget=budget)
+            Caller(slots=Slots(most), retries=retries, budget=self._budget)
+            if spares
+            else Attempts(retries=retries, budget=self._budget)
         )
 
     async def __aenter__(self) -> Self:
@@ -100,6 +94,7 @@ class Asking:
     ) -> None:
         await asyncio.gather(*(opened.provider.close() for opened in self._opened.values()))
         await self._http.aclose()
+        await self._budget.aclose()
 
     async def candidate(self, planned: PlannedRoute, question: Question) -> Leg:
         """Ask a route's candidate; raises BudgetSpent or Untranslatable."""

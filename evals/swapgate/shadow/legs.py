@@ -1,4 +1,4 @@
-"""The legs that serve nobody: the candidate's and control', asked at once under a budget for each day."""
+"""The legs that serve nobody: the candidate's and control', asked at once; what they cost is counted."""
 
 from __future__ import annotations
 
@@ -16,33 +16,24 @@ from swapgate.shadow.store import ShadowStore
 
 
 class Legs:
-    """Asks and counts what that cost. `limit_usd` bounds a day (in UTC), over all processes of the store."""
+    """Asks and counts what that cost, by the day in UTC."""
 
-    def __init__(
-        self,
-        asking: Asking,
-        store: ShadowStore,
-        *,
-        clock: Callable[[], datetime],
-        limit_usd: float | None = None,
-    ) -> None:
+    def __init__(self, asking: Asking, store: ShadowStore, *, clock: Callable[[], datetime]) -> None:
         self._asking = asking
         self._store = store
         self._clock = clock
-        self._limit_usd = limit_usd
-        self._day = ""
         # Whether a candidate was left alone for the budget.
         self.is_spent = False
 
     async def ask(self, exchange: Exchange, planned: PlannedRoute, question: Question) -> Exchange:
         """Return the exchange with its legs; `unasked` where the budget or the format allowed none."""
-        self._begin_day()
+        today = self._clock().date().isoformat()
         candidate, again = await asyncio.gather(
             self._leg(self._asking.candidate, planned, question, exchange),
             self._leg(self._asking.control, planned, question, None) if exchange.wants_again else _nobody(),
         )
         if spent := total_cost_usd((candidate, again)):
-            self._store.count(Count(day=self._day, route=exchange.route, what="spent_usd", amount=spent))
+            self._store.count(Count(day=today, route=exchange.route, what="spent_usd", amount=spent))
         state: State = "unasked" if candidate is None else "whole"
         return replace(exchange, candidate=candidate, again=again, state=state)
 
@@ -61,17 +52,6 @@ class Legs:
                 what = "over_budget" if isinstance(exc, BudgetSpent) else "untranslatable"
                 self._store.count(Count(day=counted.day, route=counted.route, what=what, amount=1))
         return None
-
-    def _begin_day(self) -> None:
-        """Give each day its budget, less what this and other processes have spent of it."""
-        today = self._clock().date().isoformat()
-        if today == self._day:
-            return
-        self._day = today
-        if self._limit_usd is not None:
-            counts = self._store.counts(since=today, until=today)
-            spent = sum(count.amount for count in counts if count.what == "spent_usd")
-            self._asking.refill(max(0.0, self._limit_usd - spent))
 
 
 async def _nobody() -> None:

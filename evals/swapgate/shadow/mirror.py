@@ -19,7 +19,7 @@ from swapgate.records import Json, content_hash
 from swapgate.shadow.asking import Asking, Question
 from swapgate.shadow.capture import Capture, read_leg
 from swapgate.shadow.legs import Legs
-from swapgate.shadow.plan import Plan, PlannedRoute
+from swapgate.shadow.plan import Plan, PlannedRoute, open_daily
 from swapgate.shadow.records import Count, Exchange, without_content
 from swapgate.shadow.redaction import Redactor, redacted
 from swapgate.shadow.requests import has_server_tools, text_size, turns_of
@@ -63,10 +63,9 @@ class Mirror:
     async def __aenter__(self) -> Self:
         limits = self.plan.config.limits
         most = 2 * limits.concurrency  # each may ask the candidate and the control
-        asking = await self._stack.enter_async_context(Asking(self.plan, most=most, retries=limits.retries))
-        self._legs = Legs(
-            asking, self._store, clock=self._clock, limit_usd=self.plan.config.budget_usd_per_day
-        )
+        asking = Asking(self.plan, most=most, retries=limits.retries, budget=open_daily(self.plan))
+        await self._stack.enter_async_context(asking)
+        self._legs = Legs(asking, self._store, clock=self._clock)
         if self.plan.spool is not None:
             self._spool = JsonlSpool(self.plan.spool)
             self._stack.callback(self._spool.close)

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from swapgate.engine.budget import why_no_price
+from swapgate.engine.budget import Budget, why_no_price
+from swapgate.engine.day_budget import DayBudget
 from swapgate.errors import SpecError, UsageError
+from swapgate.memory.spending import SPENDING_FILE, SpendingLedger
 from swapgate.providers.open import require_ready
 from swapgate.providers.services import SERVICES, service_url
 from swapgate.records import Json
@@ -18,6 +20,7 @@ from swapgate.spec.shadow import Route, ShadowConfig, read_shadow, setup_hash
 from swapgate.spec.source import shown_path
 
 SHADOW_CONFIG = "config/shadow.yml"
+DAILY = "budget_usd_per_day"
 _PROXIED = {"openai", "anthropic"}
 
 
@@ -97,8 +100,8 @@ def require_askable(plan: Plan, *, is_budgeted: bool = False) -> None:
         require_ready(spec, plan.root)
         if not is_budgeted and plan.config.budget_usd_per_day is None:
             continue
-        if why := why_no_price(spec):
-            raise UsageError(why if is_budgeted else why.replace("--max-cost", "budget_usd_per_day"))
+        if why := why_no_price(spec, "--max-cost" if is_budgeted else DAILY):
+            raise UsageError(why)
 
 
 def require_upstreams(plan: Plan) -> None:
@@ -110,6 +113,19 @@ def require_upstreams(plan: Plan) -> None:
                 f"Anthropic's format (provider {planned.control.provider}), or has no base_url: a proxy "
                 "cannot stand before it. Wrap the call with ShadowDeployment"
             )
+
+
+def open_daily(plan: Plan) -> Budget:
+    """Return the budget of each day (in UTC), over all processes of the plan's store."""
+    limit_usd = plan.config.budget_usd_per_day
+    if limit_usd is None:
+        return Budget()
+    return Budget(day=DayBudget(open_ledger(plan), limit_usd, name=DAILY))
+
+
+def open_ledger(plan: Plan) -> SpendingLedger:
+    """Return where the mirror's spending is counted: beside the store, which its processes share."""
+    return SpendingLedger(plan.store.with_name(SPENDING_FILE), "shadow")
 
 
 def protocol_of(spec: ModelSpec) -> str | None:

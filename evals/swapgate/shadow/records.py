@@ -163,6 +163,7 @@ COUNTED: Mapping[str, str] = {
     "lost": "handed to a mirror that died; a record of it may be there",
     "over_budget": "the day's budget was spent",
     "spent_usd": "US dollars that the candidate and control' cost",
+    "judged_usd": "US dollars that judging pairs cost",
 }
 
 

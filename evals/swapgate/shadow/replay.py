@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from swapgate.engine.budget import Budget
 from swapgate.errors import UsageError
 from swapgate.records import Json
 from swapgate.shadow.asking import Asking, Question
 from swapgate.shadow.legs import Legs
 from swapgate.shadow.mirror import Compare, no_comparison
-from swapgate.shadow.plan import Plan, PlannedRoute
+from swapgate.shadow.plan import Plan, PlannedRoute, open_daily
 from swapgate.shadow.records import Exchange, total_cost_usd, without_content
 from swapgate.shadow.redaction import Redactor, redacted
 from swapgate.shadow.store import ShadowStore
@@ -79,12 +80,11 @@ class Replay:
             self._plan,
             most=self._concurrency,
             retries=_RETRIES,
-            left_usd=self._max_cost_usd,
+            budget=self._budget(),
             spares=True,
         )
         async with asking:
-            daily = self._plan.config.budget_usd_per_day if self._max_cost_usd is None else None
-            self._legs = Legs(asking, self._store, clock=lambda: datetime.now(UTC), limit_usd=daily)
+            self._legs = Legs(asking, self._store, clock=lambda: datetime.now(UTC))
             renewing = asyncio.create_task(self._renew())
             try:
                 await self._ask_all(route, limit)
@@ -92,6 +92,10 @@ class Replay:
                 renewing.cancel()
                 await self._let_go()
         return self.done
+
+    def _budget(self) -> Budget:
+        """Return what may be spent: the day's budget, or in its place what was given for this replay."""
+        return open_daily(self._plan) if self._max_cost_usd is None else Budget(self._max_cost_usd)
 
     async def _ask_all(self, route: str | None, limit: int | None) -> None:
         begun = 0

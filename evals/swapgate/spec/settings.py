@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, ValidationError
 
 from swapgate.errors import SpecError, UsageError
+from swapgate.spec.day import UTC_ZONE, zone_named
 from swapgate.spec.problems import explain
 from swapgate.spec.source import Document, read_text, shown_path, validate
 from swapgate.spec.suite import OverallGateEntry, Written
@@ -80,6 +81,8 @@ class Settings:
         return self.batch and self.cache != "replay"
 
     max_cost: float | None = None
+    max_cost_per_day: float | None = None
+    budget_zone: str = UTC_ZONE
     dry_run: bool = False
     nightly: bool = False
     locked: bool = False
@@ -129,6 +132,11 @@ def _web_address(url: str) -> str:
     return url
 
 
+def _zone(zone: str) -> str:
+    zone_named(zone)
+    return zone
+
+
 def _hook(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -172,6 +180,9 @@ class SettingsTable(Written):
     batch_deadline_h: Annotated[float, Field(gt=0)] = 24.0
     batch_poll_s: Annotated[float, Field(gt=0)] = 5.0
     max_cost: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    # What a database counts in millionths of a millionth has an end.
+    max_cost_per_day: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
+    budget_zone: Annotated[str, AfterValidator(_zone)] = UTC_ZONE
     dry_run: bool = False
     nightly: bool = False
     locked: bool = False
@@ -228,6 +239,8 @@ def resolve_settings(root: Path, options: Mapping[str, Any], environ: Mapping[st
         batch_deadline_h=table.batch_deadline_h,
         batch_poll_s=table.batch_poll_s,
         max_cost=table.max_cost,
+        max_cost_per_day=table.max_cost_per_day,
+        budget_zone=table.budget_zone,
         dry_run=table.dry_run,
         nightly=table.nightly,
         locked=table.locked,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +17,7 @@ from swapgate.cli.index.progress import ProgressLine, duration
 from swapgate.cli.options import JsonOption, MaxCostOption, RootOption
 from swapgate.cli.output import print_json, warn
 from swapgate.errors import ExitCode, UsageError
+from swapgate.memory.prices import price_list
 from swapgate.reporting.format import money
 
 if TYPE_CHECKING:
@@ -135,7 +137,9 @@ async def _fill(
     workspace = found.workspace
     file = workspace.file
     async with AsyncExitStack() as stack:
-        embedder = await stack.enter_async_context(workspace.embedder("new", max_cost=max_cost))
+        embedder = await stack.enter_async_context(
+            workspace.embedder("new", max_cost=max_cost, is_of_day=True)
+        )
         summarise = None
         if file.summarise is not None:
             summarise = await stack.enter_async_context(
@@ -158,7 +162,13 @@ async def _fill(
             summarise=summarise,
             draw=draw,
         )
-        done = await filled_from(filling, passes=passes)
+        began = time.monotonic()
+        try:
+            done = await filled_from(filling, passes=passes)
+        finally:
+            is_priced = spent is not None and price_list(workspace.model("new")) is not None
+            paid = spent() if spent is not None and is_priced else None
+            ledger.add_cost(usd=paid, seconds=time.monotonic() - began)
         _remember_rate(ledger, done)
         mended = await repair(found.store, workspace.name, "new", index=found.index, embedder=embedder)
         return done, mended, None if spent is None else spent()

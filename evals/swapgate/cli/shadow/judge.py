@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import typer
@@ -22,6 +23,7 @@ from swapgate.cli.shadow.serve import ConfigOption
 from swapgate.errors import ExitCode, UsageError
 from swapgate.records import to_json
 from swapgate.reporting.text import safe_text
+from swapgate.shadow.records import Count
 
 if TYPE_CHECKING:
     from swapgate.cli.shadow.reading import Reading
@@ -97,6 +99,9 @@ def _ask(reading: Reading, workspace: Workspace, route: str, drawn: list[ToJudge
     found = find_pairwise(workspace, reading.criteria.comparing(route).judge or "")
     with live_line() as draw:
         said = judge_preferences(workspace, found, drawn, draw=draw)
+    if said.paid_usd:
+        today = datetime.now(UTC).date().isoformat()
+        reading.store.count(Count(day=today, route=route, what="judged_usd", amount=said.paid_usd))
     for key, comparison in said.comparisons.items():
         reading.store.set_comparison(key, to_stored(comparison))
     return said

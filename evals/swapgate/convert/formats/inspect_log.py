@@ -24,6 +24,7 @@ from swapgate.errors import UsageError
 from swapgate.records import Json
 
 _MOST_BYTES = 500_000_000
+_OF_SWAPGATE = {"tags", "outcome", "not_scored", "prompt"}
 _ROLES = ("system", "user", "assistant")
 
 
@@ -42,7 +43,8 @@ def read(source: Source) -> Imported:
     if not samples:
         raise UsageError(f"{source.shown}: the log has no samples, of its status {log.get('status')!r}")
     spec = log["eval"]
-    model = as_id(spec.get("model") or "") or "imported"
+    own = (spec.get("metadata") or {}).get("swapgate_model")
+    model = as_id(own or spec.get("model") or "") or "imported"
     judges = Judges()
     checks, used, left = _scorers(spec, judges)
     by_sample: dict[str, list[Mapping[str, Any]]] = {}
@@ -78,6 +80,7 @@ def _case(name: str, same: Sequence[Mapping[str, Any]], model: str, scorers: Seq
             if turn.get("role") in _ROLES
         ],
         expected=targets[0] if targets[0] else None,
+        tags=_tags(sample),
         checks=[check for scorer in scorers for check in _check(scorer, targets)],
         outputs=[
             Output(model=model, repeat=int(one.get("epoch") or 1), text=text)
@@ -125,11 +128,17 @@ def _scorers(spec: Mapping[str, Any], judges: Judges) -> tuple[list[str], list[s
     return checks, used, left
 
 
+def _tags(sample: Mapping[str, Any]) -> list[str]:
+    tags = (sample.get("metadata") or {}).get("tags")
+    return [str(tag) for tag in tags] if isinstance(tags, list) else []
+
+
 def _left(name: str, sample: Mapping[str, Any]) -> Iterator[Untranslated]:
     for key in ("files", "sandbox", "setup"):
         if sample.get(key):
             yield Untranslated(place=name, what=key, why="a case has no sandbox")
-    if sample.get("metadata"):
+    # What swapgate writes there is said again by every run.
+    if (sample.get("metadata") or {}).keys() - _OF_SWAPGATE:
         yield Untranslated(place=name, what="metadata", why="a case has tags alone")
     turns = sample.get("input")
     for turn in turns if isinstance(turns, list) else []:

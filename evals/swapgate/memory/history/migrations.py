@@ -55,7 +55,7 @@ def prepare(engine: Engine, place: Place) -> None:
     if found == SCHEMA_VERSION:
         return
     known = tables()
-    with _locked(engine) as connection:
+    with locked(engine) as connection:
         # Of the processes that come at the same instant one does it, the others wait and find it done.
         found = _stored_version(connection, place)
         if found == SCHEMA_VERSION:
@@ -68,13 +68,13 @@ def prepare(engine: Engine, place: Place) -> None:
 
 
 @contextmanager
-def _locked(engine: Engine) -> Iterator[Connection]:
-    """Yield a connection whose transaction no other process that prepares can run beside."""
+def locked(engine: Engine, lock: int = _LOCK) -> Iterator[Connection]:
+    """Yield a connection whose transaction no other one under the same lock can run beside."""
     with engine.begin() as connection:
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
-            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock})")
         yield connection
 
 

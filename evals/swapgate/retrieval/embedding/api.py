@@ -7,7 +7,7 @@ import base64
 import binascii
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ import numpy as np
 
 from swapgate.engine.budget import Budget, why_no_price
 from swapgate.engine.call import Caller, OpenModel
+from swapgate.engine.day_budget import DayBudget
 from swapgate.engine.paces import Paces
 from swapgate.engine.slots import Slots
 from swapgate.errors import UsageError
@@ -123,8 +124,12 @@ async def open_api(
     retries: int = 4,
     timeout_s: float = 120.0,
     max_cost: float | None = None,
+    day: DayBudget | None = None,
 ) -> AsyncIterator[ApiEmbedder]:
-    """Yield an embedder of a service. UsageError when its key, its price or its API is missing."""
+    """Yield an embedder of a service. UsageError when its key, its price or its API is missing.
+
+    `max_cost` bounds what it may cost in US dollars, `day` what the whole day may.
+    """
     if spec.provider not in SERVICES or SERVICES[spec.provider].protocol != "openai":
         known = ", ".join(name for name, service in SERVICES.items() if service.protocol == "openai")
         raise UsageError(
@@ -132,9 +137,10 @@ async def open_api(
             f"Services that may: {known}"
         )
     require_ready(spec, root)
-    if max_cost is not None and (why := why_no_price(spec)):
+    if (max_cost is not None or day is not None) and (why := why_no_price(spec)):
         raise UsageError(why)
-    async with open_http(concurrency=concurrency, timeout_s=timeout_s) as http:
+    budget = Budget(max_cost, day=day)
+    async with aclosing(budget), open_http(concurrency=concurrency, timeout_s=timeout_s) as http:
         paces = Paces(
             [(spec, spec.limits)],
             most=concurrency,
@@ -144,7 +150,7 @@ async def open_api(
             clock=asyncio.get_running_loop().time,
         )
         provider = EmbeddingProvider(spec, _wire(spec, http, root, paces), identity={})
-        caller = Caller(slots=Slots(concurrency), retries=retries, budget=Budget(max_cost))
+        caller = Caller(slots=Slots(concurrency), retries=retries, budget=budget)
         yield ApiEmbedder(spec, entry, provider, caller, paces, chunker=chunker)
 
 

@@ -25,15 +25,7 @@ from swapgate.spec.models import read_catalogue
 if TYPE_CHECKING:
     from swapgate.runs.priced import Counted
 
-cost_app = typer.Typer(help="What models cost.")
 
-
-@cost_app.callback()
-def _cost() -> None:
-    """Keep `project` a command of its own while it is the only one."""
-
-
-@cost_app.command("project")
 def project(
     runs: Annotated[
         list[str] | None,
