@@ -23,7 +23,7 @@ from swapgate.shadow.store import ShadowStore
 CompareLater = Callable[[Exchange, PlannedRoute], Awaitable[Mapping[str, Json] | None]]
 # Short, and renewed while a process lives: what a killed one held is free again soon.
 LEASE_S = 15.0
-_RENEW_EVERY_S = 5.0
+RENEW_EVERY_S = 5.0
 _RETRIES = 4
 
 
@@ -201,7 +201,7 @@ class Replay:
 
     async def _renew(self) -> None:
         while True:
-            await asyncio.sleep(_RENEW_EVERY_S)
+            await asyncio.sleep(RENEW_EVERY_S)
             self._store.renew(sorted(self._held), lease_s=LEASE_S)
 
     async def _let_go(self) -> None:
