@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,8 @@ from ray_here import needs_ray, small_cluster
 from servers import Answer, Received, openai_completion, serving
 from swapgate.cli import main
 from swapgate.errors import ErrorKind
+from swapgate.shadow.records import Stored
+from swapgate.shadow.store import ShadowStore
 from workspaces import JUDGE, case, lay, newest_run, outputs, suite
 
 HEAD = """\
@@ -270,3 +274,97 @@ def test_an_address_that_is_none_and_several_processes_of_pytest_are_refused(
     many = pytester.runpytest_inprocess("--model=mine", "--ray=local", "-n2")
     assert many.ret == 4
     many.stderr.fnmatch_lines(["*--ray has worker processes of its own*leave out -n*"])
+
+
+SHADOWED = """\
+import os, signal
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def candidate(request):
+    return f"the answer of {os.getpid()}"
+
+
+def prefers(request):
+    (HERE / "judged.txt").open("a").write(f"{os.getpid()}\\n")
+    first = request.messages[-1].content.split("second answer")[0]
+    return {"verdict": "first" if "old" in first else "second"}
+
+
+def similar(texts):
+    if any("poison" in text for text in texts):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return [[1.0, float(os.getpid())]] * len(texts)
+"""
+CRITERIA = """\
+compare: {review: {similarity: "theirs:similar", judge: better, judged: 20}}
+"""
+
+
+def lay_traffic(root: Path, *, count: int, content: bool, poisoned: int | None = None) -> None:
+    """Write a workspace whose candidate, judge and embedder are functions, and a log to replay."""
+    python = {"provider": "python"}
+    models = {"old": {"provider": "openai", "model": "gpt-5.5"}}
+    models |= {name: {**python, "model": f"theirs:{call}"} for name, call in (("new", "candidate"),)}
+    models |= {"judge-model": {**python, "model": "theirs:prefers"}}
+    routes = {"review": {"control": "old", "candidate": "new"}}
+    lines = []
+    for n in range(count):
+        asked = {"model": "gpt-5.5", "messages": [{"role": "user", "content": f"question {n}"}]}
+        answer = openai_completion("old poison" if n == poisoned else f"old answer {n}")
+        lines.append(json.dumps({"request": asked, "response": answer, "timestamp": 1795000000 + n}))
+    lay(
+        root,
+        {
+            "theirs.py": SHADOWED,
+            "config/models.yml": json.dumps({"models": models}),
+            "config/shadow.yml": json.dumps({"routes": routes, "content": content}),
+            "config/promote.yml": CRITERIA,
+            "judges/better.yml": "judge: better\nkind: pairwise\nmodel: judge-model\n",
+            "log.jsonl": "\n".join(lines) + "\n",
+        },
+    )
+
+
+def stored(root: Path) -> list[Stored]:
+    with closing(ShadowStore(root / ".swapgate/shadow.db")) as store:
+        return list(store.exchanges())
+
+
+@needs_ray
+@pytest.mark.usefixtures("address")
+def test_a_replay_asks_and_compares_on_workers_and_loses_none_with_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay_traffic(tmp_path, count=60, content=False, poisoned=3)
+    log = ["--from", str(tmp_path / "log.jsonl"), "--format", "openai", "--root", str(tmp_path)]
+    assert main(["shadow", "replay", *log, "--ray", "local", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["asked"], told["outcomes"], told["uncompared"]) == (60, {"answered": 60}, 1)
+    found = stored(tmp_path)
+    assert not any(one.exchange.has_content for one in found)
+    # Its words are dropped and it ended two workers: of this one alone there is nothing but numbers.
+    without = [one.exchange for one in found if one.comparison is None]
+    assert [one.control and one.control.chars for one in without] == [len("old poison")]
+    assert len(found) == 60 and all(one.exchange.candidate is not None for one in found)
+
+
+@needs_ray
+@pytest.mark.usefixtures("address")
+def test_a_judge_that_is_a_function_works_on_the_workers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay_traffic(tmp_path, count=30, content=True)
+    log = ["--from", str(tmp_path / "log.jsonl"), "--format", "openai", "--root", str(tmp_path)]
+    assert main(["shadow", "replay", *log, "--ray", "local", "--limit", "3"]) == 0
+    assert main(["shadow", "replay", "--ray", "local", "--root", str(tmp_path), "--json"]) == 0
+    capsys.readouterr()
+    assert all(one.comparison is not None for one in stored(tmp_path))
+    for judged_now in (20, 0):
+        assert main(["shadow", "judge", "--ray", "local", "--root", str(tmp_path), "--json"]) == 0
+        [told] = json.loads(capsys.readouterr().out)["routes"]
+        assert (told["drawn"], told["judged_now"], told["worse"]) == (20, judged_now, 20)
+    pids = Counter((tmp_path / "judged.txt").read_text().split())
+    assert str(os.getpid()) not in pids and pids.total() == 40

@@ -26,6 +26,7 @@ from swapgate.engine.ray_lanes import Lanes, NoWorkerLeft, WorkerLost
 from swapgate.engine.ray_worker import Failure, Place, Worker
 from swapgate.errors import ErrorKind, ProviderError, SwapgateError, UsageError
 from swapgate.retrieval.chunking import Chunk, Chunker, Document, open_chunker
+from swapgate.retrieval.embedded import EmbedderLost
 from swapgate.retrieval.embedding.local import LocalEmbedder, open_local
 from swapgate.retrieval.fingerprint import Fingerprint, FingerprintError
 from swapgate.retrieval.index import Vectors
@@ -107,7 +108,7 @@ class RayEmbedder:
         except NoWorkerLeft as exc:
             raise _stopped(exc) from exc
         except WorkerLost as exc:
-            raise ProviderError(str(exc), kind=ErrorKind.USER_CODE) from exc
+            raise EmbedderLost(str(exc), kind=ErrorKind.USER_CODE) from exc
         return _vectors(said)
 
     def require_alike(self) -> None:

@@ -143,9 +143,8 @@ class _Asking:
         """Ask a route's judge, which stores what it says as it is known."""
         from swapgate.engine.judging_only import judging_engine
         from swapgate.shadow.comparing.judged import PairJudging
-        from swapgate.shadow.deciding.observations import compared
 
-        models, comparer = _models(self.workspace, [judge]), self.reading.comparer_of(route)
+        models = _models(self.workspace, [judge])
         with (
             live_line() as draw,
             judging_engine(
@@ -156,7 +155,6 @@ class _Asking:
                 engine,
                 self.reading.store,
                 judge,
-                compared=lambda stored: compared(stored, comparer),
                 root=self.workspace.settings.root,
                 draw=draw,
             )

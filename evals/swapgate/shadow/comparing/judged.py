@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from swapgate.judging.subject import answer_text
 from swapgate.records import Answer, Response, Rival, Trial, content_hash
 from swapgate.shadow.comparing.asked import messages_of
 from swapgate.shadow.comparing.drawing import is_judgeable
-from swapgate.shadow.comparing.likeness import Comparison, from_stored, to_stored
+from swapgate.shadow.comparing.likeness import UNCOMPARED, Comparison, from_stored, to_stored
 from swapgate.shadow.records import Exchange, Leg, Stored
 from swapgate.shadow.replay import LEASE_S, RENEW_EVERY_S
 from swapgate.shadow.store import ShadowStore
@@ -86,7 +86,7 @@ class PairJudging:
     """Asks a judge about exchanges that it has not judged yet, and stores each verdict as it is known.
 
     Any number of processes may, and each exchange is judged by one of them: it is leased, as a replay leases
-    what it asks. Only some are in memory at once. `compared` returns what comparing an exchange says.
+    what it asks. Only some are in memory at once. Nothing is compared here: see UNCOMPARED.
     """
 
     def __init__(
@@ -95,14 +95,12 @@ class PairJudging:
         store: ShadowStore,
         judge: Judge,
         *,
-        compared: Callable[[Stored], Comparison],
         root: Path,
         draw: Draw = lambda _progress: None,
     ) -> None:
         self._engine = engine
         self._store = store
         self._judge = judge
-        self._compared = compared
         self._root = root
         self._draw = draw
         self._asked: deque[tuple[_Pair, Job]] = deque()
@@ -142,7 +140,7 @@ class PairJudging:
             elif self._is_known(taken):  # the other process had just judged it
                 self._give_back([key])
             else:
-                pair = _pair(taken.exchange, self._compared(taken))
+                pair = _pair(taken)
                 job = _job(pair, self._judge, self._root)
                 self._asked.append((pair, job))
                 self._engine.plan([job])
@@ -192,11 +190,11 @@ class PairJudging:
         self._store.renew(keys, lease_s=0)
 
 
-def _pair(exchange: Exchange, comparison: Comparison) -> _Pair:
+def _pair(stored: Stored) -> _Pair:
+    exchange = stored.exchange
     assert exchange.control is not None and exchange.candidate is not None
-    return _Pair(
-        exchange=exchange, comparison=comparison, control=exchange.control, candidate=exchange.candidate
-    )
+    known = Comparison(basis=UNCOMPARED) if stored.comparison is None else from_stored(stored.comparison)
+    return _Pair(exchange=exchange, comparison=known, control=exchange.control, candidate=exchange.candidate)
 
 
 def _job(one: _Pair, judge: Judge, root: Path) -> Job:

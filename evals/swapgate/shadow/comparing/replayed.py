@@ -70,7 +70,7 @@ class ComparedHere:
 
 
 class ComparedTogether:
-    """Compares on workers, some exchanges a call. What ends two workers is halved until it is alone."""
+    """Compares on workers, some exchanges a call. Of what ends two workers each is asked alone."""
 
     def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes
@@ -114,8 +114,8 @@ class ComparedTogether:
         except WorkerLost as exc:
             if len(pairs) == 1:
                 return [_Compared(problem=str(exc))]
-            half = len(pairs) // 2
-            return [*await self._ask(pairs[:half]), *await self._ask(pairs[half:])]
+            # Not halved: that would take workers again and again.
+            return [one for pair in pairs for one in await self._ask([pair])]
         return found
 
 
