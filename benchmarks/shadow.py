@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ sys.path[0] = str(Path(__file__).resolve().parents[1])  # see statistics.py
 from benchmarks.loadtest.shadow_stage import COMPARED, Standing, bare, load, shadow
 from benchmarks.loadtest.stopwatch import Mock, mock_server
 from benchmarks.table import Row, run
+from swapgate.shadow.store import ShadowStore
 
 RATE = 300
 CONNECTIONS = 64
@@ -160,12 +161,16 @@ class Mirrored:
 
 
 def comparing(service: Mock, candidate: Mock, *, quick: bool) -> Iterator[Row]:
-    """Yield what live comparison costs the mirror, which does it, and the application, which must not see it."""
+    """Yield what live comparison costs the mirror, and the application, which must not notice it."""
     with ExitStack() as stack:
         standing = {
             name: stack.enter_context(shadow(service.url, candidate.url, share=1, compared=name))
             for name in COMPARED
         }
+        for name, one in standing.items():  # a mirror that compares takes longer to start
+            load(one.url, "--rate", "50", "--seconds", "1")
+            settle(one)
+            require_compared(one, name)
         best: dict[str, Mirrored] = {}
         for _ in range(2 if quick else 5):
             for name, one in standing.items():
@@ -215,10 +220,19 @@ def mirroring(standing: Standing, seconds: int) -> Mirrored:
     )
 
 
+def require_compared(standing: Standing, name: str) -> None:
+    """Raise unless all exchanges so far were compared as `name` says: what is not done costs nothing."""
+    with closing(ShadowStore(standing.store)) as store:
+        found = [one.comparison for one in store.exchanges()]
+    assert all((one is None) == (name == "nothing") for one in found), name
+    if "similarity" in name:
+        assert all(one and one["candidate"]["similarity"] < 1 for one in found)
+
+
 def settle(standing: Standing) -> None:
-    """Wait until the mirror has done what waits, and has told so, which it does twice a second."""
-    known = -1
-    while (now := standing.mirrored()) != known:
+    """Wait until the mirror works, has done what waits, and has told so, which it does twice a second."""
+    known = 0
+    while (now := standing.mirrored()) != known or not now or standing.waiting():
         known = now
         time.sleep(1.5)
 

@@ -18,6 +18,7 @@ from benchmarks.loadtest.stopwatch import _PATH, PAGE, ROOT
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _ANSWERED = re.compile(r'^swapgate_shadow_candidate_total\{.*outcome="answered".*\} (\S+)$', re.MULTILINE)
+_WAITING = re.compile(r"^swapgate_shadow_waiting (\S+)$", re.MULTILINE)
 # What `config/promote.yml` may ask for, from nothing (no such file) to all of it.
 COMPARED = {
     "nothing": None,
@@ -30,7 +31,7 @@ _SUITE = {
     "checks": [
         {"json": "strict"},
         {"enum": {"pointer": "/recommendation", "values": ["approve", "request_changes", "comment"]}},
-        {"required_fields": ["/summary", "/issues"]},
+        {"required_keys": ["summary", "issues"]},
     ],
     "cases": [{"id": "one", "input": {"diff": "+ x"}}],
 }
@@ -38,10 +39,11 @@ _SUITE = {
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One process that serves at `url`."""
+    """One process that serves at `url`; `store` is where a shadow proxy keeps its records."""
 
     url: str
     pid: int
+    store: Path = Path()
 
     def cpu_s(self) -> float:
         """Return the seconds of a core that it has used, without its children."""
@@ -53,8 +55,15 @@ class Standing:
 
     def mirrored(self) -> int:
         """Return how many exchanges of a shadow proxy have the candidate's answer."""
+        return self._told(_ANSWERED)
+
+    def waiting(self) -> int:
+        """Return how many exchanges the mirror has in hand."""
+        return self._told(_WAITING)
+
+    def _told(self, metric: re.Pattern[str]) -> int:
         with urllib.request.urlopen(f"{self.url}/-/swapgate/metrics", timeout=10) as told:
-            return sum(int(float(number)) for number in _ANSWERED.findall(told.read().decode()))
+            return sum(int(float(number)) for number in metric.findall(told.read().decode()))
 
     def megabytes(self) -> float:
         """Return the resident memory of it and its children."""
@@ -87,7 +96,7 @@ def shadow(upstream: str, candidate: str, *, share: float, compared: str = "noth
             said = ""
             while not said.endswith("\n}\n"):
                 said += process.stdout.readline()
-            yield Standing(json.loads(said)["url"], process.pid)
+            yield Standing(json.loads(said)["url"], process.pid, root / ".swapgate" / "shadow.db")
 
 
 @contextmanager
