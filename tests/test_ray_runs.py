@@ -65,6 +65,15 @@ def address() -> Iterator[str]:
         yield found
 
 
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    """Forget a test's own code: another test's module of the same name lies in another folder."""
+    before = list(sys.path)
+    yield
+    sys.modules.pop("theirs", None)
+    sys.path[:] = before
+
+
 def lay_own_code(root: Path, *, cases: int = 6, models: dict[str, object] | None = None) -> None:
     names = [f"case-{n}" for n in range(cases)]
     own = {"mine": {"provider": "python", "model": "mine:answer"}}
@@ -359,12 +368,11 @@ def test_a_judge_that_is_a_function_works_on_the_workers(
 ) -> None:
     lay_traffic(tmp_path, count=30, content=True)
     log = ["--from", str(tmp_path / "log.jsonl"), "--format", "openai", "--root", str(tmp_path)]
-    assert main(["shadow", "replay", *log, "--ray", "local", "--limit", "3"]) == 0
-    assert main(["shadow", "replay", "--ray", "local", "--root", str(tmp_path), "--json"]) == 0
-    capsys.readouterr()
+    assert main(["shadow", "replay", *log]) == 0
     assert all(one.comparison is not None for one in stored(tmp_path))
-    for judged_now in (20, 0):
-        assert main(["shadow", "judge", "--ray", "local", "--root", str(tmp_path), "--json"]) == 0
+    capsys.readouterr()
+    for judged_now, ray in ((20, ("--ray", "local")), (0, ())):
+        assert main(["shadow", "judge", *ray, "--root", str(tmp_path), "--json"]) == 0
         [told] = json.loads(capsys.readouterr().out)["routes"]
         assert (told["drawn"], told["judged_now"], told["worse"]) == (20, judged_now, 20)
     pids = Counter((tmp_path / "judged.txt").read_text().split())
@@ -438,7 +446,10 @@ def test_a_reindexing_on_workers_fills_the_same_index_and_buries_what_ends_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     texts = [f"left {n}|right {n}" for n in range(40)]
-    lay_migration(tmp_path, [*texts, "deadly", "odd"])
+    more = 'summarise: {model: brief, prompt: "{{text}}"}\n'
+    lay_migration(tmp_path, [*texts, "deadly", "odd"], more=more)
+    brief = {"provider": "python", "model": "theirs:summary"}
+    lay(tmp_path, {"config/models.yml": json.dumps({"models": {"brief": brief}})})
     command = ["index", "reindex", "--root", str(tmp_path), "--json"]
     assert main([*command, "--ray", "local"]) == 0
     told = json.loads(capsys.readouterr().out)
@@ -448,13 +459,16 @@ def test_a_reindexing_on_workers_fills_the_same_index_and_buries_what_ends_them(
     }
     counts, pids = embedded(tmp_path)
     assert len(counts) == 80 and set(counts.values()) == {1}
-    assert os.getpid() not in pids and len(pids) > 1
+    assert pids and os.getpid() not in pids
+    summaries = [text.rpartition(" by ") for text in counts]
+    assert {f"short {half}" for half in held(tmp_path).values()} == {text for text, _, _pid in summaries}
+    assert str(os.getpid()) not in {pid for _, _, pid in summaries}
     assert main(["index", "dead", "--root", str(tmp_path), "--json"]) == 0
     dead = {one["id"]: one["reason"] for one in json.loads(capsys.readouterr().out)}
     assert dead["doc-41"] == "ValueError: an odd text"
     assert "and so did a second one" in dead["doc-40"]
     # The way is no part of what was made: without Ray the same command finds nothing to do.
-    lay_migration(tmp_path, texts)
+    lay_migration(tmp_path, texts, more=more)
     assert main(command) == 0
     assert [one["written"] for one in json.loads(capsys.readouterr().out)["passes"]] == [0, 0]
 
@@ -465,13 +479,12 @@ def test_a_killed_reindexing_on_a_cluster_goes_on_and_embeds_no_text_again_but_t
 ) -> None:
     lay_migration(tmp_path, [f"text {n}" for n in range(120)], slow_s=0.1)
     command = [sys.executable, "-m", "swapgate", "index", "reindex", "--ray", address]
-    # A cluster elsewhere works on a copy of the workspace: only the log is to be seen here.
-    theirs = (
-        (tmp_path / "theirs.py").read_text().replace('HERE / "embedded', f'"{tmp_path}" + "/" + "embedded')
-    )
-    (tmp_path / "theirs.py").write_text(theirs)
-    process = subprocess.Popen(command, cwd=tmp_path)
+    # A cluster elsewhere works on a copy of the workspace: what is logged there is to be seen here.
     log = tmp_path / "embedded.txt"
+    code = INDEXED.replace('HERE / "embedded.txt"', repr(str(log)))
+    spy = f"(Path({str(tmp_path)!r}) / 'files').write_text(' '.join(path.name for path in HERE.iterdir()))"
+    (tmp_path / "theirs.py").write_text(f"{code}\n{spy}\n")
+    process = subprocess.Popen(command, cwd=tmp_path)
     wait_for(lambda: log.exists() and len(log.read_text().splitlines()) >= 40, limit_s=60)
     process.kill()
     process.wait()
@@ -480,6 +493,8 @@ def test_a_killed_reindexing_on_a_cluster_goes_on_and_embeds_no_text_again_but_t
     assert held(tmp_path) == {f"doc-{n}": f"text {n}" for n in range(120)}
     counts, _pids = embedded(tmp_path)
     assert len(counts) == 120 and counts.total() <= 120 + 2 * 10
+    sent = set((tmp_path / "files").read_text().split())
+    assert sent & {"config", "docs.jsonl", "new.db", "new.db-wal"} == {"config"}
 
 
 @needs_ray
@@ -492,23 +507,6 @@ def test_workers_whose_vectors_differ_are_refused_before_anything_is_written(
     assert main(["index", "reindex", "--root", str(tmp_path), "--ray", "local"]) == 4
     assert "theirs:embed gives different vectors of one text on" in capsys.readouterr().err
     assert not (tmp_path / "new.db").exists()
-
-
-@needs_ray
-@pytest.mark.usefixtures("address")
-def test_summaries_of_a_python_model_are_written_on_workers(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    summarise = 'summarise: {model: brief, prompt: "{{text}}"}\n'
-    lay_migration(tmp_path, ["one|two", "three"], more=summarise)
-    lay(
-        tmp_path,
-        {"config/models.yml": '{"models": {"brief": {"provider": "python", "model": "theirs:summary"}}}'},
-    )
-    assert main(["index", "reindex", "--root", str(tmp_path), "--ray", "local"]) == 0, capsys.readouterr()
-    texts = sorted(embedded(tmp_path)[0])
-    assert [text.rpartition(" by ")[0] for text in texts] == ["short one", "short three", "short two"]
-    assert all(int(text.rpartition(" ")[2]) != os.getpid() for text in texts)
 
 
 def test_embeddings_of_a_service_are_asked_from_this_process_also_with_ray(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,14 +54,16 @@ def on_ray(
     *,
     worker: type[Worker] = Worker,
     more: tuple[object, ...] = (),
+    without: Sequence[Path] = (),
 ) -> Iterator[RayExecutor]:
     """Yield the workers of the settings' cluster until the block ends; `more` is what their class takes.
 
-    Raises UsageError when Ray cannot be had.
+    `without` are files and folders that no worker needs, beside those that a run leaves. Raises UsageError
+    when Ray cannot be had.
     """
     assert settings.ray is not None
-    without = (settings.state_dir, settings.reports_dir)
-    with connected(settings.ray, root=settings.root, without=without) as cluster:
+    left = (settings.state_dir, settings.reports_dir, *without)
+    with connected(settings.ray, root=settings.root, without=left) as cluster:
         executor = RayExecutor(cluster, settings, models, worker=worker, more=more)
         try:
             executor.lanes.start()

@@ -74,7 +74,8 @@ def spread(workspace: IndexWorkspace) -> Iterator[Spread | None]:
         yield None
         return
     embed, chunk, models = work
-    with on_ray(workspace.settings, models, worker=IndexWorker, more=(embed, chunk)) as executor:
+    more, without = (embed, chunk), _files(workspace)
+    with on_ray(workspace.settings, models, worker=IndexWorker, more=more, without=without) as executor:
         embedder = None
         if embed is not None:
             embedder = RayEmbedder(executor.lanes, workspace.fingerprint("new"))
@@ -92,6 +93,14 @@ def _work(workspace: IndexWorkspace) -> tuple[EmbedEntry | None, ChunkEntry | No
         models = {spec.name: spec} if spec.provider in PLACED else {}
     # To part a text by its words takes no longer than to send it.
     return embed if is_local else None, chunk if chunk and chunk.call else None, models
+
+
+def _files(workspace: IndexWorkspace) -> list[Path]:
+    """Return the source and the indexes where they are files: no worker reads them, and they may be large."""
+    source, sides = workspace.file.source, (workspace.file.old, workspace.file.new)
+    stores = [store.path for side in sides for store in (side.sqlite, side.qdrant) if store is not None]
+    written = [source.jsonl, source.parquet, *stores]
+    return [workspace.settings.root / path for path in written if path is not None]
 
 
 class RayEmbedder:

@@ -72,7 +72,10 @@ def replay(
     require_askable(plan, is_budgeted=max_cost is not None)
     with closing(ShadowStore(plan.store)) as store:
         read = _read(store, plan, named, found) if found is not None else 0
-        done = _ask(settings, plan, store, named, limit=limit, max_cost=max_cost, concurrency=concurrency)
+        log = None if found is None else found[0].absolute()
+        done = _ask(
+            settings, plan, store, named, log=log, limit=limit, max_cost=max_cost, concurrency=concurrency
+        )
         waiting = sum(
             n for _day, name, state, n in store.states() if state == "waiting" and name == (route or name)
         )
@@ -133,6 +136,7 @@ def _ask(
     store: ShadowStore,
     planned: PlannedRoute | None,
     *,
+    log: Path | None,
     limit: int | None,
     max_cost: float | None,
     concurrency: int | None,
@@ -147,7 +151,7 @@ def _ask(
         n for _d, name, state, n in store.states() if state == "waiting" and name == (route or name)
     )
     planned_count = waiting if limit is None else min(limit, waiting)
-    with open_hands(settings, plan) as hands, progress_bar("asking") as draw:
+    with open_hands(settings, plan, source=log) as hands, progress_bar("asking") as draw:
         if settings.ray is not None and not hands.on_ray:
             warn(
                 "--ray runs local models, Python functions and comparing with checks or similarity, of which "

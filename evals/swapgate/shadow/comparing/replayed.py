@@ -38,9 +38,11 @@ class Hands:
 
 
 @contextmanager
-def open_hands(settings: Settings, plan: Plan) -> Iterator[Hands]:
+def open_hands(settings: Settings, plan: Plan, *, source: Path | None = None) -> Iterator[Hands]:
     """Yield who works for a replay: Ray's workers where the settings name a cluster and there is work for it.
 
+    What was said goes to a worker to be compared, never as a file: `source` is a log that was read. It,
+    store and spool are in no copy of the workspace.
     Raises UsageError for a mistake in config/promote.yml, and where Ray cannot be had.
     """
     comparers, timeout_s = open_comparers(settings), plan.config.limits.timeout_s
@@ -49,7 +51,8 @@ def open_hands(settings: Settings, plan: Plan) -> Iterator[Hands]:
         compare = nothing_compared if comparers is None else ComparedHere(comparers, timeout_s=timeout_s)
         yield Hands(executor=ThisProcess(timeout_s=timeout_s), compare=compare)
         return
-    with on_ray(settings, plan.asked, worker=ShadowWorker, more=(timeout_s,)) as executor:
+    without = [path for path in (plan.store, plan.spool, source) if path is not None]
+    with on_ray(settings, plan.asked, worker=ShadowWorker, more=(timeout_s,), without=without) as executor:
         together = nothing_compared if comparers is None else ComparedTogether(executor.lanes)
         yield Hands(executor=executor, compare=together, on_ray=True)
 
