@@ -95,7 +95,9 @@ def shadow(upstream: str, candidate: str, *, share: float, compared: str = "noth
             assert process.stdout is not None
             said = ""
             while not said.endswith("\n}\n"):
-                said += process.stdout.readline()
+                line = process.stdout.readline()
+                assert line, "the proxy ended before it served"
+                said += line
             yield Standing(json.loads(said)["url"], process.pid, root / ".swapgate" / "shadow.db")
 
 
