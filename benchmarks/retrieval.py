@@ -75,7 +75,7 @@ def fill(count: int) -> dict[str, float]:
         with closing(Ledger(root / "ledger.db", fingerprint=FILLED, source="bench")) as ledger:
             filling = Filling(
                 source=source,
-                chunker=open_chunker(None, root=root),
+                chunking=open_chunker(None, root=root),
                 embedder=ReadyEmbedder(),
                 index=NullIndex("new"),
                 ledger=ledger,

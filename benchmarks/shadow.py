@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # see statistics.py
 
-from benchmarks.loadtest.shadow_stage import Standing, bare, load, shadow
+from benchmarks.loadtest.shadow_stage import COMPARED, Standing, bare, load, shadow
 from benchmarks.loadtest.stopwatch import Mock, mock_server
 from benchmarks.table import Row, run
+from swapgate.shadow.store import ShadowStore
 
 RATE = 300
 CONNECTIONS = 64
@@ -73,6 +75,8 @@ def measure(*, quick: bool) -> Iterator[Row]:
                 found = rounds({"bare": plain, "mirrored": mirrored}, quick=quick)
             beside = {**best, "bare": found["bare"]}
             yield from throughput(f"100% mirrored, {name} candidate", found["mirrored"], beside, limit=2000)
+        behave(candidate, "healthy")
+        yield from comparing(service, candidate, quick=quick)
         behave(candidate, "hanging")
         yield memory(service, candidate, requests=20_000 if quick else 200_000)
 
@@ -135,6 +139,102 @@ def throughput(name: str, ours: Measured, beside: Mapping[str, Measured], *, lim
         beside={"ms": ours.cpu_ms, "bare ms": bare.cpu_ms},
     )
     yield Row(goal=f"{name}: requests that failed", value=ours.failed, limit="<= 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mirrored:
+    """One way to compare: the application's latency, and what an exchange takes of the mirror."""
+
+    p50_ms: float
+    mirror_ms: float
+    per_s: float
+    mirrored_per_s: float
+
+    def best_with(self, other: Mirrored) -> Mirrored:
+        """Return the better of two rounds in each number."""
+        return Mirrored(
+            p50_ms=min(self.p50_ms, other.p50_ms),
+            mirror_ms=min(self.mirror_ms, other.mirror_ms),
+            per_s=max(self.per_s, other.per_s),
+            mirrored_per_s=max(self.mirrored_per_s, other.mirrored_per_s),
+        )
+
+
+def comparing(service: Mock, candidate: Mock, *, quick: bool) -> Iterator[Row]:
+    """Yield what live comparison costs the mirror, and the application, which must not notice it."""
+    with ExitStack() as stack:
+        standing = {
+            name: stack.enter_context(shadow(service.url, candidate.url, share=1, compared=name))
+            for name in COMPARED
+        }
+        for name, one in standing.items():  # a mirror that compares takes longer to start
+            load(one.url, "--rate", "50", "--seconds", "1")
+            settle(one)
+            require_compared(one, name)
+        best: dict[str, Mirrored] = {}
+        for _ in range(2 if quick else 5):
+            for name, one in standing.items():
+                found = mirroring(one, 2 if quick else 4)
+                best[name] = best[name].best_with(found) if name in best else found
+    plain = best.pop("nothing")
+    for name, limit in (("checks", 1.5), ("checks and similarity", 4.0)):
+        found = best[name]
+        yield Row(
+            goal=f"compared by {name}: the mirror's time of a core for an exchange, of that without",
+            value=found.mirror_ms / plain.mirror_ms,
+            limit=f"<= {limit}",
+            beside={"ms": found.mirror_ms, "without ms": plain.mirror_ms},
+        )
+        yield Row(
+            goal=f"compared by {name}: p50 at {RATE}/s, ms more than without",
+            value=found.p50_ms - plain.p50_ms,
+            limit="<= 0.2",
+            beside={"ms": found.p50_ms, "without ms": plain.p50_ms},
+        )
+        yield Row(
+            goal=f"compared by {name}: requests/s at saturation",
+            value=found.per_s,
+            limit=">= 2000",
+            beside={
+                "without": plain.per_s,
+                "mirrored/s": found.mirrored_per_s,
+                "mirrored/s without": plain.mirrored_per_s,
+            },
+        )
+
+
+def mirroring(standing: Standing, seconds: int) -> Mirrored:
+    """Send both loads. At the offered rate nothing is shed: what the mirror takes is for what was offered."""
+    before, cpu_s = standing.mirrored(), standing.mirror_cpu_s()
+    offered = load(standing.url, "--rate", str(RATE), "--seconds", str(seconds))
+    settle(standing)
+    mirror_ms = 1000 * (standing.mirror_cpu_s() - cpu_s) / max(1, standing.mirrored() - before)
+    before = standing.mirrored()
+    full = load(standing.url, "--connections", str(CONNECTIONS), "--seconds", str(seconds))
+    settle(standing)
+    return Mirrored(
+        p50_ms=offered["p50_ms"],
+        mirror_ms=mirror_ms,
+        per_s=full["per_s"],
+        mirrored_per_s=(standing.mirrored() - before) / seconds,
+    )
+
+
+def require_compared(standing: Standing, name: str) -> None:
+    """Raise unless all exchanges so far were compared as `name` says: what is not done costs nothing."""
+    with closing(ShadowStore(standing.store)) as store:
+        found = [one.comparison for one in store.exchanges()]
+    assert all((one is None) == (name == "nothing") for one in found), name
+    if "similarity" in name:
+        assert all(one and one["candidate"]["similarity"] < 1 for one in found)
+
+
+def settle(standing: Standing) -> None:
+    """Wait until the mirror works, has done what waits, and has told so, which it does twice a second."""
+    known = 0
+    while (now := standing.mirrored()) != known or not now or standing.waiting():
+        known = now
+        time.sleep(1.5)
 
 
 def behave(candidate: Mock, name: str) -> None:

@@ -84,7 +84,7 @@ class Scene:
         with closing(self.ledger()) as ledger:
             filling = Filling(
                 source=self.corpus.source(),
-                chunker=open_chunker(None, root=Path()),
+                chunking=open_chunker(None, root=Path()),
                 embedder=AwaitedEmbedder(self.embedder),
                 index=self.index,
                 ledger=ledger,
@@ -179,7 +179,7 @@ def test_a_cancelled_run_writes_what_is_in_flight(scene: Scene) -> None:
     async def cancelled() -> None:
         with closing(scene.ledger()) as ledger:
             filling = Filling(
-                source=scene.corpus.source(), chunker=open_chunker(None, root=Path()),
+                source=scene.corpus.source(), chunking=open_chunker(None, root=Path()),
                 embedder=AwaitedEmbedder(scene.embedder), index=scene.index, ledger=ledger,
                 settings=ReindexEntry(batch=8, concurrency=2),
             )  # fmt: skip

@@ -384,3 +384,34 @@ def test_status_counts_and_purge_deletes(tmp_path: Path, candidate: Server) -> N
     assert read_counts(tmp_path / STORE)["spent_usd"] > 0
     for wrong in ((), ("--before", "soon"), ("--all", "--older-than", "3")):
         assert run_shadow(tmp_path, "purge", *wrong).returncode == 4
+
+
+def test_what_is_replayed_is_compared_before_its_content_goes(tmp_path: Path, candidate: Server) -> None:
+    workspace(tmp_path, candidate)
+    log = write_log(tmp_path / "log.jsonl", 3)
+    (tmp_path / "config" / "promote.yml").write_text("compare: {review: {suite: nowhere}}\n")
+    refused = run_shadow(tmp_path, "replay", "--from", str(log), "--format", "openai")
+    assert refused.returncode == 4 and "unknown suite 'nowhere'" in refused.stderr
+    assert candidate.requests == []
+    (tmp_path / "config" / "promote.yml").write_text("compare: {review: {similarity: 'mine:alike'}}\n")
+    (tmp_path / "mine.py").write_text(
+        "def alike(texts):\n"
+        "    if 'answer 1' in texts[0]: raise LookupError('no vector')\n"
+        "    return [[1.0, len(text)] for text in texts]\n"
+    )
+    told = replayed(tmp_path)
+    assert (told["asked"], told["uncompared"]) == (3, 1)
+    with closing(ShadowStore(tmp_path / STORE)) as store:
+        kinds = [s.comparison and s.comparison["candidate"]["same_text"] for s in store.exchanges()]
+        assert not any(s.exchange.has_content for s in store.exchanges())
+    assert sorted(map(str, kinds)) == ["False", "False", "None"]
+
+
+def test_ray_without_work_for_it_is_said_and_not_started(tmp_path: Path, candidate: Server) -> None:
+    workspace(tmp_path, candidate)
+    log = write_log(tmp_path / "log.jsonl", 2)
+    done = run_shadow(tmp_path, "replay", "--from", str(log), "--format", "openai", "--ray", "local")
+    assert done.returncode == 0 and "2 asked, 2 answered" in done.stdout
+    assert "the replay stays in this process" in done.stderr
+    wrong = run_shadow(tmp_path, "replay", "--ray", "loca")
+    assert wrong.returncode == 4 and "option 'ray' must be local, auto or the address" in wrong.stderr

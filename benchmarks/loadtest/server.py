@@ -27,6 +27,11 @@ REVIEW = {
         {"line": 31, "severity": "minor", "text": "a bare number for the retry limit"},
     ],
 }
+# What another model says: as right, in other words.
+OTHER_REVIEW = {
+    **REVIEW,
+    "summary": "A retry with an upper limit for the loader; on failure its file is never closed.",
+}
 VERDICT = {
     "evidence": [],
     "reasoning": "The review names the change and its risk.",
@@ -144,8 +149,9 @@ class MockServer:
         marker = MARKER.search(body)
         kind = marker[2] if marker else b"M"
         if (model, kind) not in self.answers:
+            review = OTHER_REVIEW if model.startswith(b"new") else REVIEW
             content = (
-                VERDICT if model.startswith(b"judge") else {"recommendation": RECOMMENDATIONS[kind], **REVIEW}
+                VERDICT if model.startswith(b"judge") else {"recommendation": RECOMMENDATIONS[kind], **review}
             )
             self.answers[model, kind] = framed(completion(model.decode(), json.dumps(content)))
         return self.answers[model, kind]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,19 +17,53 @@ from pathlib import Path
 from benchmarks.loadtest.stopwatch import _PATH, PAGE, ROOT
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+_ANSWERED = re.compile(r'^swapgate_shadow_candidate_total\{.*outcome="answered".*\} (\S+)$', re.MULTILINE)
+_WAITING = re.compile(r"^swapgate_shadow_waiting (\S+)$", re.MULTILINE)
+# What `config/promote.yml` may ask for, from nothing (no such file) to all of it.
+COMPARED = {
+    "nothing": None,
+    "checks": {"suite": "review", "similarity": "none"},
+    "checks and similarity": {"suite": "review", "similarity": "wordllama"},
+}
+_SUITE = {
+    "suite": "review",
+    "prompt": {"user": "{{ diff }}"},
+    "checks": [
+        {"json": "strict"},
+        {"enum": {"pointer": "/recommendation", "values": ["approve", "request_changes", "comment"]}},
+        {"required_keys": ["summary", "issues"]},
+    ],
+    "cases": [{"id": "one", "input": {"diff": "+ x"}}],
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One process that serves at `url`."""
+    """One process that serves at `url`; `store` is where a shadow proxy keeps its records."""
 
     url: str
     pid: int
+    store: Path = Path()
 
     def cpu_s(self) -> float:
         """Return the seconds of a core that it has used, without its children."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) * TICK_S
+        return _cpu_s(self.pid)
+
+    def mirror_cpu_s(self) -> float:
+        """Return the seconds of a core that its children have used."""
+        return sum(map(_cpu_s, _children(self.pid)))
+
+    def mirrored(self) -> int:
+        """Return how many exchanges of a shadow proxy have the candidate's answer."""
+        return self._told(_ANSWERED)
+
+    def waiting(self) -> int:
+        """Return how many exchanges the mirror has in hand."""
+        return self._told(_WAITING)
+
+    def _told(self, metric: re.Pattern[str]) -> int:
+        with urllib.request.urlopen(f"{self.url}/-/swapgate/metrics", timeout=10) as told:
+            return sum(int(float(number)) for number in metric.findall(told.read().decode()))
 
     def megabytes(self) -> float:
         """Return the resident memory of it and its children."""
@@ -35,8 +71,8 @@ class Standing:
 
 
 @contextmanager
-def shadow(upstream: str, candidate: str, *, share: float) -> Iterator[Standing]:
-    """Run a shadow proxy that mirrors a share."""
+def shadow(upstream: str, candidate: str, *, share: float, compared: str = "nothing") -> Iterator[Standing]:
+    """Run a shadow proxy that mirrors a share, and has it compared: see COMPARED."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         (root / "config").mkdir()
@@ -49,13 +85,20 @@ def shadow(upstream: str, candidate: str, *, share: float) -> Iterator[Standing]
         (root / "config" / "models.yml").write_text(json.dumps({"models": models}))
         config = {"listen": "127.0.0.1:0", "routes": {"review": route}, "limits": {"timeout_s": 30}}
         (root / "config" / "shadow.yml").write_text(json.dumps(config))
+        if comparing := COMPARED[compared]:
+            (root / "cases").mkdir()
+            (root / "cases" / "review.yml").write_text(json.dumps(_SUITE))
+            criteria = {"compare": {"review": comparing}}
+            (root / "config" / "promote.yml").write_text(json.dumps(criteria))
         command = [sys.executable, "-m", "swapgate", "shadow", "serve", "--json", "--drain", "1"]
         with _running(command, root) as process:
             assert process.stdout is not None
             said = ""
             while not said.endswith("\n}\n"):
-                said += process.stdout.readline()
-            yield Standing(json.loads(said)["url"], process.pid)
+                line = process.stdout.readline()
+                assert line, "the proxy ended before it served"
+                said += line
+            yield Standing(json.loads(said)["url"], process.pid, root / ".swapgate" / "shadow.db")
 
 
 @contextmanager
@@ -89,6 +132,11 @@ def _running(command: list[str], cwd: Path) -> Iterator[subprocess.Popen[str]]:
     finally:
         process.terminate()
         process.wait()
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * TICK_S
 
 
 def _children(pid: int) -> list[int]:

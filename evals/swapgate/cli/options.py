@@ -33,6 +33,12 @@ MaxCostOption = Annotated[
     float | None,
     typer.Option("--max-cost", metavar="USD", help="Stop before a call that could cost more than this."),
 ]
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ray", metavar="ADDRESS", help="What is heavy on Ray: local, auto, or a cluster's host:port."
+    ),
+]
 ReportOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -95,3 +95,9 @@ def live_line() -> Iterator[Callable[[Progress], None]]:
 def warn(message: str) -> None:
     """Print a warning on stderr."""
     typer.echo(f"swapgate: warning: {message}", err=True)
+
+
+def warn_of_budget(max_cost: float | None) -> None:
+    """Say which budget ended a command before it was through: its own, or that of the day."""
+    limit = "the budget of the day" if max_cost is None else f"--max-cost={max_cost:g}"
+    warn(f"stopped: another call could have exceeded {limit}")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from swapgate.engine.executor import Executor
 from swapgate.engine.runner import Engine, Finished, Progress
 from swapgate.engine.workspace import Job, Workspace
 from swapgate.facts import Facts
@@ -30,6 +31,25 @@ def judge_models(workspace: Workspace, jobs: Iterable[Job]) -> dict[str, ModelSp
     return {name: workspace.model(name) for name in sorted(names)}
 
 
+@contextlib.contextmanager
+def judging_engine(
+    workspace: Workspace,
+    models: Mapping[str, ModelSpec],
+    *,
+    take: Callable[[Trial, Facts, str], bool] = lambda _trial, _facts, _text: True,
+    executor: Executor | None = None,
+    spent_usd: float = 0.0,
+) -> Iterator[Engine]:
+    """Yield an engine for jobs whose answers are at hand; `models` are those of their judges."""
+    settings = workspace.settings
+    cache = ResponseCache(settings.state_dir / CACHE_FILE, recordings=settings.recordings)
+    with (
+        contextlib.closing(cache),
+        Engine(settings, models, cache, take=take, executor=executor, spent_usd=spent_usd) as engine,
+    ):
+        yield engine
+
+
 def judge_only(
     workspace: Workspace,
     jobs: Sequence[Job],
@@ -43,13 +63,8 @@ def judge_only(
     `take` gets each trial as it ends, as an engine's does. `spent_usd` of the budget are gone.
     """
     assert all(job.again is not None for job in jobs)
-    settings = workspace.settings
-    cache = ResponseCache(settings.state_dir / CACHE_FILE, recordings=settings.recordings)
     models = judge_models(workspace, jobs)
-    with (
-        contextlib.closing(cache),
-        Engine(settings, models, cache, take=take, spent_usd=spent_usd) as engine,
-    ):
+    with judging_engine(workspace, models, take=take, spent_usd=spent_usd) as engine:
         engine.plan(jobs)
         finished = [engine.wait(job, meanwhile=draw) for job in jobs]
         return Judged(finished=finished, paid_usd=engine.progress().cost_usd)

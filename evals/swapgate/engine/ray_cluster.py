@@ -118,8 +118,9 @@ def _fix(address: str) -> str:
 
 
 def _excluded(root: Path, without: Sequence[Path]) -> list[str]:
-    """Return what is not sent, in the words of .gitignore."""
-    own = [f"/{path.relative_to(root).as_posix()}" for path in without if path.is_relative_to(root)]
+    """Return what is not sent, in the words of .gitignore; what a database keeps beside its file neither."""
+    inside = [path.relative_to(root) for path in without if path != root and path.is_relative_to(root)]
+    own = [pattern for path in inside for pattern in (f"/{path.as_posix()}", f"/{path.as_posix()}-*")]
     return [*_LEFT_BEHIND, *own]
 
 

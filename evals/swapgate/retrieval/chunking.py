@@ -7,10 +7,11 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from swapgate.checks.imports import load_object
 from swapgate.checks.options import OptionError
+from swapgate.daemon import message_of
 from swapgate.errors import UsageError
 from swapgate.retrieval.index import Payload
 from swapgate.spec.index import ChunkEntry
@@ -38,6 +39,14 @@ class Chunk:
     digest: bytes
 
 
+class Chunking(Protocol):
+    """Parts the documents of a source, here or elsewhere."""
+
+    def chunked(self, documents: Iterator[Document]) -> Iterator[Sequence[Chunk]]:
+        """Yield the chunks of each document, in order."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunker:
     """Parts texts; `name` is part of the fingerprint, empty where texts are embedded whole."""
@@ -51,6 +60,11 @@ class Chunker:
         for number, text in enumerate(parts):
             one = document.id if len(parts) == 1 else f"{document.id}#{number}"
             yield Chunk(one, text, document.payload, digest_of(text, document.payload))
+
+    def chunked(self, documents: Iterator[Document]) -> Iterator[Sequence[Chunk]]:
+        """Yield the chunks of each document."""
+        for document in documents:
+            yield tuple(self.chunks(document))
 
 
 def digest_of(text: str, payload: Payload) -> bytes:
@@ -96,7 +110,11 @@ def load_callable(reference: str, *, root: Path, key: str) -> Callable[..., Any]
 
 def _users(reference: str, function: Callable[..., Any]) -> Callable[[str], Sequence[str]]:
     def part(text: str) -> Sequence[str]:
-        parts = function(text)
+        try:
+            parts = function(text)
+        except Exception as exc:
+            told = f"{type(exc).__name__}: {message_of(exc)}"
+            raise UsageError(f"chunk: {reference!r} failed at the text {text[:60]!r}: {told}") from exc
         if not isinstance(parts, list | tuple) or not all(isinstance(one, str) for one in parts):
             raise UsageError(f"chunk: {reference!r} must return a list of texts, got {parts!r:.80}")
         return parts

@@ -27,6 +27,10 @@ _OF_THE_TEXT = {
 }
 
 
+class EmbedderLost(ProviderError):
+    """The process that embedded has ended, and again: to halve would end one more with each half."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Embedded:
     """Vectors with their chunks, and the chunks that have none."""
@@ -58,9 +62,10 @@ async def _embed(
         if len(chunks) == 1:
             into.dead.append((letter_of(chunks[0], exc), chunks[0]))
             return
-        half = len(chunks) // 2
-        await _embed(embedder, chunks[:half], texts[:half], into)
-        await _embed(embedder, chunks[half:], texts[half:], into)
+        # Two halves, or where that costs too much each text alone.
+        size = 1 if isinstance(exc, EmbedderLost) else (len(chunks) + 1) // 2
+        for at in range(0, len(chunks), size):
+            await _embed(embedder, chunks[at : at + size], texts[at : at + size], into)
         return
     require_shape(embedder.fingerprint, vectors, len(chunks))
     await _sort(embedder, chunks, texts, vectors, into)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 
-from swapgate.retrieval.chunking import Chunk, Chunker
+from swapgate.retrieval.chunking import Chunk, Chunking
 from swapgate.retrieval.ledger import DEAD, WRITTEN, DeadLetter, Ledger
 from swapgate.retrieval.sources import Source
 
@@ -28,9 +28,9 @@ class Part:
 class Reading:
     """One pass over a source. `parts` runs in one thread; `done` may be called in another."""
 
-    def __init__(self, source: Source, chunker: Chunker, ledger: Ledger, number: int) -> None:
+    def __init__(self, source: Source, chunking: Chunking, ledger: Ledger, number: int) -> None:
         self._source = source
-        self._chunker = chunker
+        self._chunking = chunking
         self._ledger = ledger
         self._number = number
         # Ids that were read and are not in the ledger yet: bounded by what is in flight.
@@ -40,8 +40,8 @@ class Reading:
         """Yield the source in parts of some hundred documents."""
         part = Part()
         chunks: list[Chunk] = []
-        for document in self._source.read():
-            chunks.extend(self._chunker.chunks(document))
+        for found in self._chunking.chunked(self._source.read()):
+            chunks.extend(found)
             part.documents += 1
             if len(chunks) >= _DOCUMENTS or part.documents >= _DOCUMENTS:
                 yield self._sorted(part, chunks)

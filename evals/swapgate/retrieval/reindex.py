@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from swapgate.errors import UsageError
-from swapgate.retrieval.chunking import Chunk, Chunker
+from swapgate.retrieval.chunking import Chunk, Chunking
 from swapgate.retrieval.embedded import Embedded, embed_chunks, is_of_a_text, letter_of
 from swapgate.retrieval.embedding import AsyncEmbedder
 from swapgate.retrieval.fingerprint import require_same
@@ -77,7 +77,7 @@ class Filling:
     """All that a reindexing needs. `summarise` turns a chunk's text into what is embedded."""
 
     source: Source
-    chunker: Chunker
+    chunking: Chunking
     embedder: AsyncEmbedder
     index: VectorIndex
     ledger: Ledger
@@ -111,7 +111,7 @@ class _Pass:
         self._filling = filling
         number = filling.ledger.begin_pass()
         self._progress = Progress(number=number, total=filling.source.count())
-        self._reading = Reading(filling.source, filling.chunker, filling.ledger, number)
+        self._reading = Reading(filling.source, filling.chunking, filling.ledger, number)
         self._parts = self._reading.parts()
         self._writing = Writing(filling.index, filling.ledger, number)
         self._queue: asyncio.Queue[Part | Embedded | None] = asyncio.Queue(maxsize=4)

@@ -11,12 +11,13 @@ from swapgate.engine.ask import Asker
 from swapgate.engine.budget import Budget, why_no_price
 from swapgate.engine.call import Caller, OpenModel
 from swapgate.engine.day_budget import open_day_budget
+from swapgate.engine.executor import Executor, ThisProcess
 from swapgate.engine.paces import Paces
 from swapgate.engine.slots import Slots
 from swapgate.errors import UsageError
 from swapgate.memory.cache import CACHE_FILE, ResponseCache
 from swapgate.providers.http_client import open_http
-from swapgate.providers.open import is_user_provider, open_provider, require_ready
+from swapgate.providers.open import is_user_provider, require_ready
 from swapgate.records import Message, Request
 from swapgate.retrieval.reindex import Summarise
 from swapgate.spec.index import SummariseEntry
@@ -27,9 +28,18 @@ from swapgate.spec.templates import check_syntax, render_template
 
 @asynccontextmanager
 async def open_summaries(
-    entry: SummariseEntry, settings: Settings, *, concurrency: int, max_cost: float | None
+    entry: SummariseEntry,
+    settings: Settings,
+    *,
+    concurrency: int,
+    max_cost: float | None,
+    executor: Executor | None = None,
 ) -> AsyncIterator[Summarise]:
-    """Yield what asks the model; an answer that is stored is never paid for again."""
+    """Yield what asks the model; an answer that is stored is never paid for again.
+
+    `executor` opens the model (None: this process).
+    """
+    executor = executor or ThisProcess(timeout_s=settings.timeout_s)
     if problem := check_syntax(entry.prompt):
         raise UsageError(f"summarise: prompt: {problem}")
     spec = read_catalogue(settings.models_file).resolve(entry.model)
@@ -45,14 +55,14 @@ async def open_summaries(
             open_http(concurrency=concurrency, timeout_s=settings.timeout_s) as http,
         ):
             paces = Paces(
-                [(spec, spec.limits)],
+                [(spec, executor.limits(spec))],
                 most=concurrency,
                 share=1,
                 retries=settings.retries,
                 jitter=random.Random(),  # noqa: S311 - spreads retries, decides nothing
                 clock=asyncio.get_running_loop().time,
             )
-            provider = open_provider(spec, http=http, root=settings.root, heard=paces.listener(spec))
+            provider = executor.open_provider(spec, http=http, root=settings.root, heard=paces.listener(spec))
             opened = OpenModel(
                 spec=spec, provider=provider, pace=paces.of(spec), is_foreign=is_user_provider(spec)
             )
@@ -74,3 +84,4 @@ async def open_summaries(
                 yield summarise
             finally:
                 await provider.close()
+                await executor.close()

@@ -12,6 +12,7 @@ from typing import Self
 
 from swapgate.engine.budget import Budget
 from swapgate.engine.call import Caller, OpenModel, response_cost
+from swapgate.engine.executor import Executor, ThisProcess
 from swapgate.engine.paces import Paces
 from swapgate.engine.slots import Slots
 from swapgate.errors import ProviderError
@@ -22,7 +23,7 @@ from swapgate.providers._responses import ResponseStream, read_response
 from swapgate.providers._wire import Wire, WireProvider
 from swapgate.providers.anthropic import read_message
 from swapgate.providers.http_client import open_http
-from swapgate.providers.open import is_user_provider, open_provider
+from swapgate.providers.open import is_user_provider
 from swapgate.providers.openai import read_completion
 from swapgate.records import Json, Message, Request, Response
 from swapgate.shadow.attempts import Attempts
@@ -60,13 +61,22 @@ class Asking:
     """Open connections to the models of a plan. Use as an async context manager, in one loop.
 
     `most` bounds the calls in flight, `budget` what they may cost. `spares` is for replays: the models are
-    given as much as they bear, and what they do not bear is asked later.
+    given as much as they bear, and what they do not bear is asked later. `executor` opens the models (None:
+    this process).
     """
 
     def __init__(
-        self, plan: Plan, *, most: int, retries: int, budget: Budget | None = None, spares: bool = False
+        self,
+        plan: Plan,
+        *,
+        most: int,
+        retries: int,
+        budget: Budget | None = None,
+        spares: bool = False,
+        executor: Executor | None = None,
     ) -> None:
         self._plan = plan
+        self._executor = executor or ThisProcess(timeout_s=plan.config.limits.timeout_s)
         self._most = most
         self._retries = retries
         self._opened: dict[tuple[str, bool], OpenModel] = {}
@@ -80,7 +90,7 @@ class Asking:
     async def __aenter__(self) -> Self:
         self._http = open_http(concurrency=self._most, timeout_s=self._plan.config.limits.timeout_s)
         self._paces = Paces(
-            [(spec, spec.limits) for spec in self._plan.asked.values()],
+            [(spec, self._executor.limits(spec)) for spec in self._plan.asked.values()],
             most=self._most,
             share=1,
             retries=self._retries,
@@ -94,6 +104,7 @@ class Asking:
     ) -> None:
         await asyncio.gather(*(opened.provider.close() for opened in self._opened.values()))
         await self._http.aclose()
+        await self._executor.close()
         await self._budget.aclose()
 
     async def candidate(self, planned: PlannedRoute, question: Question) -> Leg:
@@ -124,7 +135,7 @@ class Asking:
         key = (spec.name, is_streamed)
         if key not in self._opened:
             streams = spec.model_copy(update={"stream": True}) if is_streamed and protocol_of(spec) else spec
-            provider = open_provider(
+            provider = self._executor.open_provider(
                 streams, http=self._http, root=self._plan.root, heard=self._paces.listener(spec)
             )
             if isinstance(provider, WireProvider) and protocol_of(spec):

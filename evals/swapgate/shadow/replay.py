@@ -5,35 +5,50 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from swapgate.engine.budget import Budget
-from swapgate.errors import UsageError
+from swapgate.engine.executor import Executor
+from swapgate.errors import SwapgateError, UsageError
 from swapgate.records import Json
 from swapgate.shadow.asking import Asking, Question
 from swapgate.shadow.legs import Legs
-from swapgate.shadow.mirror import Compare, no_comparison
 from swapgate.shadow.plan import Plan, PlannedRoute, open_daily
 from swapgate.shadow.records import Exchange, total_cost_usd, without_content
 from swapgate.shadow.redaction import Redactor, redacted
 from swapgate.shadow.store import ShadowStore
 
+# Compares the legs of a whole exchange while their content is at hand; what it returns is stored with it.
+CompareLater = Callable[[Exchange, PlannedRoute], Awaitable[Mapping[str, Json] | None]]
 # Short, and renewed while a process lives: what a killed one held is free again soon.
 LEASE_S = 15.0
-_RENEW_EVERY_S = 5.0
+RENEW_EVERY_S = 5.0
 _RETRIES = 4
+
+
+class NotCompared(SwapgateError):
+    """One exchange could not be compared; all others can."""
+
+
+async def nothing_compared(_exchange: Exchange, _planned: PlannedRoute) -> None:
+    """Compare nothing."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Replayed:
-    """What a replay did. `outcomes` counts `answered` and kinds of errors."""
+    """What a replay did. `outcomes` counts `answered` and kinds of errors.
+
+    `uncompared` have their answers and no comparison; `why_uncompared` is that of the first.
+    """
 
     asked: int = 0
     cost_usd: float = 0.0
     over_budget: int = 0
     untranslatable: int = 0
+    uncompared: int = 0
+    why_uncompared: str = ""
     outcomes: Counter[str] = field(default_factory=Counter)
 
     def add(self, exchange: Exchange) -> None:
@@ -59,7 +74,8 @@ class Replay:
         *,
         concurrency: int,
         max_cost_usd: float | None = None,
-        compare: Compare = no_comparison,
+        compare: CompareLater = nothing_compared,
+        executor: Executor | None = None,
         told: Callable[[Replayed], None] = lambda _done: None,
     ) -> None:
         self._plan = plan
@@ -67,6 +83,7 @@ class Replay:
         self._concurrency = concurrency
         self._max_cost_usd = max_cost_usd
         self._compare = compare
+        self._executor = executor
         self._told = told
         self._redactor = Redactor(rules=plan.config.redact)
         self._held: set[str] = set()
@@ -82,6 +99,7 @@ class Replay:
             retries=_RETRIES,
             budget=self._budget(),
             spares=True,
+            executor=self._executor,
         )
         async with asking:
             self._legs = Legs(asking, self._store, clock=lambda: datetime.now(UTC))
@@ -132,18 +150,29 @@ class Replay:
             self.done.over_budget += 1
             self._store.renew([exchange.key], lease_s=0)
         else:
-            self._keep(answered, planned)
+            await self._compare_and_keep(answered, planned)
             # On disk before another is begun: a kill makes nobody pay twice for what was answered.
             await asyncio.to_thread(self._store.flush)
         self._held.discard(exchange.key)
         self._told(self.done)
 
-    def _keep(self, answered: Exchange, planned: PlannedRoute) -> None:
+    async def _compare_and_keep(self, answered: Exchange, planned: PlannedRoute) -> None:
+        comparison = None
+        try:
+            if answered.candidate is not None:
+                comparison = await self._compare(answered, planned)
+        except NotCompared as exc:
+            self.done.uncompared += 1
+            self.done.why_uncompared = self.done.why_uncompared or str(exc)
+        finally:
+            # Whatever ended the comparison, the answer is paid for.
+            self._keep(answered, comparison)
+
+    def _keep(self, answered: Exchange, comparison: Mapping[str, Json] | None) -> None:
         if answered.candidate is None:
             self.done.untranslatable += 1
         else:
             self.done.add(answered)
-        comparison = self._compare(answered, planned)
         kept = answered if self._plan.config.content else without_content(answered)
         before = answered.redactions
         # What was spooled is redacted already; the candidate's answer is not.
@@ -176,7 +205,7 @@ class Replay:
 
     async def _renew(self) -> None:
         while True:
-            await asyncio.sleep(_RENEW_EVERY_S)
+            await asyncio.sleep(RENEW_EVERY_S)
             self._store.renew(sorted(self._held), lease_s=LEASE_S)
 
     async def _let_go(self) -> None:

@@ -28,7 +28,7 @@ CREATE TABLE IF NOT EXISTS exchanges (  -- one mirrored request, without content
     day TEXT NOT NULL,                  -- date in UTC of the request
     state TEXT NOT NULL,                -- waiting, whole, unasked, lost
     has_content INTEGER NOT NULL,       -- 1 where the request is in the record: it can be asked again
-    leased_until REAL NOT NULL,         -- Unix time until which whoever asks its candidate counts as alive
+    leased_until REAL NOT NULL,         -- Unix time until which whoever asks or judges it counts as alive
     record TEXT NOT NULL,               -- JSON: shadow.records.Exchange
     comparison TEXT                     -- JSON: what comparing said while the content was at hand
 ) WITHOUT ROWID;
@@ -119,8 +119,19 @@ class ShadowStore:
             self._lease(db, [key for key, _record in found], now + lease_s)
         return [_exchange(record) for _key, record in found]
 
+    def take(self, key: str, *, lease_s: float) -> Stored | None:
+        """Take one exchange for some seconds, to work on what is whole; None where another process has it."""
+        now = self._clock()
+        with self._file.transaction() as db:
+            row = db.execute(
+                "UPDATE exchanges SET leased_until = ? WHERE key = ? AND leased_until < ? "
+                "RETURNING record, comparison",
+                (now + lease_s, key, now),
+            ).fetchone()
+        return None if row is None else _stored(*row)
+
     def renew(self, keys: Sequence[str], *, lease_s: float) -> None:
-        """Say that the process that asks these is alive; 0 gives them back."""
+        """Say that the process that works on these is alive; 0 gives them back."""
         with self._file.transaction() as db:
             self._lease(db, keys, self._clock() + lease_s if lease_s else 0.0)
 
@@ -181,9 +192,12 @@ class ShadowStore:
             after = tuple(rows[-1][:3])
 
     def set_comparison(self, key: str, comparison: Mapping[str, Json]) -> None:
-        """Store what a later comparison of an exchange said."""
+        """Store what a later comparison of an exchange said, and give it back."""
         with self._file.transaction() as db:
-            db.execute("UPDATE exchanges SET comparison = ? WHERE key = ?", (_text(comparison), key))
+            db.execute(
+                "UPDATE exchanges SET comparison = ?, leased_until = 0 WHERE key = ?",
+                (_text(comparison), key),
+            )
 
     def states(self) -> list[tuple[str, str, str, int]]:
         """Return how many exchanges there are: day, route, state, number."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +15,7 @@ from swapgate.cli.index.contents import examined, print_contents
 from swapgate.cli.index.estimate import estimated, print_estimate
 from swapgate.cli.index.options import ConfigOption, Opened, opened
 from swapgate.cli.index.progress import ProgressLine, duration
-from swapgate.cli.options import JsonOption, MaxCostOption, RootOption
+from swapgate.cli.options import JsonOption, MaxCostOption, RayOption, RootOption
 from swapgate.cli.output import print_json, warn
 from swapgate.errors import ExitCode, UsageError
 from swapgate.memory.prices import price_list
@@ -22,7 +23,9 @@ from swapgate.reporting.format import money
 
 if TYPE_CHECKING:
     from swapgate.retrieval.contents import Contents
+    from swapgate.retrieval.embedding import AsyncEmbedder
     from swapgate.retrieval.ledger import Ledger
+    from swapgate.retrieval.on_ray import Spread
     from swapgate.retrieval.reindex import Progress, Reindexed
     from swapgate.retrieval.repairing import Repaired
 
@@ -68,6 +71,7 @@ def reindex(
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for another process that is reindexing.")
     ] = False,
+    ray: RayOption = None,
     config: ConfigOption = None,
     root: RootOption = None,
     as_json: JsonOption = False,
@@ -76,7 +80,7 @@ def reindex(
 
     Exits with 1 when the filled index does not pass its examination, or the source still changes.
     """
-    with opened(root, config) as found:
+    with opened(root, config, ray=ray) as found:
         if dry_run or chunks is not None:
             print_estimate(estimated(found, chunks=chunks, tokens=tokens, rate=rate), as_json=as_json)
             return ExitCode.OK
@@ -90,7 +94,8 @@ def reindex(
             with closing(found.ledger()) as ledger:
                 if retry_dead:
                     ledger.raise_the_dead()
-                filled = asyncio.run(_fill(found, ledger, passes=passes, max_cost=limit))
+                with _workers(found) as workers:
+                    filled = asyncio.run(_fill(found, ledger, workers, passes=passes, max_cost=limit))
                 _store(found, filled)
                 contents = examined(found, ledger)
         return _report(found, filled, contents, as_json=as_json)
@@ -123,8 +128,28 @@ def _forget(found: Opened) -> None:
         file.unlink()
 
 
+@contextmanager
+def _workers(found: Opened) -> Iterator[Spread | None]:
+    """Yield Ray's workers where a cluster is named and has work; warn where it has none, or too much room."""
+    from swapgate.retrieval.on_ray import spread
+
+    with spread(found.workspace) as workers:
+        at_once = found.workspace.file.reindex.concurrency
+        if found.workspace.settings.ray is not None and workers is None:
+            warn(
+                "--ray runs wordllama, Python functions and local models, of which there is none here: "
+                "embeddings of a service are asked from this process"
+            )
+        elif workers is not None and workers.workers > at_once:
+            warn(
+                f"`concurrency: {at_once}` keeps {at_once} of {workers.workers} workers busy: raise it under "
+                "`reindex`"
+            )
+        yield workers
+
+
 async def _fill(
-    found: Opened, ledger: Ledger, *, passes: int | None, max_cost: float | None
+    found: Opened, ledger: Ledger, workers: Spread | None, *, passes: int | None, max_cost: float | None
 ) -> tuple[Reindexed, Repaired, float | None]:
     from contextlib import AsyncExitStack
 
@@ -137,9 +162,13 @@ async def _fill(
     workspace = found.workspace
     file = workspace.file
     async with AsyncExitStack() as stack:
-        embedder = await stack.enter_async_context(
-            workspace.embedder("new", max_cost=max_cost, is_of_day=True)
-        )
+        embedder: AsyncEmbedder
+        if workers is not None and workers.embedder is not None:
+            embedder = workers.embedder
+        else:
+            embedder = await stack.enter_async_context(
+                workspace.embedder("new", max_cost=max_cost, is_of_day=True)
+            )
         summarise = None
         if file.summarise is not None:
             summarise = await stack.enter_async_context(
@@ -148,13 +177,14 @@ async def _fill(
                     workspace.settings,
                     concurrency=file.reindex.concurrency,
                     max_cost=max_cost,
+                    executor=None if workers is None else workers.executor,
                 )
             )
         spent = (lambda: embedder.spent_usd) if isinstance(embedder, ApiEmbedder) else None
         draw = stack.enter_context(closing(ProgressLine(spent)))
         filling = Filling(
             source=found.source(),
-            chunker=workspace.chunker,
+            chunking=workspace.chunker if workers is None else workers.chunking(workspace.chunker),
             embedder=embedder,
             index=found.index("new"),
             ledger=ledger,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -12,25 +14,27 @@ from swapgate.cli.options import (
     JsonOption,
     LiveOption,
     MaxCostOption,
+    RayOption,
     ReplayOption,
     RootOption,
     cache_mode,
     open_settings,
 )
-from swapgate.cli.output import live_line, print_json, warn
+from swapgate.cli.output import live_line, print_json, warn, warn_of_budget
 from swapgate.cli.shadow.reading import CriteriaOption, RouteOption, SinceOption, UntilOption, open_reading
 from swapgate.cli.shadow.serve import ConfigOption
 from swapgate.errors import ExitCode, UsageError
-from swapgate.records import to_json
 from swapgate.reporting.text import safe_text
 from swapgate.shadow.records import Count
 
 if TYPE_CHECKING:
     from swapgate.cli.shadow.reading import Reading
+    from swapgate.engine.executor import Executor
     from swapgate.engine.workspace import Workspace
-    from swapgate.shadow.comparing.judged import Preferences, ToJudge
+    from swapgate.judging.judge import Judge
+    from swapgate.shadow.comparing.judged import Preferences
+    from swapgate.spec.models import ModelSpec
 
-EVEN = 0.5
 _MOST_ERRORS = 0.05
 
 
@@ -44,6 +48,7 @@ def judge(
     max_cost: MaxCostOption = None,
     live: LiveOption = False,
     replay: ReplayOption = False,
+    ray: RayOption = None,
     root: RootOption = None,
     as_json: JsonOption = False,
 ) -> int:
@@ -54,9 +59,9 @@ def judge(
     """
     from swapgate.engine.workspace import Workspace
 
-    settings = open_settings(root, max_cost=max_cost, cache=cache_mode(live=live, replay=replay))
+    settings = open_settings(root, max_cost=max_cost, cache=cache_mode(live=live, replay=replay), ray=ray)
     workspace = Workspace(settings)
-    told: list[Told] = []
+    told: list[_Told] = []
     with open_reading(settings, config, criteria) as reading:
         names = [route] if route is not None else sorted(reading.criteria.compare)
         with_judge = [name for name in names if reading.criteria.comparing(name).judge]
@@ -65,87 +70,121 @@ def judge(
                 "no route has a judge: name a pairwise one in config/promote.yml, "
                 "`compare: {ROUTE: {judge: NAME}}`"
             )
-        for name in with_judge:
-            drawn = _drawn(reading, name, since=since, until=until)
-            said = _ask(reading, workspace, name, drawn)
-            told.append(_told(name, drawn, said))
+        judges = _judges(reading, workspace, with_judge)
+        with _workers(workspace, judges.values()) as executor:
+            for name, found in judges.items():
+                keys = _drawn(reading, name, since=since, until=until)
+                # One budget for all routes together.
+                spent_usd = sum(one.paid_usd for one in told)
+                asking = _Asking(reading=reading, workspace=workspace, executor=executor, spent_usd=spent_usd)
+                told.append(asking.ask(name, found, keys))
     if as_json:
-        print_json({"routes": [to_json(one) for one in told]})
+        print_json({"routes": [_plain(one) for one in told]})
     else:
         _print(told)
-    errors = sum(len(one.errors) for one in told)
-    is_too_many = errors > _MOST_ERRORS * sum(one.drawn for one in told)
+    if any(one.said.unasked for one in told):
+        warn_of_budget(settings.max_cost)
+    errors = sum(len(one.said.errors) for one in told)
+    is_too_many = errors > _MOST_ERRORS * sum(one.said.drawn for one in told)
     return ExitCode.TOO_MANY_ERRORS if is_too_many else ExitCode.OK
 
 
-def _drawn(reading: Reading, route: str, *, since: str | None, until: str | None) -> list[ToJudge]:
-    """Return the sample of a route's newest setup."""
-    from swapgate.shadow.comparing.judged import judgeable, sample
-    from swapgate.shadow.deciding.observations import compared
+def _judges(reading: Reading, workspace: Workspace, routes: Iterable[str]) -> dict[str, Judge]:
+    """Return each route's judge, all of them ready to be asked."""
+    from swapgate.shadow.comparing.judged import find_pairwise
 
-    stored = list(reading.store.exchanges(route=route, since=since, until=until, state="whole"))
-    asked = [one for one in stored if one.exchange.candidate is not None]
-    setup = max(asked, key=lambda one: one.exchange.at).exchange.setup if asked else ""
-    comparer, comparing = reading.comparer_of(route), reading.criteria.comparing(route)
-    pairs = ((one.exchange, compared(one, comparer)) for one in asked if one.exchange.setup == setup)
-    return sample(judgeable(pairs), size=comparing.judged, seed=comparing.seed)
+    found = {name: find_pairwise(workspace, reading.criteria.comparing(name).judge or "") for name in routes}
+    workspace.require_ready(_models(workspace, found.values()))
+    return found
 
 
-def _ask(reading: Reading, workspace: Workspace, route: str, drawn: list[ToJudge]) -> Preferences:
-    """Ask the judge, and store what it says as it is known."""
-    from swapgate.shadow.comparing.judged import find_pairwise, judge_preferences
-    from swapgate.shadow.comparing.likeness import to_stored
+def _models(workspace: Workspace, judges: Iterable[Judge]) -> dict[str, ModelSpec]:
+    return {name: workspace.model(name) for judge in judges for name in judge.models}
 
-    found = find_pairwise(workspace, reading.criteria.comparing(route).judge or "")
-    with live_line() as draw:
-        said = judge_preferences(workspace, found, drawn, draw=draw)
-    if said.paid_usd:
-        today = datetime.now(UTC).date().isoformat()
-        reading.store.count(Count(day=today, route=route, what="judged_usd", amount=said.paid_usd))
-    for key, comparison in said.comparisons.items():
-        reading.store.set_comparison(key, to_stored(comparison))
-    return said
+
+@contextmanager
+def _workers(workspace: Workspace, judges: Iterable[Judge]) -> Iterator[Executor | None]:
+    """Yield who opens the judges' models: Ray's workers where a cluster is named and one works on its own."""
+    from swapgate.engine.ray_executor import executing, has_work
+
+    models = _models(workspace, judges)
+    if workspace.settings.ray is not None and not has_work(models.values(), ()):
+        warn("--ray runs judges that are local models or Python functions, and here is none: it is not used")
+    with executing(workspace.settings, models, ()) as executor:
+        yield executor
+
+
+def _drawn(reading: Reading, route: str, *, since: str | None, until: str | None) -> list[str]:
+    """Return the keys of the sample of a route's newest setup."""
+    from swapgate.shadow.comparing.drawing import draw_keys
+
+    comparing = reading.criteria.comparing(route)
+    stored = reading.store.exchanges(route=route, since=since, until=until, state="whole")
+    return draw_keys((one.exchange for one in stored), size=comparing.judged, seed=comparing.seed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What the judge says of one route's sample: of how many, how often the candidate is better or worse."""
+class _Told:
+    """What the judge says of one route's sample, and what was paid for it."""
 
     route: str
-    drawn: int
-    judged_now: int
-    better: int
-    even: int
-    worse: int
-    errors: dict[str, str]
+    said: Preferences
     paid_usd: float
 
 
-def _told(route: str, drawn: list[ToJudge], said: Preferences) -> Told:
-    known = [said.comparisons.get(one.exchange.key, one.comparison) for one in drawn]
-    scores = [one.preference for one in known if one.preference is not None]
-    return Told(
-        route=route,
-        drawn=len(drawn),
-        judged_now=len(said.comparisons),
-        better=sum(score > EVEN for score in scores),
-        even=sum(score == EVEN for score in scores),
-        worse=sum(score < EVEN for score in scores),
-        errors=said.errors,
-        paid_usd=said.paid_usd,
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asking:
+    """What asking the judges takes; `spent_usd` of the budget are gone."""
+
+    reading: Reading
+    workspace: Workspace
+    executor: Executor | None
+    spent_usd: float
+
+    def ask(self, route: str, judge: Judge, keys: list[str]) -> _Told:
+        """Ask a route's judge, which stores what it says as it is known."""
+        from swapgate.engine.judging_only import judging_engine
+        from swapgate.shadow.comparing.judged import PairJudging
+
+        models = _models(self.workspace, [judge])
+        with (
+            live_line() as draw,
+            judging_engine(
+                self.workspace, models, executor=self.executor, spent_usd=self.spent_usd
+            ) as engine,
+        ):
+            judging = PairJudging(
+                engine,
+                self.reading.store,
+                judge,
+                root=self.workspace.settings.root,
+                draw=draw,
+            )
+            said = judging.run(keys)
+            paid_usd = engine.progress().cost_usd
+        if paid_usd:
+            today = datetime.now(UTC).date().isoformat()
+            self.reading.store.count(Count(day=today, route=route, what="judged_usd", amount=paid_usd))
+        return _Told(route=route, said=said, paid_usd=paid_usd)
 
 
-def _print(told: list[Told]) -> None:
+def _plain(one: _Told) -> dict[str, Any]:
+    return {"route": one.route, **asdict(one.said), "paid_usd": one.paid_usd}
+
+
+def _print(told: list[_Told]) -> None:
     from swapgate.reporting.format import money
 
     for one in told:
-        if not one.drawn:
+        said = one.said
+        if not said.drawn:
             warn(f"route {one.route}: no exchange has the words of both answers: `content: true` keeps them")
             continue
         typer.echo(
-            f"route {one.route}: {one.drawn} drawn, {one.judged_now} judged now: better {one.better}, "
-            f"even {one.even}, worse {one.worse}; {money(one.paid_usd)} paid"
+            f"route {one.route}: {said.drawn} drawn, {said.judged_now} judged now: better {said.better}, "
+            f"even {said.even}, worse {said.worse}; {money(one.paid_usd)} paid"
         )
-        for key, why in list(one.errors.items())[:3]:
+        if said.unasked:
+            typer.echo(f"  {said.unasked} not asked: run it again, it goes on where it was")
+        for key, why in list(said.errors.items())[:3]:
             warn(safe_text(f"{key}: no verdict: {why}", 300))

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from swapgate.cli.options import JsonOption, MaxCostOption, RootOption, open_settings
-from swapgate.cli.output import print_json, progress_bar, warn
+from swapgate.cli.options import JsonOption, MaxCostOption, RayOption, RootOption, open_settings
+from swapgate.cli.output import print_json, progress_bar, warn, warn_of_budget
 from swapgate.cli.shadow.serve import ConfigOption, config_path, opened
 from swapgate.errors import UsageError, nearest
+from swapgate.reporting.text import safe_text
 
 if TYPE_CHECKING:
     from swapgate.shadow.logs import LogFormat
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from swapgate.shadow.records import Exchange
     from swapgate.shadow.replay import Replayed
     from swapgate.shadow.store import ShadowStore
+    from swapgate.spec.settings import Settings
 
 _READ_AT_ONCE = 500
 RouteOption = Annotated[
@@ -52,6 +54,7 @@ def replay(
     concurrency: Annotated[
         int | None, typer.Option("--concurrency", min=1, metavar="N", help="Exchanges asked at once.")
     ] = None,
+    ray: RayOption = None,
     root: RootOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -62,14 +65,17 @@ def replay(
     from swapgate.shadow.plan import require_askable
     from swapgate.shadow.store import ShadowStore
 
-    settings = open_settings(root)
+    settings = open_settings(root, ray=ray)
     plan = opened(settings, config_path(settings, config))
     named = _route(plan, route)
     found = _source(plan, source, log_format)
     require_askable(plan, is_budgeted=max_cost is not None)
     with closing(ShadowStore(plan.store)) as store:
         read = _read(store, plan, named, found) if found is not None else 0
-        done = _ask(plan, store, named, limit=limit, max_cost=max_cost, concurrency=concurrency)
+        log = None if found is None else found[0].absolute()
+        done = _ask(
+            settings, plan, store, named, log=log, limit=limit, max_cost=max_cost, concurrency=concurrency
+        )
         waiting = sum(
             n for _day, name, state, n in store.states() if state == "waiting" and name == (route or name)
         )
@@ -125,14 +131,17 @@ def _blocks(exchanges: Iterator[Exchange]) -> Iterator[list[Exchange]]:
 
 
 def _ask(
+    settings: Settings,
     plan: Plan,
     store: ShadowStore,
     planned: PlannedRoute | None,
     *,
+    log: Path | None,
     limit: int | None,
     max_cost: float | None,
     concurrency: int | None,
 ) -> Replayed:
+    from swapgate.shadow.comparing.replayed import open_hands
     from swapgate.shadow.fast_loop import collect_from_here
     from swapgate.shadow.replay import Replay
 
@@ -142,12 +151,19 @@ def _ask(
         n for _d, name, state, n in store.states() if state == "waiting" and name == (route or name)
     )
     planned_count = waiting if limit is None else min(limit, waiting)
-    with progress_bar("asking") as draw:
+    with open_hands(settings, plan, source=log) as hands, progress_bar("asking") as draw:
+        if settings.ray is not None and not hands.on_ray:
+            warn(
+                "--ray runs local models, Python functions and comparing with checks or similarity, of which "
+                "there is nothing here: the replay stays in this process"
+            )
         work = Replay(
             plan,
             store,
             concurrency=concurrency or plan.config.limits.concurrency,
             max_cost_usd=max_cost,
+            compare=hands.compare,
+            executor=hands.executor,
             told=lambda done: draw(done.asked / max(1, planned_count)),
         )
         return asyncio.run(work.run(route=route, limit=limit))
@@ -161,6 +177,7 @@ def _tell(done: Replayed, *, read: int, waiting: int, max_cost: float | None, as
                 "asked": done.asked,
                 "outcomes": dict(done.outcomes),
                 "untranslatable": done.untranslatable,
+                "uncompared": done.uncompared,
                 "waiting": waiting,
                 "cost_usd": done.cost_usd,
                 "is_over_budget": done.over_budget > 0,
@@ -175,8 +192,9 @@ def _tell(done: Replayed, *, read: int, waiting: int, max_cost: float | None, as
         typer.echo(f"  {number} failed: {name}")
     if done.untranslatable:
         typer.echo(f"  {done.untranslatable} have no form in the candidate's wire format")
+    if done.uncompared:
+        typer.echo(f"  {done.uncompared} could not be compared: {safe_text(done.why_uncompared, 300)}")
     if waiting:
         typer.echo(f"{waiting} still wait: call `swapgate shadow replay` again")
     if done.over_budget:
-        limit = "the budget of the day" if max_cost is None else f"--max-cost={max_cost:g}"
-        warn(f"stopped: another call could have exceeded {limit}")
+        warn_of_budget(max_cost)

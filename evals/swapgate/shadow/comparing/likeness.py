@@ -11,6 +11,8 @@ from pydantic import ValidationError
 from swapgate.errors import StoreError
 from swapgate.records import Json, adapter, to_json
 
+# The basis of an exchange that a judge has seen and no code has compared.
+UNCOMPARED = ""
 # What an answer can differ in, in the order in which reports name it.
 ASPECTS = ("failure", "refusal", "finish", "structure", "tools", "fields")
 

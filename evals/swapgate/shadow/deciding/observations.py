@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from swapgate.shadow.comparing.likeness import Comparison, Likeness, from_stored
+from swapgate.shadow.comparing.likeness import UNCOMPARED, Comparison, Likeness, from_stored
 from swapgate.shadow.records import Exchange, Leg, Stored
 
 if TYPE_CHECKING:
@@ -155,7 +155,8 @@ def compared(stored: Stored, comparer: Comparer) -> Comparison:
     Without content it cannot be made anew. What a judge said stays.
     """
     known = None if stored.comparison is None else from_stored(stored.comparison)
-    if known is not None and (known.basis == comparer.basis or not stored.exchange.has_content):
+    is_whole = known is not None and known.basis != UNCOMPARED
+    if known is not None and is_whole and (known.basis == comparer.basis or not stored.exchange.has_content):
         return known
     fresh = comparer.compare(stored.exchange)
     if known is None:
