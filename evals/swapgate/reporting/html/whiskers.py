@@ -33,9 +33,15 @@ class Chart:
     right: str
 
 
-def chart(found: Sequence[tuple[str, str, Interval]], margin: float | None) -> Chart:
-    """Return differences of shares, each with name and words; `margin` is what they must not reach."""
-    ends = [bound for _, _, one in found for bound in (one.low, one.high, one.estimate) if bound is not None]
+def chart(
+    found: Sequence[tuple[str, str, Interval]], margin: float | None, *, beside: Sequence[Interval] = ()
+) -> Chart:
+    """Return differences of shares, each with name and words; `margin` is what they must not reach.
+
+    Charts that are given the same differences `beside` them have one axis, and can be compared.
+    """
+    shown = (*(one for _, _, one in found), *beside)
+    ends = [bound for one in shown for bound in (one.low, one.high, one.estimate) if bound is not None]
     least = [] if margin is None else [margin * 1.2]
     low, high = min([-_LEAST_AXIS, *ends, *least]), max([_LEAST_AXIS, *ends, *least])
 
