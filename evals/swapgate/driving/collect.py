@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
-from sys import intern
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from swapgate.engine.workspace import Job
 from swapgate.errors import UsageError
-from swapgate.facts import Facts, first_reason
+from swapgate.facts import first_reason
 
 if TYPE_CHECKING:
     from swapgate.driving.session import SwapgateSession
@@ -74,7 +74,7 @@ class CaseItem(pytest.Item):
         """Wait for the trial; raise what NOT_PASSED holds, but for a baseline's or one in quarantine."""
         self.finished = self.parent.swapgate.running.wait(self.job)
         facts = self.finished.facts
-        self.user_properties.extend(_properties(facts))
+        self.user_properties.extend(_properties(facts.model, facts.structural, facts.semantic))
         if facts.role == "baseline" or facts.is_quarantined:
             return
         if facts.outcome == "errored":
@@ -107,10 +107,11 @@ class CaseItem(pytest.Item):
         return not any(self.get_closest_marker(mark) for mark in ("skip", "skipif", "xfail"))
 
 
-def _properties(facts: Facts) -> list[tuple[str, object]]:
-    """Return the scalars of a trial that JUnit shows as properties."""
-    shown = {"model": facts.model, "structural": facts.structural, "semantic": facts.semantic}
-    return [(name, intern(str(value).lower())) for name, value in shown.items() if value is not None]
+@lru_cache(maxsize=256)
+def _properties(model: str, structural: bool | None, semantic: bool | None) -> tuple[tuple[str, object], ...]:
+    """Return the scalars of a trial that JUnit shows as properties: pytest keeps those of every trial."""
+    shown = {"model": model, "structural": structural, "semantic": semantic}
+    return tuple((name, str(value).lower()) for name, value in shown.items() if value is not None)
 
 
 class TagRegistry:
