@@ -241,20 +241,28 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     )
 
 
-def test_grammars_of_internationalised_addresses_are_compiled_when_one_is_checked() -> None:
+@pytest.mark.parametrize(
+    ("format_name", "package", "right", "wrong"),
+    [("iri", "lark", "https://exämple.org/ä", "no address"), ("duration", "arrow", "P3DT4H", "three days")],
+)
+def test_what_a_format_needs_is_loaded_when_one_is_checked(
+    format_name: str, package: str, right: str, wrong: str
+) -> None:
     script = (
-        "import sys\n"
+        "import json, sys\n"
         "from pathlib import Path\n"
         "from swapgate.checks import Subject\n"
         "from swapgate.checks.build import build_checks, run_checks\n"
         "from swapgate.records import Response\n"
-        "schema = {'type': 'object', 'properties': {'at': {'type': 'string', 'format': 'iri'}}}\n"
+        f"at = {{'type': 'string', 'format': {format_name!r}}}\n"
+        "schema = {'type': 'object', 'properties': {'at': at}}\n"
         "checks = build_checks([{'schema': schema}], base=Path(), root=Path())\n"
-        "print('lark' in sys.modules)\n"
-        'for text in (\'{"at": "https://exämple.org/ä"}\', \'{"at": "no address"}\'):\n'
-        "    subject = Subject(response=Response(text=text), expected=None, variables={}, cost_usd=None)\n"
+        f"print({package!r} in sys.modules)\n"
+        f"for text in ({right!r}, {wrong!r}):\n"
+        "    response = Response(text=json.dumps({'at': text}))\n"
+        "    subject = Subject(response=response, expected=None, variables={}, cost_usd=None)\n"
         "    print([result.passed for result in run_checks(checks, subject)])\n"
-        "print('lark' in sys.modules)\n"
+        f"print({package!r} in sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[:4] == ["False", "[True]", "[False]", "True"]
