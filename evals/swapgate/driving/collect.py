@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from swapgate.engine.runner import Finished
 
 REASON_CHARS = 200
+_MAY_SKIP = frozenset(("skip", "skipif", "xfail"))
 
 
 class Miss(Exception):
@@ -104,7 +105,7 @@ class CaseItem(pytest.Item):
 
     def is_prefetched(self) -> bool:
         """Whether the engine may run ahead with this trial: not when pytest may skip it."""
-        return not any(self.get_closest_marker(mark) for mark in ("skip", "skipif", "xfail"))
+        return _MAY_SKIP.isdisjoint(mark.name for mark in self.iter_markers())
 
 
 @lru_cache(maxsize=256)
