@@ -243,7 +243,11 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("format_name", "package", "right", "wrong"),
-    [("iri", "lark", "https://exämple.org/ä", "no address"), ("duration", "arrow", "P3DT4H", "three days")],
+    [
+        ("iri", "lark", "https://exämple.org/ä", "no address"),
+        ("uri", "rfc3986_validator", "https://example.org/a", "no address"),
+        ("duration", "arrow", "P3DT4H", "three days"),
+    ],
 )
 def test_what_a_format_needs_is_loaded_when_one_is_checked(
     format_name: str, package: str, right: str, wrong: str

@@ -1,7 +1,7 @@
-"""Imports jsonschema without what two of its optional packages cost every run and hardly any needs.
+"""Imports jsonschema without what three of its optional packages cost every run and hardly any needs.
 
 `rfc3987_syntax` compiles forty grammars when it is imported, which takes 1.5 s; `isoduration` brings all of
-arrow, which takes a fiftieth of a second.
+arrow, and `rfc3986_validator` compiles long patterns, which takes a fiftieth of a second each.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class _NoDuration(Exception):
 
 
 def import_jsonschema() -> None:
-    """Import jsonschema; what `format: iri`, `iri-reference` and `duration` need comes at their first use.
+    """Import jsonschema; what `format: iri`, `uri` and `duration` need comes at their first use.
 
     Another package may have brought `rfc3987_syntax`, so leaving it out of our own dependencies is no way.
     """
@@ -40,6 +40,12 @@ def _is_valid_syntax(term: str, value: str) -> bool:
     return bool(is_valid_syntax(term, value))
 
 
+def _validate_rfc3986(url: str, rule: str = "URI") -> Any:
+    from rfc3986_validator import validate_rfc3986  # type: ignore[import-untyped]
+
+    return validate_rfc3986(url, rule)
+
+
 def _parse_duration(text: str) -> object:
     from isoduration import DurationParsingException, parse_duration  # type: ignore[import-untyped]
 
@@ -51,5 +57,6 @@ def _parse_duration(text: str) -> object:
 
 _STAND_INS: dict[str, dict[str, Any]] = {
     "rfc3987_syntax": {"is_valid_syntax": _is_valid_syntax},
+    "rfc3986_validator": {"validate_rfc3986": _validate_rfc3986},
     "isoduration": {"parse_duration": _parse_duration, "DurationParsingException": _NoDuration},
 }
