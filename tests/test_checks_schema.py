@@ -7,11 +7,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from checks_running import messages, mistake, run_check
 from swapgate.checks.build import UserCheckFailed, build_checks, decoding_schema
+from swapgate.checks.schema_shortcut import shortcut
 
 SEVERITY = {"$defs": {"severity": {"enum": ["low", "high"]}}}
 REVIEW = {
@@ -236,20 +241,113 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     )
 
 
-def test_grammars_of_internationalised_addresses_are_compiled_when_one_is_checked() -> None:
+@pytest.mark.parametrize(
+    ("format_name", "package", "right", "wrong"),
+    [
+        ("iri", "lark", "https://exämple.org/ä", "no address"),
+        ("uri", "rfc3986_validator", "https://example.org/a", "no address"),
+        ("duration", "arrow", "P3DT4H", "three days"),
+    ],
+)
+def test_what_a_format_needs_is_loaded_when_one_is_checked(
+    format_name: str, package: str, right: str, wrong: str
+) -> None:
     script = (
-        "import sys\n"
+        "import json, sys\n"
         "from pathlib import Path\n"
         "from swapgate.checks import Subject\n"
         "from swapgate.checks.build import build_checks, run_checks\n"
         "from swapgate.records import Response\n"
-        "schema = {'type': 'object', 'properties': {'at': {'type': 'string', 'format': 'iri'}}}\n"
+        f"at = {{'type': 'string', 'format': {format_name!r}}}\n"
+        "schema = {'type': 'object', 'properties': {'at': at}}\n"
         "checks = build_checks([{'schema': schema}], base=Path(), root=Path())\n"
-        "print('lark' in sys.modules)\n"
-        'for text in (\'{"at": "https://exämple.org/ä"}\', \'{"at": "no address"}\'):\n'
-        "    subject = Subject(response=Response(text=text), expected=None, variables={}, cost_usd=None)\n"
+        f"print({package!r} in sys.modules)\n"
+        f"for text in ({right!r}, {wrong!r}):\n"
+        "    response = Response(text=json.dumps({'at': text}))\n"
+        "    subject = Subject(response=response, expected=None, variables={}, cost_usd=None)\n"
         "    print([result.passed for result in run_checks(checks, subject)])\n"
-        "print('lark' in sys.modules)\n"
+        f"print({package!r} in sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[:4] == ["False", "[True]", "[False]", "True"]
+
+
+JSON_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 3)
+    | st.floats(-3, 3)
+    | st.just(float("nan"))
+    | st.sampled_from(["", "a", "b", "abc"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "c"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+TYPES = st.sampled_from(["array", "boolean", "integer", "null", "number", "object", "string"])
+SMALL = st.integers(0, 3)
+
+
+def plain_schemas(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    bounds = ["minLength", "maxLength", "minItems", "maxItems"]
+    limits = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"]
+    optional: dict[str, st.SearchStrategy[object]] = {
+        "type": TYPES | st.lists(TYPES, min_size=1, max_size=3, unique=True),
+        "enum": st.lists(st.sampled_from(["a", "b", None, 1, True, 0]), min_size=1, max_size=3, unique=True),
+        "const": st.sampled_from(["a", "abc", None, 1]),
+        "properties": st.dictionaries(st.sampled_from(["a", "b", "c"]), inner, max_size=3),
+        "required": st.lists(st.sampled_from(["a", "b", "c"]), max_size=2, unique=True),
+        "additionalProperties": st.booleans(),
+        "items": inner,
+        **dict.fromkeys(bounds, SMALL),
+        **dict.fromkeys(limits, st.integers(-2, 2) | st.floats(-2, 2)),
+    }
+    return st.fixed_dictionaries({}, optional=optional)
+
+
+PLAIN = plain_schemas(plain_schemas(st.just({}) | st.builds(lambda name: {"type": name}, TYPES)))
+
+
+@settings(max_examples=150, deadline=None)
+@given(schema=PLAIN, value=JSON_VALUES)
+def test_shortcut_never_accepts_what_jsonschema_refuses(schema: dict[str, object], value: object) -> None:
+    accepts = shortcut(schema)  # type: ignore[arg-type]
+    if accepts is not None and accepts(value):
+        assert Draft202012Validator(schema).is_valid(value)
+
+
+def test_shortcut_knows_right_answers_to_a_plain_schema() -> None:
+    issue = {
+        "type": "object",
+        "required": ["line", "severity"],
+        "additionalProperties": False,
+        "properties": {"line": {"type": "integer", "minimum": 1}, "severity": {"enum": ["minor", "major"]}},
+    }
+    accepts = shortcut(
+        {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "type": "object",
+            "properties": {"issues": {"type": "array", "items": issue, "maxItems": 2}},
+        }
+    )
+    assert accepts is not None
+    right = {"line": 1, "severity": "minor"}
+    assert accepts({"issues": [right, right]})
+    wrong = [{"line": 0, "severity": "minor"}, {"line": 1}, {**right, "x": 1}, {**right, "severity": "Minor"}]
+    assert not any(accepts({"issues": [one]}) for one in wrong)
+    assert not accepts({"issues": [right] * 3})
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "string", "format": "email"},
+        {"properties": {"a": {"pattern": "^a"}}},
+        {"items": {"$ref": "#/$defs/x"}, "$defs": {"x": {}}},
+        {"enum": [1, "a"]},
+        {"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"},
+        True,
+    ],
+)
+def test_shortcut_leaves_what_is_not_plain_to_jsonschema(schema: Any) -> None:
+    assert shortcut(schema) is None

@@ -362,6 +362,29 @@ def test_plugin_costs_a_session_without_cases_nothing(pytester: Pytester) -> Non
     result.assert_outcomes(passed=1)
 
 
+def test_first_call_does_not_wait_for_what_only_the_end_needs(pytester: Pytester) -> None:
+    answers = (
+        "import pathlib, sys\n"
+        "FIRST = list(sys.modules)\n"
+        "def answer(message):\n"
+        "    pathlib.Path('loaded').write_text(' '.join(FIRST))\n"
+        f"    return {RIGHT!r}\n"
+    )
+    model = {"provider": "python", "model": "answers:answer"}
+    lay(
+        pytester.path,
+        {
+            "cases/triage.yml": suite([case(str(n)) for n in range(9)]),
+            "config/models.yml": json.dumps({"models": {"own": model}}),
+            "answers.py": answers,
+        },
+    )
+    pytester.runpytest_subprocess("--model=own", "--concurrency=1").assert_outcomes(passed=9)
+    loaded = (pytester.path / "loaded").read_text(encoding="utf-8").split()
+    late = ["numpy", "sqlalchemy", "swapgate.analysis.outcome", "swapgate.engine.batch_lane"]
+    assert [name for name in late if name in loaded] == []
+
+
 def test_two_suites_of_one_name_are_refused_with_both_places(pytester: Pytester) -> None:
     lay_answers(pytester, {"one": RIGHT})
     lay(pytester.path, {"cases/zweite.yml": suite([case("two")])})

@@ -11,7 +11,6 @@ from pydantic import Field
 from swapgate.checks import Subject
 from swapgate.checks.findings import of_json, result
 from swapgate.checks.options import CheckOptions, CheckType, Folders
-from swapgate.checks.schema_findings import violations
 from swapgate.checks.schema_loading import LoadedSchema, load_schema
 from swapgate.records import CheckKind, CheckResult, Json
 
@@ -47,7 +46,7 @@ class SchemaCheck:
 
     def run(self, subject: Subject) -> CheckResult:
         """Return the violations sorted by place, at most 20 of them; the number of all is a fact."""
-        found = of_json(subject.reading, lambda value: violations(self.schema.validator, value))
+        found = of_json(subject.reading, self.schema.violations)
         return result(self.name, found[:MAX_FINDINGS], facts={"violations": len(found)})
 
 

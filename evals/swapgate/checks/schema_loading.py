@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,9 +14,10 @@ from swapgate.checks.json_reading import read_json
 from swapgate.checks.jsonschema_import import import_jsonschema
 from swapgate.checks.options import Folders, OptionError
 from swapgate.checks.schema_findings import violations
+from swapgate.checks.schema_shortcut import Accepts, shortcut
 from swapgate.checks.wording import MISSING, pointer_parts, quoted, resolve
 from swapgate.errors import UsageError, nearest
-from swapgate.records import Json, content_hash
+from swapgate.records import Finding, Json, content_hash
 from swapgate.spec.source import read_text, read_yaml
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class LoadedSchema:
     """A schema ready for use; `is_self_contained` says that it refers to no other file.
 
     `source` is its file as written, empty for one that stands in the suite; `content_hash` is that of the
-    schema with all that it refers to.
+    schema with all that it refers to. `accepts` knows right values at once, where the schema is plain.
     """
 
     validator: Validator
@@ -40,6 +41,13 @@ class LoadedSchema:
     is_self_contained: bool
     source: str
     content_hash: str
+    accepts: Accepts | None = None
+
+    def violations(self, value: Any, *, prefix: Sequence[str | int] = ()) -> list[Finding]:
+        """Return what of a value breaks the schema; see `schema_findings.violations`."""
+        if self.accepts is not None and self.accepts(value):
+            return []
+        return violations(self.validator, value, prefix=prefix)
 
 
 def load_schema(schema: Json, folders: Folders) -> LoadedSchema:
@@ -93,6 +101,7 @@ def _loaded(schema: Any, path: Path, shown: str, *, source: str = "") -> LoadedS
         is_self_contained=len(files) == 1,
         source=source,
         content_hash=content_hash([files[uri].contents for uri in sorted(files)]),
+        accepts=shortcut(schema) if cls is Draft202012Validator else None,
     )
 
 

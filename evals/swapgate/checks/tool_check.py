@@ -13,7 +13,6 @@ from swapgate.checks.comparing import is_same
 from swapgate.checks.findings import result
 from swapgate.checks.json_reading import read_json
 from swapgate.checks.options import CheckOptions, CheckType, Folders
-from swapgate.checks.schema_findings import violations
 from swapgate.checks.schema_loading import LoadedSchema, load_schema
 from swapgate.checks.wording import listed, pointer_shown, quoted
 from swapgate.records import CheckKind, CheckResult, Finding, Json, ToolCall
@@ -99,7 +98,7 @@ class ToolCallCheck:
             ]
         found = _differences(self.options.arguments, reading.value, path)
         if self.arguments is not None:
-            found += violations(self.arguments.validator, reading.value, prefix=path)
+            found += self.arguments.violations(reading.value, prefix=path)
         return found
 
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
-from sys import intern
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from swapgate.engine.workspace import Job
 from swapgate.errors import UsageError
-from swapgate.facts import Facts, first_reason
+from swapgate.facts import first_reason
 
 if TYPE_CHECKING:
     from swapgate.driving.session import SwapgateSession
     from swapgate.engine.runner import Finished
 
 REASON_CHARS = 200
+_MAY_SKIP = frozenset(("skip", "skipif", "xfail"))
 
 
 class Miss(Exception):
@@ -74,7 +75,7 @@ class CaseItem(pytest.Item):
         """Wait for the trial; raise what NOT_PASSED holds, but for a baseline's or one in quarantine."""
         self.finished = self.parent.swapgate.running.wait(self.job)
         facts = self.finished.facts
-        self.user_properties.extend(_properties(facts))
+        self.user_properties.extend(_properties(facts.model, facts.structural, facts.semantic))
         if facts.role == "baseline" or facts.is_quarantined:
             return
         if facts.outcome == "errored":
@@ -104,13 +105,14 @@ class CaseItem(pytest.Item):
 
     def is_prefetched(self) -> bool:
         """Whether the engine may run ahead with this trial: not when pytest may skip it."""
-        return not any(self.get_closest_marker(mark) for mark in ("skip", "skipif", "xfail"))
+        return _MAY_SKIP.isdisjoint(mark.name for mark in self.iter_markers())
 
 
-def _properties(facts: Facts) -> list[tuple[str, object]]:
-    """Return the scalars of a trial that JUnit shows as properties."""
-    shown = {"model": facts.model, "structural": facts.structural, "semantic": facts.semantic}
-    return [(name, intern(str(value).lower())) for name, value in shown.items() if value is not None]
+@lru_cache(maxsize=256)
+def _properties(model: str, structural: bool | None, semantic: bool | None) -> tuple[tuple[str, object], ...]:
+    """Return the scalars of a trial that JUnit shows as properties: pytest keeps those of every trial."""
+    shown = {"model": model, "structural": structural, "semantic": semantic}
+    return tuple((name, str(value).lower()) for name, value in shown.items() if value is not None)
 
 
 class TagRegistry:

@@ -99,12 +99,14 @@ class Running:
 
     def _begin(self, session: pytest.Session, items: Sequence[CaseItem]) -> None:
         """Begin the record and the first calls."""
+        assert self._engine is not None
         if not is_worker(self._config):
             self._recording.start(planned=len(items), warnings=self._session.warnings)
         self._prefetched = {id(item.job) for item in items if item.is_prefetched()}
         self._session.early = self._begin_looks([item.job for item in items])
         if self._session.early is None:
-            self.prefetch(own_trials(session.items, self._config))
+            own = own_trials(session.items, self._config)
+            self._engine.plan(item.job for item in own if id(item.job) in self._prefetched)
         if not is_worker(self._config):
             self._let_calls_begin()
             self._recording.recorder.require_open()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
-from swapgate.engine.batch import BatchQueue
 from swapgate.engine.call import Caller, OpenModel, response_cost
 from swapgate.engine.estimate import size_of
 from swapgate.engine.lookup import Lookup
@@ -16,6 +16,9 @@ from swapgate.providers import Provider
 from swapgate.records import Answer, Json, Request, Response
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.settings import CacheMode
+
+if TYPE_CHECKING:
+    from swapgate.engine.batch import BatchQueue
 
 
 class Asker:

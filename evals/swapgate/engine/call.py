@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from swapgate.engine.breaker import LONGEST_RETRY_AFTER_S, most_rejections
 from swapgate.engine.budget import Budget
@@ -15,10 +15,12 @@ from swapgate.engine.slots import Slots, SpareRoom
 from swapgate.errors import ErrorKind, ProviderError
 from swapgate.memory.prices import cost_usd
 from swapgate.providers import Provider
-from swapgate.providers.batch import BatchProvider
 from swapgate.records import Request, Response
 from swapgate.spec.models import ModelSpec
 from swapgate.storable import storable
+
+if TYPE_CHECKING:
+    from swapgate.providers.batch import BatchProvider
 
 _NO_ANSWERS = {"refusal", "content_filter"}
 

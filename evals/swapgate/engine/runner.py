@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Self, TypeVarTuple
 
 from swapgate.daemon import message_of
 from swapgate.engine.ask import Asker
-from swapgate.engine.batch import BatchProgress, BatchQueue
-from swapgate.engine.batch_follow import Pacing
 from swapgate.engine.budget import Budget
 from swapgate.engine.call import Caller, OpenModel
 from swapgate.engine.day_budget import open_day_budget
@@ -27,9 +25,8 @@ from swapgate.engine.trial import blank_trial, run_trial
 from swapgate.engine.workspace import Job
 from swapgate.errors import ErrorKind, SwapgateError
 from swapgate.facts import Facts, facts_of
-from swapgate.memory.batches import BATCHES_FILE, BatchStore
 from swapgate.memory.cache import ResponseCache
-from swapgate.providers.batch import open_batches
+from swapgate.providers import Provider
 from swapgate.providers.http_client import open_http
 from swapgate.providers.open import is_user_provider
 from swapgate.records import Trial, TrialError
@@ -39,6 +36,9 @@ from swapgate.storable import Unstorable, storable_text
 
 if TYPE_CHECKING:
     import httpx
+
+    from swapgate.engine.batch import BatchProgress, BatchQueue
+    from swapgate.providers.batch import BatchProvider
 
 _CLOSE_TIMEOUT_S = 10.0
 _PUMP_S = 0.005
@@ -277,12 +277,23 @@ class Engine:
             pace=paces.of(spec),
             may_hedge=is_service(spec),
             is_foreign=is_user_provider(spec),
-            batches=open_batches(spec, provider) if self._settings.is_batched else None,
+            batches=self._batches_of(spec, provider),
         )
+
+    def _batches_of(self, spec: ModelSpec, provider: Provider) -> BatchProvider | None:
+        if not self._settings.is_batched:
+            return None
+        from swapgate.providers.batch import open_batches
+
+        return open_batches(spec, provider)
 
     def _open_batches(self) -> BatchQueue | None:
         if not self._settings.is_batched:
             return None
+        from swapgate.engine.batch import BatchQueue
+        from swapgate.engine.batch_follow import Pacing
+        from swapgate.memory.batches import BATCHES_FILE, BatchStore
+
         return BatchQueue(
             BatchStore(self._settings.state_dir / BATCHES_FILE),
             self._cache,

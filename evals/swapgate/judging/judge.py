@@ -136,7 +136,8 @@ class Judge(BaseJudge):
         )
         verdict = await self._judged(judged, ask=ask, suite=suite, case=case, rival=rival)
         given = f"{judged.input_text}\n{judged.reference}"
-        return replace(verdict, suspicions=suspicions(raw, given=given, criteria=self.questions))
+        found = suspicions(raw, given=given, criteria=self.questions)
+        return replace(verdict, suspicions=found) if found else verdict
 
     async def _judged(
         self, judged: Judged, *, ask: Ask, suite: str, case: str, rival: Rival | None
@@ -153,7 +154,8 @@ class Judge(BaseJudge):
         except TemplateError as exc:
             return self._verdict("error", str(exc))
         asking = [_Call(reader=r, request=q, output=seen.texts, ask=ask) for r, q in calls]
-        return replace(self._scored(await _all(asking)), rival=rival)
+        verdict = self._scored(await _all(asking))
+        return verdict if rival is None else replace(verdict, rival=rival)
 
     def requests(self, judged: Judged, *, suite: str, case: str) -> list[Request]:
         """Return the requests about one answer, without sending them."""

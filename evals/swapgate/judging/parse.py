@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
@@ -50,29 +51,30 @@ class ReplyReader:
         """Return what a reply says of `output`, the judged answer; never raise for what a model can write."""
         criterion = self.shape.about
         # The tokens serve here alone: a hundred of them are larger than all else that is kept of a trial.
-        kept = replace(answer, response=replace(answer.response, tokens=()))
-        sample = JudgeSample(status="valid", raw=answer.response.text, criterion=criterion, answer=kept)
+        response = answer.response
+        kept = replace(answer, response=replace(response, tokens=())) if response.tokens else answer
+        sample = partial(JudgeSample, raw=response.text, criterion=criterion, answer=kept)
         try:
-            reply = self._reply(answer.response)
+            reply = self._reply(response)
             scores = self._scores(reply)
         except UnusableError as exc:
-            return replace(sample, status=exc.status, problem=exc.problem)
+            return sample(status=exc.status, problem=exc.problem)
         evidence = checked_quotes(reply.get("evidence", ()), output)
-        sample = replace(sample, reasoning=reply.get("reasoning", ""), evidence=evidence)
+        sample = partial(sample, reasoning=reply.get("reasoning", ""), evidence=evidence)
         if self.shape.needs_evidence and (problem := _unsupported(evidence)):
-            return replace(sample, status="unsupported_evidence", problem=problem)
-        sample = self._weighted(sample, answer.response, scores) if self._weighs else sample
-        return replace(sample, scores={**scores, **sample.scores})
+            return sample(status="unsupported_evidence", problem=problem)
+        valid = sample(status="valid", scores=scores)
+        return self._weighted(valid, response) if self._weighs else valid
 
-    def _weighted(self, sample: JudgeSample, response: Response, scores: Mapping[str, float]) -> JudgeSample:
+    def _weighted(self, sample: JudgeSample, response: Response) -> JudgeSample:
         """Return the sample with the scores that its tokens' probabilities give, where they are known."""
-        found = weighted_scores(response.text, response.tokens, self.shape, scores)
+        found = weighted_scores(response.text, response.tokens, self.shape, sample.scores)
         weighted = {name: score for one in found.values() for name, score in one.scores.items()}
         return replace(
             sample,
-            scores=weighted,
+            scores={**sample.scores, **weighted},
             weights={name: one.weights for name, one in found.items()},
-            is_weighted=scores.keys() <= weighted.keys(),
+            is_weighted=sample.scores.keys() <= weighted.keys(),
         )
 
     def _reply(self, response: Response) -> Mapping[str, Any]:

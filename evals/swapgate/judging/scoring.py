@@ -143,7 +143,8 @@ def _explained(
 ) -> str:
     """Return scores, rule and reasoning in one line; the reasoning is that of a sample which agrees."""
     valid = [a for a in asked if a.valid and a.valid.reasoning]
-    agreeing = [a for a in valid if a.valid and _says(a.valid, [a], rule, kind) is passed]
+    several = valid if len(valid) > 1 else ()
+    agreeing = [a for a in several if a.valid and _says(a.valid, [a], rule, kind) is passed]
     reasoning = next((a.valid.reasoning for a in (*agreeing, *valid) if a.valid), "")
     told = kind.told(known.scores) or _numbers(rule, known.scores, spec)
     return explained(told, reasoning, spec=spec)

@@ -28,6 +28,8 @@ def agreement(samples: Sequence[Known], rule: PassRule, *, passed: bool | None) 
 
     None where fewer than two samples have one.
     """
+    if len(samples) < 2:
+        return None
     said = (rule.evaluate(one.scores, one.bounds) for one in samples)
     own = [verdict for verdict in said if verdict is not None]
     return own.count(passed) / len(own) if passed is not None and len(own) > 1 else None

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from swapgate.judging.visible import visible
 from swapgate.records import Json, Message, Response
@@ -22,6 +23,7 @@ EMPTY_OPENERS = {
     "解",
     "かいせつ",
 }
+_MOST_WORDS = max(len(opener.split()) for opener in EMPTY_OPENERS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +82,8 @@ class Judged:
             return False
         if not any(_carries_meaning(c) for c in text):
             return True
-        words = re.findall(r"[\w']+", text.casefold().replace("’", "'"))
-        return " ".join(words) in EMPTY_OPENERS
+        words = re.finditer(r"[\w']+", text.casefold().replace("’", "'"))
+        return " ".join(word[0] for word in islice(words, _MOST_WORDS + 1)) in EMPTY_OPENERS
 
 
 def answer_text(response: Response) -> str:

@@ -23,12 +23,12 @@ from swapgate.records import (
 from swapgate.runs.manifest import judge_hashes, manifest, now
 from swapgate.runs.parts import Part
 from swapgate.runs.served import ServedSeen
-from swapgate.runs.stored import StoredBaseline
 from swapgate.spec.calibration import cluster_of, read_calibration
 from swapgate.spec.models import ModelSpec
 
 if TYPE_CHECKING:
     from swapgate.analysis.outcome import RunOutcome
+    from swapgate.runs.stored import StoredBaseline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

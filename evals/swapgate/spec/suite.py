@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeAlias
 
@@ -155,19 +156,19 @@ class Suite(Written):
     cases_from: str | tuple[str, ...] = ()
 
 
-class PlacedCase(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedCase:
     """A case with the place where it is written; `line` counts from 1."""
 
-    model_config = ConfigDict(frozen=True)
     case: Case
     path: Path
     line: int
 
 
-class LoadedSuite(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedSuite:
     """A suite read whole: the cases of `cases_from` included, the defaults merged into every case."""
 
-    model_config = ConfigDict(frozen=True)
     path: Path
     suite: Suite
     cases: tuple[PlacedCase, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from swapgate.errors import UsageError, nearest
 from swapgate.facts import Facts, facts_of, unpack
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _AT_ONCE = 200
 _LISTED = 5
 _Record = TypeVar("_Record", bound="DataclassInstance")
+# Suite, case, model and repeat, as the database holds them: PostgreSQL takes no NUL.
+TrialPlace: TypeAlias = tuple[str, str, str, int]
 
 
 class History:
@@ -104,6 +106,16 @@ class History:
         with self._reading() as connection:
             for record in connection.execution_options(yield_per=_AT_ONCE).execute(query).scalars():
                 yield read(record)
+
+    def texts(self, run_id: str) -> Iterator[tuple[TrialPlace, str]]:
+        """Yield where each trial of a run stands, in the order of `trials`, and its JSON."""
+        table = self._tables.trials
+        columns = (table.c.suite, table.c.case_id, table.c.model, table.c.repeat)
+        query = self._of_run(table, run_id, {}).with_only_columns(*columns, table.c.record)
+        with self._reading() as connection:
+            rows = connection.execution_options(yield_per=_AT_ONCE).execute(query)
+            for suite, case, model, repeat, record in rows:
+                yield (suite, case, model, repeat), record
 
     def count(self, run_id: str) -> int:
         """Return how many trials of a run are stored."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from heapq import merge
+from operator import itemgetter
 from typing import overload
 
 from swapgate.memory.history.places import Place
-from swapgate.memory.history.reader import History
-from swapgate.records import Outcome, Trial
+from swapgate.memory.history.reader import History, TrialPlace
+from swapgate.records import Outcome, Trial, to_text
 
 
 class StoredTrials(Sequence[Trial]):
@@ -44,6 +45,12 @@ class StoredTrials(Sequence[Trial]):
         beside = [t for t in self._beside if outcome in {None, t.outcome}]
         with closing(History(self._place)) as history:
             yield from merge(history.trials(self._run_id, outcome=outcome), beside, key=_place)
+
+    def texts(self) -> Iterator[tuple[TrialPlace, str]]:
+        """Yield where each trial stands in this order and its JSON: no trial is made of those stored."""
+        beside = ((_place(trial)[:4], to_text(trial)) for trial in self._beside)
+        with closing(History(self._place)) as history:
+            yield from merge(history.texts(self._run_id), beside, key=itemgetter(0))
 
 
 def _place(trial: Trial) -> tuple[str, str, str, int, str]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 
+from pydantic_core import PydanticSerializationError, to_json
+
 from swapgate.facts import list_price
 from swapgate.records import Answer, CheckResult, Json, JudgeSample, Message, ToolCall, Trial, Verdict
 from swapgate.reporting import format as show
@@ -69,8 +71,14 @@ def _with_calls(text: str, calls: Iterable[ToolCall]) -> str:
 def _expected(expected: Json, texts: Texts) -> int | None:
     if expected is None:
         return None
-    text = expected if isinstance(expected, str) else json.dumps(expected, ensure_ascii=False, indent=2)
-    return texts.number(text)
+    return texts.number(expected if isinstance(expected, str) else _indented(expected))
+
+
+def _indented(value: Json) -> str:
+    try:
+        return to_json(value, indent=2).decode()  # what is indented, json writes in Python
+    except PydanticSerializationError:  # a lone surrogate
+        return json.dumps(value, ensure_ascii=False, indent=2)
 
 
 def _check(check: CheckResult, texts: Texts) -> Json:

@@ -54,6 +54,8 @@ _DATA_MARK = "<!--CASES-->"
 _MOST = 200
 # Bytes of packed cases held in memory, and the script's parts in the order in which they use each other.
 _HELD = 8_000_000
+# What nearly every page is made of besides its own template.
+_USUAL = ("parts", "scores", "lengths", "covariates", "judges", "judge_costs")
 _SCRIPTS = ("elements", "unpack", "places", "marked", "diff", "case", "filters", "list", "start")
 
 
@@ -64,7 +66,10 @@ class HtmlReporter:
     filename = "report.html"
 
     def __init__(self) -> None:
-        _template()  # compiled now: a reporter is made while the last answers are still on their way
+        # Compiled now: a reporter is made while the last answers are still on their way.
+        pages = _template().environment
+        for name in _USUAL:
+            pages.get_template(f"{name}.html.j2")
 
     def write(self, outcome: RunOutcome, folder: Path) -> Path:
         """Write report.html into the folder and return its path."""

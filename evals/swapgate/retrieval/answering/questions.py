@@ -101,14 +101,11 @@ def _arm_suite(questions: Questions, retrieved: Retrieved, side: Side) -> ReadyS
     placed = [
         _with_texts(case.placed, texts[case.placed.case.id], questions.entry) for case in questions.cases
     ]
-    loaded = written.model_copy(
-        update={
-            "suite": written.suite.model_copy(update={"suite": questions.suite_name(side), "gate": None}),
-            "cases": tuple(placed),
-            "content_hash": content_hash(
-                [written.content_hash, {name: t.shown for name, t in texts.items()}]
-            ),
-        }
+    loaded = replace(
+        written,
+        suite=written.suite.model_copy(update={"suite": questions.suite_name(side), "gate": None}),
+        cases=tuple(placed),
+        content_hash=content_hash([written.content_hash, {name: t.shown for name, t in texts.items()}]),
     )
     extra = () if questions.faithfulness is None else (questions.faithfulness,)
     cases = tuple(
@@ -130,7 +127,7 @@ def _with_texts(placed: PlacedCase, texts: Texts, entry: AnswersEntry) -> Placed
         "input": {**case.input, entry.context: texts.shown},
         "covariates": {**case.covariates, **numbers},
     }
-    return placed.model_copy(update={"case": case.model_copy(update=update)})
+    return replace(placed, case=case.model_copy(update=update))
 
 
 def _or_error(job: Job, texts: Texts, side: Side) -> Job:

@@ -90,7 +90,7 @@ def _to_judge(retrieved: Retrieved, questions: Questions) -> Iterator[ToJudge]:
     if judge is None:
         return
     renamed = written.suite.model_copy(update={"suite": f"{questions.suite.name}.retrieval"})
-    suite = replace(questions.suite, loaded=written.model_copy(update={"suite": renamed}))
+    suite = replace(questions.suite, loaded=replace(written, suite=renamed))
     for case in questions.cases:
         own = replace(case, checks=(), judges=(judge,))
         name = case.placed.case.id
