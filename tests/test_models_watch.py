@@ -114,7 +114,7 @@ def test_what_cannot_be_found_out_is_said() -> None:
         assert found.answer == "could not find out"
         return "; ".join(found.reasons)
 
-    assert reasons([]) == "it was never looked at: `swapgate models watch` looks"
+    assert reasons([]) == "no look at it is stored"
     assert "3 of the 6 looks needed" in reasons(made[:3], 2)
     assert "4 of the 5 cases needed" in reasons(made)
     assert "no look since" in reasons(made, 12)
@@ -224,6 +224,7 @@ def test_looks_are_no_nights(service: Service, tmp_path: Path) -> None:
 
 
 def test_no_tagged_case_and_no_floating_model_are_told(service: Service, capsys: Said) -> None:
+    lay(Path(), {"pyproject.toml": "[tool.pytest.ini_options]\naddopts = '--strict-markers'\n"})
     assert main(["models", "watch", "--tag", "canaries"]) == 13
     assert (
         "COULD NOT FIND OUT: no case has the tag 'canaries': write `tags: [canaries]`"

@@ -191,7 +191,7 @@ def _why_unknown(
 ) -> Iterator[str]:
     """Yield why the last look does not tell of the model, or why all of them tell too little."""
     if not looks:
-        yield "it was never looked at: `swapgate models watch` looks"
+        yield "no look at it is stored"
         return
     last = looks[-1]
     if last.problem:

@@ -81,6 +81,9 @@ def open_session(config: pytest.Config) -> SwapgateSession:
     if config.option.swapgate_model and config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args = _cases_only(settings.cases_dirs)
     config.stash[TAGS] = TagRegistry()
+    if config.option.swapgate_watch and config.option.markexpr:
+        # That no case has the tag is told in our words, also under --strict-markers.
+        config.stash[TAGS].register(config, config.option.markexpr)
     session = SwapgateSession(config, workspace)
     for name, hooks in _rooms(session).items():
         config.pluginmanager.register(hooks, f"swapgate-{name}")
