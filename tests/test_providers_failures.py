@@ -430,7 +430,8 @@ def many(server: Server, *, concurrency: int, calls: int) -> list[Response]:
 
 
 def test_the_client_holds_as_many_connections_as_asked_for() -> None:
-    with serving(Answer(openai_completion(), delay_s=0.3)) as server:
+    # Long enough for a busy machine to open the last connection before the first is answered.
+    with serving(Answer(openai_completion(), delay_s=1.5)) as server:
         assert len(many(server, concurrency=150, calls=150)) == 150
         assert server.most_at_once == 150
 

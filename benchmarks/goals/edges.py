@@ -350,6 +350,19 @@ TABLE: Mapping[str, list[Call]] = {
     "quantiles.fewest_for_quantile": _each([(0.5,), (0.999,)]),
     "rank_drift.rank_bets": _each([([],), ([1.0],), ([2.0] * 9,), ([1.0, 2.0, 0.0],)]),
     "rank_drift.rank_evidence": _each([([],), ([1.0],), ([2.0] * 9,), ([1.0, 2.0, 0.0],)]),
+    "rank_drift.p_evidence": _each([([],), ([0.0],), ([1.0] * 9,), ([0.5, 0.0, 1.0],)], threshold=2433),
+    "odd_last.odd_last_p": _each(
+        [
+            (np.empty((0, 3)),),
+            ([[1.0]],),
+            ([[2.0, 2.0]] * 5,),
+            ([[np.nan, 1.0]],),
+            ([[0.0, 1.0], [1.0, np.nan]],),
+        ]
+    ),
+    "sign_flips.sign_flip_test": _each(
+        [([],), ([0.0],), ([1.0],), ([-1.0] * 40,), ([[np.nan, 1.0]] * 3,), ([1.0, -1.0], ["a", "a"])]
+    ),
     "drift.likely_starts": _each([(np.zeros(1),), (np.array([0.0, -900.0]),), (np.full(5, -3.0),)]),
     "ratios.ratio_interval": _each(
         [([], []), ([1.0], [2.0]), ([0.0] * 3, [1.0] * 3), ([1.0] * 4, [2.0, 1.0, 2.0, 3.0], ["a"] * 4)]
