@@ -29,7 +29,7 @@ from swapgate.retrieval import StateStore, open_async_router, open_router
 from swapgate.retrieval.adapters.pgvector import PgvectorIndex
 from swapgate.retrieval.adapters.qdrant import QdrantIndex, open_client
 from swapgate.retrieval.adapters.sqlite import SqliteIndex
-from swapgate.retrieval.records import Reader
+from swapgate.retrieval.records import CONTENTS, VERIFICATION, Reader
 from swapgate.retrieval.turn import only_one
 
 # The embedding of the tests: it notes what it is asked, so that nothing is embedded twice in secret.
@@ -144,6 +144,25 @@ def test_the_new_index_is_not_asked_before_it_was_examined(
     assert run("move", "shadow_read", "--why", "in a hurry", "--force") == 0
     assert "warning: the new index was not examined" in capsys.readouterr().err
     assert run("rollback", "--why", "calm down") == 0
+
+
+def test_no_user_is_given_an_index_that_failed_its_verification(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("begin", "--why", "x")
+    for phase in ("dual_write", "backfill", "verify"):
+        run("move", phase, "--why", "x")
+    with closing(StateStore(place.root / ".swapgate" / "indexes.db")) as store:
+        now = store.get("docs")
+        store.add_evidence("docs", CONTENTS, version=now.version, passed=True, record={})
+        failed = {"verdict": "failed"}
+        store.add_evidence("docs", VERIFICATION, version=now.version, passed=False, record=failed)
+        assert run("move", "shadow_read", "--why", "to see it") == 0
+        assert run("move", "canary", "--share", "0.05", "--why", "in a hurry") == 4
+        assert "failed its verification: `swapgate index verify` says on what" in capsys.readouterr().err
+        passed = {"verdict": "passed"}
+        store.add_evidence("docs", VERIFICATION, version=now.version + 1, passed=True, record=passed)
+        assert run("move", "canary", "--share", "0.05", "--why", "mended") == 0
 
 
 def test_a_router_that_died_is_named_before_the_backfill(

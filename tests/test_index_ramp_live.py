@@ -20,12 +20,11 @@ from swapgate.retrieval import Phase, StateStore, open_router
 from swapgate.retrieval.adapters.sqlite import SqliteIndex
 from swapgate.retrieval.interleaving.preference import PREFERENCE
 from swapgate.retrieval.metrics import Counters
-from swapgate.retrieval.moving import CONTENTS
 from swapgate.retrieval.opening import IndexWorkspace, read_index_workspace
 from swapgate.retrieval.phases import Migration
 from swapgate.retrieval.ramping import RAMP, Ramper
 from swapgate.retrieval.ramping.clock import Moment
-from swapgate.retrieval.records import Reader
+from swapgate.retrieval.records import CONTENTS, Reader
 from swapgate.spec.settings import resolve_settings
 
 # Texts that share words are alike, at either width; EXTRA makes the vectors wider than is written.

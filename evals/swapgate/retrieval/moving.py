@@ -9,11 +9,8 @@ from swapgate.errors import UsageError
 from swapgate.retrieval.fingerprint import require_same
 from swapgate.retrieval.index import VectorIndex
 from swapgate.retrieval.phases import Migration, Phase, is_before, require_allowed, share_in
-from swapgate.retrieval.records import Change, Evidence
+from swapgate.retrieval.records import CONTENTS, VERIFICATION, Change, Evidence
 from swapgate.retrieval.state import StateStore
-
-CONTENTS = "contents"
-FILLED = "filled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +83,13 @@ def reasons_to_wait(store: StateStore, now: Migration, to: Phase) -> list[str]:
         reasons.append("the new index was not examined since it was filled: `swapgate index check`")
     elif not found.passed:
         reasons.append("the new index did not pass its examination: `swapgate index check` says why")
+    verified = _last(store, now, VERIFICATION)
+    if (
+        not is_before(to, Phase.CANARY)
+        and verified is not None
+        and verified.record.get("verdict") == "failed"
+    ):
+        reasons.append("the new index failed its verification: `swapgate index verify` says on what")
     missing = store.count_repairs(now.name)
     if missing["new"]:
         reasons.append(f"{missing['new']:,} writes did not reach the new index: `swapgate index repair`")
@@ -101,6 +105,10 @@ def filled_at(changes: Sequence[Change]) -> int:
 
 def contents_evidence(store: StateStore, now: Migration) -> Evidence | None:
     """Return the last examination of the new index, None when there was none since it was filled last."""
+    return _last(store, now, CONTENTS)
+
+
+def _last(store: StateStore, now: Migration, kind: str) -> Evidence | None:
     since = filled_at(store.changes(now.name))
-    found = [one for one in store.evidence(now.name, CONTENTS) if one.version >= since]
+    found = [one for one in store.evidence(now.name, kind) if one.version >= since]
     return found[-1] if found else None

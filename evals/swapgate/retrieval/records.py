@@ -34,6 +34,12 @@ class Reader:
     metrics: Mapping[str, Json] = field(default_factory=dict)
 
 
+# Kinds of evidence.
+CONTENTS = "contents"
+FILLED = "filled"
+VERIFICATION = "verification"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What was found out at one version of a migration; `record` is JSON of the kind's own."""

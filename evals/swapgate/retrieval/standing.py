@@ -12,13 +12,13 @@ from swapgate.reporting.text import safe_text
 from swapgate.retrieval.index import SIDES, Side, VectorIndex
 from swapgate.retrieval.ledger import Ledger
 from swapgate.retrieval.metrics import Metrics, summed, tally
-from swapgate.retrieval.moving import FILLED, contents_evidence
+from swapgate.retrieval.moving import contents_evidence
 from swapgate.retrieval.opening import IndexWorkspace
 from swapgate.retrieval.phases import Phase
 from swapgate.retrieval.ramping.looks import Look, looks
-from swapgate.retrieval.records import Change, Evidence
+from swapgate.retrieval.records import FILLED, VERIFICATION, Change, Evidence
 from swapgate.retrieval.state import StateStore
-from swapgate.retrieval.verifying import VERIFICATION, Verification
+from swapgate.retrieval.verifying import Verification
 
 _RAMPED = {Phase.SHADOW_READ, Phase.CANARY, Phase.PROMOTED}
 

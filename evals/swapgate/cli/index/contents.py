@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def examined(found: Opened, ledger: Ledger) -> Contents:
     """Examine the new index and store what was found, as a reason to go on or not."""
     from swapgate.retrieval.contents import examine
-    from swapgate.retrieval.moving import CONTENTS
+    from swapgate.retrieval.records import CONTENTS
 
     contents = examine(
         found.index("new"),

@@ -212,7 +212,7 @@ def _remember_rate(ledger: Ledger, done: Reindexed) -> None:
 
 def _store(found: Opened, filled: tuple[Reindexed, Repaired, float | None]) -> None:
     """Store what the filling cost, for `status`."""
-    from swapgate.retrieval.moving import FILLED
+    from swapgate.retrieval.records import FILLED
 
     done, _mended, spent_usd = filled
     now = found.store.get(found.workspace.name)

@@ -19,9 +19,8 @@ from swapgate.retrieval.phases import Migration, Phase
 from swapgate.retrieval.ramping.clock import Moment, wall_s
 from swapgate.retrieval.ramping.live import Ruling, rulings
 from swapgate.retrieval.ramping.looks import Look, age_h, bad_in_a_row, looks
-from swapgate.retrieval.records import Change, Evidence
+from swapgate.retrieval.records import VERIFICATION, Change, Evidence
 from swapgate.retrieval.state import StateStore
-from swapgate.retrieval.verifying import VERIFICATION
 from swapgate.spec.index_ramp import RampEntry
 
 _HOUR_S = 3600.0

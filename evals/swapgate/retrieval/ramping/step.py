@@ -17,8 +17,9 @@ from swapgate.retrieval.ramping.clock import Moment, moment
 from swapgate.retrieval.ramping.decide import Decision, decide, require_ramp
 from swapgate.retrieval.ramping.looks import Look, Word, store_look
 from swapgate.retrieval.ramping.seen import Seen, Verified, last_verified, said, see, troubles_of
+from swapgate.retrieval.records import VERIFICATION
 from swapgate.retrieval.state import MigrationChanged, StateStore
-from swapgate.retrieval.verifying import VERIFICATION, verify
+from swapgate.retrieval.verifying import verify
 
 EXIT_CODES: dict[Word, ExitCode] = {
     "advance": ExitCode.OK,

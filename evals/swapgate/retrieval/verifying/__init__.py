@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swapgate.retrieval.verifying.verification import VERIFICATION, Verification
+from swapgate.retrieval.verifying.verification import Verification
 from swapgate.retrieval.verifying.verify import verify
 
-__all__ = ["VERIFICATION", "Verification", "verify"]
+__all__ = ["Verification", "verify"]

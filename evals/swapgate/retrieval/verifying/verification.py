@@ -9,7 +9,6 @@ from swapgate.errors import ExitCode
 from swapgate.retrieval.index import Side
 from swapgate.stats.interval import Interval
 
-VERIFICATION = "verification"
 VerdictWord = Literal["passed", "failed", "inconclusive"]
 RulingAnswer = Literal["pass", "fail", "inconclusive"]
 LabelSource = Literal["qrels", "judge", "qrels and judge", "none"]

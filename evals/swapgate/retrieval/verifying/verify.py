@@ -11,6 +11,7 @@ from swapgate.retrieval.arms import Arm
 from swapgate.retrieval.index import SIDES, Side, Vector, VectorIndex
 from swapgate.retrieval.opening import IndexWorkspace
 from swapgate.retrieval.phases import Migration
+from swapgate.retrieval.records import VERIFICATION
 from swapgate.retrieval.state import StateStore, now_text
 from swapgate.retrieval.verifying.asking import Asked, Depth, Draw, ask_both, opened_arms
 from swapgate.retrieval.verifying.deciding import decide
@@ -23,7 +24,7 @@ from swapgate.retrieval.verifying.percentiles import random_scores
 from swapgate.retrieval.verifying.preparing import Prepared, prepare
 from swapgate.retrieval.verifying.scoping import Measured, scopes
 from swapgate.retrieval.verifying.valuing import counted, values_of
-from swapgate.retrieval.verifying.verification import VERIFICATION, Graded, Scope, Verification
+from swapgate.retrieval.verifying.verification import Graded, Scope, Verification
 from swapgate.spec.index_verify import VerifyEntry
 
 if TYPE_CHECKING:
