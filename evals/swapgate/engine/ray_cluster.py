@@ -100,13 +100,19 @@ def _join(ray: Any, address: str, *, root: Path, without: Sequence[Path]) -> Non
         options |= {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
     else:
         options["runtime_env"] = {"working_dir": str(root), "excludes": _excluded(root, without)}
-    try:
-        with warnings.catch_warnings(), _environ(_ENVIRON):
-            warnings.simplefilter("ignore")
-            ray.init(**options)
-    except Exception as exc:  # Ray has no class of its own for this, and raises Exception itself
-        told = str(exc).strip().partition("\n")[0].rstrip(".")
-        raise UsageError(f"--ray={address}: {told or type(exc).__name__}. {_fix(address)}") from exc
+    # Ray gives a cluster thirty seconds to start, which a busy machine may not have: it gets them twice.
+    for is_last in (address != LOCAL, True):
+        try:
+            with warnings.catch_warnings(), _environ(_ENVIRON):
+                warnings.simplefilter("ignore")
+                ray.init(**options)
+        except Exception as exc:  # Ray has no class of its own for this, and raises Exception itself
+            if is_last:
+                told = str(exc).strip().partition("\n")[0].rstrip(".")
+                raise UsageError(f"--ray={address}: {told or type(exc).__name__}. {_fix(address)}") from exc
+            leave(ray)
+        else:
+            return
 
 
 def _fix(address: str) -> str:
