@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from swapgate.pins.compared import differences
 from swapgate.pins.lock import Lock, lock_text, read_lock
 from workspaces import RIGHT, lay, recorded_workspace
 
+GOLDEN = Path(__file__).parent / "golden" / "models.lock"
 MODELS = """\
 models:
   old: {provider: recorded, path: outputs/old.jsonl}
@@ -59,6 +63,30 @@ def test_lock_holds_what_was_declared_and_what_answered(
     assert lock_text(lock) == (root / "config" / "models.lock").read_text(encoding="utf-8")
     assert main(["models", "lock"]) == 0
     assert "2 models, 0 changed" in capsys.readouterr().out
+
+
+GOLDEN_MODELS = """\
+models:
+  main: {provider: openai, model: gpt-5.5-2026-04-23, fallback: spare, params: {max_tokens: 400}}
+  spare: {provider: anthropic, model: claude-sonnet-4-6}
+  floats: {provider: openai, model: gpt-4o, accept_unpinned: {reason: watched daily, until: 2027-01-01}}
+  gateway: {provider: litellm, model: openai/gpt-luna-latest, base_url: "http://localhost:4000"}
+tasks:
+  triage: {model: main}
+  drafts: {model: spare, params: {temperature: 0.2}}
+"""
+
+
+def test_the_lock_is_the_golden_one(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("swapgate.cli.models.lock.today_utc", lambda: date(2026, 11, 26))
+    lay(root, {"config/models.yml": GOLDEN_MODELS})
+    assert main(["models", "lock"]) == 0
+    written = (root / "config" / "models.lock").read_text(encoding="utf-8")
+    # Whose data the prices are is the installed package's; the catalogue's day changes with each new one.
+    text = re.sub(r'^(\s*"?(?:prices|catalogue)"?: ).*$', r"\1-", written, flags=re.MULTILINE)
+    if "SWAPGATE_UPDATE_GOLDEN" in os.environ:
+        GOLDEN.write_text(text, encoding="utf-8")
+    assert text == GOLDEN.read_text(encoding="utf-8")
 
 
 def test_nothing_changed_passes(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
