@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from swapgate.analysis.switching import SwitchCost, SwitchItem
 from swapgate.reporting.format import UNKNOWN, money
 
-HEADER = ("item", "time", "people", "cost", "on record")
+HEADER = ("item", "time", "people", "paid", "on record")
 NOTHING = "-"
 _MINUTE_S, _HOUR_S, _DAY_S = 60.0, 3600.0, 86_400.0
 
