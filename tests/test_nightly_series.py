@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from nights import MODEL, START, SUITE, Drawn, NightDrawn, drawn, nights_of
+from swapgate.analysis.night_changes import served_ids
 from swapgate.analysis.night_report import NightReport, night_report
 from swapgate.analysis.night_series import FEWEST_NIGHTS, NightSeries
 from swapgate.analysis.night_subjects import Subject, Watched
 from swapgate.analysis.nights import Night
-from swapgate.records import AnchorCheck, ModelIdentity
+from swapgate.records import AnchorCheck, ModelIdentity, ServedModel
 
 
 def report(nights: Sequence[Night], judges: Sequence[Watched] = (), **more: Any) -> NightReport:
@@ -108,6 +109,19 @@ def test_another_id_served_is_the_providers_drift_at_once() -> None:
     assert found.answer == "drift"
     assert found.served is not None
     assert (found.served.before, found.served.now) == (("new-2026-04",), ("new-2026-11",))
+
+
+def test_a_task_is_served_what_the_models_name_is_that_answers_for_it() -> None:
+    task, other = (ModelIdentity(name=name, provider="openai", model=name) for name in (MODEL, "other"))
+
+    def told(*names: str) -> tuple[str, ...]:
+        served = tuple(ServedModel(model=name, ids=(f"id of {name}",), answers=1) for name in names)
+        [night] = nights_of(drawn(1))
+        return served_ids(replace(night.run, models=(task, other), served=served), MODEL)
+
+    assert told("main", "other") == ("id of main",)
+    assert told(MODEL, "main") == (f"id of {MODEL}",)
+    assert told("main", "spare", "other") == ()  # which of the two is not known
 
 
 def test_another_id_served_for_another_pin_is_no_drift() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from swapgate.records import Json, Run
+from swapgate.records import Json, Run, ServedModel
 
 # Settings that may matter to an answer, a score or a latency.
 _SETTINGS = ("concurrency", "retries", "hedge", "timeout_s", "max_cost")
@@ -40,8 +40,21 @@ def changes(before: Run, now: Run, *, suite: str, model: str) -> tuple[Change, .
 
 def served_ids(run: Run, model: str | None = None, *, judge: str | None = None) -> tuple[str, ...]:
     """Return the ids that a model under test, or a judge's models, were served as; empty when unknown."""
-    own = [one for one in run.served if one.judge == judge and model in {None, one.model}]
+    own = _own(run, model) if judge is None else [one for one in run.served if one.judge == judge]
     return tuple(sorted({name for one in own for name in one.ids}))
+
+
+def _own(run: Run, model: str | None) -> list[ServedModel]:
+    """Return what was served under a name of the run.
+
+    A task without settings of its own answers under its model's name, which the run does not tell: it is the
+    one that no other name of the run accounts for, where there is just one.
+    """
+    asked = [one for one in run.served if one.judge is None]
+    own = [one for one in asked if model in {None, one.model}]
+    names = {one.name for one in run.models}
+    others = [one for one in asked if one.model not in names]
+    return own or (others if model in names and len(others) == 1 else [])
 
 
 def _served(before: Run, now: Run, model: str) -> Iterator[_Difference]:
@@ -53,8 +66,7 @@ def _served(before: Run, now: Run, model: str) -> Iterator[_Difference]:
 
 
 def _fingerprints(run: Run, model: str) -> tuple[str, ...]:
-    own = [one for one in run.served if one.judge is None and one.model == model]
-    return tuple(sorted({name for one in own for name in one.fingerprints}))
+    return tuple(sorted({name for one in _own(run, model) for name in one.fingerprints}))
 
 
 def _of_model(before: Run, now: Run, suite: str, model: str) -> Iterator[_Difference]:
