@@ -110,7 +110,7 @@ def test_a_killed_judge_keeps_its_verdicts_and_pays_again_for_nothing_but_what_w
 ) -> None:
     lay_traffic(tmp_path, judge)
     process = start(tmp_path)
-    wait_for(lambda: len(judge.requests) >= 60)
+    wait_for(lambda: len(judge.requests) >= 40, limit_s=60)
     process.kill()
     process.communicate()
     before = verdicts(tmp_path)
@@ -121,7 +121,8 @@ def test_a_killed_judge_keeps_its_verdicts_and_pays_again_for_nothing_but_what_w
     assert done.returncode == 0, done.stderr
     [told] = json.loads(done.stdout)["routes"]
     assert (told["judged_now"], told["even"]) == (40 - before, 40)
-    assert len(asked(judge)) == 80 and asked(judge).total() <= 80 + 16
+    # Twice what was in flight, and what was answered in the same instant.
+    assert len(asked(judge)) == 80 and asked(judge).total() <= 80 + 16 + 8
 
 
 def test_one_budget_holds_for_all_routes_and_what_it_leaves_out_is_asked_later(
