@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -186,15 +187,8 @@ def _filled(durations: Mapping[Side, Sequence[int]]) -> dict[str, Json]:
 
 
 def _bucket(seconds: float) -> int:
-    """Return the last bucket that begins at or below a duration."""
-    low, high = 0, _BUCKETS - 1
-    while low < high:
-        middle = (low + high + 1) // 2
-        if _EDGES_S[middle] <= seconds:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+    """Return the last bucket that begins at or below a duration; what is shorter than all is in the first."""
+    return max(0, bisect_right(_EDGES_S, seconds) - 1)
 
 
 def _quantile(buckets: Sequence[int], share: float) -> float | None:
