@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from swapgate.analysis.compare import Comparison
 from swapgate.analysis.outcome import RunOutcome
-from swapgate.engine.ray_executor import executing
+from swapgate.engine.opened import open_engine
 from swapgate.engine.runner import Engine
 from swapgate.engine.workspace import Job, ReadySuite, Workspace
 from swapgate.errors import UsageError
 from swapgate.facts import Facts
-from swapgate.memory.cache import CACHE_FILE, ResponseCache
 from swapgate.records import Trial
 from swapgate.runs.before_run import refuse_with_batch, require_enough, warnings_before
 from swapgate.runs.early_stop import EarlyStop, early_stop, shuffled
@@ -81,17 +79,13 @@ def run(
     wanted, warnings = len(jobs), warnings_before(workspace, jobs)
     if (part := _part(workspace, suites, jobs, recorder)) is not None:
         jobs = list(part.jobs)
-    cache = ResponseCache(settings.state_dir / CACHE_FILE, recordings=settings.recordings)
 
     def take(trial: Trial, facts: Facts, text: str) -> bool:
         recorder.add(trial, facts, text)
         return False
 
-    with (
-        contextlib.closing(cache),
-        executing(settings, specs, [job.case for job in jobs]) as executor,
-        Engine(settings, specs, cache, take=take, executor=executor, spent_usd=before.paid_usd) as engine,
-    ):
+    cases_asked = [job.case for job in jobs]
+    with open_engine(settings, specs, cases_asked, take=take, spent_usd=before.paid_usd) as engine:
         recorder.start(planned=len(jobs), wanted=wanted, warnings=warnings, part=part)
         recorder.require_open()
         early = early_stop(workspace, jobs, recorder.baseline)

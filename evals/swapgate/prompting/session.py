@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from swapgate.engine.judging_only import Draw
-from swapgate.engine.ray_executor import executing
+from swapgate.engine.opened import open_engine
 from swapgate.engine.runner import Engine
 from swapgate.engine.workspace import Job, ReadyCase, Workspace
-from swapgate.memory.cache import CACHE_FILE, ResponseCache
 from swapgate.records import Trial
 from swapgate.spec.models import ModelSpec
 
@@ -55,10 +54,5 @@ def open_session(
     specs: dict[str, ModelSpec] = workspace.models_of(cases)
     specs |= {name: workspace.model(name) for name in also}
     workspace.require_ready(specs)
-    cache = ResponseCache(settings.state_dir / CACHE_FILE, recordings=settings.recordings)
-    with (
-        contextlib.closing(cache),
-        executing(settings, specs, cases) as executor,
-        Engine(settings, specs, cache, executor=executor, spent_usd=spent_usd) as engine,
-    ):
+    with open_engine(settings, specs, cases, spent_usd=spent_usd) as engine:
         yield Session(engine, draw)

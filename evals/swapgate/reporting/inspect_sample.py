@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from swapgate.records import Answer, CheckResult, Json, Message, ToolCall, Trial, Usage, Verdict
+from swapgate.records import Answer, CheckResult, Json, ToolCall, Trial, Usage, Verdict
+from swapgate.reporting.turns import turn_of
 from swapgate.storable import parse_json
 
 _STOPS = {"stop": "stop", "length": "max_tokens", "tool_calls": "tool_calls"}
@@ -17,7 +18,7 @@ _REFUSED = {"content_filter", "refusal"}
 
 def sample(trial: Trial, model: str) -> dict[str, Any]:
     """Return the sample of a trial; `model` is what the log calls its model."""
-    asked = [_turn(message) for message in trial.messages]
+    asked = [turn_of(message, _call) for message in trial.messages]
     output = _output(trial.answer, model) if trial.answer is not None else None
     answered = [output["choices"][0]["message"]] if output is not None else []
     found: dict[str, Any] = {
@@ -101,15 +102,6 @@ def _output(answer: Answer, model: str) -> dict[str, Any]:
         "usage": usage(answer),
         "time": response.latency_s,
     }
-
-
-def _turn(message: Message) -> dict[str, Any]:
-    found: dict[str, Any] = {"role": message.role, "content": message.content}
-    if message.tool_calls:
-        found["tool_calls"] = [_call(one) for one in message.tool_calls]
-    if message.tool_call_id is not None:
-        found["tool_call_id"] = message.tool_call_id
-    return found
 
 
 def _call(call: ToolCall) -> dict[str, Any]:

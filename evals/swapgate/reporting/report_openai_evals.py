@@ -11,8 +11,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from swapgate.records import Answer, Message, ToolCall, Trial
+from swapgate.records import Answer, ToolCall, Trial
 from swapgate.reporting.files import atomic_file, whole
+from swapgate.reporting.turns import turn_of
 
 if TYPE_CHECKING:
     from swapgate.analysis.outcome import RunOutcome
@@ -47,7 +48,10 @@ def _line(trial: Trial) -> str:
 
 
 def _row(trial: Trial) -> dict[str, Any]:
-    item: dict[str, Any] = {"id": trial.case, "input": [_turn(message) for message in trial.messages]}
+    item: dict[str, Any] = {
+        "id": trial.case,
+        "input": [turn_of(message, _call) for message in trial.messages],
+    }
     if trial.expected is not None:
         item["ideal"] = trial.expected
     if trial.tags:
@@ -85,15 +89,6 @@ def _results(trial: Trial) -> list[dict[str, Any]]:
         for one in trial.verdicts
     ]
     return [*checks, *judges]
-
-
-def _turn(message: Message) -> dict[str, Any]:
-    found: dict[str, Any] = {"role": message.role, "content": message.content}
-    if message.tool_calls:
-        found["tool_calls"] = [_call(one) for one in message.tool_calls]
-    if message.tool_call_id is not None:
-        found["tool_call_id"] = message.tool_call_id
-    return found
 
 
 def _call(call: ToolCall) -> dict[str, Any]:

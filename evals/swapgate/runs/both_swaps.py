@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from swapgate.engine.ray_executor import executing
-from swapgate.engine.runner import Engine
+from swapgate.engine.opened import open_engine
 from swapgate.engine.workspace import Job, ReadySuite, Workspace
-from swapgate.memory.cache import CACHE_FILE, ResponseCache
 from swapgate.retrieval.answering.joint import Terms, judge_both
 from swapgate.retrieval.answering.observations import Arm, Role, observe
 from swapgate.retrieval.answering.questions import Questions, arm_jobs, arm_suites, read_questions
@@ -159,17 +156,12 @@ def _run(
     before = before_trials(workspace, suites[:1], suites[0].cases, draw=draw)
     spent_usd += before.paid_usd
     recorder = Recorder(workspace, suites, specs, before=before)
-    cache = ResponseCache(settings.state_dir / CACHE_FILE, recordings=settings.recordings)
 
     def take(trial: Trial, facts: Facts, text: str) -> bool:
         recorder.add(trial, facts, text)
         return False
 
-    with (
-        contextlib.closing(cache),
-        executing(settings, specs, cases) as executor,
-        Engine(settings, specs, cache, take=take, executor=executor, spent_usd=spent_usd) as engine,
-    ):
+    with open_engine(settings, specs, cases, take=take, spent_usd=spent_usd) as engine:
         recorder.start(planned=len(jobs), wanted=len(jobs), warnings=warnings, command=command)
         recorder.require_open()
         engine.plan(jobs)
