@@ -48,9 +48,7 @@ ReportOption = Annotated[
         "repeat for several.",
     ),
 ]
-LiveOption = Annotated[
-    bool, typer.Option("--live", help="Call always, never read a stored response of a judge.")
-]
+LiveOption = Annotated[bool, typer.Option("--live", help="Call always, never read a stored response.")]
 ReplayOption = Annotated[
     bool, typer.Option("--replay", help="Never call: a response that is not stored is an error.")
 ]

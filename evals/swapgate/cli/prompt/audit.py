@@ -11,8 +11,10 @@ import typer
 
 from swapgate.cli.options import (
     JsonOption,
+    LiveOption,
     MaxCostOption,
     RepeatsOption,
+    ReplayOption,
     RootOption,
     VerboseOption,
     cache_mode,
@@ -77,10 +79,8 @@ def audit_prompts(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Ask nothing: say what the calls would take and cost.")
     ] = False,
-    live: Annotated[bool, typer.Option("--live", help="Call always, never read a stored response.")] = False,
-    replay: Annotated[
-        bool, typer.Option("--replay", help="Never call: a response that is not stored is an error.")
-    ] = False,
+    live: LiveOption = False,
+    replay: ReplayOption = False,
     strict: Annotated[
         bool,
         typer.Option("--strict", help="Exit with 1 when a prompt differs, or an override does not earn."),

@@ -10,8 +10,10 @@ import typer
 
 from swapgate.cli.options import (
     JsonOption,
+    LiveOption,
     MaxCostOption,
     RepeatsOption,
+    ReplayOption,
     RootOption,
     cache_mode,
     open_settings,
@@ -52,10 +54,8 @@ def suggest_override(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Ask nothing: say what the calls would take and cost.")
     ] = False,
-    live: Annotated[bool, typer.Option("--live", help="Call always, never read a stored response.")] = False,
-    replay: Annotated[
-        bool, typer.Option("--replay", help="Never call: a response that is not stored is an error.")
-    ] = False,
+    live: LiveOption = False,
+    replay: ReplayOption = False,
     root: RootOption = None,
     as_json: JsonOption = False,
 ) -> int:
