@@ -57,6 +57,14 @@ def test_workflows_may_write_nothing_but_a_comment(text: str) -> None:
     assert permissions["contents"] == "read"
 
 
+@pytest.mark.parametrize("text", WORKFLOWS, ids=range(len(WORKFLOWS)))
+def test_keys_are_given_to_the_step_that_asks_models_alone(text: str) -> None:
+    steps = [step for step in _steps(text) if "secrets." in str(step)]
+    assert all(re.match("pytest|swapgate nightly", step["run"]) for step in steps)
+    used = re.sub(r" # .*", "", text).count("secrets.")
+    assert used == sum(str(step).count("secrets.") for step in steps)
+
+
 def test_one_version_of_each_action_is_named() -> None:
     named = {name for text in (*BLOCKS, WORKFLOW.read_text()) for name in re.findall(r"uses: (\S+)", text)}
     assert len({name.partition("@")[0] for name in named}) == len(named)
