@@ -163,8 +163,21 @@ def test_v_gives_each_miss_two_lines_and_vv_all_of_it(pytester: pytest.Pytester)
     answers = {k: sum("answered: " in line for line in lines) for k, lines in shown.items()}
     assert heads == {"-q": 0, "-p": 3, "-v": 5, "-vv": 5}
     assert answers == {"-q": 0, "-p": 3, "-v": 3, "-vv": 5}
+    assert [(k, line) for k, lines in shown.items() for line in lines if "more" in line] == [
+        ("-p", "and 2 more: -v gives the reason of each")
+    ]
     last = next(n for n, line in enumerate(shown["-v"]) if "::case-4 by new" in line)
     assert shown["-v"][last + 1] == "  expected at /label: /label is 'bug', expected 'billing'."
+
+
+@pytest.mark.parametrize("options", [[], ["-v"]], ids=str)
+def test_an_empty_line_stands_between_the_misses_and_the_rates(
+    pytester: pytest.Pytester, options: list[str]
+) -> None:
+    recorded_workspace(pytester.path, {"new": {"one": BLIND}})
+    lines = pytester.runpytest("--model=new", "--report=none", *options).outlines
+    (answer,) = (n for n, line in enumerate(lines) if line.startswith("  answered: "))
+    assert (lines[answer + 1], lines[answer + 2].split()[0]) == ("", "structural")
 
 
 def test_qq_says_the_gates_answer_and_nothing_else_of_the_summary(pytester: pytest.Pytester) -> None:
