@@ -147,6 +147,35 @@ def test_a_narrow_terminal_never_wraps_the_line(
         assert len(beside) + len(shown) <= columns
 
 
+def test_a_wide_terminal_has_room_for_all_of_it(
+    tmp_path: Path, run_in_terminal: Callable[..., str]
+) -> None:
+    lay_slow(tmp_path, 2)
+    (tmp_path / "cases" / "slow.yml").rename(tmp_path / "cases" / f"{'x' * 75}.yml")
+    drawn = DRAWN.findall(run_in_terminal(columns=160))
+    assert any(line.endswith("2 in flight\x1b[22m") for line in drawn), drawn
+
+
+SUGAR = """\
+import pytest
+class Reporter(pytest.TerminalReporter):
+    pass
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config):
+    own = config.pluginmanager.get_plugin("terminalreporter")
+    config.pluginmanager.unregister(own)
+    config.pluginmanager.register(Reporter(config), "terminalreporter")
+"""
+
+
+def test_nothing_is_drawn_into_what_another_reporter_draws(
+    tmp_path: Path, run_in_terminal: Callable[..., str]
+) -> None:
+    lay_slow(tmp_path, 2)
+    (tmp_path / "conftest.py").write_text(SUGAR)
+    assert not DRAWN.findall(run_in_terminal())
+
+
 def test_a_run_without_pytests_terminal_works(tmp_path: Path, run_in_terminal: Callable[..., str]) -> None:
     lay_slow(tmp_path, 2)
     assert run_in_terminal("-pno:terminal") == ""
