@@ -14,7 +14,16 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "evals"
 # What would make a run in a test unlike one that somebody starts in a terminal.
-UNSET = ("COLUMNS", "NO_COLOR", "CI", "BUILD_NUMBER", "PY_COLORS", "FORCE_COLOR", "GITHUB_ACTIONS", "PYTEST_ADDOPTS")
+UNSET = (
+    "COLUMNS",
+    "NO_COLOR",
+    "CI",
+    "BUILD_NUMBER",
+    "PY_COLORS",
+    "FORCE_COLOR",
+    "GITHUB_ACTIONS",
+    "PYTEST_ADDOPTS",
+)
 _FORKING = """\
 import fcntl, importlib, json, os, pkgutil, pty, struct, sys, termios
 import pytest, xdist.plugin, jsonschema, sqlalchemy.dialects.sqlite, scipy.special

@@ -147,9 +147,7 @@ def test_a_narrow_terminal_never_wraps_the_line(
         assert len(beside) + len(shown) <= columns
 
 
-def test_a_wide_terminal_has_room_for_all_of_it(
-    tmp_path: Path, run_in_terminal: Callable[..., str]
-) -> None:
+def test_a_wide_terminal_has_room_for_all_of_it(tmp_path: Path, run_in_terminal: Callable[..., str]) -> None:
     lay_slow(tmp_path, 2)
     (tmp_path / "cases" / "slow.yml").rename(tmp_path / "cases" / f"{'x' * 75}.yml")
     drawn = DRAWN.findall(run_in_terminal(columns=160))

@@ -97,7 +97,22 @@ def test_any_text_renders_as_itself(text: str) -> None:
     assert [t.type for t in row].count("td_open") == 2
 
 
-BLOCKS = ["# x", "###### x", "- x", "+ x", "1. x", "12) x", "---", "- - -", "#", "-", "7.", "> x", "* x", "```"]
+BLOCKS = [
+    "# x",
+    "###### x",
+    "- x",
+    "+ x",
+    "1. x",
+    "12) x",
+    "---",
+    "- - -",
+    "#",
+    "-",
+    "7.",
+    "> x",
+    "* x",
+    "```",
+]
 
 
 @given(text=st.sampled_from(BLOCKS) | st.text(alphabet="#-+=.)0123456789 >*`~\t", max_size=12))

@@ -38,10 +38,12 @@ class LiveLine:
         self._writer = reporter._tw if reporter is not None else None
         self._file: TextIO | None = getattr(self._writer, "_file", None)
         # Where the cursor of another reporter stands (pytest-sugar's, say), only that one knows.
-        is_pytests = type(reporter) is pytest.TerminalReporter
-        is_wanted = is_pytests and reporter.isatty and config.get_verbosity() > -2
+        is_pytests_own = type(reporter) is pytest.TerminalReporter
+        is_wanted = reporter is not None and reporter.isatty and config.get_verbosity() > -2
         has_markup = self._writer is not None and self._writer.hasmarkup
-        self._is_on = bool(is_wanted and has_markup and self._file is not None and may_draw(self._file))
+        self._is_on = bool(
+            is_wanted and is_pytests_own and has_markup and self._file is not None and may_draw(self._file)
+        )
         # While a test runs, pytest captures standard output, the terminal's file included.
         capture = config.pluginmanager.get_plugin("capturemanager")
         self._uncaptured = capture.global_and_fixture_disabled if capture else contextlib.nullcontext

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def placed(outcome: RunOutcome, settings: Settings, environ: Mapping[str, str]) -> RunOutcome:
-    """Return the outcome as this workspace reports it: with its folder, and the address of the full report."""
+    """Return the outcome as this workspace reports it: with its folder and the full report's address."""
     url = link_to_reports(settings.report_url, environ, outcome.run.id)
     return replace(outcome, report_url=url, workspace=settings.root)
 

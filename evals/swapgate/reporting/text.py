@@ -14,7 +14,7 @@ _INVISIBLE = re.compile(INVISIBLE)
 # Of plain ASCII, which most texts are, this much is known in a tenth of the time.
 _STEERING = dict.fromkeys((*range(9), *range(11, 32), 127))
 _BLANK = re.compile(r"[ \t\r\n]+")
-# What the runners of GitHub and Azure, and TeamCity, take for a command wherever in a line of the log it stands.
+# What GitHub's and Azure's runners and TeamCity take for a command, wherever in a line of the log it stands.
 _COMMAND = re.compile(r"##(?=[A-Za-z]*\[)")
 
 
