@@ -14,9 +14,18 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[1] / "evals"
 # What would make a run in a test unlike one that somebody starts in a terminal.
-UNSET = ("NO_COLOR", "CI", "BUILD_NUMBER", "PY_COLORS", "FORCE_COLOR", "GITHUB_ACTIONS", "PYTEST_ADDOPTS")
+UNSET = (
+    "COLUMNS",
+    "NO_COLOR",
+    "CI",
+    "BUILD_NUMBER",
+    "PY_COLORS",
+    "FORCE_COLOR",
+    "GITHUB_ACTIONS",
+    "PYTEST_ADDOPTS",
+)
 _FORKING = """\
-import importlib, json, os, pkgutil, pty, sys
+import fcntl, importlib, json, os, pkgutil, pty, struct, sys, termios
 import pytest, xdist.plugin, jsonschema, sqlalchemy.dialects.sqlite, scipy.special
 import swapgate
 for module in pkgutil.walk_packages(swapgate.__path__, "swapgate."):
@@ -26,6 +35,10 @@ for module in pkgutil.walk_packages(swapgate.__path__, "swapgate."):
 
 def child(job):
     os.chdir(job["root"])
+    if job["terminal"]:
+        fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 50, job["columns"], 0, 0))
+    else:
+        os.environ["COLUMNS"] = str(job["columns"])
     os.environ.update(job["environment"])
     code = pytest.main(job["arguments"])
     sys.stdout.flush()
@@ -74,8 +87,9 @@ class Terminals:
         **variables: str,
     ) -> tuple[int, str]:
         """Return the exit code of a run, and all that it wrote."""
-        environment = {"TERM": "xterm", "COLUMNS": str(columns), **variables}
+        environment = {"TERM": "xterm", **variables}
         job = {
+            "columns": columns,
             "root": str(root),
             "arguments": list(arguments),
             "terminal": terminal,

@@ -16,8 +16,10 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 WORKFLOW = ROOT / "evals" / "swapgate" / "cli" / "init" / "files" / "workflow.yml"
-PAGE = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+PAGES = [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("ci.md", "nightly.md")]
+BLOCKS = [
+    text for page in PAGES for text in re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+]
 WORKFLOWS = [text for text in BLOCKS if text.startswith("name: ")]
 PIPELINES = [text for text in BLOCKS if re.match(r"[a-z]+:\n  image:", text)]
 
@@ -34,8 +36,8 @@ def _errors(schema: Any, text: str) -> list[str]:
     return [error.message for error in validator.iter_errors(content)]
 
 
-def test_the_page_has_workflows_and_pipelines() -> None:
-    assert (len(WORKFLOWS), len(PIPELINES)) == (3, 2)
+def test_the_pages_have_workflows_and_pipelines() -> None:
+    assert (len(WORKFLOWS), len(PIPELINES)) == (4, 2)
 
 
 @pytest.mark.parametrize("text", WORKFLOWS, ids=range(len(WORKFLOWS)))
@@ -46,6 +48,43 @@ def test_workflows_are_valid(text: str) -> None:
 @pytest.mark.parametrize("text", PIPELINES, ids=range(len(PIPELINES)))
 def test_pipelines_are_valid(text: str) -> None:
     assert _errors(_schema("gitlab-ci"), text) == []
+
+
+@pytest.mark.parametrize("text", WORKFLOWS, ids=range(len(WORKFLOWS)))
+def test_workflows_may_write_nothing_but_a_comment(text: str) -> None:
+    permissions = yaml.safe_load(text)["permissions"]
+    assert {key for key, may in permissions.items() if may != "read"} <= {"pull-requests"}
+    assert permissions["contents"] == "read"
+
+
+@pytest.mark.parametrize("text", WORKFLOWS, ids=range(len(WORKFLOWS)))
+def test_keys_are_given_to_the_step_that_asks_models_alone(text: str) -> None:
+    steps = [step for step in _steps(text) if "secrets." in str(step)]
+    assert all(re.match("pytest|swapgate nightly", step["run"]) for step in steps)
+    used = re.sub(r" # .*", "", text).count("secrets.")
+    assert used == sum(str(step).count("secrets.") for step in steps)
+
+
+def test_one_version_of_each_action_is_named() -> None:
+    named = {name for text in (*BLOCKS, WORKFLOW.read_text()) for name in re.findall(r"uses: (\S+)", text)}
+    assert len({name.partition("@")[0] for name in named}) == len(named)
+
+
+def _steps(text: str) -> list[dict[str, Any]]:
+    content = yaml.safe_load(text)
+    jobs = [{"steps": content}] if isinstance(content, list) else content.get("jobs", {}).values()
+    return [step for job in jobs for step in job["steps"]]
+
+
+@pytest.mark.parametrize("text", BLOCKS, ids=range(len(BLOCKS)))
+def test_what_was_paid_for_is_kept_where_the_gate_fails(text: str) -> None:
+    # `actions/cache` in one step, and by default a cache of GitLab, is saved by jobs that succeed alone.
+    used = {step.get("uses", ""): step.get("if") for step in _steps(text)}
+    assert not [name for name in used if name.startswith("actions/cache@")]
+    assert all(condition == "always()" for name, condition in used.items() if "cache/save" in name)
+    if text in PIPELINES:
+        caches = [job["cache"] for job in yaml.safe_load(text).values() if "cache" in job]
+        assert all(cache["when"] == "always" for cache in caches)
 
 
 GH = """\

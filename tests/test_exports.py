@@ -94,6 +94,15 @@ def test_both_exports_come_back_as_the_cases_and_answers_that_they_were(
             assert got == {key: text for key, text in answered.items() if key[0] == name}
 
 
+def test_the_same_run_makes_the_same_log(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.time", lambda: 2_000_000_000.0)
+    assert main(["report", "latest", "--report=inspect", "--out", str(tmp_path / "again")]) == 0
+    for first in (folder / "inspect").iterdir():
+        assert (tmp_path / "again" / "inspect" / first.name).read_bytes() == first.read_bytes()
+
+
 def test_a_line_of_openai_evals_is_an_item_with_its_sample(folder: Path) -> None:
     lines = (folder / "openai-evals" / "triage.jsonl").read_text(encoding="utf-8").splitlines()
     rows = {(r["sample"]["model"], r["item"]["id"], r["sample"]["repeat"]): r for r in map(json.loads, lines)}

@@ -147,6 +147,33 @@ def test_a_narrow_terminal_never_wraps_the_line(
         assert len(beside) + len(shown) <= columns
 
 
+def test_a_wide_terminal_has_room_for_all_of_it(tmp_path: Path, run_in_terminal: Callable[..., str]) -> None:
+    lay_slow(tmp_path, 2)
+    (tmp_path / "cases" / "slow.yml").rename(tmp_path / "cases" / f"{'x' * 75}.yml")
+    drawn = DRAWN.findall(run_in_terminal(columns=160))
+    assert any(line.endswith("2 in flight\x1b[22m") for line in drawn), drawn
+
+
+SUGAR = """\
+import pytest
+class Reporter(pytest.TerminalReporter):
+    pass
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config):
+    own = config.pluginmanager.get_plugin("terminalreporter")
+    config.pluginmanager.unregister(own)
+    config.pluginmanager.register(Reporter(config), "terminalreporter")
+"""
+
+
+def test_nothing_is_drawn_into_what_another_reporter_draws(
+    tmp_path: Path, run_in_terminal: Callable[..., str]
+) -> None:
+    lay_slow(tmp_path, 2)
+    (tmp_path / "conftest.py").write_text(SUGAR)
+    assert not DRAWN.findall(run_in_terminal())
+
+
 def test_a_run_without_pytests_terminal_works(tmp_path: Path, run_in_terminal: Callable[..., str]) -> None:
     lay_slow(tmp_path, 2)
     assert run_in_terminal("-pno:terminal") == ""
@@ -163,8 +190,21 @@ def test_v_gives_each_miss_two_lines_and_vv_all_of_it(pytester: pytest.Pytester)
     answers = {k: sum("answered: " in line for line in lines) for k, lines in shown.items()}
     assert heads == {"-q": 0, "-p": 3, "-v": 5, "-vv": 5}
     assert answers == {"-q": 0, "-p": 3, "-v": 3, "-vv": 5}
+    assert [(k, line) for k, lines in shown.items() for line in lines if "more" in line] == [
+        ("-p", "and 2 more: -v gives the reason of each")
+    ]
     last = next(n for n, line in enumerate(shown["-v"]) if "::case-4 by new" in line)
     assert shown["-v"][last + 1] == "  expected at /label: /label is 'bug', expected 'billing'."
+
+
+@pytest.mark.parametrize("options", [[], ["-v"]], ids=str)
+def test_an_empty_line_stands_between_the_misses_and_the_rates(
+    pytester: pytest.Pytester, options: list[str]
+) -> None:
+    recorded_workspace(pytester.path, {"new": {"one": BLIND}})
+    lines = pytester.runpytest("--model=new", "--report=none", *options).outlines
+    (answer,) = (n for n, line in enumerate(lines) if line.startswith("  answered: "))
+    assert (lines[answer + 1], lines[answer + 2].split()[0]) == ("", "structural")
 
 
 def test_qq_says_the_gates_answer_and_nothing_else_of_the_summary(pytester: pytest.Pytester) -> None:

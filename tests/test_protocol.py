@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from workspaces import RIGHT, case, lay, recorded_workspace, suite
@@ -98,3 +100,56 @@ def test_own_modules_are_not_rewritten_for_asserts(pytester: pytest.Pytester) ->
     lay(pytester.path, {"conftest.py": told})
     result = pytester.runpytest_subprocess("--model=new", "-s")
     result.stdout.fnmatch_lines(["*SourceFileLoader*"])
+
+
+# What pytest-rerunfailures does with a test that fails; its hooks of the phases are what makes it seen.
+RERUNS = """\
+from _pytest.runner import runtestprotocol
+def pytest_runtest_setup(item):
+    pass
+def pytest_runtest_protocol(item, nextitem):
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    for left in (2, 1, 0):
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        again = left > 0 and any(report.failed for report in reports)
+        for report in reports:
+            if again and report.failed:
+                report.outcome = "rerun"
+            item.ihook.pytest_runtest_logreport(report=report)
+        if not again:
+            break
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+def pytest_report_teststatus(report):
+    if report.outcome == "rerun":
+        return "rerun", "R", ("RERUN", {"yellow": True})
+"""
+WAVERING = """\
+import pathlib
+def answer(message):
+    calls = pathlib.Path("calls")
+    calls.write_text((calls.read_text() if calls.exists() else "") + "x")
+    return "wrong" if calls.read_text() == "x" else "right"
+"""
+
+
+@pytest.mark.parametrize("workers", [[], ["-n1"]], ids=str)
+def test_a_plugin_that_runs_failures_again_asks_no_model_again(
+    pytester: pytest.Pytester, workers: list[str]
+) -> None:
+    head = "suite: s\nprompt: {user: '{{ message }}'}\nchecks: [{contains: {all: [right]}}]\n"
+    lay(
+        pytester.path,
+        {
+            "conftest.py": RERUNS,
+            "app.py": WAVERING,
+            "config/models.yml": "models: {app: {provider: python, model: 'app:answer'}}\n",
+            "cases/s.yml": suite([case("one")], head=head, gate="every-case"),
+        },
+    )
+    result = pytester.runpytest("--model=app", "--live", "--report=json", *workers)
+    assert (pytester.path / "calls").read_text() == "x"
+    result.stdout.fnmatch_lines(["gate: FAIL *of 1 trial 1 missed", "*= 2 rerun, 1 missed in *"])
+    assert result.ret == 1
+    written = json.loads((pytester.path / "reports" / "latest" / "report.json").read_text())
+    assert [trial["answer"]["response"]["text"] for trial in written["trials"]] == ["wrong"]

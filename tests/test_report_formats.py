@@ -27,6 +27,7 @@ from swapgate.cli import main
 from swapgate.facts import facts_of
 from swapgate.records import Answer, CheckResult, Finding, Response, Trial
 from swapgate.reporting import BUILT_IN, write_reports
+from swapgate.reporting.flagged import from_repository
 from swapgate.reporting.sarif_log import MOST_RESULTS
 from swapgate.reporting.trial_table import cell
 from workspaces import BLIND, RIGHT, recorded_workspace
@@ -245,6 +246,26 @@ def test_places_are_seen_from_the_top_of_the_repository(tmp_path: Path) -> None:
         "artifactLocation": {"uri": "with%20space/evals/cases/a%20b.yml", "uriBaseId": "%SRCROOT%"},
         "region": {"startLine": 7},
     }
+
+
+@pytest.mark.parametrize("path", ["cases/a.yml", "../shared/a.yml"])
+def test_places_are_known_wherever_the_report_is_written(tmp_path: Path, path: str) -> None:
+    top, root = tmp_path / "repo", tmp_path / "repo" / "evals"
+    (root / path).parent.mkdir(parents=True)
+    (root / path).write_text("")
+    (top / ".git").mkdir()
+    outcome = replace(_of([replace(_missed("s", "one", "wrong"), path=path)]), workspace=root)
+    (result,) = _sarif(_written(outcome, tmp_path / "elsewhere", "sarif"))["results"]
+    (issue,) = json.loads(_written(outcome, tmp_path / "elsewhere", "codequality").read_text())
+    wanted = (root / path).resolve().relative_to(top).as_posix()
+    assert issue["location"]["path"] == wanted
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == wanted
+
+
+def test_a_file_outside_the_repository_keeps_its_path(tmp_path: Path) -> None:
+    (tmp_path / "repo" / ".git").mkdir(parents=True)
+    (tmp_path / "a.yml").write_text("")
+    assert from_repository("../a.yml", tmp_path / "repo") == "../a.yml"
 
 
 def test_a_fingerprint_stays_when_a_case_moves_or_is_answered_otherwise(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_a_package_adds_a_format_through_an_entry_point(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _install(tmp_path / "site", "line", "line_reporter:LineReporter", monkeypatch)
-    (path,) = write_reports(made_up_outcome(), tmp_path, ["line"])
+    (path,) = write_reports(made_up_outcome(), tmp_path / "reports" / "run", ["line"])
     assert path.read_text() == "fail"
 
 
@@ -113,7 +113,7 @@ def test_a_comparison_is_not_said_to_be_a_run(tmp_path: Path) -> None:
 
 def test_a_format_without_its_library_is_refused_before_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(UsageError, match=r"needs pyarrow: `pip install swapgate\[parquet\]`"):
+    with pytest.raises(UsageError, match=r"needs pyarrow: `pip install 'swapgate\[parquet\]'`"):
         check_formats(["csv", "parquet"])
 
 

@@ -101,6 +101,14 @@ def test_safe_text_is_one_short_printable_line(text: str, limit: int) -> None:
     assert "\x1b" not in line
 
 
+@pytest.mark.parametrize(
+    "command", ["##[error file=a.py]no", "##[set-output name=x]y", "##vso[task.setvariable]", "##teamcity[x]"]
+)
+def test_no_text_is_a_command_to_the_service_that_reads_the_log(command: str) -> None:
+    assert safe_text(f"said: {command}") == f"said: \\x23{command[1:]}"
+    assert safe_text("## a heading, #[x] ##") == "## a heading, #[x] ##"
+
+
 def test_a_cut_text_says_how_much_is_missing() -> None:
     assert clipped("x" * 25, 20) == "x" * 20 + "\n… 5 more characters are in report.json"
     assert safe_text("a long sentence", 7) == "a long…"

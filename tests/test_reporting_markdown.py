@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -19,6 +19,7 @@ from swapgate.analysis.gate import GateAnswer
 from swapgate.facts import facts_of
 from swapgate.reporting.markdown import report
 from swapgate.reporting.markdown.report import MAX_CHARS, escaped, render
+from swapgate.reporting.text import safe_text
 
 GOLDEN = Path(__file__).parent / "golden" / "report.md"
 
@@ -94,6 +95,46 @@ def test_any_text_renders_as_itself(text: str) -> None:
     }
     row = _tokens(f"| a | b |\n| - | - |\n| x{escaped(text, 200)}x | y |")
     assert [t.type for t in row].count("td_open") == 2
+
+
+BLOCKS = [
+    "# x",
+    "###### x",
+    "- x",
+    "+ x",
+    "1. x",
+    "12) x",
+    "---",
+    "- - -",
+    "#",
+    "-",
+    "7.",
+    "> x",
+    "* x",
+    "```",
+]
+
+
+@given(text=st.sampled_from(BLOCKS) | st.text(alphabet="#-+=.)0123456789 >*`~\t", max_size=12))
+@example("1.5b")
+def test_any_text_that_begins_a_line_of_a_list_stays_in_it(text: str) -> None:
+    blocks = MarkdownIt("commonmark").parse(f"- {escaped(text)}\n")
+    said = safe_text(text)
+    kinds = ["paragraph_open", "inline", "paragraph_close"] if said else []
+    assert [block.type for block in blocks][2:-2] == kinds
+    shown = "".join(c.content for b in blocks for c in b.children or ()).replace("\u200b", "")
+    assert shown == said
+
+
+@pytest.mark.parametrize("text", [":rocket:", "x :+1: y", ":-1:", ":100:", "::shipit:::", ":E-mail:"])
+def test_no_text_is_an_emoji_of_github(text: str) -> None:
+    assert not re.search(r":[\w+-]+:", escaped(text))
+    assert escaped(text).replace("\u200b", "").replace("\\", "") == text
+
+
+@pytest.mark.parametrize("text", ["cases/a.yml:14:3: no", "at 12:30:45", "suite::case", "note: x"])
+def test_places_and_times_can_still_be_copied(text: str) -> None:
+    assert escaped(text) == text
 
 
 @pytest.mark.parametrize("long_names", [False, True])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import fsum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
@@ -52,7 +53,7 @@ class RunOutcome:
     """A run, its trials, and what was decided about it. A model's summaries: overall first, then by suite.
 
     `trials` is empty where runs were compared by their facts alone. `report_url` is where others can read
-    the full report, None when nobody said.
+    the full report, `workspace` the folder that the trials' paths start from; None when nobody said.
     """
 
     run: Run
@@ -69,6 +70,7 @@ class RunOutcome:
     judges: tuple[JudgeUse, ...] = ()
     warnings: tuple[str, ...] = ()
     report_url: str | None = None
+    workspace: Path | None = None
     quarantine: Quarantine | None = None
     identity: tuple[IdentityFinding, ...] = ()
 

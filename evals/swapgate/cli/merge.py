@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Annotated
@@ -41,8 +42,9 @@ def merge(
     Exits with the gate's code, as the whole run would have; with 10 when shards are missing.
     """
     from swapgate.analysis.outcome import conclude
-    from swapgate.cli.reports import tell_github, with_link, written_reports
+    from swapgate.cli.reports import tell_github, written_reports
     from swapgate.reporting import check_formats
+    from swapgate.reporting.hosting import placed
     from swapgate.runs.found_shards import find_shards
     from swapgate.runs.merging import merge as merge_shards
     from swapgate.runs.merging import store
@@ -53,7 +55,7 @@ def merge(
     store(merged, settings)
     with progress_bar("merging") as progress:
         outcome = conclude(merged.run, merged.trials, why_not_judged=merged.why_not_judged, progress=progress)
-    outcome = with_link(outcome, settings)
+    outcome = placed(outcome, settings, os.environ)
     paths = written_reports(outcome, settings.reports_dir / outcome.run.id, settings.formats)
     if as_json:
         print_json(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,9 +63,10 @@ def rejudge(
     Prints what changed against the run's own verdicts, writes reports, and exits with the gate's code.
     """
     from swapgate.analysis.judge_change import judge_changes
-    from swapgate.cli.reports import with_link, written_reports
+    from swapgate.cli.reports import written_reports
     from swapgate.engine.workspace import Workspace
     from swapgate.reporting import check_formats
+    from swapgate.reporting.hosting import placed
     from swapgate.runs.rejudging import open_source, plan
     from swapgate.runs.rejudging import rejudge as judge_again
 
@@ -80,7 +82,7 @@ def rejudge(
     with live_line() as draw:
         outcome, paid_usd = judge_again(planned, workspace, draw=draw)
     folder = settings.reports_dir / outcome.run.id
-    outcome = with_link(outcome, settings)
+    outcome = placed(outcome, settings, os.environ)
     paths = written_reports(outcome, folder, settings.formats)
     changes = judge_changes(trials, outcome.trials, run_before=source.id, run_after=outcome.run.id)
     if "md" in settings.formats and changes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -28,14 +29,14 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Write a stored run's reports again and say what the gate decides. Exits with 0 whatever that is."""
-    from swapgate.cli.reports import with_link
     from swapgate.cli.stored import open_run
     from swapgate.reporting import ReportsFailed, check_formats, write_reports
+    from swapgate.reporting.hosting import placed
     from swapgate.reporting.words.reasons import gate_line
 
     settings = open_settings(root, report=formats)
     check_formats(settings.formats)
-    outcome = with_link(open_run(run, settings), settings)
+    outcome = placed(open_run(run, settings), settings, os.environ)
     try:
         paths = write_reports(outcome, out or settings.reports_dir / outcome.run.id, settings.formats)
     except ReportsFailed as exc:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,14 +14,6 @@ from swapgate.cli.output import warn
 if TYPE_CHECKING:
     from swapgate.analysis.outcome import RunOutcome
     from swapgate.spec.settings import Settings
-
-
-def with_link(outcome: RunOutcome, settings: Settings) -> RunOutcome:
-    """Return the outcome with the address of its full report, where that is known."""
-    from swapgate.reporting.hosting import link_to_reports
-
-    url = link_to_reports(settings.report_url, os.environ, outcome.run.id)
-    return replace(outcome, report_url=url)
 
 
 def written_reports(outcome: RunOutcome, folder: Path, formats: Sequence[str]) -> list[Path]:

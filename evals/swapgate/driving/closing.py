@@ -40,8 +40,12 @@ class ClosingWords:
         verbose = self._config.get_verbosity()
         if verbose > -2:
             terminalreporter.section("swapgate", sep="=")
+        is_explained = False
         for line in self._explained(outcome, verbose):
             terminalreporter.write_line(line)
+            is_explained = True
+        if is_explained:
+            terminalreporter.write_line("")
         write_summary(
             outcome,
             terminalreporter.write_line,
@@ -64,6 +68,7 @@ class ClosingWords:
         for trial in first:
             yield from explain_trial(trial)
         if verbose < 1:
+            yield from _more(outcome, len(first))
             return
         told = {(t.suite, t.case, t.model, t.repeat) for t in first}
         for trial in (t for kind in TO_EXPLAIN for t in of_outcome(outcome.trials, kind)):
@@ -107,6 +112,13 @@ class ClosingWords:
             return
         for problem in publish(outcome, os.environ, terminalreporter.write_line, near=settings.root):
             terminalreporter.write_line(f"swapgate: {problem}", yellow=True)
+
+
+def _more(outcome: RunOutcome, explained: int) -> Iterator[str]:
+    """Yield how many misses are not explained, and how to see them."""
+    missed = sum(f.role == "candidate" and f.outcome in TO_EXPLAIN for f in outcome.facts)
+    if missed > explained:
+        yield f"and {missed - explained:,} more: -v gives the reason of each"
 
 
 def _short(path: Path, start: Path) -> Path:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from swapgate.driving.workers import is_worker
 from swapgate.reporting import ReportsFailed, write_reports
+from swapgate.reporting.hosting import placed
 
 if TYPE_CHECKING:
     from swapgate.analysis.outcome import RunOutcome
@@ -36,7 +36,7 @@ class Ending:
             stopping=ours.early.conclude() if ours.early is not None else None,
             shard=ours.part.shard if ours.part is not None else None,
         )
-        ours.outcome = self._with_link(outcome)
+        ours.outcome = placed(outcome, self._settings, os.environ)
         self._tell_junit(outcome)
         self._write_reports(ours.outcome, recorder)
         if recorder.problem is not None:
@@ -58,12 +58,6 @@ class Ending:
         if self._settings.shard is not None:
             return None  # the record says so itself
         return "partial selection" if recorder.planned < self._session.wanted else None
-
-    def _with_link(self, outcome: RunOutcome) -> RunOutcome:
-        from swapgate.reporting.hosting import link_to_reports
-
-        url = link_to_reports(self._settings.report_url, os.environ, outcome.run.id)
-        return replace(outcome, report_url=url)
 
     def _tell_junit(self, outcome: RunOutcome) -> None:
         """Add the gate's answer to the file of --junitxml, which pytest writes after this."""

@@ -37,9 +37,13 @@ class LiveLine:
         reporter = config.pluginmanager.get_plugin("terminalreporter")
         self._writer = reporter._tw if reporter is not None else None
         self._file: TextIO | None = getattr(self._writer, "_file", None)
+        # Where the cursor of another reporter stands (pytest-sugar's, say), only that one knows.
+        is_pytests_own = type(reporter) is pytest.TerminalReporter
         is_wanted = reporter is not None and reporter.isatty and config.get_verbosity() > -2
         has_markup = self._writer is not None and self._writer.hasmarkup
-        self._is_on = bool(is_wanted and has_markup and self._file is not None and may_draw(self._file))
+        self._is_on = bool(
+            is_wanted and is_pytests_own and has_markup and self._file is not None and may_draw(self._file)
+        )
         # While a test runs, pytest captures standard output, the terminal's file included.
         capture = config.pluginmanager.get_plugin("capturemanager")
         self._uncaptured = capture.global_and_fixture_disabled if capture else contextlib.nullcontext
@@ -55,14 +59,14 @@ class LiveLine:
         if not self._is_on or now - self._drawn_at < _REDRAW_S or self._file is None or self._writer is None:
             return
         speed = self._speed.at(now, progress.finished)
-        # pytest takes a terminal of fewer than 40 columns for one of 80.
-        width = min(self._writer.fullwidth, shutil.get_terminal_size().columns)
-        room = width - self._writer.width_of_current_line - 2
-        if room < _LEAST_ROOM:
-            return
         progress = replace(progress, cost_usd=progress.cost_usd + self._paid_usd)
-        text = progress_text(progress, speed=speed, max_cost=self._max_cost, room=room)
         with self._uncaptured():
+            # Captured, standard output has no columns, and 80 are taken for granted. pytest itself takes a
+            # terminal of fewer than 40 for one of 80.
+            room = shutil.get_terminal_size().columns - self._writer.width_of_current_line - 2
+            if room < _LEAST_ROOM:
+                return
+            text = progress_text(progress, speed=speed, max_cost=self._max_cost, room=room)
             self._file.write(f"{_SAVE} {_CLEAR}\x1b[2m{text}\x1b[22m{_RESTORE}")
             self._file.flush()
         self._is_drawn, self._drawn_at = True, now

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from swapgate.driving.trial_reports import is_of_trial, take_trial
+from swapgate.driving.trial_reports import RERUN, is_of_trial, take_trial
 from swapgate.driving.workers import is_controller, is_worker
 from swapgate.engine.workspace import ReadyCase, ReadySuite
 from swapgate.errors import UsageError
@@ -136,7 +136,7 @@ class Recording:
             self._workers.clear()
         if not is_of_trial(report):
             self._session.has_ordinary_failure |= report.failed
-        elif (trial := take_trial(report)) is not None:
+        elif (trial := take_trial(report)) is not None and report.outcome != RERUN:
             self._take_from_worker(trial)
 
     def _take_from_worker(self, trial: Trial) -> None:

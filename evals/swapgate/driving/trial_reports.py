@@ -11,6 +11,8 @@ from swapgate.driving.workers import is_worker
 from swapgate.facts import Facts
 from swapgate.records import Trial, adapter, to_text
 
+# The outcome that pytest-rerunfailures gives a report which another attempt follows.
+RERUN = "rerun"
 _STATUS: dict[str, tuple[str, str, tuple[str, dict[str, bool]]]] = {
     "missed": ("missed", "m", ("MISS", {"yellow": True})),
     "errored": ("error", "E", ("ERROR", {"red": True})),
@@ -66,4 +68,6 @@ def pytest_report_teststatus(
     report: pytest.CollectReport | pytest.TestReport,
 ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
     """Give misses and errored trials a letter and a colour of their own."""
+    if report.outcome == RERUN:
+        return None
     return _STATUS.get(getattr(report, "swapgate_status", ""))

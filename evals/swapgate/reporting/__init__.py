@@ -45,7 +45,7 @@ class Reporter(Protocol):
     filename: str
 
     def write(self, outcome: RunOutcome, folder: Path) -> Path:
-        """Write the report into the folder and return its path; StoreError when it cannot be written."""
+        """Write the report into the folder, which is there; return its path. StoreError when it cannot be."""
         ...
 
 
@@ -74,6 +74,7 @@ def write_reports(
     problems = []
     for reporter in reporters:
         try:
+            _make(folder, reporter)
             written.append(reporter.write(outcome, folder))
         except CannotWrite as exc:
             refused.setdefault(exc.why, []).append(exc.path)
@@ -107,7 +108,7 @@ def check_formats(names: Iterable[str]) -> None:
                 f"report: unknown format {name!r}.{nearest(name, known)} Known formats: {listed}"
             )
         if name in NEEDS and find_spec(NEEDS[name]) is None:
-            raise UsageError(f"report {name!r} needs {NEEDS[name]}: `pip install swapgate[{name}]`")
+            raise UsageError(f"report {name!r} needs {NEEDS[name]}: `pip install 'swapgate[{name}]'`")
         if name not in BUILT_IN:
             _load(name)
 
@@ -132,6 +133,13 @@ def _load(name: str) -> Reporter:
             "Reinstall or remove the package that declares it"
         ) from exc
     return cast(Reporter, loaded() if isinstance(loaded, type) else loaded)
+
+
+def _make(folder: Path, reporter: Reporter) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise CannotWrite(folder / reporter.filename, exc) from exc
 
 
 def _cannot_write(paths: Sequence[Path], why: str) -> str:

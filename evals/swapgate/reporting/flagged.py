@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from os.path import normpath
 from pathlib import Path
 from typing import Literal
 
@@ -95,12 +96,16 @@ def places_of(flagged: Iterable[Flagged], outcome: RunOutcome, *, near: Path) ->
 
 
 def from_repository(path: str, near: Path) -> str:
-    """Return a file's path as services see it; one that cannot be found above `near` stays as it is."""
+    """Return a file's path as services see it; one that cannot be found above `near` stays as it is.
+
+    Services know neither `..` nor what is outside the repository.
+    """
     root = next((folder for folder in (near, *near.parents) if (folder / path).is_file()), None)
     if root is None:
         return path
     top = next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), root)
-    return (root / path).relative_to(top).as_posix()
+    file = Path(normpath(root / path))
+    return file.relative_to(top).as_posix() if file.is_relative_to(top) else path
 
 
 def _flagged(trials: Sequence[Facts], *, has_baseline: bool) -> Flagged:

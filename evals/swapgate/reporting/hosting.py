@@ -1,8 +1,20 @@
-"""Where a run's reports can be read by others: a link for those who see no more than a comment."""
+"""What only the place of a report knows: the workspace, and where others can read it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from swapgate.analysis.outcome import RunOutcome
+    from swapgate.spec.settings import Settings
+
+
+def placed(outcome: RunOutcome, settings: Settings, environ: Mapping[str, str]) -> RunOutcome:
+    """Return the outcome as this workspace reports it: with its folder and the full report's address."""
+    url = link_to_reports(settings.report_url, environ, outcome.run.id)
+    return replace(outcome, report_url=url, workspace=settings.root)
 
 
 def link_to_reports(report_url: str | None, environ: Mapping[str, str], run_id: str) -> str | None:

@@ -25,7 +25,7 @@ class CodeQualityReporter:
     def write(self, outcome: RunOutcome, folder: Path) -> Path:
         """Write codequality.json into the folder and return its path."""
         flagged = flagged_cases(outcome)
-        places = places_of(flagged, outcome, near=folder)
+        places = places_of(flagged, outcome, near=outcome.workspace or folder)
         issues = [
             {
                 "description": one.text,

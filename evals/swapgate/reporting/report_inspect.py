@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from swapgate.analysis.outcome import RunOutcome
 
 _FORMAT = 2  # Inspect's LOG_SCHEMA_VERSION
+# The earliest that a zip file can hold.
+_NO_TIME = (1980, 1, 1, 0, 0, 0)
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -89,7 +91,10 @@ class _Log:
 
     def _write(self, name: str, value: Any) -> None:
         assert self._zip is not None
-        self._zip.writestr(name, whole(json.dumps(value, ensure_ascii=False, separators=(",", ":"))))
+        # Without the time of writing, so that the same run makes the same file.
+        about = zipfile.ZipInfo(name, date_time=_NO_TIME)
+        about.compress_type = zipfile.ZIP_DEFLATED
+        self._zip.writestr(about, whole(json.dumps(value, ensure_ascii=False, separators=(",", ":"))))
 
     @property
     def _identity(self) -> ModelIdentity | None:

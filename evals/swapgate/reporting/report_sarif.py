@@ -47,7 +47,7 @@ class SarifReporter:
     def write(self, outcome: RunOutcome, folder: Path) -> Path:
         """Write report.sarif into the folder and return its path."""
         flagged = flagged_cases(outcome)
-        places = places_of(flagged[:MOST_RESULTS], outcome, near=folder)
+        places = places_of(flagged[:MOST_RESULTS], outcome, near=outcome.workspace or folder)
         results = [_result(one, places.get((one.suite, one.case))) for one in flagged]
         path = folder / self.filename
         said = [gate_line(outcome.gate, _LONGEST_GATE)]

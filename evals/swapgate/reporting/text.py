@@ -14,6 +14,8 @@ _INVISIBLE = re.compile(INVISIBLE)
 # Of plain ASCII, which most texts are, this much is known in a tenth of the time.
 _STEERING = dict.fromkeys((*range(9), *range(11, 32), 127))
 _BLANK = re.compile(r"[ \t\r\n]+")
+# What GitHub's and Azure's runners and TeamCity take for a command, wherever in a line of the log it stands.
+_COMMAND = re.compile(r"##(?=[A-Za-z]*\[)")
 
 
 def visible(text: str) -> str:
@@ -24,10 +26,13 @@ def visible(text: str) -> str:
 
 
 def safe_text(text: str, limit: int | None = None) -> str:
-    """Return the text on one line, fit for a terminal, cut to `limit` characters with an ellipsis."""
+    """Return the text on one line, cut to `limit` characters with an ellipsis.
+
+    Nothing in it steers a terminal or commands a CI service that reads the log.
+    """
     # Twice the limit and some more is enough to decide the cut; the rest of a long answer is never scanned.
     head = text if limit is None else text[: 2 * limit + 1000]
-    line = visible(_BLANK.sub(" ", head)).strip()
+    line = _COMMAND.sub(r"\\x23#", visible(_BLANK.sub(" ", head)).strip())
     if limit is None or (len(line) <= limit and len(head) == len(text)):
         return line
     return line[: max(limit - 1, 0)] + "…"

@@ -78,7 +78,7 @@ def _covariates(found: Sequence[CovariateFinding], most: int) -> list[str]:
     if not found:
         return []
     lines = ["### What failures depend on", ""]
-    lines += capped(told, most, _covariate) if told else ["Not separated in any of the cases looked at."]
+    lines += capped(told, most, _covariate) if told else ["Not separated in any of the questions asked."]
     title = f"{show.count(len(others), 'other question')}: not separated, or too few failures"
     return lines + folded(title, capped(others, most, _covariate))
 

@@ -17,15 +17,20 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "$": "&#36;"
 _MARKUP = re.compile(r"[\\`*_\[\]~]|[&<>|$]")
 # GitHub links these after the Markdown is read, so no escape of Markdown's own stops it.
 _AUTOLINK = re.compile(r"(?<=[@#])(?=\w)|(?<=GH-)(?=\d)|(?<=:)(?=//)|(?<=www)(?=\.)", re.IGNORECASE)
+# Names of emoji, which become pictures the same way: of those that are all digits there are two.
+_EMOJI = re.compile(r":(?=(?:1234|100|[\w+-]*[a-z_+-][\w+-]*):)", re.IGNORECASE)
+# Where a line of a list begins so, it would be a heading, a list or a rule.
+_BLOCK = re.compile(r"^(\d*(?=[.)])|(?=[-+#]))")
 _ZERO_WIDTH_SPACE = "\u200b"
 # In numbers of our own only these would be markup: an interval is no link, `<0.001` no tag, `*` no emphasis.
 _OWN = str.maketrans({"[": "\\[", "*": "\\*", "<": "&lt;", ">": "&gt;", "~": "\\~"})
 
 
 def escaped(text: str, limit: int = NAME_CHARS) -> str:
-    """Return text from outside on one line: no Markdown, no HTML, no mention, no link."""
-    calm = _AUTOLINK.sub(_ZERO_WIDTH_SPACE, safe_text(text, limit))
-    return _MARKUP.sub(lambda match: _ENTITIES.get(match[0], "\\" + match[0]), calm)
+    """Return text from outside on one line: no Markdown, no HTML, no mention, no link, no emoji."""
+    calm = _EMOJI.sub(f":{_ZERO_WIDTH_SPACE}", _AUTOLINK.sub(_ZERO_WIDTH_SPACE, safe_text(text, limit)))
+    marked = _MARKUP.sub(lambda match: _ENTITIES.get(match[0], "\\" + match[0]), calm)
+    return _BLOCK.sub(r"\1\\", marked)
 
 
 def own(text: str) -> str:
