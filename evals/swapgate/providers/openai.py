@@ -10,8 +10,9 @@ from pydantic import BaseModel, Field
 from swapgate.providers._openai_stream import CompletionStream
 from swapgate.providers._openai_tokens import read_tokens
 from swapgate.providers._params import kept_params
+from swapgate.providers._reply import Reply
 from swapgate.providers._tools import arguments_text, read_tools
-from swapgate.providers._wire import Asked, Reply, WireProvider
+from swapgate.providers._wire import Asked, WireProvider
 from swapgate.records import FinishReason, Json, Message, Request, Response, ToolCall, Usage, turn_of
 from swapgate.spec.models import ModelSpec
 
