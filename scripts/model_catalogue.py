@@ -7,6 +7,10 @@
 Three sources: the ids that the `openai` and `anthropic` packages name, with the shutdown dates in their
 sources, and LiteLLM's table of models (MIT), which cites the provider's page for each date. The providers'
 own packages win where two dates differ, and every difference is printed.
+
+Which parameters a model refuses is LiteLLM's: of its table, and for OpenAI's reasoning models of its code
+(`gpt_reasoning_transformation.py` and `o_series_transformation.py` in llms/openai/chat), which OpenAI's
+guides confirm for the models that they name.
 """
 
 from __future__ import annotations
@@ -36,6 +40,16 @@ PROVIDERS = {
 }
 MODES = {"chat", "responses"}
 SAMPLING = ("temperature", "top_p", "top_k")
+REASONING = ("temperature", "top_p", "logprobs", "top_logprobs")
+O_SERIES = (*REASONING, "presence_penalty", "frequency_penalty")
+GUIDES = (
+    "https://developers.openai.com/api/docs/guides/latest-model?model=gpt-5.4 (parameter compatibility) and "
+    "https://developers.openai.com/api/docs/guides/latest-model (GPT-6, update API and model parameters)"
+)
+IN_GUIDES = {
+    *("gpt-5", "gpt-5-mini", "gpt-5-nano", "gpt-5.1", "gpt-5.2", "gpt-5.4"),
+    *("gpt-6-astra", "gpt-6-sol", "gpt-6-luna", "gpt-6.1-sol"),
+}
 Entry = dict[str, Any]
 
 
@@ -107,8 +121,31 @@ def litellm_models(table: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str
         if "successor_model" in row:
             entry["successor"] = row["successor_model"].removeprefix(prefix)
         if row.get("supports_sampling_params") is False:
-            entry["rejects"] = list(SAMPLING)
+            entry |= {"rejects": list(SAMPLING), "rejects_sources": ["litellm"]}
+        if provider == "openai":
+            entry |= reasoning_parameters(name, row)
         yield provider, name, entry
+
+
+def reasoning_parameters(name: str, row: Mapping[str, Any]) -> Entry:
+    """Return what one of OpenAI's reasoning models refuses; nothing where LiteLLM's row does not tell.
+
+    `unless_effort` are the efforts with which it takes all of it, null for the one that it has by itself.
+    """
+    sources = ["litellm"]
+    if re.match(r"o\d", name):
+        return {"rejects": list(O_SERIES), "rejects_sources": sources, "accepts": {"temperature": 1}}
+    # LiteLLM takes these two out of the rule, and says nothing of chat models without the flag.
+    if "supports_none_reasoning_effort" not in row or "gpt-5-chat" in name or "-search-" in name:
+        return {}
+    if re.sub(r"-\d{4}-\d\d-\d\d$", "", name) in IN_GUIDES:
+        sources.append("openai-guides")
+    told: Entry = {"rejects": list(REASONING), "rejects_sources": sources, "accepts": {"temperature": 1}}
+    if row["supports_none_reasoning_effort"]:
+        told["unless_effort"] = ["none"]
+    if row.get("default_reasoning_effort") == "none":
+        told["unless_effort"].append(None)
+    return told
 
 
 def build(table: Mapping[str, Mapping[str, Any]]) -> list[Entry]:
@@ -139,6 +176,7 @@ def main() -> int:
     sources = {
         "openai": f"types/shared/chat_model.py and all_models.py of the openai package {version('openai')}",
         "anthropic": f"types/model.py and _data of the anthropic package {version('anthropic')}",
+        "openai-guides": GUIDES,
         "litellm": f"model_prices_and_context_window_backup.json of litellm {options.litellm_version} (MIT)",
     }
     head = json.dumps({"checked_on": date.today().isoformat(), "sources": sources}, indent=1)  # noqa: DTZ011

@@ -240,12 +240,12 @@ def test_canaries_are_asked_once_and_a_rerun_finds_them_in_the_cache(
     root: Path, pytester: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:
     with laid(root, strict) as server:
-        result = pytester.runpytest_subprocess("--model=candidate", *workers)
+        result = pytester.runpytest("--model=candidate", *workers)
         assert result.ret == 0
         result.stdout.fnmatch_lines(["note: the judge meaning let 0 of * canaries pass*at list price"])
         asked = len(server.requests)
         assert asked > 2 * len(CASES)
-        pytester.runpytest_subprocess("--model=candidate", *workers)
+        pytester.runpytest("--model=candidate", *workers)
         assert len(server.requests) == asked
 
 

@@ -124,6 +124,30 @@ def test_parameter_that_a_model_rejects_is_found_unless_it_is_unset(
     assert linted(root, entry % ", unset: [temperature]", capsys)[1] == []
 
 
+@pytest.mark.parametrize(
+    ("model", "params", "refused"),
+    [
+        ("gpt-5-mini-2025-08-07", {"temperature": 0.2, "top_p": 0.9}, ["temperature", "top_p"]),
+        ("gpt-5-mini-2025-08-07", {"temperature": 1}, []),
+        ("gpt-5.2-2025-12-11", {"temperature": 0.2}, []),
+        ("gpt-5.2-2025-12-11", {"temperature": 0.2, "reasoning_effort": "low"}, ["temperature"]),
+        ("gpt-5.5-2026-04-23", {"temperature": 0.2}, ["temperature"]),
+        ("gpt-5.5-2026-04-23", {"temperature": 0.2, "reasoning_effort": "none"}, []),
+        ("o3-2025-04-16", {"presence_penalty": 1, "max_tokens": 9}, ["presence_penalty"]),
+        ("gpt-4.1-2025-04-14", {"temperature": 0.2, "top_p": 0.9, "logprobs": True}, []),
+    ],
+)
+def test_what_a_reasoning_model_takes_depends_on_its_effort(
+    root: Path, capsys: pytest.CaptureFixture[str], model: str, params: dict[str, object], refused: list[str]
+) -> None:
+    entry = {"provider": "openai", "model": model, "params": params}
+    _code, findings = linted(root, json.dumps({"models": {"a": entry}}), capsys)
+    found = [one for one in findings if one["rule"] == "rejected-parameter"]
+    assert [one["message"].split("'")[3] for one in found] == refused
+    is_free_at_none = model.startswith(("gpt-5.2", "gpt-5.5"))
+    assert all(("unless `reasoning_effort` is none" in one["message"]) == is_free_at_none for one in found)
+
+
 def test_strict_fails_for_a_warning(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     models = (
         f"{GOOD.rstrip()}\n  b: {{provider: openai, model: gpt-6.1-sol, price: {{input: 0, output: 0}}}}\n"

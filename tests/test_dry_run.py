@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ from servers import Answer, Received, Server, openai_completion, serving
 from swapgate.api import run
 from swapgate.cli import main
 from swapgate.engine.estimate import Estimator, size_of
+from swapgate.engine.forecasting import forecast
+from swapgate.engine.workspace import Workspace
 from swapgate.errors import UsageError
 from swapgate.memory.stored_responses import Sample
 from swapgate.records import Message, Request
 from swapgate.spec.models import ModelSpec
+from swapgate.spec.settings import resolve_settings
 from workspaces import JUDGE, JUDGED_SUITE, case, lay, recorded_workspace, suite
 
 Pytester = pytest.Pytester
@@ -204,6 +208,19 @@ def test_mistakes_and_workers_stop_it(pytester: Pytester, server: Server) -> Non
     refused.stderr.fnmatch_lines(["*--dry-run counts in one process*leave out -n*"])
     lay(pytester.path, {"cases/broken.yml": "suite: broken\ncasess: []\n"})
     assert pytester.runpytest("--model=candidate", "--dry-run").ret == 2
+
+
+def test_trials_of_a_model_that_is_not_under_test_are_counted_too(tmp_path: Path, server: Server) -> None:
+    lay_priced(tmp_path, server.url)
+    catalogue = json.loads((tmp_path / "config/models.yml").read_text())
+    catalogue["models"]["third"] = {**catalogue["models"]["candidate"], "model": "m-3"}
+    lay(tmp_path, {"config/models.yml": json.dumps(catalogue)})
+    workspace = Workspace(resolve_settings(tmp_path, {"model": ["candidate"]}, {}))
+    jobs = workspace.jobs(workspace.suite(tmp_path / "cases/triage.yml"))
+    others = [replace(job, model="third") for job in jobs]
+    counted = {(row.model, row.role): row.calls for row in forecast(workspace, [*jobs, *others]).rows}
+    assert counted == {("candidate", "candidate"): 4, ("third", "candidate"): 4, ("judge", "judge"): 8}
+    assert server.requests == []
 
 
 def test_python_is_told_to_use_the_command(pytester: Pytester, server: Server) -> None:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from analysis_trials import answer, errored, run, trial, verdict
 from swapgate.errors import ErrorKind
-from swapgate.facts import Facts, JudgeCalls, facts_of, pack, unpack
+from swapgate.facts import Facts, facts_of, pack, unpack
+from swapgate.facts.amounts import JudgeCalls
 from swapgate.memory.history import History, HistoryWriter
 from swapgate.records import CheckResult, Finding, Response, Trial, TrialError, Usage
 

@@ -14,9 +14,7 @@ from html_cases import cases_of
 from servers import Answer, Received, Server, openai_completion, serving
 from swapgate.cli import main
 from swapgate.facts import facts_of
-from swapgate.judging.positions import winners_by_order
 from swapgate.records import Trial, Verdict
-from swapgate.stats.consistency import position_consistency
 from workspaces import lay, newest_run
 
 KEY = "sk-planted-0123456789abcdef"
@@ -271,9 +269,6 @@ def test_orders_that_disagree_are_a_tie_that_says_so(pytester: pytest.Pytester) 
     found = verdict(trials)
     assert (found.passed, found.scores["score"]) == (True, 0.5)
     assert found.reason == "tied: shown first it won, shown second it lost (wanted not worse)"
-    winners, swapped, first = winners_by_order([found])
-    flips = position_consistency(winners, swapped, first)
-    assert (flips.same, flips.to_first, flips.to_second) == (0, 1, 0)
 
 
 def test_one_order_alone_is_no_verdict(pytester: pytest.Pytester) -> None:

@@ -16,9 +16,8 @@ from swapgate.judging.kinds.checklist import Checklist
 from swapgate.judging.kinds.pairwise import Pairwise
 from swapgate.judging.kinds.plain import PROBE
 from swapgate.judging.parse import ReplyReader
-from swapgate.judging.positions import winners_by_order
 from swapgate.judging.questions import ABSTAINS, one_of
-from swapgate.records import Answer, Response, Verdict
+from swapgate.records import Answer, Response
 from swapgate.spec.judge_kinds import ChecklistSpec, ClassifierSpec, Item, PairwiseSpec
 from swapgate.spec.judges import JudgeSpec
 from swapgate.spec.passrule import PassRule
@@ -108,16 +107,6 @@ def test_a_pairwise_call_is_the_same_question_under_the_same_name_in_both_orders
         second.example, second.schema, list(second.criteria),
     )  # fmt: skip
     assert (first.gives, second.gives) == (("shown_first",), ("shown_second",))
-
-
-def test_what_each_order_said_is_told_for_every_verdict() -> None:
-    def verdict(**scores: float) -> Verdict:
-        return Verdict(judge="j", model="m", definition_hash="0", status="scored", scores=scores)
-
-    verdicts = [verdict(shown_first=1, shown_second=0), verdict(shown_first=0.5), verdict()]
-    assert winners_by_order(verdicts) == (
-        ["judged", "tie", None], ["rival", None, None], ["judged", "judged", "judged"],
-    )  # fmt: skip
 
 
 @given(st.lists(st.text(alphabet="abc", min_size=1, max_size=3), min_size=2, max_size=5, unique=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,8 +28,10 @@ def room(path: Path) -> str:
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
-def imported(path: Path) -> Iterator[tuple[str, int]]:
-    """Yield every imported module with its line, also those inside functions; not those for type checkers."""
+@cache
+def imported(path: Path) -> tuple[tuple[str, int], ...]:
+    """Return each imported module with its line, also those inside functions; none for type checkers."""
+    found: list[tuple[str, int]] = []
     tree = ast.parse(path.read_text(encoding="utf-8"))
     typing_only = {
         id(node)
@@ -41,24 +43,29 @@ def imported(path: Path) -> Iterator[tuple[str, int]]:
         if id(node) in typing_only:
             continue
         if isinstance(node, ast.Import):
-            yield from ((alias.name, node.lineno) for alias in node.names)
+            found += [(alias.name, node.lineno) for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module, node.lineno
+            found.append((node.module, node.lineno))
+    return tuple(found)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_module_imports_only_its_own_layer_and_those_below(path: Path) -> None:
-    mine = LAYER[room(path)]
-    for module, line in imported(path):
-        parts = module.split(".")
-        if parts[0] == "swapgate" and len(parts) > 1:
-            assert LAYER[parts[1]] <= mine, f"{path}:{line} imports {module} from a higher layer"
+def test_every_room_has_a_layer() -> None:
+    assert {room(path) for path in MODULES} == LAYER.keys()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_only_the_faces_import_pytest(path: Path) -> None:
-    roots = {module.split(".")[0] for module, _line in imported(path)}
-    assert room(path) in FACES_PYTEST or not roots & {"pytest", "_pytest", "xdist"}
+@pytest.mark.parametrize("name", LAYER)
+def test_modules_import_only_their_own_layer_and_those_below(name: str) -> None:
+    for path in MODULES:
+        for module, line in imported(path) if room(path) == name else ():
+            parts = module.split(".")
+            if parts[0] == "swapgate" and len(parts) > 1:
+                assert LAYER[parts[1]] <= LAYER[name], f"{path}:{line} imports {module} from a higher layer"
+
+
+def test_only_the_faces_import_pytest() -> None:
+    for path in MODULES:
+        roots = {module.split(".")[0] for module, _line in imported(path)}
+        assert room(path) in FACES_PYTEST or not roots & {"pytest", "_pytest", "xdist"}, path
 
 
 def test_statistics_do_no_input_or_output() -> None:

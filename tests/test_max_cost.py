@@ -86,7 +86,7 @@ def test_too_many_trials_without_a_call_leave_nothing_to_judge(pytester: Pyteste
 
 def test_workers_share_the_budget(pytester: Pytester, server: Server) -> None:
     lay_priced(pytester.path, server.url, cases=20)
-    pytester.runpytest_subprocess("--model=candidate", "--max-cost=0.06", "-n2")
+    pytester.runpytest("--model=candidate", "--max-cost=0.06", "-n2")
     assert 0 < paid(pytester.path) <= 0.06
 
 

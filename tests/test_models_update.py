@@ -288,13 +288,13 @@ def test_what_pytest_could_not_do_keeps_its_code() -> None:
 
 @pytest.mark.usefixtures("service")
 def test_a_task_with_its_own_pin_is_moved_in_a_file_of_tasks_alone() -> None:
-    article = f"triage:\n  provider: openai\n  model: {OLD}  # pinned\n  temperature: 0.1\n"
+    article = f"triage:\n  provider: openai\n  model: {OLD}  # pinned\n  max_tokens: 900\n"
     lay(Path(), {"config/models.yml": article})
     move, settings = planned("triage", NEW), open_settings(Path())
     with contest(move, read_yaml(settings.models_file), settings, []) as sides:
         both = read_catalogue(sides.settings.models_file)
         assert (sides.candidate, sides.baseline, sides.paths) == ("triage", OLD, ["cases/triage.yml"])
-        assert both.resolve("triage").params == both.resolve(OLD).params == {"temperature": 0.1}
+        assert both.resolve("triage").params == both.resolve(OLD).params == {"max_tokens": 900}
     lock = write_moved(move, settings, article.encode(), bundled(), today=date(2026, 11, 26))
     assert models() == article.replace(OLD, NEW)
     written = read_lock(lock)

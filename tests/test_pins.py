@@ -153,6 +153,10 @@ def test_the_catalogue_names_a_source_for_everything() -> None:
     )
     assert known.find("openai", "gpt-4o").retires_on == date(2027, 1, 14)  # type: ignore[union-attr]
     assert known.find("anthropic", "claude-opus-5").rejects == ("temperature", "top_p", "top_k")  # type: ignore[union-attr]
+    assert all(
+        set(m.rejects_sources) <= known.sources.keys() and bool(m.rejects) == bool(m.rejects_sources)
+        for m in known.models.values()
+    )
     assert known.find("google", "gemini-3.8-flash") is known.find("gemini", "gemini-3.8-flash")
     assert known.find("openai", "gpt-invented") is None
 

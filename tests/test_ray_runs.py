@@ -49,6 +49,10 @@ def answer(message):
 
 
 def is_short(text):
+    dies = HERE / "check.dies"
+    if dies.exists():
+        dies.unlink(missing_ok=True)
+        os.kill(os.getpid(), signal.SIGKILL)
     return len(text) < 500 or f"too long in {os.getpid()}"
 
 
@@ -223,7 +227,9 @@ def test_ctrl_c_stores_what_is_done_and_leaves_no_process_behind(tmp_path: Path)
 
 @needs_ray
 @pytest.mark.usefixtures("address")
-def test_scores_on_ray_are_those_of_this_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_scores_on_ray_are_those_of_this_machine_also_when_a_worker_ends(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     head = HEAD.replace("judges: [meaning]", "")
     lay_own_code(tmp_path)
     lay(tmp_path, {"cases/triage.yml": suite([case(f"c{n}") for n in range(50)], head=head)})
@@ -233,9 +239,12 @@ def test_scores_on_ray_are_those_of_this_machine(tmp_path: Path, capsys: pytest.
             file.write(json.dumps({"case": f"c{n % 50}", "repeat": n // 50 + 1, "output": label}) + "\n")
     told = []
     for out, more in (("here", ()), ("there", ("--ray", "local"))):
+        if more:
+            (tmp_path / "check.dies").touch()
         to = ["--root", str(tmp_path), "--out", str(tmp_path / out), "--json", *more]
         assert main(["score", str(tmp_path / "many.jsonl"), *to]) == 0
         told.append(json.loads(capsys.readouterr().out))
+    assert not (tmp_path / "check.dies").exists()
     assert {**told[1], "folder": ""} == {**told[0], "folder": ""}
     assert told[0]["scopes"][0]["responses"] == 5_000
     for part in sorted((tmp_path / "here/results").iterdir()):

@@ -325,7 +325,7 @@ def test_rejudged_baseline_asks_the_judge_alone_and_is_compared(
 ) -> None:
     before = stored_and_edited(root)
     arguments = ("--model=other", f"--baseline={before}", "--rejudge", *workers)
-    result = pytester.runpytest_subprocess(*arguments)
+    result = pytester.runpytest(*arguments)
     result.stdout.fnmatch_lines(["other against candidate@*", f"*run {before} was judged again*"])
     assert models_asked(server) == {"other-1", "judge-1"}
     run, _trials = newest_run(root)
@@ -334,7 +334,7 @@ def test_rejudged_baseline_asks_the_judge_alone_and_is_compared(
     assert run.baseline == f"candidate@{source.id}"
     # What has been judged again is there now: the next session makes no third run of it.
     server.requests.clear()
-    pytester.runpytest_subprocess(*arguments)
+    pytester.runpytest(*arguments)
     assert server.requests == []
     assert sum(r.rejudges is not None for r in runs(root)) == 1
 
@@ -343,7 +343,7 @@ def test_budget_of_the_session_covers_the_baselines_judge(
     root: Path, pytester: pytest.Pytester, server: Server
 ) -> None:
     before = stored_and_edited(root)
-    result = pytester.runpytest_subprocess(
+    result = pytester.runpytest(
         "--model=other", f"--baseline={before}", "--rejudge", "--max-cost=0.01", "--concurrency=1"
     )
     result.stdout.fnmatch_lines(["*was judged again*"])

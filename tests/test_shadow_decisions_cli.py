@@ -376,16 +376,20 @@ def test_live_traffic_like_before_is_well_and_none_is_not(root: Path, run: EXIT)
 
 def test_disagreements_become_cases_that_the_suite_takes(root: Path, run: EXIT) -> None:
     secret = "sk-proj-abcdefghijklmnop1234567890"
-    fill(
-        root,
-        Quality(differs=0.2),
-        request={"messages": [{"role": "user", "content": f"Review: my key is {secret}, mail a@b.example"}]},
-    )
+    call = {"id": "c1", "function": {"name": "open", "arguments": f'{{"login": "{secret} c@d.example"}}'}}
+    turns = [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c1", "content": "opened"},
+        {"role": "user", "content": f"Review: my key is {secret}, mail a@b.example"},
+    ]
+    fill(root, Quality(differs=0.2), request={"messages": turns})
     assert run("harvest", "--most", "5")[0] == 0
     path = root / "cases/from_traffic/code_review.yml"
     text = path.read_text()
     assert secret not in text
     assert "a@b.example" not in text
+    assert "c@d.example" not in text
+    assert "name: open" in text
     assert "# candidate answered:" in text
     assert "expected" not in re.sub(r"^#.*$", "", text, flags=re.MULTILINE)
     # All requests are one text: it is one kind of disagreement, and one case.

@@ -260,7 +260,7 @@ def test_partial_selection_goes_to_its_end(pytester: Pytester) -> None:
 
 def test_workers_are_refused_with_the_reason_before_anything_runs(pytester: Pytester) -> None:
     lay_models(pytester, new=ALL_RIGHT)
-    result = pytester.runpytest_subprocess("--model=new", "--baseline=old", "-n", "2", *RUN)
+    result = pytester.runpytest("--model=new", "--baseline=old", "-n", "2", *RUN)
     assert result.ret == 4
     result.stderr.fnmatch_lines(["ERROR: --stop-early decides in one process*: leave out -n"])
     assert not (pytester.path / ".swapgate").exists()

@@ -69,7 +69,7 @@ def test_too_few_cases_are_refused_before_any_call(
 def test_workers_refuse_as_one_process_does(pytester: Pytester, server: Server) -> None:
     lay_live(pytester.path, server.url)
     more = ("-n", "2", "--strict-plan", *NO_CACHE)
-    result = pytester.runpytest_subprocess("--model=new", "--baseline=old", *more)
+    result = pytester.runpytest("--model=new", "--baseline=old", *more)
     assert result.ret == 4
     result.stderr.fnmatch_lines([REFUSAL])
     assert "INTERNALERROR" not in result.stdout.str()
@@ -121,7 +121,7 @@ def test_selection_is_not_judged_and_so_not_refused(
 ) -> None:
     lay_live(pytester.path, server.url)
     more = ("--strict-plan", "--report=none", "-k", "case-03", *workers, *NO_CACHE)
-    result = pytester.runpytest_subprocess("--model=new", "--baseline=old", *more)
+    result = pytester.runpytest("--model=new", "--baseline=old", *more)
     assert result.ret == 0
     result.stdout.fnmatch_lines(["gate not judged: partial selection"])
     assert len(server.requests) == 2

@@ -1,4 +1,4 @@
-"""Runs the user's code where nothing has to wait for it: neither the loop nor the interpreter's exit."""
+"""Daemon threads: for the user's code, so that nothing has to wait for it, and for an event loop."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import contextvars
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar, TypeVarTuple
 
 T = TypeVar("T")
@@ -45,6 +45,24 @@ async def in_daemon_thread(function: Callable[[*Args], T], *args: *Args, timeout
     if error is not None:
         raise error if isinstance(error, Exception) else RuntimeError(type(error).__name__) from error
     return value  # type: ignore[return-value] # without an error it is the function's
+
+
+@contextlib.contextmanager
+def loop_in_thread(name: str) -> Iterator[asyncio.AbstractEventLoop]:
+    """Yield an event loop that runs in a thread of this name until the block ends, and its tasks with it."""
+    loop, is_over = asyncio.new_event_loop(), asyncio.Event()
+
+    def serve() -> None:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(is_over.wait())
+
+    thread = threading.Thread(target=serve, name=name, daemon=True)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(is_over.set)
+        thread.join()
 
 
 def message_of(exc: BaseException) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from swapgate.facts import cluster_of, list_price, price_paid, served_ids
+from swapgate.facts import cluster_of
+from swapgate.facts.amounts import list_price, price_paid, served_ids
 from swapgate.records import Trial, Verdict
 from swapgate.stats.agreement import cohen_kappa, gwet_ac, percent_agreement
 from swapgate.stats.interval import Interval

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from math import fsum
 
 from swapgate.analysis.summary import nearest_rank
-from swapgate.facts import Facts, JudgeCalls
+from swapgate.facts import Facts
+from swapgate.facts.amounts import JudgeCalls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,12 +39,3 @@ def starts_with(text: str, *, is_negated: bool = False) -> Json:
 def matches(pattern: str, *, is_negated: bool = False) -> Json:
     """Return the check that a pattern is found in the answer."""
     return {"not_regex" if is_negated else "regex": {"pattern": pattern}}
-
-
-# How an answer is compared with `expected` where a file does not say.
-WAYS = ("equals", "contains", "judge")
-
-
-def has_expected_text(text: Json) -> bool:
-    """Whether a reference is a text that can be looked for."""
-    return isinstance(text, str) and bool(text.strip())

@@ -11,7 +11,7 @@ import pytest
 
 from swapgate.engine.workspace import Job
 from swapgate.errors import UsageError
-from swapgate.facts import first_reason
+from swapgate.facts.reasons import first_reason
 
 if TYPE_CHECKING:
     from swapgate.driving.session import SwapgateSession

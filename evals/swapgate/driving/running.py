@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from swapgate.driving.recording import Recording
     from swapgate.driving.session import SwapgateSession
     from swapgate.engine.runner import Engine, Finished
-    from swapgate.memory.cache import ResponseCache
     from swapgate.runs.early_stop import EarlyStop
 
 _LONGEST_HEAD_START_S = 0.5
@@ -63,9 +62,7 @@ class Running:
 
     @contextlib.contextmanager
     def _running(self, session: pytest.Session) -> Iterator[None]:
-        from swapgate.engine.ray_executor import executing
-        from swapgate.engine.runner import Engine
-        from swapgate.memory.cache import CACHE_FILE, ResponseCache
+        from swapgate.engine.opened import open_engine
         from swapgate.runs.before_run import refuse_with_batch
 
         refuse_with_batch(self._settings, maxfail=bool(self._config.getvalue("maxfail")))
@@ -77,26 +74,26 @@ class Running:
         specs = self._workspace.models_of(cases)
         if not is_worker(self._config):
             self._recording.require_ready(suites, cases)
-        cache = ResponseCache(self._settings.state_dir / CACHE_FILE, recordings=self._settings.recordings)
-        with self._closing(cache), executing(self._settings, specs, cases) as executor:
-            self._line = self._recording.new_line()
-            self._engine = Engine(
-                self._settings,
-                specs,
-                cache,
-                share=processes(self._config),
-                window=self._window(),
-                take=self._recording.take,
-                executor=executor,
-                spent_usd=self._paid_before(),
-            )
-            try:
-                with self._engine:
-                    self._begin(session, items)
-                    yield
-            finally:
+        self._line = self._recording.new_line()
+        opening = open_engine(
+            self._settings,
+            specs,
+            cases,
+            share=processes(self._config),
+            window=self._window(),
+            take=self._recording.take,
+            spent_usd=self._paid_before(),
+            # It is no reason to keep the verdict from anybody.
+            tell_unstored=lambda exc: self._session.problems.append(str(exc)),
+        )
+        try:
+            with opening as self._engine:
+                self._begin(session, items)
+                yield
+        finally:
+            self._line.clear()
+            if self._engine is not None:
                 self._session.batches = self._engine.batches
-                self._line.clear()
 
     def _begin(self, session: pytest.Session, items: Sequence[CaseItem]) -> None:
         """Begin the record and the first calls."""
@@ -134,17 +131,6 @@ class Running:
         from swapgate.runs.early_stop import early_stop
 
         return early_stop(self._workspace, jobs, self._recording.recorder.baseline)
-
-    @contextlib.contextmanager
-    def _closing(self, cache: ResponseCache) -> Iterator[None]:
-        """Close the cache at the end; what it could not store is told, and is not the end of the verdict."""
-        try:
-            yield
-        finally:
-            try:
-                cache.close()
-            except StoreError as exc:
-                self._session.problems.append(str(exc))
 
     def _window(self) -> int | None:
         """Return how far to run ahead: little with -x or --maxfail, where the rest may never be wanted."""

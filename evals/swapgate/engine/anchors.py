@@ -9,7 +9,7 @@ from pathlib import Path
 from swapgate.engine.again import Again
 from swapgate.engine.judging_only import Draw, judge_only
 from swapgate.engine.workspace import Job, ReadyCase, ReadySuite, Workspace
-from swapgate.facts import list_price, served_ids
+from swapgate.facts.amounts import list_price, served_ids
 from swapgate.judging.judge import Judge
 from swapgate.records import Answer, Response, Trial, content_hash, total
 from swapgate.spec.anchors import Anchor, Reading

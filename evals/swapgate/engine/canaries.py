@@ -9,7 +9,7 @@ from swapgate.engine.again import Again
 from swapgate.engine.judging_only import Draw, judge_only
 from swapgate.engine.workspace import Job, ReadyCase, ReadySuite, Workspace
 from swapgate.errors import UsageError
-from swapgate.facts import list_price, price_paid
+from swapgate.facts.amounts import list_price, price_paid
 from swapgate.judging.canaries import Canary, canaries
 from swapgate.judging.judge import Judge
 from swapgate.judging.load import AnyJudge

@@ -96,7 +96,8 @@ class _Known:
 
     chars: int = 0
     counted_in: int = 0
-    tokens_out: list[int] = field(default_factory=list)
+    answers: int = 0
+    tokens_out: int = 0
     latencies_s: list[float] = field(default_factory=list)
 
     def add(self, sample: Sample) -> None:
@@ -104,7 +105,8 @@ class _Known:
             self.chars += sample.chars
             self.counted_in += sample.tokens_in
         if sample.tokens_out is not None:
-            self.tokens_out.append(sample.tokens_out)
+            self.answers += 1
+            self.tokens_out += sample.tokens_out
         if sample.latency_s is not None:
             self.latencies_s.append(sample.latency_s)
 
@@ -133,13 +135,13 @@ class Estimator:
         most_out = most_tokens_out(spec, request)
         known = self._roles.get((spec.name, role)) or self._models.get(spec.name) or _Known()
         tokens_in, most_in = self._tokens_in(spec, request, size, role=role)
-        tokens_out = round(fmean(known.tokens_out)) if known.tokens_out else DEFAULT_TOKENS_OUT
+        tokens_out = round(known.tokens_out / known.answers) if known.answers else DEFAULT_TOKENS_OUT
         return Expected(
             tokens_in=tokens_in,
             tokens_out=min(tokens_out, most_out),
             most_in=most_in,
             most_out=most_out,
-            is_measured=bool(known.tokens_out),
+            is_measured=known.answers > 0,
         )
 
     def latency_s(self, model: str) -> float | None:

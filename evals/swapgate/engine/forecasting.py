@@ -55,7 +55,8 @@ def forecast(workspace: Workspace, jobs: Sequence[Job]) -> Forecast:
 
 async def _forecast(workspace: Workspace, jobs: Sequence[Job], stored: StoredResponses) -> Forecast:
     settings = workspace.settings
-    specs = workspace.models_of(job.case for job in jobs)
+    asked = dict.fromkeys(job.model for job in jobs if job.again is None)
+    specs = workspace.models_of((job.case for job in jobs), also=asked)
     notes = list(_why_not_ready(workspace, specs))
     async with open_http(concurrency=1, timeout_s=settings.timeout_s) as http:
         answers = _Answers(_opened(specs, settings, http), stored, settings)

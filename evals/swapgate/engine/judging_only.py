@@ -6,11 +6,11 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from swapgate.engine.executor import Executor
+from swapgate.engine.executor import Executor, ThisProcess
+from swapgate.engine.opened import open_engine
 from swapgate.engine.runner import Engine, Finished, Progress
 from swapgate.engine.workspace import Job, Workspace
 from swapgate.facts import Facts
-from swapgate.memory.cache import CACHE_FILE, ResponseCache
 from swapgate.records import Trial
 from swapgate.spec.models import ModelSpec
 
@@ -42,11 +42,8 @@ def judging_engine(
 ) -> Iterator[Engine]:
     """Yield an engine for jobs whose answers are at hand; `models` are those of their judges."""
     settings = workspace.settings
-    cache = ResponseCache(settings.state_dir / CACHE_FILE, recordings=settings.recordings)
-    with (
-        contextlib.closing(cache),
-        Engine(settings, models, cache, take=take, executor=executor, spent_usd=spent_usd) as engine,
-    ):
+    here = executor or ThisProcess(timeout_s=settings.timeout_s)
+    with open_engine(settings, models, take=take, executor=here, spent_usd=spent_usd) as engine:
         yield engine
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from swapgate.engine.executor import Executor
 from swapgate.engine.ray_executor import executing
 from swapgate.engine.runner import Engine
 from swapgate.engine.workspace import ReadyCase
+from swapgate.errors import StoreError
 from swapgate.facts import Facts
 from swapgate.memory.cache import CACHE_FILE, ResponseCache
 from swapgate.records import Trial
@@ -19,19 +21,46 @@ from swapgate.spec.settings import Settings
 def open_engine(
     settings: Settings,
     models: Mapping[str, ModelSpec],
-    cases: Sequence[ReadyCase],
+    cases: Iterable[ReadyCase] = (),
     *,
     take: Callable[[Trial, Facts, str], bool] = lambda _trial, _facts, _text: True,
+    share: int = 1,
+    window: int | None = None,
+    executor: Executor | None = None,
     spent_usd: float = 0.0,
+    tell_unstored: Callable[[StoreError], object] | None = None,
 ) -> Iterator[Engine]:
-    """Yield an engine for these cases; `spent_usd` of the budget are gone.
+    """Yield an engine for these models; `spent_usd` of the budget are gone.
 
-    What is done within the block is done before the cache closes, which may fail on a full disk.
+    `executor` takes the place of the one that the settings and the cases ask for. What is done within the
+    block is done before the cache closes. `tell_unstored` is told what that could not store, which is raised
+    without it.
     """
+    own = executing(settings, models, cases) if executor is None else contextlib.nullcontext(executor)
+    with _cache(settings, tell_unstored) as cache, own as chosen:
+        engine = Engine(
+            settings,
+            models,
+            cache,
+            share=share,
+            window=window,
+            take=take,
+            executor=chosen,
+            spent_usd=spent_usd,
+        )
+        with engine:
+            yield engine
+
+
+@contextlib.contextmanager
+def _cache(settings: Settings, tell: Callable[[StoreError], object] | None) -> Iterator[ResponseCache]:
     cache = ResponseCache(settings.state_dir / CACHE_FILE, recordings=settings.recordings)
-    with (
-        contextlib.closing(cache),
-        executing(settings, models, cases) as executor,
-        Engine(settings, models, cache, take=take, executor=executor, spent_usd=spent_usd) as engine,
-    ):
-        yield engine
+    try:
+        yield cache
+    finally:
+        try:
+            cache.close()
+        except StoreError as exc:
+            if tell is None:
+                raise
+            tell(exc)

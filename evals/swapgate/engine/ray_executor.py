@@ -55,16 +55,19 @@ def on_ray(
     worker: type[Worker] = Worker,
     more: tuple[object, ...] = (),
     without: Sequence[Path] = (),
+    uses_gpus: bool = True,
 ) -> Iterator[RayExecutor]:
     """Yield the workers of the settings' cluster until the block ends; `more` is what their class takes.
 
-    `without` are files and folders that no worker needs, beside those that a run leaves. Raises UsageError
-    when Ray cannot be had.
+    `without` are files and folders that no worker needs, beside those that a run leaves. There is a worker
+    for each free GPU, or CPU where there is none or it is of no use. Raises UsageError when Ray cannot be
+    had.
     """
     assert settings.ray is not None
     left = (settings.state_dir, settings.reports_dir, *without)
     with connected(settings.ray, root=settings.root, without=left) as cluster:
-        executor = RayExecutor(cluster, settings, models, worker=worker, more=more)
+        asked = cluster if uses_gpus else replace(cluster, gpus=0)
+        executor = RayExecutor(asked, settings, models, worker=worker, more=more)
         try:
             executor.lanes.start()
             yield executor

@@ -179,14 +179,15 @@ class Workspace:
         """Return how many trials `jobs` would return."""
         return len(suite.cases) * self.settings.repeats * len(self.roles())
 
-    def models_of(self, cases: Iterable[ReadyCase]) -> dict[str, ModelSpec]:
+    def models_of(self, cases: Iterable[ReadyCase], *, also: Iterable[str] = ()) -> dict[str, ModelSpec]:
         """Return every model that a run of these cases may ask: under test, baseline, judges, fallbacks.
 
-        A fallback that cannot be asked is left out: its answer would not count anyway.
+        A fallback that cannot be asked is left out: its answer would not count anyway. `also` names models
+        that are asked for something else.
         """
         names = [name for name, _role in self.roles()]
         judges = {name for case in cases for judge in case.judges for name in self.models_of_judge(judge)}
-        specs = {name: self.model(name) for name in (*names, *sorted(judges))}
+        specs = {name: self.model(name) for name in (*names, *sorted(judges), *also)}
         for name in names:
             usable = [f for f in self.catalogue.fallbacks(specs[name]) if not self._why_not_ready(f)]
             specs |= {fallback.name: fallback for fallback in usable}

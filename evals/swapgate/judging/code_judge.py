@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from swapgate.checks import Subject
-from swapgate.judging.base import BaseJudge
+from swapgate.judging.abstaining import Abstaining
 from swapgate.judging.definition import code_hash
 from swapgate.judging.scoring import explained
 from swapgate.records import Json, Verdict
@@ -27,7 +27,7 @@ class Measured:
 Measure = Callable[[Subject], Measured]
 
 
-class CodeJudge(BaseJudge):
+class CodeJudge(Abstaining):
     """One judge that is code. `source` says what runs, and is hashed with the definition."""
 
     models: tuple[str, ...] = ()

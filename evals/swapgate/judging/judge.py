@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from swapgate.errors import ProviderError
-from swapgate.judging.base import BaseJudge
+from swapgate.judging.abstaining import Abstaining
 from swapgate.judging.definition import call_hash, call_params, definition_hash, min_valid_samples
 from swapgate.judging.kinds import kind_of
 from swapgate.judging.logprobs import TOP_LOGPROBS
@@ -60,7 +60,7 @@ class _Call:
     ask: Ask
 
 
-class Judge(BaseJudge):
+class Judge(Abstaining):
     """One judge that asks a model. `definition_hash` covers everything that its verdicts depend on."""
 
     def __init__(self, spec: JudgeSpec) -> None:

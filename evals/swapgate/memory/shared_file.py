@@ -58,10 +58,11 @@ class SharedFile:
             self.db.execute("BEGIN IMMEDIATE")
             try:
                 yield self.db
-            except BaseException:
-                self.db.execute("ROLLBACK")
-                raise
-            self.db.execute("COMMIT")
+                self.db.execute("COMMIT")
+            finally:
+                # SQLite has ended it itself where the disk is full, and has not where only the commit failed.
+                if self.db.in_transaction:
+                    self.db.execute("ROLLBACK")
 
     @contextmanager
     def told(self) -> Iterator[None]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
+
+from pydantic_core import from_json
 
 from swapgate.errors import StoreError
 from swapgate.memory.cache import Recording, read_recordings
@@ -52,7 +53,7 @@ class StoredResponses:
             yield _sample(recording.about, response["usage"], response["latency_s"])
         columns = "about, json_extract(response, '$.usage'), json_extract(response, '$.latency_s')"
         for about, usage, latency_s in self._select(f"SELECT {columns} FROM responses"):  # noqa: S608 - constant
-            yield _sample(json.loads(about), json.loads(usage or "{}"), latency_s)
+            yield _sample(from_json(about), from_json(usage or "{}"), latency_s)
 
     def close(self) -> None:
         """Close the file."""

@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
 from importlib.resources import files
+from typing import Any
+
+from swapgate.records import Json
 
 # Names of services under which the models are those of another.
 _SAME = {"google": "gemini"}
@@ -18,7 +21,11 @@ _SAME = {"google": "gemini"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownModel:
-    """A model id that a source names. `rejects` are parameters that the model refuses."""
+    """A model id that a source names.
+
+    `rejects` are parameters that the model refuses by its `rejects_sources`, but for the values in `accepts`.
+    With a `reasoning_effort` of `unless_effort` it takes them all; None there is one that is not sent.
+    """
 
     provider: str
     id: str
@@ -27,6 +34,21 @@ class KnownModel:
     source_url: str | None = None
     successor: str | None = None
     rejects: tuple[str, ...] = ()
+    rejects_sources: tuple[str, ...] = ()
+    accepts: Mapping[str, Json] = field(default_factory=dict)
+    unless_effort: tuple[str | None, ...] = ()
+
+    def refused(self, params: Mapping[str, Json], *, unset: Collection[str] = ()) -> list[str]:
+        """Return which of these parameters the model refuses; those in `unset` are not sent."""
+        sent = {name: value for name, value in params.items() if name not in unset}
+        if sent.get("reasoning_effort") in self.unless_effort:
+            return []
+        return [name for name in self.rejects if name in sent and sent[name] != self.accepts.get(name)]
+
+    @property
+    def unless(self) -> str:
+        """When it takes what it otherwise refuses, as the end of a sentence; empty where it never does."""
+        return " unless `reasoning_effort` is none" if "none" in self.unless_effort else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +81,7 @@ def bundled() -> PinCatalogue:
     )
 
 
-def _known(entry: dict[str, str | list[str]]) -> KnownModel:
+def _known(entry: dict[str, Any]) -> KnownModel:
     retires_on = entry.get("retires_on")
     return KnownModel(
         provider=str(entry["provider"]),
@@ -69,4 +91,7 @@ def _known(entry: dict[str, str | list[str]]) -> KnownModel:
         source_url=str(entry["source_url"]) if "source_url" in entry else None,
         successor=str(entry["successor"]) if "successor" in entry else None,
         rejects=tuple(entry.get("rejects", ())),
+        rejects_sources=tuple(entry.get("rejects_sources", ())),
+        accepts=entry.get("accepts", {}),
+        unless_effort=tuple(entry.get("unless_effort", ())),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from swapgate.errors import Severity, nearest
-from swapgate.pins.catalogue import PinCatalogue
+from swapgate.pins.catalogue import KnownModel, PinCatalogue
 from swapgate.pins.classify import Pin, classify
 from swapgate.spec.model_entries import AcceptUnpinned
 from swapgate.spec.models import Catalogue, ModelSpec
@@ -99,9 +99,8 @@ def _findings(
         yield _finding(
             model, "unlisted", "warning", f"{near} Check its spelling, or ask the provider", "model"
         )
-    refused = model.pin.known.rejects if model.pin.known else ()
-    for name in [p for p in refused if p in model.spec.params and p not in model.spec.unset]:
-        yield _finding(model, "rejected-parameter", "error", _refused(model, name), f"params/{name}")
+    if model.pin.known is not None:
+        yield from _refused(model, model.pin.known)
     if _is_free(model.spec):
         free = (
             "its price is 0, so its calls cost nothing in every report: leave `price` out to use list prices"
@@ -161,8 +160,11 @@ def _near(pin: Pin, known: PinCatalogue) -> str:
     return f"the catalogue of {known.checked_on} does not list {pin.model!r}.{nearest(pin.model, listed)}"
 
 
-def _refused(model: DeclaredModel, name: str) -> str:
-    return f"{model.pin.model!r} rejects {name!r}: write `unset: [{name}]`, which also takes out a prompt's"
+def _refused(model: DeclaredModel, known: KnownModel) -> Iterator[Finding]:
+    for name in known.refused(model.spec.params, unset=model.spec.unset):
+        told = f"{known.id!r} rejects {name!r}{known.unless} (by {', '.join(known.rejects_sources)})"
+        remedy = f"write `unset: [{name}]`, which also takes out a prompt's"
+        yield _finding(model, "rejected-parameter", "error", f"{told}: {remedy}", f"params/{name}")
 
 
 def _is_free(spec: ModelSpec) -> bool:

@@ -157,10 +157,10 @@ def _why_not(move: Move, known: PinCatalogue, today: date) -> Iterator[str]:
         instead = move.pin_after.known.successor if move.pin_after.known else None
         then = f": the provider names {instead!r} instead" if instead else ""
         yield f"{after.model!r} was to be retired on {retires_on}{then}"
-    refused = move.pin_after.known.rejects if move.pin_after.known else ()
-    if sent := [name for name in refused if name in after.params and name not in after.unset]:
+    known_after = move.pin_after.known
+    if known_after is not None and (sent := known_after.refused(after.params, unset=after.unset)):
         yield (
-            f"{after.model!r} rejects {', '.join(sent)}, which {move.entry} sets: write "
+            f"{after.model!r} rejects {', '.join(sent)}{known_after.unless}, which {move.entry} sets: write "
             f"`unset: [{', '.join(sent)}]` first, and both pins are asked alike"
         )
 

@@ -1,1 +1,1 @@
-"""Prompts looked at as files: what is wrong with one, and how it differs between models."""
+"""Prompts between models: linted, rendered side by side, audited on cases, an override suggested."""

@@ -11,7 +11,6 @@ from swapgate.engine.opened import open_engine
 from swapgate.engine.runner import Engine
 from swapgate.engine.workspace import Job, ReadyCase, Workspace
 from swapgate.records import Trial
-from swapgate.spec.models import ModelSpec
 
 
 class Session:
@@ -51,8 +50,7 @@ def open_session(
     called then.
     """
     settings = replace(workspace.settings, batch=False)
-    specs: dict[str, ModelSpec] = workspace.models_of(cases)
-    specs |= {name: workspace.model(name) for name in also}
+    specs = workspace.models_of(cases, also=also)
     workspace.require_ready(specs)
     with open_engine(settings, specs, cases, spent_usd=spent_usd) as engine:
         yield Session(engine, draw)

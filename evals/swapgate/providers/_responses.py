@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from swapgate.providers._failures import error_status, status_failure
-from swapgate.providers._wire import Reply
+from swapgate.providers._reply import Reply
 from swapgate.records import FinishReason, Json, Response, ToolCall, Usage
 
 _BROUGHT = {"response.output_text.delta", "response.refusal.delta", "response.function_call_arguments.delta"}

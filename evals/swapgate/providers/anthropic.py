@@ -10,8 +10,9 @@ from pydantic import BaseModel
 
 from swapgate.providers._anthropic_stream import MessageStream
 from swapgate.providers._params import kept_params, stop_list
+from swapgate.providers._reply import Reply
 from swapgate.providers._tools import arguments_text, call_arguments, read_tools
-from swapgate.providers._wire import Asked, Reply, WireProvider
+from swapgate.providers._wire import Asked, WireProvider
 from swapgate.records import FinishReason, Json, Message, Request, Response, ToolCall, Usage
 
 _DEFAULT_MAX_TOKENS = 4096

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field
 
 from swapgate.errors import ErrorKind, ProviderError
 from swapgate.providers._failures import excerpt
-from swapgate.providers._wire import Reply
+from swapgate.providers._reply import Reply
 from swapgate.providers.anthropic import AnthropicProvider, read_message
 from swapgate.providers.batch import (
     CLOCK_SKEW_S,

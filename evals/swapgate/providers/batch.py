@@ -13,7 +13,8 @@ from pydantic import BaseModel
 from swapgate.errors import ProviderError
 from swapgate.providers import Provider
 from swapgate.providers._failures import Target, status_failure
-from swapgate.providers._wire import Asked, Reply, Wire, encode_json
+from swapgate.providers._reply import Reply
+from swapgate.providers._wire import Asked, Wire, encode_json
 from swapgate.providers.services import SERVICES, has_batches
 from swapgate.records import Json, Request, Response
 from swapgate.spec.models import ModelSpec

@@ -12,8 +12,9 @@ from pydantic.alias_generators import to_camel
 
 from swapgate.providers._gemini_stream import ContentStream
 from swapgate.providers._params import kept_params, stop_list
+from swapgate.providers._reply import Reply
 from swapgate.providers._tools import call_arguments, read_tools
-from swapgate.providers._wire import Asked, Reply, WireProvider
+from swapgate.providers._wire import Asked, WireProvider
 from swapgate.records import FinishReason, Json, Message, Request, Response, ToolCall, Usage
 
 _RENAMED = {"max_tokens": "maxOutputTokens", "stop": "stopSequences"}

@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from swapgate.errors import ErrorKind, ProviderError
-from swapgate.providers._wire import Reply, Wire
+from swapgate.providers._reply import Reply
+from swapgate.providers._wire import Wire
 from swapgate.providers.batch import (
     CLOCK_SKEW_S,
     LARGEST_BATCH,

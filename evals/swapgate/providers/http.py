@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from jsonpointer import JsonPointer, JsonPointerException
 
 from swapgate.errors import ErrorKind, PromptError, ProviderError, UsageError
-from swapgate.providers._wire import Reply, Wire, WireProvider
+from swapgate.providers._reply import Reply
+from swapgate.providers._wire import Wire, WireProvider
 from swapgate.records import Json, Request, Response
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.templates import check_syntax, render_template

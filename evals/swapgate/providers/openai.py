@@ -10,9 +10,10 @@ from pydantic import BaseModel, Field
 from swapgate.providers._openai_stream import CompletionStream
 from swapgate.providers._openai_tokens import read_tokens
 from swapgate.providers._params import kept_params
+from swapgate.providers._reply import Reply
 from swapgate.providers._tools import arguments_text, read_tools
-from swapgate.providers._wire import Asked, Reply, WireProvider
-from swapgate.records import FinishReason, Json, Message, Request, Response, ToolCall, Usage
+from swapgate.providers._wire import Asked, WireProvider
+from swapgate.records import FinishReason, Json, Message, Request, Response, ToolCall, Usage, turn_of
 from swapgate.spec.models import ModelSpec
 
 _FINISH: dict[str | None, FinishReason] = {
@@ -197,13 +198,8 @@ def _written(params: Mapping[str, Json], wire_name: str) -> str:
 
 
 def _message(message: Message) -> dict[str, Json]:
-    written: dict[str, Json] = {"role": message.role, "content": message.content}
-    if message.tool_calls:
-        written["content"] = message.content or None
-        written["tool_calls"] = [_written_call(call, index) for index, call in enumerate(message.tool_calls)]
-    if message.tool_call_id is not None:
-        written["tool_call_id"] = message.tool_call_id
-    return written
+    turn = turn_of(message, [_written_call(call, index) for index, call in enumerate(message.tool_calls)])
+    return {**turn, "content": None} if message.tool_calls and not message.content else turn
 
 
 def _written_call(call: ToolCall, index: int) -> Json:

@@ -12,7 +12,7 @@ import httpx
 from pydantic import BaseModel, Field
 
 from swapgate.errors import ErrorKind, ProviderError
-from swapgate.providers._wire import Reply
+from swapgate.providers._reply import Reply
 from swapgate.providers.batch import (
     CLOCK_SKEW_S,
     LARGEST_BATCH,

@@ -33,6 +33,7 @@ from swapgate.records.run import (
     Stopping,
 )
 from swapgate.records.trial import Outcome, Quarantined, Trial, TrialError, TrialRole
+from swapgate.records.turns import turn_of
 from swapgate.records.verdict import (
     CheckKind,
     CheckResult,
@@ -98,4 +99,5 @@ __all__ = [
     "to_json",
     "to_text",
     "total",
+    "turn_of",
 ]

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from swapgate.records import Answer, CheckResult, Json, ToolCall, Trial, Usage, Verdict
-from swapgate.reporting.turns import turn_of
+from swapgate.records import Answer, CheckResult, Json, ToolCall, Trial, Usage, Verdict, turn_of
 from swapgate.storable import parse_json
 
 _STOPS = {"stop": "stop", "length": "max_tokens", "tool_calls": "tool_calls"}
@@ -18,7 +17,7 @@ _REFUSED = {"content_filter", "refusal"}
 
 def sample(trial: Trial, model: str) -> dict[str, Any]:
     """Return the sample of a trial; `model` is what the log calls its model."""
-    asked = [turn_of(message, _call) for message in trial.messages]
+    asked = [turn_of(message, [*map(_call, message.tool_calls)]) for message in trial.messages]
     output = _output(trial.answer, model) if trial.answer is not None else None
     answered = [output["choices"][0]["message"]] if output is not None else []
     found: dict[str, Any] = {

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 from xml.sax.saxutils import escape, quoteattr
 
-from swapgate.facts import first_reason
+from swapgate.facts.reasons import first_reason
 from swapgate.reporting.files import atomic_file
 from swapgate.reporting.terminal.explain import explain_trial
 from swapgate.reporting.text import safe_text, visible

@@ -11,9 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from swapgate.records import Answer, ToolCall, Trial
+from swapgate.records import Answer, ToolCall, Trial, turn_of
 from swapgate.reporting.files import atomic_file, whole
-from swapgate.reporting.turns import turn_of
 
 if TYPE_CHECKING:
     from swapgate.analysis.outcome import RunOutcome
@@ -50,7 +49,7 @@ def _line(trial: Trial) -> str:
 def _row(trial: Trial) -> dict[str, Any]:
     item: dict[str, Any] = {
         "id": trial.case,
-        "input": [turn_of(message, _call) for message in trial.messages],
+        "input": [turn_of(message, [*map(_call, message.tool_calls)]) for message in trial.messages],
     }
     if trial.expected is not None:
         item["ideal"] = trial.expected

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Literal, get_args
+from typing import Literal
 
 from swapgate.errors import UsageError
 from swapgate.records import adapter, content_hash, to_json, to_text
 
 Distance = Literal["cosine", "dot", "euclid"]
-DISTANCES: tuple[Distance, ...] = get_args(Distance)
 _SHOWN_DIGITS = 12
 
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from swapgate.errors import StoreError
-from swapgate.memory.wal import BUSY_S, inserts, use_wal
+from swapgate.memory.shared_file import FileKind, SharedFile
+from swapgate.memory.wal import BUSY_S, inserts
 from swapgate.retrieval.chunking import Chunk
 from swapgate.retrieval.fingerprint import Fingerprint, FingerprintError, read_fingerprint
 
-_FORMAT = 1
 _AT_ONCE = 500
 WRITTEN, DEAD = 1, 2
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (       -- format, fingerprint, source, pass
+CREATE TABLE IF NOT EXISTS meta (       -- fingerprint, source, pass, and what it took
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL
 ) WITHOUT ROWID;
@@ -35,6 +35,12 @@ CREATE TABLE IF NOT EXISTS dead (       -- why a chunk could not be embedded, or
     tries INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
+_KIND = FileKind(
+    schema=_SCHEMA,
+    format=1,
+    trouble="the ledger of the reindexing cannot be used",
+    remedy="Free the disk or mend the file, then run the same command again: it goes on where it stopped",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,15 +80,15 @@ class Ledger:
 
     def __init__(self, path: Path, *, fingerprint: Fingerprint, source: str) -> None:
         self.path = path
-        self._reader = _connect(path)
-        self._writer = _connect(path)
+        self._file = SharedFile(path, _KIND)
+        self._reader, self._writer = self._file.connect(), self._file.db
         self._require(fingerprint, source)
 
     def begin_pass(self) -> int:
         """Return the number of a new pass over the source."""
         number = int(self._meta().get("pass", "0")) + 1
-        self._put_meta("pass", str(number))
-        with self._transaction() as connection:
+        self._put_meta(**{"pass": str(number)})
+        with self._file.transaction() as connection:
             connection.execute("DELETE FROM dead WHERE kind = 'twice'")
         return number
 
@@ -99,7 +105,7 @@ class Ledger:
 
     def written(self, chunks: Iterable[Chunk], number: int) -> None:
         """Store that the vectors of these chunks are in the index."""
-        with self._transaction() as connection:
+        with self._file.transaction() as connection:
             rows = [(chunk.id, chunk.digest, WRITTEN, number) for chunk in chunks]
             for statement, values in inserts("chunks", rows):
                 connection.execute(statement, values)
@@ -107,7 +113,7 @@ class Ledger:
 
     def seen(self, ids: Sequence[str], number: int) -> None:
         """Store that a pass found these chunks as they were."""
-        with self._transaction() as connection:
+        with self._file.transaction() as connection:
             connection.executemany("UPDATE chunks SET seen = ? WHERE id = ?", ((number, one) for one in ids))
 
     def bury(self, letters: Sequence[tuple[DeadLetter, bytes]], number: int) -> None:
@@ -116,7 +122,7 @@ class Ledger:
             "INSERT INTO dead VALUES (?, ?, ?, 1) ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, "
             "reason = excluded.reason, tries = tries + 1"
         )
-        with self._transaction() as connection:
+        with self._file.transaction() as connection:
             rows = [(letter.id, digest, DEAD, number) for letter, digest in letters]
             for statement, values in inserts("chunks", rows):
                 connection.execute(statement, values)
@@ -124,7 +130,7 @@ class Ledger:
 
     def note(self, letter: DeadLetter) -> None:
         """Store what is wrong with a text of the source beside what is known of its chunk."""
-        with self._transaction() as connection:
+        with self._file.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO dead VALUES (?, ?, ?, 1)", (letter.id, letter.kind, letter.reason)
             )
@@ -142,7 +148,7 @@ class Ledger:
 
     def forget(self, ids: Sequence[str]) -> None:
         """Drop chunks that were removed from the index."""
-        with self._transaction() as connection:
+        with self._file.transaction() as connection:
             connection.executemany("DELETE FROM chunks WHERE id = ?", ((one,) for one in ids))
             self._revive(connection, ids)
 
@@ -164,12 +170,12 @@ class Ledger:
 
     def raise_the_dead(self) -> None:
         """Let the next pass try the dead letters again."""
-        with self._transaction() as connection:
+        with self._file.transaction() as connection:
             connection.execute("UPDATE chunks SET digest = x'' WHERE state = ?", (DEAD,))
 
     def remember_rate(self, chunks_per_s: float) -> None:
         """Store how fast it went, for an estimate."""
-        self._put_meta("chunks_per_s", repr(chunks_per_s))
+        self._put_meta(chunks_per_s=repr(chunks_per_s))
 
     def rate(self) -> float | None:
         """Return how fast it went the last time."""
@@ -180,27 +186,18 @@ class Ledger:
         """Add what one reindexing took; `usd` is None where nobody counts it, as on this machine."""
         before = _cost(self._meta())
         spent = (before.usd or 0.0) + (usd or 0.0) if before.usd is not None or usd is not None else None
-        with self._transaction() as connection:
-            values = (("spent_usd", json.dumps(spent)), ("spent_s", repr(before.seconds + seconds)))
-            connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values)
+        self._put_meta(spent_usd=json.dumps(spent), spent_s=repr(before.seconds + seconds))
 
     def close(self) -> None:
         """Close the file."""
         self._reader.close()
-        self._writer.close()
+        self._file.close()
 
     def _require(self, fingerprint: Fingerprint, source: str) -> None:
         found = self._meta()
         if not found:
-            for name, value in (
-                ("format", str(_FORMAT)),
-                ("source", source),
-                ("fingerprint", fingerprint.to_text()),
-            ):
-                self._put_meta(name, value)
+            self._put_meta(source=source, fingerprint=fingerprint.to_text())
             return
-        if int(found["format"]) > _FORMAT:
-            raise StoreError(f"{self.path}: written by a newer swapgate. Update swapgate")
         begun = read_fingerprint(found["fingerprint"])
         differs = [*begun.differences(fingerprint)]
         if found["source"] != source:
@@ -220,24 +217,9 @@ class Ledger:
     def _meta(self) -> Mapping[str, str]:
         return dict(self._writer.execute("SELECT name, value FROM meta"))
 
-    def _put_meta(self, name: str, value: str) -> None:
-        with self._transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        try:
-            self._writer.execute("BEGIN IMMEDIATE")
-            yield self._writer
-            self._writer.execute("COMMIT")
-        except sqlite3.Error as exc:
-            raise StoreError(
-                f"{self.path}: cannot be written: {exc}. Free the disk, then run the same command again: "
-                "it goes on where it stopped"
-            ) from exc
-        finally:
-            if self._writer.in_transaction:
-                self._writer.execute("ROLLBACK")
+    def _put_meta(self, **values: str) -> None:
+        with self._file.transaction() as connection:
+            connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
 
 
 def read_bill(path: Path) -> tuple[Cost, int, int]:
@@ -254,14 +236,3 @@ def read_bill(path: Path) -> tuple[Cost, int, int]:
 def _cost(meta: Mapping[str, str]) -> Cost:
     usd = json.loads(meta.get("spent_usd", "null"))
     return Cost(usd=usd, seconds=float(meta.get("spent_s", 0.0)), is_known="spent_s" in meta)
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-        use_wal(connection)
-        connection.executescript(_SCHEMA)
-    except sqlite3.Error as exc:
-        raise StoreError(f"{path}: cannot be used as a ledger: {exc}. Move it away, or mend it") from exc
-    return connection

@@ -17,7 +17,6 @@ from swapgate.runs.manifest import now
 from swapgate.runs.stored import one_model, parted, why_incomplete
 from swapgate.spec.settings import Settings
 
-DEFAULT_NAME = "main"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swapgate.engine.executor import ThisProcess
+from swapgate.engine.opened import open_engine
 from swapgate.engine.runner import Engine
 from swapgate.engine.workspace import Job, Workspace
-from swapgate.memory.cache import CACHE_FILE, ResponseCache
 from swapgate.providers import Provider
 from swapgate.providers.recorded import RecordedOutput, recorded_response
 from swapgate.records import Json, Request, Response, Trial, total
@@ -28,22 +27,15 @@ _GIVEN = "given"
 _Place = tuple[str, str, int]
 
 
-@contextlib.contextmanager
-def open_judges(workspace: Workspace, suites: Sequence[Path], *, model: str | None) -> Iterator[JudgePool]:
-    """Yield who scores chunks with their judges, whose answers are cached as those of a run."""
-    settings = workspace.settings
-    cache = ResponseCache(settings.state_dir / CACHE_FILE, recordings=settings.recordings)
-    with contextlib.closing(cache):
-        yield JudgePool(workspace, Scorer(workspace, suites, model=model), cache)
-
-
 class JudgePool:
-    """One engine for each chunk, whose trials are answered by what was recorded."""
+    """One engine for each chunk, whose trials are answered by what was recorded.
 
-    def __init__(self, workspace: Workspace, scorer: Scorer, cache: ResponseCache) -> None:
+    What the judges answer is cached as that of a run.
+    """
+
+    def __init__(self, workspace: Workspace, scorer: Scorer) -> None:
         self._workspace = workspace
         self._scorer = scorer
-        self._cache = cache
 
     def score(self, chunks: Iterable[Chunk], read: Read) -> Iterator[Scored]:
         """Yield each chunk with its part."""
@@ -66,7 +58,7 @@ class JudgePool:
                 jobs[id(one)] = _job(one)
         executor = _Given(self._workspace, given)
         models = self._models(given, found)
-        with Engine(self._workspace.settings, models, self._cache, executor=executor) as engine:
+        with open_engine(self._workspace.settings, models, executor=executor) as engine:
             engine.plan(jobs.values())
             return {name: _result(engine, job) for name, job in jobs.items()}
 

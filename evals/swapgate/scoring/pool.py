@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
-from swapgate.engine.ray_cluster import Cluster, connected
-from swapgate.engine.ray_worker import moved
+from swapgate.daemon import loop_in_thread
+from swapgate.engine.ray_executor import on_ray
+from swapgate.engine.ray_lanes import Lanes, NoWorkerLeft, WorkerLost
+from swapgate.engine.ray_worker import Worker
 from swapgate.engine.workspace import Workspace
-from swapgate.errors import SwapgateError, UsageError
+from swapgate.errors import SwapgateError
 from swapgate.scoring.inputs import Chunk, Text
 from swapgate.scoring.scorer import ScoredPart, Scorer
+from swapgate.spec.models import ModelSpec
 from swapgate.spec.settings import Settings
 
 _AHEAD = 2
@@ -44,11 +48,14 @@ def open_pool(
         return
     if settings.ray is None:
         with _processes(settings, suites, model, processes) as executor:
-            yield LocalPool(executor, processes)
+            yield ProcessPool(lambda text: executor.submit(_score, text), most=_AHEAD * processes)
         return
-    without = (settings.state_dir, settings.reports_dir)
-    with connected(settings.ray, root=settings.root, without=without) as cluster:
-        yield RayPool(cluster, settings, suites, model)
+    inside = [os.path.relpath(path, settings.root) for path in suites]
+    with (
+        on_ray(settings, {}, worker=ScoreWorker, more=(inside, model), uses_gpus=False) as executor,
+        loop_in_thread("swapgate-scoring") as loop,
+    ):
+        yield _ray_pool(executor.lanes, loop)
 
 
 class HerePool:
@@ -63,12 +70,12 @@ class HerePool:
             yield chunk, self._scorer.score(read(chunk))
 
 
-class LocalPool:
-    """Worker processes of this machine."""
+class ProcessPool:
+    """Worker processes: `submit` gives a text to one of them, `most` may wait or be worked at."""
 
-    def __init__(self, executor: ProcessPoolExecutor, processes: int) -> None:
-        self._executor = executor
-        self._most = _AHEAD * processes
+    def __init__(self, submit: Callable[[Text], Future[ScoredPart]], *, most: int) -> None:
+        self._submit = submit
+        self._most = most
 
     def score(self, chunks: Iterable[Chunk], read: Read) -> Iterator[Scored]:
         """Yield each chunk with its part."""
@@ -76,7 +83,7 @@ class LocalPool:
         under_way: dict[Future[ScoredPart], Chunk] = {}
         while True:
             while len(under_way) < self._most and (chunk := next(waiting, None)) is not None:
-                under_way[self._executor.submit(_score, read(chunk))] = chunk
+                under_way[self._submit(read(chunk))] = chunk
             if not under_way:
                 return
             done, _ = wait(under_way, return_when=FIRST_COMPLETED)
@@ -85,68 +92,31 @@ class LocalPool:
                 yield chunk, _result(future, chunk)
 
 
-class RayPool:
-    """One worker for each free CPU of a cluster; a chunk whose worker ended is given to another one once."""
+def _ray_pool(lanes: Lanes, loop: asyncio.AbstractEventLoop) -> ProcessPool:
+    """Return Ray's workers; a chunk whose worker ended is given to another one once."""
+
+    def submit(text: Text) -> Future[ScoredPart]:
+        return asyncio.run_coroutine_threadsafe(lanes.call("score", text), loop)
+
+    return ProcessPool(submit, most=_AHEAD * lanes.workers)
+
+
+class ScoreWorker(Worker):
+    """A worker of Ray that scores chunks."""
 
     def __init__(
-        self, cluster: Cluster, settings: Settings, suites: Sequence[Path], model: str | None
+        self,
+        settings: Settings,
+        models: Mapping[str, ModelSpec],
+        root: Path | None,
+        suites: Sequence[str],
+        model: str | None,
     ) -> None:
-        if cluster.cpus < 1:
-            raise UsageError(f"--ray={cluster.address}: no CPU of the cluster is free now")
-        self._cluster = cluster
-        inside = [os.path.relpath(path, settings.root) for path in suites]
-        self._arguments = (settings, inside, model, cluster.root)
-        self._free = [self._new_worker() for _ in range(cluster.cpus)]
-        self._lost: set[int] = set()
+        super().__init__(settings, models, root)
+        here = self._settings.root
+        self._scorer = Scorer(self._workspace, [here / path for path in suites], model=model)
 
-    def score(self, chunks: Iterable[Chunk], read: Read) -> Iterator[Scored]:
-        """Yield each chunk with its part."""
-        waiting, again = iter(chunks), list[Chunk]()
-        under_way: dict[Any, tuple[Chunk, Any]] = {}
-        while True:
-            while self._free and (chunk := again.pop() if again else next(waiting, None)) is not None:
-                worker = self._free.pop()
-                under_way[worker.score.remote(read(chunk))] = (chunk, worker)
-            if not under_way:
-                return
-            (reference,), _ = self._cluster.ray.wait(list(under_way), num_returns=1)
-            chunk, worker = under_way.pop(reference)
-            part = self._part(reference, chunk)
-            self._free.append(worker if part is not None else self._new_worker())
-            if part is not None:
-                yield chunk, part
-            else:
-                again.append(chunk)
-
-    def _part(self, reference: Any, chunk: Chunk) -> ScoredPart | None:
-        """Return a chunk's part, None when its worker ended for the first time."""
-        errors = self._cluster.ray.exceptions
-        try:
-            part: ScoredPart = self._cluster.ray.get(reference)
-        except errors.RayTaskError:
-            raise
-        except errors.RayError as exc:
-            if chunk.number in self._lost:
-                raise _lost(chunk) from exc
-            self._lost.add(chunk.number)
-            return None
-        return part
-
-    def _new_worker(self) -> Any:
-        remote = self._cluster.ray.remote(RayScorer).options(num_cpus=1, max_restarts=0)
-        return remote.remote(*self._arguments)
-
-
-class RayScorer:
-    """A scorer in one of Ray's worker processes."""
-
-    def __init__(
-        self, settings: Settings, suites: Sequence[str], model: str | None, root: Path | None
-    ) -> None:
-        here = moved(settings, root or Path.cwd())
-        self._scorer = Scorer(Workspace(here), [here.root / path for path in suites], model=model)
-
-    def score(self, text: Text) -> ScoredPart:
+    async def score(self, text: Text) -> ScoredPart:
         """Return what becomes of a chunk."""
         return self._scorer.score(text)
 
@@ -191,7 +161,9 @@ def _score(text: Text) -> ScoredPart:
 def _result(future: Future[ScoredPart], chunk: Chunk) -> ScoredPart:
     try:
         return future.result()
-    except BrokenProcessPool as exc:
+    except NoWorkerLeft as exc:
+        raise SwapgateError(f"{exc}. What is done is kept: run it again") from exc
+    except (BrokenProcessPool, WorkerLost) as exc:
         raise _lost(chunk) from exc
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from swapgate.engine.workspace import ReadySuite, Workspace
 from swapgate.errors import UsageError
 from swapgate.scoring.inputs import Chunk, Text, cut, read
-from swapgate.scoring.judged import open_judges
+from swapgate.scoring.judged import JudgePool
 from swapgate.scoring.parts import DonePart, Parts, describe, short_hash
 from swapgate.scoring.pool import Pool, open_pool
+from swapgate.scoring.scorer import Scorer
 from swapgate.scoring.summary import ScoreSummary, summarise_parts
 from swapgate.spec.settings import Settings
 
@@ -68,7 +69,7 @@ def score_files(
     reused = len(done)
     if reused < len(chunks):
         pool = (
-            open_judges(workspace, suites, model=model)
+            nullcontext(JudgePool(workspace, Scorer(workspace, suites, model=model)))
             if with_judges
             else open_pool(settings, suites, model=model, processes=min(processes, len(chunks) - reused))
         )

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from swapgate.providers._failures import Target
+from swapgate.providers._reply import Reply
 from swapgate.providers._responses import read_response
-from swapgate.providers._wire import Reply
 from swapgate.providers.anthropic import read_message
 from swapgate.providers.openai import read_completion
 from swapgate.records import Json, Response, to_json

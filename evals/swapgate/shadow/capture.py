@@ -14,9 +14,9 @@ from swapgate.errors import ProviderError
 from swapgate.providers._anthropic_stream import MessageStream
 from swapgate.providers._failures import Target
 from swapgate.providers._openai_stream import CompletionStream
+from swapgate.providers._reply import read_received
 from swapgate.providers._responses import ResponseStream, read_response
 from swapgate.providers._stream import Assembly
-from swapgate.providers._wire import read_received
 from swapgate.providers.anthropic import read_message
 from swapgate.providers.openai import read_completion
 from swapgate.records import Response

@@ -49,11 +49,6 @@ class Handing:
         """Whether the mirror's process is there."""
         return self._transport is not None
 
-    @property
-    def waiting_bytes(self) -> int:
-        """What the other process has not taken yet."""
-        return 0 if self._transport is None else self._transport.get_write_buffer_size()
-
     async def start(self) -> None:
         """Start the process."""
         await self._spawn()

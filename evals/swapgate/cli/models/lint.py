@@ -109,7 +109,9 @@ def _by_prompts(settings: Settings, models: Sequence[DeclaredModel]) -> Iterator
         path = library.path(name)
         for model in models:
             for parameter in _refused(prompt, model):
-                told = f"the prompt {name!r} sends {parameter!r}, which {model.pin.model!r} rejects"
+                known = model.pin.known
+                unless = known.unless if known is not None else ""
+                told = f"the prompt {name!r} sends {parameter!r}, which {model.pin.model!r} rejects{unless}"
                 yield Placed(
                     path=shown(path),
                     line=read_yaml(path).line(f"/params/{parameter}") if path.suffix == ".yml" else 1,
@@ -123,8 +125,8 @@ def _by_prompts(settings: Settings, models: Sequence[DeclaredModel]) -> Iterator
 def _refused(prompt: Prompt, model: DeclaredModel) -> list[str]:
     """Return the parameters that the model rejects and gets from this prompt, not from its own entry."""
     sent = effective(prompt, model.spec).params
-    rejects = model.pin.known.rejects if model.pin.known else ()
-    return [one for one in rejects if one in sent and one not in model.spec.params]
+    refused = model.pin.known.refused(sent) if model.pin.known else []
+    return [one for one in refused if one not in model.spec.params]
 
 
 def _in_code(settings: Settings, known: PinCatalogue) -> Iterator[Placed]:

@@ -90,9 +90,7 @@ def suggest_override(
     _refuse_too_few(found, name)
     suggesting = Suggesting(workspace, prompt, workspace.model(model), found, proposer=proposer or model)
     if dry_run:
-        both = tuple(dict.fromkeys((model, proposer or model)))
-        asked = Workspace(replace(settings, baseline=None, models=both))
-        return _forecast(asked, suggesting, tries=tries, as_json=as_json)
+        return _forecast(workspace, suggesting, tries=tries, as_json=as_json)
     with live_line() as draw:
         suggestion = _suggested(suggesting, workspace, suites, tries=tries, draw=draw)
     written = _write(suggestion, workspace, suites, path)

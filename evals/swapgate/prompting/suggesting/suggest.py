@@ -123,8 +123,7 @@ class Suggesting:
 
     def models(self, cases: Iterable[ReadyCase]) -> dict[str, ModelSpec]:
         """Return every model that may be asked, ready to be: UsageError says what one lacks."""
-        specs = self._workspace.models_of(cases)
-        specs[self._proposer] = self._workspace.model(self._proposer)
+        specs = self._workspace.models_of(cases, also=[self._proposer])
         self._workspace.require_ready(specs)
         return specs
 

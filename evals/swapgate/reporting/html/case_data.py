@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from pydantic_core import PydanticSerializationError, to_json
 
-from swapgate.facts import list_price
+from swapgate.facts.amounts import list_price
 from swapgate.records import Answer, CheckResult, Json, JudgeSample, Message, ToolCall, Trial, Verdict
 from swapgate.reporting import format as show
 from swapgate.reporting.words.judges import opinion_lines

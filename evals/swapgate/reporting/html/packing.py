@@ -17,7 +17,7 @@ from typing import Literal
 from pydantic_core import PydanticSerializationError, to_json
 
 from swapgate.analysis.compare import Comparison
-from swapgate.facts import first_reason
+from swapgate.facts.reasons import first_reason
 from swapgate.records import Json, Trial
 from swapgate.reporting.html.case_data import Texts, case_body
 from swapgate.reporting.html.trust import Seen

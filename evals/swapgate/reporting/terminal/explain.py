@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from swapgate.facts import first_reason
+from swapgate.facts.reasons import first_reason
 from swapgate.records import CheckResult, Trial, Verdict
 from swapgate.reporting.text import safe_text
 from swapgate.reporting.words.judges import opinion_lines

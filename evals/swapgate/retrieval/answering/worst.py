@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from swapgate.facts import Facts, facts_of, first_reason
+from swapgate.facts import Facts, facts_of
+from swapgate.facts.reasons import first_reason
 from swapgate.judging.subject import answer_text
 from swapgate.records import Json, Trial
 from swapgate.retrieval.answering.joint import Joint

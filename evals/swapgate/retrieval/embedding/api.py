@@ -20,7 +20,8 @@ from swapgate.engine.day_budget import DayBudget
 from swapgate.engine.paces import Paces
 from swapgate.engine.slots import Slots
 from swapgate.errors import UsageError
-from swapgate.providers._wire import Reply, Wire, WireProvider
+from swapgate.providers._reply import Reply
+from swapgate.providers._wire import Wire, WireProvider
 from swapgate.providers.http_client import open_http
 from swapgate.providers.open import open_provider, require_ready
 from swapgate.providers.services import SERVICES

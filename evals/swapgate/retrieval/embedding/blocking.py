@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 
+from swapgate.daemon import loop_in_thread
 from swapgate.retrieval.embedding import AsyncEmbedder
 from swapgate.retrieval.fingerprint import Fingerprint
 from swapgate.retrieval.index import Vectors
@@ -29,16 +29,9 @@ class BlockingEmbedder:
 @contextmanager
 def blocking(opening: AbstractAsyncContextManager[AsyncEmbedder]) -> Iterator[BlockingEmbedder]:
     """Open an embedder in a loop of its own, and close both at the end."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="swapgate-embedding", daemon=True)
-    thread.start()
-    try:
+    with loop_in_thread("swapgate-embedding") as loop:
         embedder = asyncio.run_coroutine_threadsafe(opening.__aenter__(), loop).result()
         try:
             yield BlockingEmbedder(embedder, loop)
         finally:
             asyncio.run_coroutine_threadsafe(opening.__aexit__(None, None, None), loop).result()
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()

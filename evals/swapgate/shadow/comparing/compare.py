@@ -118,13 +118,6 @@ def _same_outcome(one: Sequence[str] | None, other: Sequence[str] | None) -> boo
     return None if one is None or other is None else bool(one) == bool(other)
 
 
-def _readable(leg: Leg | None) -> Subject | None:
-    """Return an answer whose words are at hand, None for any other."""
-    if leg is None or not leg.has_answer or (leg.text is None and not leg.tool_calls):
-        return None
-    return subject(leg)
-
-
 def _embedder(wanted: str | None, workspace: Workspace) -> tuple[Embed | None, str | None]:
     if wanted == NO_SIMILARITY or (wanted is None and not is_installed()):
         return None, None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import yaml
 
-from swapgate.records import Message, content_hash
+from swapgate.records import Json, Message, ToolCall, content_hash, turn_of
 from swapgate.reporting.text import visible
 from swapgate.shadow.deciding.pairs import Pair
 from swapgate.shadow.harvesting.grouping import Group
@@ -33,22 +32,20 @@ def case_text(group: Group, messages: Sequence[Message], redactor: Redactor) -> 
     case: dict[str, Any] = {
         "id": case_id(pair),
         "tags": ["shadow", *(f"differs:{aspect}" for aspect in pair.differs_in), *pair.slices],
-        "messages": [_message(replace(one, content=redactor.text(one.content))) for one in messages],
+        "messages": [_turn(one, redactor) for one in messages],
     }
     dumped = yaml.safe_dump([case], sort_keys=False, allow_unicode=True, width=_WIDTH)
     return "\n".join([*_comments(group, redactor), dumped])
 
 
-def _message(message: Message) -> Mapping[str, Any]:
-    written: dict[str, Any] = {"role": message.role, "content": message.content}
-    if message.tool_calls:
-        written["tool_calls"] = [
-            {"name": call.name, "arguments": call.arguments, **({"id": call.id} if call.id else {})}
-            for call in message.tool_calls
-        ]
-    if message.tool_call_id:
-        written["tool_call_id"] = message.tool_call_id
-    return written
+def _turn(message: Message, redactor: Redactor) -> Json:
+    turn = turn_of(message, [_call(call, redactor) for call in message.tool_calls])
+    return {**turn, "content": redactor.text(message.content)}
+
+
+def _call(call: ToolCall, redactor: Redactor) -> Json:
+    written: dict[str, Json] = {"name": call.name, "arguments": redactor.text(call.arguments)}
+    return {**written, "id": call.id} if call.id else written
 
 
 def _comments(group: Group, redactor: Redactor) -> Iterator[str]:

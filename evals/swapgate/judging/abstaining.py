@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from typing import Protocol
 
 from swapgate.records import Rival, Verdict, VerdictStatus
 from swapgate.spec.judges import JudgeHead
 
 
-class BaseJudge(ABC):
-    """A judge of any kind. `definition_hash` covers everything that its verdicts depend on."""
+class Abstaining(Protocol):
+    """A judge of any kind, as far as it may say nothing.
+
+    `definition_hash` covers everything that its verdicts depend on.
+    """
 
     spec: JudgeHead
     definition_hash: str
 
     @property
-    @abstractmethod
     def model_names(self) -> str:
         """What gives the verdicts: a model, of a panel all of them, or what stands in its place."""
+        ...
 
     @property
     def wants_canaries(self) -> bool:

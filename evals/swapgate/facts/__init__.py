@@ -6,44 +6,27 @@ A run's facts are stored beside its trials, so that runs of any size are compare
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Mapping, Sequence
 from sys import intern
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 from pydantic_core import from_json
 
 from swapgate.errors import ErrorKind
-from swapgate.records import Answer, CheckResult, Json, Trial, Verdict, content_hash
+from swapgate.facts.amounts import (
+    JudgeCalls,
+    calls_of,
+    is_counted,
+    list_price,
+    price_paid,
+    read_calls,
+    same,
+)
+from swapgate.facts.reasons import first_reason, shortened
+from swapgate.records import Answer, CheckResult, Json, Trial, content_hash
 
-REASON_CHARS = 200
 _HASH_CHARS = 16
 MISSING = "missing"
-
-
-class JudgeCalls(NamedTuple):
-    """What one verdict took: calls, tokens and US dollars at list price (None when unknown).
-
-    The second stage's, where a judge `escalates_to` another model, are part of all. `counted` are the calls
-    whose tokens the provider counted. Of the replies that count, `weighted` had log-probabilities and
-    `plain` lacked them. `served` are models with the ids that the services told for them.
-    """
-
-    judge: str
-    models: tuple[str, ...]
-    calls: int
-    tokens_in: int
-    tokens_out: int
-    counted: int
-    cost_usd: float | None
-    latencies_s: tuple[float, ...]
-    escalates_to: str = ""
-    is_escalated: bool = False
-    second_calls: int = 0
-    second_usd: float | None = 0.0
-    weighted: int = 0
-    plain: int = 0
-    served: tuple[tuple[str, str], ...] = ()
 
 
 class Facts(NamedTuple):
@@ -127,13 +110,6 @@ _MODEL, _ROLE, _TAGS, _CHECKS, _VERDICTS, _JUDGING = map(
     Facts._fields.index, ("model", "role", "tags", "checks", "verdicts", "judging")
 )
 _AT_ONCE = 2000
-_Same = TypeVar("_Same", bound=tuple[object, ...])
-
-
-@lru_cache(maxsize=4096)
-def _same(value: _Same) -> _Same:
-    """Return the one of equal values that came first: thousands of trials have the same results."""
-    return value
 
 
 def facts_of(trial: Trial) -> Facts:
@@ -161,8 +137,8 @@ def facts_of(trial: Trial) -> Facts:
         structural=structural_result(trial),
         semantic=semantic_result(trial),
         is_code_wrong=is_own and _is_code_wrong(trial),
-        checks=_same(tuple((c.check, c.kind, c.passed) for c in trial.checks) if is_own else ()),
-        verdicts=_same(tuple((v.judge, v.definition_hash, v.status, v.passed) for v in verdicts)),
+        checks=same(tuple((c.check, c.kind, c.passed) for c in trial.checks) if is_own else ()),
+        verdicts=same(tuple((v.judge, v.definition_hash, v.status, v.passed) for v in verdicts)),
         scores={intern(f"{v.judge}.{name}"): x for v in trial.verdicts for name, x in v.scores.items()},
         json_kind=_json_kind(json_check),
         is_recoverable=_is_recoverable(json_check),
@@ -176,13 +152,13 @@ def facts_of(trial: Trial) -> Facts:
         paid_usd=price_paid([answer] if answer is not None else []),
         judge_tokens_in=sum(a.response.usage.tokens_in or 0 for a in judge_answers),
         judge_tokens_out=sum(a.response.usage.tokens_out or 0 for a in judge_answers),
-        judge_counted=sum(_is_counted(a) for a in judge_answers),
+        judge_counted=sum(is_counted(a) for a in judge_answers),
         judge_cost_usd=list_price(judge_answers),
         judge_paid_usd=price_paid([*judge_answers, *shared]),
         covariates=dict(trial.covariates),
-        reason="" if trial.outcome == "passed" else _shortened(first_reason(trial)),
+        reason="" if trial.outcome == "passed" else shortened(first_reason(trial)),
         ttft_s=answer.response.ttft_s if answer is not None and is_own else None,
-        judging=tuple(_calls_of(v) for v in trial.verdicts if v.samples or v.status == "error"),
+        judging=tuple(calls_of(v) for v in trial.verdicts if v.samples or v.status == "error"),
         suspicions="; ".join(dict.fromkeys(text for v in trial.verdicts for text in v.suspicions)),
         answer_hash=_answer_hash(answer) if answer is not None and is_own else None,
         reference_hash=None if trial.expected is None else content_hash(trial.expected)[:_HASH_CHARS],
@@ -222,7 +198,7 @@ def unpack(texts: Sequence[str]) -> list[Facts]:
             row[_CHECKS], row[_VERDICTS] = tuple(map(tuple, row[_CHECKS])), tuple(map(tuple, row[_VERDICTS]))
             # Facts of an earlier version may end before it.
             for judging in row[_JUDGING : _JUDGING + 1]:
-                row[_JUDGING] = tuple(map(_judge_calls, judging))
+                row[_JUDGING] = tuple(map(read_calls, judging))
             found.append(Facts(*row))
     return found
 
@@ -262,81 +238,6 @@ def semantic_result(trial: Trial) -> bool | None:
     return trial.semantic_passed if own_answer(trial) else None
 
 
-def first_reason(trial: Trial) -> str:
-    """Return why the trial errored or missed: the error, else the first failed check or judge."""
-    if trial.error is not None:
-        return f"{trial.error.kind.value}: {trial.error.message}"
-    return next(_reasons(trial), "")
-
-
-def list_price(answers: Iterable[Answer]) -> float | None:
-    """Return the sum of the answers' list prices in US dollars; None when one is unknown."""
-    prices = [_price(answer) for answer in answers]
-    known = [price for price in prices if price is not None]
-    return sum(known) if len(known) == len(prices) else None
-
-
-def price_paid(answers: Sequence[Answer]) -> float | None:
-    """Return what was paid this time in US dollars: answers from the cache are free; None when unknown."""
-    return list_price(answer for answer in answers if not answer.from_cache)
-
-
-def _calls_of(verdict: Verdict) -> JudgeCalls:
-    answers = verdict.answers
-    usages = [answer.response.usage for answer in answers]
-    second_calls = sum(opinion.calls for opinion in verdict.opinions if opinion.stage == 2)
-    second = [
-        s.answer for s in verdict.samples[len(verdict.samples) - second_calls :] if s.answer is not None
-    ]
-    valid = [sample.is_weighted for sample in verdict.samples if sample.status == "valid"]
-    return JudgeCalls(
-        judge=verdict.judge,
-        models=_same(
-            tuple(dict.fromkeys([*(o.model for o in verdict.opinions), *(a.model for a in answers)]))
-        ),
-        calls=len(answers),
-        tokens_in=sum(usage.tokens_in or 0 for usage in usages),
-        tokens_out=sum(usage.tokens_out or 0 for usage in usages),
-        counted=sum(map(_is_counted, answers)),
-        cost_usd=list_price(answers),
-        latencies_s=tuple(round(t, 3) for a in answers if (t := a.response.latency_s) is not None),
-        escalates_to=verdict.escalation.to if verdict.escalation is not None else "",
-        is_escalated=verdict.escalation is not None and bool(verdict.escalation.why),
-        second_calls=second_calls,
-        second_usd=list_price(second),
-        weighted=valid.count(True),
-        plain=valid.count(False),
-        served=_same(
-            tuple(dict.fromkeys((a.model, served) for a in answers if (served := a.response.model_served)))
-        ),
-    )
-
-
-def _judge_calls(written: list[Any]) -> JudgeCalls:
-    one = JudgeCalls(*written)
-    return one._replace(
-        models=_same(tuple(one.models)),
-        latencies_s=tuple(one.latencies_s),
-        served=_same(tuple(map(tuple, one.served))),
-    )
-
-
-def served_ids(answers: Iterable[Answer]) -> tuple[str, ...]:
-    """Return the ids under which the models were served, as the services told them."""
-    return tuple(sorted({a.response.model_served for a in answers if a.response.model_served}))
-
-
-def _price(answer: Answer) -> float | None:
-    usage = answer.response.usage
-    is_free = answer.cost_usd is None and usage.tokens_in == 0 and usage.tokens_out == 0
-    return 0.0 if is_free else answer.cost_usd
-
-
-def _is_counted(answer: Answer) -> bool:
-    usage = answer.response.usage
-    return usage.tokens_in is not None or usage.tokens_out is not None
-
-
 def _is_code_wrong(trial: Trial) -> bool:
     """Whether a semantic check failed, or a judge was not asked: nothing to read, or nothing there."""
     if any(c.kind == "semantic" and not c.passed for c in trial.checks):
@@ -359,30 +260,3 @@ def _json_kind(check: CheckResult | None) -> str | None:
 def _is_recoverable(check: CheckResult | None) -> bool | None:
     """Return whether a permissive parser would have hidden a failure of strict JSON; None without one."""
     return None if check is None or check.passed else check.facts.get("recoverable") is True
-
-
-def _reasons(trial: Trial) -> Iterator[str]:
-    yield from (_check_reason(c) for c in trial.checks if not c.passed and c.kind == "structural")
-    yield from (_check_reason(c) for c in trial.checks if not c.passed and c.kind == "semantic")
-    yield from (_verdict_reason(v) for v in trial.verdicts if _is_against(v))
-
-
-def _is_against(verdict: Verdict) -> bool:
-    return verdict.passed is not True and verdict.status != "inapplicable"
-
-
-def _check_reason(check: CheckResult) -> str:
-    if not check.findings:
-        return check.check
-    finding = check.findings[0]
-    where = f" at {finding.pointer}" if finding.pointer else ""
-    return f"{check.check}{where}: {finding.message}"
-
-
-def _verdict_reason(verdict: Verdict) -> str:
-    return f"{verdict.judge}: {verdict.reason or verdict.status}"
-
-
-def _shortened(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= REASON_CHARS else line[: REASON_CHARS - 1] + "…"
