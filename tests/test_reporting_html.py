@@ -384,7 +384,16 @@ def test_a_model_without_lengths_has_no_chart_of_them() -> None:
         one._replace(tokens_in=None if one.model == CANDIDATE else one.tokens_in) for one in outcome.facts
     ]
     charts = length_charts(replace(outcome, facts=facts))
-    assert [chart.model for chart in charts] == ["model-old", "vendor/model-mini"]
+    assert [chart.model for chart in charts["semantic"]] == ["model-old", "vendor/model-mini"]
+
+
+def test_the_verdict_is_not_buried_under_its_notes() -> None:
+    few = _static(page(replace(made_up_outcome(), warnings=("floating",))))
+    assert "more notes" not in few
+    many = _static(page(replace(made_up_outcome(), warnings=tuple(f"warning {n}" for n in range(60)))))
+    shown, folded = many.split("56 more notes and warnings</summary>")
+    assert ("warning 3" in shown, "warning 5" in shown) == (True, False)
+    assert "<li><b>Warning:</b> warning 59</li>" in folded
 
 
 def test_a_rate_that_was_corrected_is_marked_and_explained() -> None:

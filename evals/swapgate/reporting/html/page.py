@@ -55,8 +55,8 @@ _MOST = 200
 # Bytes of packed cases held in memory, and the script's parts in the order in which they use each other.
 _HELD = 8_000_000
 # What nearly every page is made of besides its own template.
-_USUAL = ("parts", "scores", "lengths", "covariates", "judges", "judge_costs")
-_SCRIPTS = ("elements", "unpack", "places", "marked", "diff", "case", "filters", "list", "start")
+_USUAL = ("parts", "notes", "scores", "lengths", "covariates", "judges", "judge_costs")
+_SCRIPTS = ("elements", "unpack", "places", "marked", "layout", "diff", "case", "filters", "list", "start")
 
 
 class HtmlReporter:
