@@ -435,3 +435,34 @@ def _static(text: str) -> str:
 def test_a_part_of_a_run_is_named_with_what_it_belongs_to(tmp_path: Path) -> None:
     text, _page_of_it = _page(made_up_outcome(), tmp_path)
     assert ", shard 2/3, of 1 shard, completes run <code>2026-05-04-090000-000002</code>" in text
+
+
+def test_tables_of_many_suites_end_after_the_worst_and_say_so() -> None:
+    outcome = made_up_outcome()
+    one = next(s for s in outcome.summaries if s.model == CANDIDATE and s.suite == "summaries")
+    parts = tuple(
+        replace(one, suite=f"suite-{n:03d}", semantic=replace(one.semantic, rate=1 - n / 1000))
+        for n in range(300)
+    )
+    decision, difference = outcome.gate.decisions[-1], outcome.comparisons[0].differences[-1]
+    gate = replace(
+        outcome.gate,
+        decisions=(
+            *(replace(decision, suite=f"passes-{n}") for n in range(300)),
+            replace(decision, suite="the-one-that-fails", answer="fail"),
+        ),
+    )
+    differences = tuple(replace(difference, suite=f"differs-{n}", tag=None) for n in range(300))
+    comparison = replace(outcome.comparisons[0], differences=differences)
+    many = replace(
+        outcome, summaries=(*outcome.summaries, *parts), gate=gate, comparisons=(comparison,), matrix=()
+    )
+    text = _static(page(many))
+    assert (text.count(">suite-299<"), text.count(">suite-000<")) == (2, 0)
+    assert len(re.findall(r'<th scope="row" class="suite">', text)) < 2 * 200
+    assert "suites more, all in report.json; these are those with the lowest rates" in text
+    assert "the-one-that-fails" in text
+    assert text.count("passes-") == 199
+    assert "and 101 rules more, all in report.json" in text
+    assert text.count("differs-") == 200
+    assert "and 100 differences more" in text
