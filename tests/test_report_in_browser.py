@@ -22,7 +22,7 @@ from browsers import driven, require_java, window
 from reporting_outcome import HOSTILE, made_up_outcome, with_response
 from swapgate.records import Evidence, JudgeSample, Trial
 from swapgate.reporting import write_reports
-from swapgate.reporting.text import visible
+from swapgate.reporting.text import INVISIBLE, visible
 
 SCRIPTS = files("swapgate.reporting.html") / "script"
 BLIND = "#case=code_review/case-009/model-new/1"
@@ -427,6 +427,20 @@ def test_every_value_of_any_json_is_found_by_its_pointer(browser: Browser) -> No
         wanted = dict(_pointers(value))
         wanted.pop("")
         assert {pointer: json.loads(text) for pointer, text in found} == wanted
+
+
+def test_the_page_makes_visible_what_every_report_does(browser: Browser) -> None:
+    random_ = random.Random(13)
+    odd = "\x00\x1b\r\n\t\x9b\xad\u034f\u061c\u180e\u200b\u200d\u202e\u2066\u2800\ufe00\ufe0f\ufeff\ud800"
+    odd += " a1*é漢😀" + "".join(map(chr, (0x1D173, 0xE0041, 0xE0100, 0xE01EF, 0xE0FFF, 0x10FFFF)))
+    texts = ["".join(random_.choices(odd, k=12)) for _ in range(500)]
+    with window(browser) as page:
+        page.add_script_tag(content=_source("elements"))
+        # Through JSON, as in the page: a lone surrogate has no other way into the browser.
+        given = json.dumps([INVISIBLE, texts])
+        page.evaluate("given => { hideNothing(JSON.parse(given)[0]); }", given)
+        found = json.loads(page.evaluate("given => JSON.stringify(JSON.parse(given)[1].map(visible))", given))
+    assert found == [visible(text) for text in texts]
 
 
 def test_any_json_is_laid_out_alike_whoever_wrote_it(browser: Browser) -> None:
