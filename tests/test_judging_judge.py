@@ -295,6 +295,11 @@ def test_an_answer_that_says_nothing_fails_without_a_call(output: str) -> None:
     assert ask.requests == []
 
 
+def test_a_long_answer_that_says_nothing_is_not_repeated_whole() -> None:
+    verdict = ask_about(judge(), by_sample(scores(5)), "[" * 100_000)
+    assert verdict.reason == f"empty answer: '{'[' * 80}'..."
+
+
 @pytest.mark.parametrize("output", ["a", "4", "👍", "Да", "Solution: 4", "The thought process: none"])
 def test_a_short_answer_is_still_judged(output: str) -> None:
     assert len(ask_about(judge(), by_sample(scores(5)), output).samples) == 1

@@ -20,9 +20,9 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from benchmarks.made_trials import made_trials
 from browsers import driven, require_java, window
 from reporting_outcome import HOSTILE, made_up_outcome, with_response
-from swapgate.records import Trial
+from swapgate.records import Evidence, JudgeSample, Trial
 from swapgate.reporting import write_reports
-from swapgate.reporting.text import visible
+from swapgate.reporting.text import INVISIBLE, visible
 
 SCRIPTS = files("swapgate.reporting.html") / "script"
 BLIND = "#case=code_review/case-009/model-new/1"
@@ -137,6 +137,28 @@ def test_any_answer_opens_in_a_moment(browser: Browser, tmp_path: Path, text: st
         shown = page.get_by_role("group", name="Response").inner_text()
         assert shown.startswith(visible(text[:100]))
         assert len(shown) < 21_000
+
+
+def test_a_verdict_of_any_length_scrolls_in_itself(browser: Browser, tmp_path: Path) -> None:
+    outcome = made_up_outcome(cases=2)
+    (path,) = write_reports(
+        replace(outcome, trials=[_judged_at_length(one) for one in outcome.trials]), tmp_path, ["html"]
+    )
+    with window(browser, width=360) as page:
+        _open(page, path, "#case=summaries/case-001/model-new/1")
+        reason = _opened(page).get_by_role("group", name="Reason").first
+        assert reason.inner_text().startswith("word word")
+        box = _opened(page).bounding_box()
+        assert box is not None
+        assert box["height"] < 4000
+
+
+def _judged_at_length(trial: Trial) -> Trial:
+    samples = (
+        JudgeSample(status="valid", raw="", evidence=(Evidence(quote="quote " * 3000, is_verbatim=False),)),
+    )
+    verdicts = tuple(replace(one, reason="word " * 3000, samples=samples) for one in trial.verdicts)
+    return replace(trial, verdicts=verdicts)
 
 
 def test_a_case_link_opens_that_case(browser: Browser, report: Path) -> None:
@@ -405,6 +427,58 @@ def test_every_value_of_any_json_is_found_by_its_pointer(browser: Browser) -> No
         wanted = dict(_pointers(value))
         wanted.pop("")
         assert {pointer: json.loads(text) for pointer, text in found} == wanted
+
+
+def test_the_page_makes_visible_what_every_report_does(browser: Browser) -> None:
+    random_ = random.Random(13)
+    odd = "\x00\x1b\r\n\t\x9b\xad\u034f\u061c\u180e\u200b\u200d\u202e\u2066\u2800\ufe00\ufe0f\ufeff\ud800"
+    odd += " a1*é漢😀" + "".join(map(chr, (0x1D173, 0xE0041, 0xE0100, 0xE01EF, 0xE0FFF, 0x10FFFF)))
+    texts = ["".join(random_.choices(odd, k=12)) for _ in range(500)]
+    with window(browser) as page:
+        page.add_script_tag(content=_source("elements"))
+        # Through JSON, as in the page: a lone surrogate has no other way into the browser.
+        given = json.dumps([INVISIBLE, texts])
+        page.evaluate("given => { hideNothing(JSON.parse(given)[0]); }", given)
+        found = json.loads(page.evaluate("given => JSON.stringify(JSON.parse(given)[1].map(visible))", given))
+    assert found == [visible(text) for text in texts]
+
+
+def test_any_json_is_laid_out_alike_whoever_wrote_it(browser: Browser) -> None:
+    random_ = random.Random(11)
+    values = [[_any_json(random_, depth=4)] for _ in range(100)] + [{}, [], {"a": [[], {}]}, [10**30]]
+    texts = [_json_text(random_, value) for value in values]
+    alike = [json.dumps(value, separators=(",", ":")) for value in values]
+    with window(browser) as page:
+        page.add_script_tag(content=_source("layout"))
+        found, again = (page.evaluate("texts => texts.map(laidOut)", one) for one in (texts, alike))
+        other = page.evaluate("""['{"a": 1} and more', '"text"', '12', '[1', ''].map(laidOut)""")
+        deep = page.evaluate("laidOut('['.repeat(10_000) + ']'.repeat(10_000))?.length ?? 0")
+    assert [json.loads(text) for text in found] == values
+    assert [json.dumps(json.loads(text), indent=2, ensure_ascii=False) for text in found] == [
+        json.dumps(value, indent=2, ensure_ascii=False) for value in values
+    ]
+    assert again == [json.dumps(value, indent=2) for value in values]
+    assert other == [None] * 5
+    assert deep < 2_000_000
+
+
+def test_an_answer_in_another_layout_differs_by_its_words_alone(browser: Browser, tmp_path: Path) -> None:
+    outcome = made_up_outcome(cases=2)
+    texts = {
+        "summaries": ('{"a": [1, 2], "b": "x y"}', '{\n "a": [1, 3],\n "b": "x y"}'),
+        "code_review": ("{}", "{ }"),
+    }
+    trials = [with_response(one, texts[one.suite][one.role == "candidate"]) for one in outcome.trials]
+    (path,) = write_reports(replace(outcome, trials=trials), tmp_path, ["html"])
+    with window(browser) as page:
+        _open(page, path, "#case=summaries/case-001/model-new/1")
+        page.locator(".case[open] .diff").evaluate("node => { node.open = true; }")
+        page.wait_for_selector(".case[open] pre ins")
+        assert page.locator(".case[open] pre :is(del, ins)").all_inner_texts() == ["2", "3"]
+        assert "both are JSON, laid out alike" in _opened(page).inner_text()
+        page.goto("about:blank")
+        _open(page, path, "#case=code_review/case-000/model-new/1")
+        assert "the same JSON, laid out in another way" in _opened(page).inner_text()
 
 
 @pytest.mark.parametrize(

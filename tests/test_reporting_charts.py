@@ -79,7 +79,8 @@ def _lengths(tokens: list[int], failed: list[bool], *, cut: float | None = None)
         one._replace(tokens_in=n, semantic=not f) for n, f in zip(tokens, failed, strict=True)
     ]
     found = replace(OUTCOME.covariates[0], measure="semantic", cut=cut)
-    (chart,) = length_charts(replace(OUTCOME, facts=facts, covariates=(found,) if cut is not None else ()))
+    charts = length_charts(replace(OUTCOME, facts=facts, covariates=(found,) if cut is not None else ()))
+    (chart,) = charts["semantic"]
     return chart
 
 
@@ -88,7 +89,7 @@ def test_every_trial_lies_in_one_bin_of_its_length(data: st.DataObject) -> None:
     tokens = data.draw(
         st.lists(st.integers(1, 9999), min_size=16, max_size=300).filter(lambda t: len(set(t)) > 1)
     )
-    failed = data.draw(st.lists(st.booleans(), min_size=len(tokens), max_size=len(tokens)))
+    failed = data.draw(st.lists(st.booleans(), min_size=len(tokens), max_size=len(tokens)).filter(any))
     bins = _lengths(tokens, failed).bins
     assert sum(bin_.n for bin_ in bins) == len(tokens)
     assert sum(bin_.failed for bin_ in bins) == sum(failed)
@@ -100,7 +101,7 @@ def test_every_trial_lies_in_one_bin_of_its_length(data: st.DataObject) -> None:
 @given(cut=st.floats(0, 2000), more=st.floats(0, 500))
 def test_a_longer_threshold_lies_further_to_the_right(cut: float, more: float) -> None:
     tokens = list(range(100, 1700, 10))
-    places = [_lengths(tokens, [False] * len(tokens), cut=at).cut_x for at in (cut, cut + more)]
+    places = [_lengths(tokens, [True] * len(tokens), cut=at).cut_x for at in (cut, cut + more)]
     assert places[0] is not None
     assert places[1] is not None
     assert 0 <= places[0] <= places[1] <= 100
@@ -108,9 +109,21 @@ def test_a_longer_threshold_lies_further_to_the_right(cut: float, more: float) -
 
 def test_a_threshold_in_the_middle_of_even_lengths_lies_in_the_middle() -> None:
     tokens = list(range(0, 1600, 10))
-    assert _lengths(tokens, [False] * 160, cut=800).cut_x == pytest.approx(50)
+    assert _lengths(tokens, [True] * 160, cut=800).cut_x == pytest.approx(50)
 
 
 def test_inputs_of_one_length_have_no_chart() -> None:
     facts = [one._replace(tokens_in=500) for one in OUTCOME.facts]
-    assert length_charts(replace(OUTCOME, facts=facts)) == []
+    assert length_charts(replace(OUTCOME, facts=facts)) == {}
+
+
+def test_models_stand_beside_each_other_by_one_measure() -> None:
+    found = length_charts(made_up_outcome(cases=16))
+    assert list(found) == ["structural", "semantic"]
+    for charts_ in found.values():
+        assert [chart.model for chart in charts_] == ["model-old", "model-new", "vendor/model-mini"]
+
+
+def test_what_no_model_failed_has_no_chart() -> None:
+    facts = [one._replace(structural=True) for one in made_up_outcome(cases=16).facts]
+    assert list(length_charts(replace(OUTCOME, facts=facts))) == ["semantic"]

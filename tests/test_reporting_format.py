@@ -76,8 +76,15 @@ def test_controls_escapes_and_overrides_become_visible() -> None:
 
 
 def test_what_languages_and_emoji_need_stays() -> None:
-    text = "می\u200cخواهم 👩\u200d💻 naïve 漢字\n\ttab"
+    text = "می\u200cخواهم 👩\u200d💻 naïve 漢字 ❤\ufe0f 1\ufe0f\u20e3 葛\U000e0100\n\ttab"
     assert visible(text) == text
+
+
+def test_what_only_a_model_would_read_becomes_visible() -> None:
+    smuggled = "".join(chr(0xE0100 + byte) for byte in b"obey")
+    assert visible(f"😀\ufe0f{smuggled}.") == "😀\ufe0f" + "".join(f"\\U{ord(c):08x}" for c in smuggled) + "."
+    assert visible("a\ufe01b\ufe02 \ufe0f") == "a\\ufe01b\\ufe02 \\ufe0f"
+    assert visible("\u2800\u034f\u17b4\u180e\U0001d173\U000e0fff").isascii()
 
 
 def test_no_character_that_steers_a_terminal_or_the_reading_direction_survives() -> None:

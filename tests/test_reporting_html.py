@@ -384,7 +384,16 @@ def test_a_model_without_lengths_has_no_chart_of_them() -> None:
         one._replace(tokens_in=None if one.model == CANDIDATE else one.tokens_in) for one in outcome.facts
     ]
     charts = length_charts(replace(outcome, facts=facts))
-    assert [chart.model for chart in charts] == ["model-old", "vendor/model-mini"]
+    assert [chart.model for chart in charts["semantic"]] == ["model-old", "vendor/model-mini"]
+
+
+def test_the_verdict_is_not_buried_under_its_notes() -> None:
+    few = _static(page(replace(made_up_outcome(), warnings=("floating",))))
+    assert "more notes" not in few
+    many = _static(page(replace(made_up_outcome(), warnings=tuple(f"warning {n}" for n in range(60)))))
+    shown, folded = many.split("56 more notes and warnings</summary>")
+    assert ("warning 3" in shown, "warning 5" in shown) == (True, False)
+    assert "<li><b>Warning:</b> warning 59</li>" in folded
 
 
 def test_a_rate_that_was_corrected_is_marked_and_explained() -> None:
@@ -426,3 +435,34 @@ def _static(text: str) -> str:
 def test_a_part_of_a_run_is_named_with_what_it_belongs_to(tmp_path: Path) -> None:
     text, _page_of_it = _page(made_up_outcome(), tmp_path)
     assert ", shard 2/3, of 1 shard, completes run <code>2026-05-04-090000-000002</code>" in text
+
+
+def test_tables_of_many_suites_end_after_the_worst_and_say_so() -> None:
+    outcome = made_up_outcome()
+    one = next(s for s in outcome.summaries if s.model == CANDIDATE and s.suite == "summaries")
+    parts = tuple(
+        replace(one, suite=f"suite-{n:03d}", semantic=replace(one.semantic, rate=1 - n / 1000))
+        for n in range(300)
+    )
+    decision, difference = outcome.gate.decisions[-1], outcome.comparisons[0].differences[-1]
+    gate = replace(
+        outcome.gate,
+        decisions=(
+            *(replace(decision, suite=f"passes-{n}") for n in range(300)),
+            replace(decision, suite="the-one-that-fails", answer="fail"),
+        ),
+    )
+    differences = tuple(replace(difference, suite=f"differs-{n}", tag=None) for n in range(300))
+    comparison = replace(outcome.comparisons[0], differences=differences)
+    many = replace(
+        outcome, summaries=(*outcome.summaries, *parts), gate=gate, comparisons=(comparison,), matrix=()
+    )
+    text = _static(page(many))
+    assert (text.count(">suite-299<"), text.count(">suite-000<")) == (2, 0)
+    assert len(re.findall(r'<th scope="row" class="suite">', text)) < 2 * 200
+    assert "suites more, all in report.json; these are those with the lowest rates" in text
+    assert "the-one-that-fails" in text
+    assert text.count("passes-") == 199
+    assert "and 101 rules more, all in report.json" in text
+    assert text.count("differs-") == 200
+    assert "and 100 differences more" in text

@@ -354,6 +354,9 @@ def test_a_wrong_token_is_refused(guarded: View) -> None:
         assert guarded.get(f"/?token={token}").status == 401
     cookie = f"swapgate-view-12345678={guarded.token}"
     assert guarded.get("/", Cookie=cookie).status == 401
+    assert guarded.token is not None
+    own = f"swapgate-view-{hashlib.sha256(guarded.token.encode()).hexdigest()[:8]}"
+    assert guarded.get("/", Cookie=f"{own}=\xff\xfe").status == 401
 
 
 def test_the_token_becomes_a_cookie_and_leaves_the_address(guarded: View) -> None:
@@ -482,6 +485,22 @@ def test_it_prints_its_address_and_ends_well(root: Path) -> None:
         process.send_signal(number)
         out, err = process.communicate(timeout=20)
         assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_what_is_no_request_is_refused_without_a_word_in_the_terminal(root: Path) -> None:
+    wires = (
+        b"\x16\x03\x01\x02\x00\x01\x00",
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\n\r\n",
+        b"GET /?q=" + b"x" * 9000 + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    )
+    with viewing(root) as view:
+        for wire in wires:
+            with closing(socket.create_connection(("127.0.0.1", view.port), timeout=10)) as connection:
+                connection.sendall(wire)
+                assert b" 400 " in connection.recv(100)
+        assert view.stop() == 0
+        assert view.process.stderr is not None
+        assert "Traceback" not in view.process.stderr.read()
 
 
 def test_it_ends_though_a_browser_keeps_its_connection(root: Path) -> None:

@@ -36,7 +36,7 @@ from viewing_server import View, viewing
 HOSTILE = reporting_outcome.HOSTILE.replace("\ud800", "")
 Scheme = Literal["light", "dark"]
 # Of a suite, a case, a model and a tag: what could end an attribute, an address, or a name of an answer.
-ODD = "a/b@c#1\"><img src=x onerror=\"document.title='OWNED'\">&amp;'?=%2F\u202e"
+ODD = "a/b@c#1\"><img src=x onerror=\"document.title='OWNED'\">&amp;'?=%2F\u202e" + "W" * 150
 LONG_LINE = "x" * 300_000
 ADDRESSES = {
     "runs": "",
@@ -45,6 +45,7 @@ ADDRESSES = {
     "cases": "cases?suite=triage",
     "case": "case?suite=triage&case=case-0007",
     "compare": "compare?baseline=20260301-023000&candidate=20260301-023007",
+    "nothing to compare": "compare?baseline=hostile-0&candidate=hostile-1",
     "choose": "compare",
     "problem": "nothing",
 }
@@ -187,7 +188,7 @@ def test_a_filter_is_an_address_that_can_be_kept(browser: Browser, view: View) -
 
 
 def test_whatever_was_written_is_text(browser: Browser, view: View) -> None:
-    with window(browser) as page:
+    with window(browser, width=360) as page:
         page.goto(view.url + "?q=hostile")
         assert page.locator("tbody.run").count() == 2
         page.click("tbody.run a >> nth=0")
@@ -205,6 +206,7 @@ def test_whatever_was_written_is_text(browser: Browser, view: View) -> None:
             assert "OWNED" not in page.title() or "OWNED" in visible(ODD)
             assert page.locator("img").count() == 0
             assert page.evaluate("document.scripts.length") == 0
+            assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, address
 
 
 def page_addresses(page: Page, view: View) -> list[str]:
@@ -218,7 +220,18 @@ def page_addresses(page: Page, view: View) -> list[str]:
         page.click("text=Show")
         page.wait_for_load_state()
         found.append(page.url)
-    return [*found, view.url + case.lstrip("/"), f"{view.url}compare?baseline=hostile-0&candidate=hostile-1"]
+    rest = ("runs/hostile-1", "compare?baseline=hostile-0&candidate=hostile-1")
+    return [*found, view.url + case.lstrip("/"), *(view.url + one for one in rest)]
+
+
+def test_a_report_shows_names_of_any_kind_as_text_in_its_width(browser: Browser, view: View) -> None:
+    with window(browser, width=360) as page:
+        page.goto(f"{view.url}runs/hostile-1/report.html")
+        page.locator(".case > summary").first.click()
+        page.wait_for_selector(".case[open] .body")
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        assert page.locator("main :is(img, script)").count() == 0
+        assert not page.title().startswith("OWNED")
 
 
 def test_a_report_is_shown_as_a_page_of_no_origin(browser: Browser, view: View) -> None:

@@ -61,7 +61,7 @@ def errors_decision(
 def _reason(worst: _Tally, *, suite: str | None, limit: float) -> str:
     is_over = worst.share > limit
     of_model = f" of {worst.model}" if worst.model else ""
-    trials = f"{worst.kinds.total()} of {worst.trials} planned trials{of_model}{where(Scope(suite))}"
+    trials = f"{worst.kinds.total():,} of {worst.trials:,} planned trials{of_model}{where(Scope(suite))}"
     reason = (
         f"{trials} errored or are missing ({percent(worst.share, against=limit)}), "
         f"{'above' if is_over else 'within'} the limit of {limit_percent(limit)}"

@@ -81,7 +81,7 @@ def _reason(subject: str, difference: Difference, margin: float, answer: GateAns
     interval = f"{confidence_percent(difference.confidence)} interval{looks} {bounds}"
     return (
         f"{subject} is {points(difference.estimate)} points "
-        f"({interval}, {difference.pairs} pairs), {says[answer]}"
+        f"({interval}, {difference.pairs:,} pairs), {says[answer]}"
     )
 
 

@@ -85,11 +85,11 @@ def every_case_decision(summary: Summary, *, missing: int) -> Decision:
     if summary.missed or summary.errored:
         return replace(undecided, answer="fail", reason=f"{subject}: {_failures(summary)}")
     if summary.unscored:
-        unscored = f"{summary.unscored} of {summary.trials} trials are unscored, the judges disagree"
+        unscored = f"{summary.unscored:,} of {summary.trials:,} trials are unscored, the judges disagree"
         return replace(undecided, reason=f"{subject}: {unscored}")
     if missing:
-        return replace(undecided, reason=f"{subject}: {missing} planned trials are missing from the run")
-    return replace(undecided, answer="pass", reason=f"{subject}: all {summary.trials} trials do")
+        return replace(undecided, reason=f"{subject}: {missing:,} planned trials are missing from the run")
+    return replace(undecided, answer="pass", reason=f"{subject}: all {summary.trials:,} trials do")
 
 
 def undecided_of(summary: Summary, rule: str, reason: str, *, limit: float | None = None) -> Decision:
@@ -191,8 +191,8 @@ def _amount(value: float, rule: CeilingName) -> str:
 
 
 def _failures(summary: Summary) -> str:
-    kinds = ", ".join(f"{kind} {count}" for kind, count in summary.errors.items())
-    missed = f"{summary.missed} missed" if summary.missed else ""
-    errored = f"{summary.errored} errored ({kinds})" if summary.errored else ""
+    kinds = ", ".join(f"{kind} {count:,}" for kind, count in summary.errors.items())
+    missed = f"{summary.missed:,} missed" if summary.missed else ""
+    errored = f"{summary.errored:,} errored ({kinds})" if summary.errored else ""
     noun = "trial" if summary.trials == 1 else "trials"
-    return f"of {summary.trials} {noun} {' and '.join(part for part in (missed, errored) if part)}"
+    return f"of {summary.trials:,} {noun} {' and '.join(part for part in (missed, errored) if part)}"

@@ -129,7 +129,7 @@ def _decided(said: Sequence[StoppedRule], *, has_more: bool) -> str:
     """
     for answer, words in (("fail", "failed"), ("futile", "can hardly be passed any more")):
         if (first := next((s for s in said if s.answer == answer), None)) is not None:
-            return f"{_name(first)} {words} after {first.trials} trials"
+            return f"{_name(first)} {words} after {first.trials:,} trials"
     if said and not has_more and all(map(is_decided, said)):
         return f"every rule passed, {_name(said[-1])} after {max(s.trials for s in said)} trials"
     return ""
@@ -187,8 +187,8 @@ def stopping_notes(stopping: Stopping) -> list[str]:
     notes = [f"stopped early: {model}: {reason}" for model, reason in stopping.stopped.items()]
     if not notes:
         return [
-            f"not stopped early: {looks} at {stopping.planned_cases} cases decided nothing before the end"
+            f"not stopped early: {looks} at {stopping.planned_cases:,} cases decided nothing before the end"
         ]
     saved = f"saved {stopping.saved_trials:,} trials" if stopping.saved_trials != 1 else "saved 1 trial"
     price = f", about {usd(stopping.saved_usd)}" if stopping.saved_usd else ""
-    return [*notes, f"{saved}{price}: {stopping.cases} of {stopping.planned_cases} cases, {looks}"]
+    return [*notes, f"{saved}{price}: {stopping.cases:,} of {stopping.planned_cases:,} cases, {looks}"]

@@ -35,9 +35,9 @@ def unscored_decision(summaries: Iterable[Summary], *, suite: str | None, limit:
         model=worst,
         answer="inconclusive" if is_over else "pass",
         reason=(
-            f"{unscored} of {trials} trials of {worst}{where(Scope(suite))} are unscored, as judges disagree "
-            f"({percent(shares[worst], against=limit)}), {'above' if is_over else 'within'} the limit of "
-            f"{limit_percent(limit)}"
+            f"{unscored:,} of {trials:,} trials of {worst}{where(Scope(suite))} are unscored, as judges "
+            f"disagree ({percent(shares[worst], against=limit)}), {'above' if is_over else 'within'} the "
+            f"limit of {limit_percent(limit)}"
         ),
         value=shares[worst],
         limit=limit,

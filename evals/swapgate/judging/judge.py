@@ -37,6 +37,8 @@ from swapgate.spec.judges import JudgeSpec
 ASKED_AGAIN: frozenset[SampleStatus] = frozenset(
     {"unparseable", "off_scale", "truncated", "unsupported_evidence"}
 )
+# Of an answer without a word, which may be megabytes of brackets, so much is in the verdict's reason.
+_SHOWN_CHARS = 80
 
 
 class Ask(Protocol):
@@ -241,4 +243,7 @@ async def _asked(call: _Call) -> Asked:
 
 
 def _trivial(output: str) -> str:
-    return f"empty answer: {output.strip()!r}" if output.strip() else "empty answer"
+    marks = output.strip()
+    if not marks:
+        return "empty answer"
+    return f"empty answer: {marks[:_SHOWN_CHARS]!r}{'...' if len(marks) > _SHOWN_CHARS else ''}"

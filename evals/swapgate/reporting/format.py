@@ -189,6 +189,11 @@ def p_value(p: float | None) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def moment(at: str) -> str:
+    """Return a stored moment, which is one of UTC, to the minute: `2026-05-04 10:15`."""
+    return at[:16].replace("T", " ")
+
+
 def count(number: int, noun: str) -> str:
     """Return `1 case` or `1,204 cases`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

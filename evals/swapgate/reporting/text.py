@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 
 # Characters that steer a terminal or a reader's eye and show nothing themselves. U+200C and U+200D stay:
-# Persian, Hindi and emoji need them.
+# Persian, Hindi and emoji need them. A variation selector stays behind the one character that it varies; in a
+# row, or behind a letter of ASCII, selectors spell out what only a model reads.
+_SELECTORS = r"\ufe00-\ufe0f\U000e0100-\U000e01ef"
 INVISIBLE = (
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
-    r"\u3164\ud800-\udfff\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e007f]"
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f"
+    r"\u2028-\u202e\u2060-\u206f\u2800\u3164\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3"
+    r"\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff]"
+    rf"|(?<![0-9#*\u0080-\ufdff\ufe10-\U000e00ff\U000e01f0-\U0010ffff])[{_SELECTORS}]"
 )
 _INVISIBLE = re.compile(INVISIBLE)
 # Of plain ASCII, which most texts are, this much is known in a tenth of the time.

@@ -43,14 +43,9 @@ def _environment() -> Environment:
         state=run_state,
     )
     pages.filters.update(
-        clipped=lambda text: clipped(text, TEXT_CHARS), exact=_exact, line=safe_text, moment=_moment
+        clipped=lambda text: clipped(text, TEXT_CHARS), exact=_exact, line=safe_text, moment=show.moment
     )
     return pages
-
-
-def _moment(started_at: str) -> str:
-    """Return a moment to the minute, as every page shows it."""
-    return started_at[:16].replace("T", " ")
 
 
 def _exact(text: str) -> Markup:

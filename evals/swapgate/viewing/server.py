@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -77,7 +78,11 @@ async def serve(
 
     guard = Guard(hosts=hosts, token=token)
     runner = web.AppRunner(
-        application(archive, guard), access_log=None, handle_signals=False, shutdown_timeout=_PATIENCE_S
+        application(archive, guard),
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=_PATIENCE_S,
+        logger=_log_of_bugs(),
     )
     await runner.setup()
     try:
@@ -132,6 +137,20 @@ async def _answered(
         answer.headers.setdefault(name, value)
     answer.headers.setdefault("Content-Security-Policy", PAGE_POLICY)
     return answer
+
+
+def _log_of_bugs() -> logging.Logger:
+    """Return a log that takes what is a bug of ours, and not that somebody sent what is no request."""
+    log = logging.getLogger("swapgate.view")
+    log.addFilter(_is_bug)
+    return log
+
+
+def _is_bug(record: logging.LogRecord) -> bool:
+    from aiohttp.http_exceptions import HttpProcessingError
+
+    cause = record.exc_info[1] if record.exc_info else None
+    return not isinstance(cause, HttpProcessingError)
 
 
 def _handler(

@@ -47,35 +47,30 @@ class LengthChart:
     cut_x: float | None
 
 
-def length_charts(outcome: RunOutcome) -> list[LengthChart]:
-    """Return a chart for each model with enough inputs of different lengths.
+def length_charts(outcome: RunOutcome) -> dict[str, list[LengthChart]]:
+    """Return the charts of each measure that some model failed: of every model whose inputs differ in length.
 
-    It is of failures in meaning, or in structure where nothing scored the meaning or the threshold is there.
+    Models stand beside each other by one measure: side by side, failures of two kinds would be compared.
     """
-    models = dict.fromkeys((one.model, one.role) for one in outcome.facts)
-    charts = [
-        _chart(model, [f for f in outcome.facts if (f.model, f.role) == (model, role)], outcome.covariates)
-        for model, role in models
-    ]
-    return [chart for chart in charts if chart is not None]
+    charts = {measure: list(_charts(outcome, measure)) for measure in ("structural", "semantic")}
+    return {m: found for m, found in charts.items() if any(b.failed for chart in found for b in chart.bins)}
 
 
-def _chart(model: str, facts: Sequence[Facts], findings: Iterable[CovariateFinding]) -> LengthChart | None:
-    cuts = {f.measure: f.cut for f in findings if _is_threshold(f, model)}
-    measure = "structural" if "structural" in cuts and "semantic" not in cuts else "semantic"
-    measure = measure if any(f.semantic is not None for f in facts) else "structural"
-    results = [f.semantic if measure == "semantic" else f.structural for f in facts]
-    known = sorted(
-        (f.tokens_in, not passed)
-        for f, passed in zip(facts, results, strict=True)
-        if f.tokens_in is not None and passed is not None
-    )
-    bins = tuple(_bins(known))
-    if len(bins) < 2:
-        return None
-    cut = cuts.get(measure)
-    cut_x = None if cut is None else _place(bins, cut)
-    return LengthChart(model=model, measure=measure, bins=bins, cut=cut, cut_x=cut_x)
+def _charts(outcome: RunOutcome, measure: str) -> Iterator[LengthChart]:
+    for model, role in dict.fromkeys((one.model, one.role) for one in outcome.facts):
+        facts = [one for one in outcome.facts if (one.model, one.role) == (model, role)]
+        cuts = [f.cut for f in outcome.covariates if f.measure == measure and _is_threshold(f, model)]
+        bins = tuple(_bins(_known(facts, measure)))
+        if len(bins) > 1:
+            cut = next(iter(cuts), None)
+            cut_x = None if cut is None else _place(bins, cut)
+            yield LengthChart(model=model, measure=measure, bins=bins, cut=cut, cut_x=cut_x)
+
+
+def _known(facts: Iterable[Facts], measure: str) -> list[tuple[int, bool]]:
+    """Return the length of each input and whether its answer failed, the shortest first."""
+    results = ((f.tokens_in, f.semantic if measure == "semantic" else f.structural) for f in facts)
+    return sorted((n, not passed) for n, passed in results if n is not None and passed is not None)
 
 
 def _bins(known: Sequence[tuple[int, bool]]) -> Iterator[LengthBin]:

@@ -23,7 +23,7 @@ from swapgate.facts import Facts
 from swapgate.records import StoppedRule
 from swapgate.reporting import format as show
 from swapgate.reporting.files import atomic_file, whole
-from swapgate.reporting.html import charts
+from swapgate.reporting.html import charts, worst
 from swapgate.reporting.html.lengths import length_charts
 from swapgate.reporting.html.packing import PackedCases, blocks
 from swapgate.reporting.html.scores import scores_by_model
@@ -33,7 +33,6 @@ from swapgate.reporting.text import visible
 from swapgate.reporting.words import comparing, findings, judges
 from swapgate.reporting.words.reasons import (
     GATE_WORDS,
-    by_suite,
     correction_notes,
     headline,
     interval_notes,
@@ -50,13 +49,11 @@ if TYPE_CHECKING:
 
 # Where the cases go: autoescape turns the `<` of any data into an entity, so data cannot hold this.
 _DATA_MARK = "<!--CASES-->"
-# The longest table or list; what is longer is in report.json.
-_MOST = 200
 # Bytes of packed cases held in memory, and the script's parts in the order in which they use each other.
 _HELD = 8_000_000
 # What nearly every page is made of besides its own template.
-_USUAL = ("parts", "scores", "lengths", "covariates", "judges", "judge_costs")
-_SCRIPTS = ("elements", "unpack", "places", "marked", "diff", "case", "filters", "list", "start")
+_USUAL = ("parts", "notes", "scores", "lengths", "covariates", "judges", "judge_costs")
+_SCRIPTS = ("elements", "unpack", "places", "marked", "layout", "diff", "case", "filters", "list", "start")
 
 
 class HtmlReporter:
@@ -90,6 +87,8 @@ def page(outcome: RunOutcome, seen: PackedCases | None = None) -> str:
     seen = seen or PackedCases()
     script = _script()
     models = overall(outcome)
+    suites, suites_left_out = worst.suites_of(outcome, models)
+    all_slices = [s for model in models for s in slices(outcome, model)]
     notes = interval_notes(outcome)
     all_notes = interval_notes(outcome, with_slices=True)
     context: dict[str, Any] = {
@@ -98,13 +97,15 @@ def page(outcome: RunOutcome, seen: PackedCases | None = None) -> str:
         "headlines": [headline(s) for s in models if s.role == "candidate"],
         "word": GATE_WORDS[outcome.gate.answer],
         "notes": [*correction_notes(outcome), *notes],
-        "slices": [s for model in models for s in slices(outcome, model)][:_MOST],
+        "rows": [row for model, own in zip(models, suites, strict=True) for row in (model, *own)],
+        "suites_left_out": suites_left_out,
+        "slices": all_slices,
         "slice_notes": [note for note in all_notes if note not in notes],
         "has_matrix": findings.has_matrix(outcome),
         "trust": judge_trust(outcome, seen.judges),
         "lengths": length_charts(outcome),
         "scores_of": [] if outcome.comparisons else scores_by_model(outcome),
-        "most": _MOST,
+        "most": worst.MOST,
         "misses": _misses(outcome.facts),
         "failing": _failing(models),
         "errors": [(s.model, kind, n) for s in models for kind, n in sorted(s.errors.items())],
@@ -195,7 +196,6 @@ def _script() -> str:
 def _template() -> Template:
     pages = environment()
     pages.globals.update(
-        by_suite=by_suite,
         case_link=case_link,
         cells_of=_cells,
         charts=charts,
@@ -211,5 +211,6 @@ def _template() -> Template:
         spreads_of=_spreads,
         telling=telling,
         telling_slices=telling_slices,
+        worst=worst,
     )
     return pages.get_template("report.html.j2")

@@ -108,7 +108,7 @@ def headline(summary: Summary) -> str:
     sure += ", corrected for the judge's errors" if summary.semantic.correction else ""
     return (
         f"{summary.model}: {looks}, {percent(summary.semantic.rate)} in meaning{sure}; "
-        f"{percent(summary.blind_pass.rate)} are blind passes."
+        f"{percent(summary.blind_pass.rate)} of what is right in structure are blind passes."
     )
 
 

@@ -9,6 +9,13 @@ const minor = (title, text) => (text ? [el("h4", {}, title), pre(title, text)] :
 const section = (title, items) => (items.length ? [el("h3", {}, title), el("ul", {}, ...items)] : []);
 const passMark = (passed) => mark(passed ? "passed" : "missed", passed ? "Passed" : "Failed");
 
+// A paragraph; what would fill screens has an edge of its own and scrolls behind it.
+const LONG_CHARS = 2000;
+const prose = (title, text) => {
+  if (!text) return null;
+  return text.length > LONG_CHARS ? pre(title, text) : el("p", { dir: "auto" }, text);
+};
+
 const findingItem = (places, finding) => {
   const [message, pointer, wanted, got] = finding;
   return el("li", {}, findingPlace(places, finding), " ", message,
@@ -21,14 +28,15 @@ const checkItem = (places, [name, kind, passed, findings]) =>
     findings.length ? el("ul", {}, ...findings.map((one) => findingItem(places, one))) : null);
 
 const evidenceItem = (places, [quote, isVerbatim]) =>
-  el("li", {}, isVerbatim ? quotePlace(places, quote) : null, " ", el("q", { dir: "auto" }, quote), " ",
+  el("li", {}, isVerbatim ? quotePlace(places, quote) : null, " ",
+    quote.length > LONG_CHARS ? pre("Quote", quote) : el("q", { dir: "auto" }, quote), " ",
     isVerbatim ? mark("passed", "verbatim") : mark("missed", "not in the answer"));
 const sampleDetails = (places, one, index) =>
   el("details", {},
     el("summary", {}, `Sample ${index + 1}: ${one.status}${one.criterion ? `, ${one.criterion}` : ""}`),
     one.scores ? el("p", {}, one.scores) : null,
-    one.problem ? el("p", {}, one.problem) : null,
-    one.reasoning ? el("p", { dir: "auto" }, one.reasoning) : null,
+    prose("Problem", one.problem),
+    prose("Reasoning", one.reasoning),
     ...minor("As the judge wrote it", one.raw));
 const verdictMark = (verdict) => {
   if (verdict.status === "inapplicable") return quiet("Not asked");
@@ -41,7 +49,7 @@ const verdictItem = (places, one) => {
   const quotes = new Map(one.samples.flatMap(({ evidence }) => evidence).map((quote) => [quote[0], quote]));
   return el("li", {}, verdictMark(one), ` ${one.judge} `, quiet(`by ${one.model}`),
     one.scores ? el("p", {}, one.scores) : null,
-    one.reason ? el("p", { dir: "auto" }, one.reason) : null,
+    prose("Reason", one.reason),
     quotes.size ? el("ul", { class: "quotes" }, ...[...quotes.values()].map((quote) => evidenceItem(places, quote))) : null,
     lines(one.opinions),
     one.suspicions ? el("p", {}, "In the answer, this speaks to the judge: ", one.suspicions.join("; ")) : null,
@@ -58,13 +66,17 @@ const diffDetails = (trial, body, baseline, theirs) => {
   if (!theirs.response || !body.response) return null;
   const title = `Against the answer of ${baseline.model}`;
   if (theirs.response === body.response) return el("p", {}, title, ": the same, character by character");
+  const layouts = [theirs.response, body.response].map(laidOut);
+  if (layouts[0] !== null && layouts[0] === layouts[1]) return el("p", {}, title, ": the same JSON, laid out in another way");
+  const [before, after] = layouts.includes(null) ? [theirs.response, body.response] : layouts;
   const details = el("details", { class: "diff" }, el("summary", {}, title));
   details.addEventListener("toggle", () => {
     if (!details.open || details.children.length > 1) return;
-    const pieces = diff(theirs.response, body.response);
+    const pieces = diff(before, after);
     const [struck, underlined] = [el("del", {}, "struck out"), el("ins", {}, "underlined")];
     details.append(
-      el("p", { class: "quiet" }, struck, ` is the answer of ${baseline.model} alone, `, underlined, ` that of ${trial.model}`),
+      el("p", { class: "quiet" }, struck, ` is the answer of ${baseline.model} alone, `, underlined, ` that of ${trial.model}`,
+        layouts.includes(null) ? null : "; both are JSON, laid out alike"),
       pre(title, ...pieces.map(([kind, text]) => (kind === "same" ? text : el(TAGS[kind], {}, text)))));
   });
   details.open = trial.flip !== "";
