@@ -68,6 +68,16 @@ def test_a_narrow_terminal_shows_two_tables_that_fit(width: int) -> None:
     assert max(map(len, table)) <= width
 
 
+def test_a_very_narrow_terminal_shows_as_many_tables_as_fit() -> None:
+    outcome = made_up_outcome()
+    lines = summary_lines(outcome, width=50)
+    table = lines[: next(n for n, line in enumerate(lines) if " against " in line)]
+    assert max(map(len, table)) <= 50
+    cells = " ".join(table)
+    for title in ("structural", "semantic [95%]", "blind pass", "errored", "tokens in/out", "judge cost"):
+        assert cells.count(f" {title}") == 1, title
+
+
 def test_a_structural_interval_is_left_out_where_the_table_would_be_too_wide() -> None:
     outcome = made_up_outcome()
     assert "structural [95%]" in summary_lines(outcome, width=100)[0]

@@ -15,7 +15,7 @@ _USAGE = ("tokens in/out", "cost", "judge cost", "p50/p95")
 
 
 def summary_table(outcome: RunOutcome, *, width: int, with_slices: bool) -> Iterator[Line]:
-    """Yield the rows of each model, as one table where it fits, else as two below each other."""
+    """Yield the rows of each model, as one table where it fits, else as two or more below each other."""
     rows = []
     for summary in overall(outcome):
         role = " (baseline)" if summary.role == "baseline" else ""
@@ -28,9 +28,24 @@ def summary_table(outcome: RunOutcome, *, width: int, with_slices: bool) -> Iter
     if len(joined[0]) <= width:
         yield from map(_row_line, joined)
         return
-    yield from map(_row_line, aligned(rates))
-    yield Line(text="")
-    yield from map(_row_line, aligned([(left[0], *right) for left, right in zip(rates, usage, strict=True)]))
+    labelled = [(left[0], *right) for left, right in zip(rates, usage, strict=True)]
+    for number, table in enumerate([*_fitting(rates, width), *_fitting(labelled, width)]):
+        if number:
+            yield Line(text="")
+        yield from map(_row_line, aligned(table))
+
+
+def _fitting(rows: Sequence[tuple[str, ...]], width: int) -> Iterator[list[tuple[str, ...]]]:
+    """Yield the columns in as many tables as the width takes, each with the first column's labels."""
+    labels = [row[:1] for row in rows]
+    table = labels
+    for column in range(1, len(rows[0])):
+        wider = [(*cells, row[column]) for cells, row in zip(table, rows, strict=True)]
+        if table is not labels and len(aligned(wider)[0]) > width:
+            yield table
+            wider = [(*cells, row[column]) for cells, row in zip(labels, rows, strict=True)]
+        table = wider
+    yield table
 
 
 def _rates(outcome: RunOutcome, rows: Sequence[tuple[str, Summary]], *, width: int) -> list[tuple[str, ...]]:
