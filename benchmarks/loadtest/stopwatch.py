@@ -119,10 +119,10 @@ def measure(
 
 
 class _Peak:
-    """Watches the resident memory of a process, every 50 ms."""
+    """Watches the resident memory of a process and its children, every 50 ms."""
 
     def __init__(self, pid: int) -> None:
-        self._file = Path(f"/proc/{pid}/statm")
+        self._pid = pid
         self._pages = 0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch)
@@ -136,7 +136,19 @@ class _Peak:
 
     def _watch(self) -> None:
         while not self._ended.wait(0.05):
-            try:
-                self._pages = max(self._pages, int(self._file.read_text().split()[1]))
-            except (OSError, IndexError):
-                return
+            self._pages = max(self._pages, _resident_pages(self._pid))
+
+
+def _resident_pages(pid: int) -> int:
+    """Return what a process and its children hold; what has ended holds nothing."""
+    process = Path(f"/proc/{pid}")
+    try:
+        own = int((process / "statm").read_text().split()[1])
+        children = [one for task in (process / "task").iterdir() for one in _children(task)]
+    except (OSError, IndexError):
+        return 0
+    return own + sum(map(_resident_pages, children))
+
+
+def _children(task: Path) -> list[int]:
+    return [int(pid) for pid in (task / "children").read_text().split()]
