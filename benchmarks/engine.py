@@ -155,11 +155,16 @@ def unused_plugin(mock: Mock) -> Row:
 
 
 def run_suite(
-    root: Path, mock: Mock, *, concurrency: int, latency_s: float = 0.0, sigma: float = 0.0
+    root: Path,
+    mock: Mock,
+    *options: str,
+    concurrency: int,
+    latency_s: float = 0.0,
+    **server: float | str,
 ) -> Measured:
-    """Run the workspace's suites as a user does."""
-    command = [*PYTEST, "--model=model-mock", f"--concurrency={concurrency}"]
-    return measure(command, cwd=root, mock=mock, latency_s=latency_s, sigma=sigma, concurrency=concurrency)
+    """Run the workspace's suites as a user does; `server` sets the mock."""
+    command = [*PYTEST, "--model=model-mock", f"--concurrency={concurrency}", *options]
+    return measure(command, cwd=root, mock=mock, latency_s=latency_s, concurrency=concurrency, **server)
 
 
 @contextmanager

@@ -35,7 +35,7 @@ def found() -> dict[str, Peer]:
     """Return the peers that are installed; tell on stderr which are not."""
     if "SWAPGATE_PEERS" not in os.environ:
         return {}
-    folder = os.path.abspath(os.environ["SWAPGATE_PEERS"])  # not resolved: a Python is known by its link
+    folder = Path(os.environ["SWAPGATE_PEERS"]).resolve()
     peers = {
         "pydantic-evals": _python(folder, "pydantic-evals"),
         "deepeval": _python(folder, "deepeval", has_cache=True),
@@ -101,14 +101,14 @@ def _measure(
             return None
 
 
-def _python(folder: str, name: str, *, most: int = 256, has_cache: bool = False) -> Peer:
+def _python(folder: Path, name: str, *, most: int = 256, has_cache: bool = False) -> Peer:
     module = f"benchmarks.loadtest.peer_{name.replace('-', '_')}"
-    python = str(Path(folder, name, "bin", "python"))
+    python = str(folder / name / "bin" / "python")
     return Peer(command=(python, "-m", module), most=most, has_cache=has_cache)
 
 
-def _promptfoo(folder: str) -> Peer:
-    program = str(Path(folder, "promptfoo", "node_modules", ".bin", "promptfoo"))
+def _promptfoo(folder: Path) -> Peer:
+    program = str(folder / "promptfoo" / "node_modules" / ".bin" / "promptfoo")
     command = (sys.executable, "-m", "benchmarks.loadtest.peer_promptfoo", program)
     return Peer(command=command, has_cache=True)
 
