@@ -30,6 +30,7 @@ class _Hold:
 _BLIND = _Hold(0.0, 1)
 _SHORT = _Hold(1.2, 5)
 _LONG = _Hold(30.0, 150)
+_FEWEST_A_PROBE = 50
 # The first estimate is probed once, sooner where a rejection costs no pause.
 _PROBED_S = 5.0
 _PROBED_CALLS = 50
@@ -221,4 +222,7 @@ class LearnedRate:
         """Stay for long, the longer the more a rejection costs; then try a little more."""
         self._high, self._step = math.inf, 1.02
         seconds = max(_LONG.seconds, 2 * self._hold.seconds, _PAUSES_A_HOLD * self._pause_s)
-        self._hold = _Hold(min(_LONGEST_S, seconds), _LONG.calls)
+        # At a low rate as many calls would take minutes; a rejection among fifty is 2% still.
+        assert self.rate is not None
+        calls = min(_LONG.calls, max(_FEWEST_A_PROBE, int(_LONG.seconds * self.rate)))
+        self._hold = _Hold(min(_LONGEST_S, seconds), calls)
