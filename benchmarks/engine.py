@@ -1,18 +1,19 @@
 """How fast a run is: the whole process, every feature on, beside asyncio and aiohttp without a tool.
 
 `ideal` is the sum of the latencies over the concurrency; `span` goes from the first request to the last
-reply. `beside` are the same ratios of the plain script, and of the peers that are installed.
+reply. `beside` are the same numbers of the plain script, and in the long form of the peers in the folder that
+`SWAPGATE_PEERS` names (benchmarks/peers.md).
 """
 
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # see statistics.py
 
+from benchmarks.loadtest.peers import PLAIN, Peer, found, measure_again, measure_peers
 from benchmarks.loadtest.stopwatch import Measured, Mock, measure, mock_server
 from benchmarks.loadtest.workload import lay
 from benchmarks.table import Row, run
@@ -21,9 +22,6 @@ CASES = 847
 LATENCY_S = 0.2
 # Concurrency: the limits of span / ideal and of wall / ideal.
 LIMITS = {16: (1.03, 1.12), 64: (1.10, 1.4), 256: (1.4, 2.6)}
-# The same work by others, as modules that take URL, cases and concurrency; a peer where it is installed.
-PLAIN = (sys.executable, "-m", "benchmarks.loadtest.plain_aiohttp")
-PEERS = {"pydantic-evals": (sys.executable, "-m", "benchmarks.loadtest.peer_pydantic_evals")}
 # Plugins of the development environment that a run has nothing to do with.
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:hypothesispytest", "-p", "no:xdist")
 
@@ -33,8 +31,9 @@ def measure_all(*, quick: bool) -> Iterator[Row]:
     with mock_server() as mock:
         with workspace(mock, 20) as root:
             run_suite(root, mock, concurrency=4)  # writes the bytecode that every later run finds
-        yield from fixed_latency(mock, (64,) if quick else tuple(LIMITS), quick=quick)
-        yield from no_latency(mock)
+        peers = {} if quick else found()
+        yield from fixed_latency(mock, (64,) if quick else tuple(LIMITS), peers)
+        yield from no_latency(mock, peers)
         yield from collecting(mock)
         if not quick:
             yield from spread_latency(mock)
@@ -43,20 +42,13 @@ def measure_all(*, quick: bool) -> Iterator[Row]:
         yield unused_plugin(mock)
 
 
-def fixed_latency(mock: Mock, levels: Sequence[int], *, quick: bool) -> Iterator[Row]:
+def fixed_latency(mock: Mock, levels: Sequence[int], peers: Mapping[str, Peer]) -> Iterator[Row]:
     """847 cases, each one model call and one judge call of 200 ms."""
     for level in levels:
+        others = measure_peers(
+            {"plain": PLAIN} | dict(peers), mock, cases=CASES, concurrency=level, latency_s=LATENCY_S
+        )
         with workspace(mock, CASES) as root:
-            others = {
-                name: measure(
-                    [*command, mock.url, str(CASES), str(level)],
-                    cwd=root,
-                    mock=mock,
-                    latency_s=LATENCY_S,
-                    concurrency=level,
-                )
-                for name, command in beside(quick=quick).items()
-            }
             ours = run_suite(root, mock, concurrency=level, latency_s=LATENCY_S)
         span, wall = LIMITS[level]
         name = f"{CASES} cases, 200 ms, c = {level}"
@@ -75,22 +67,40 @@ def fixed_latency(mock: Mock, levels: Sequence[int], *, quick: bool) -> Iterator
         if level == 64:
             yield Row(goal="start to first request, s", value=ours.start_s, limit="<= 0.8")
             yield Row(goal="last reply to exit, s", value=ours.tail_s, limit="<= 0.5")
+        yield Row(
+            goal=f"{name}: CPU ms a case",
+            value=1000 * ours.cpu_s / CASES,
+            limit="<= 4",
+            beside={other: 1000 * one.cpu_s / CASES for other, one in others.items()},
+        )
+        yield Row(
+            goal=f"{name}: peak MB",
+            value=ours.peak_mb,
+            limit="<= 200",
+            beside={other: one.peak_mb for other, one in others.items()},
+        )
 
 
-def beside(*, quick: bool) -> dict[str, tuple[str, ...]]:
-    """Return what to measure beside: the plain script, and in the long form the peers that are here."""
-    here = {name: command for name, command in PEERS.items() if find_spec(name.replace("-", "_"))}
-    return {"plain": PLAIN} | ({} if quick else here)
-
-
-def no_latency(mock: Mock) -> Iterator[Row]:
+def no_latency(mock: Mock, peers: Mapping[str, Peer]) -> Iterator[Row]:
     """The same cases answered at once, then answered by the cache."""
+    others = measure_peers(peers, mock, cases=CASES, concurrency=64, latency_s=0.0)
     with workspace(mock, CASES) as root:
         cold = run_suite(root, mock, concurrency=64)
         warm = run_suite(root, mock, concurrency=64)
     assert warm.requests == 0, "a rerun has called a model"
-    yield Row(goal=f"{CASES} cases, no latency: ms a case", value=1000 * cold.wall_s / CASES, limit="<= 4")
-    yield Row(goal=f"{CASES} cases from the cache, s", value=warm.wall_s, limit="<= 2")
+    yield Row(
+        goal=f"{CASES} cases, no latency: ms a case",
+        value=1000 * cold.wall_s / CASES,
+        limit="<= 4",
+        beside={other: 1000 * one.wall_s / CASES for other, one in others.items()},
+    )
+    again = measure_again(peers, mock, cases=CASES)
+    yield Row(
+        goal=f"{CASES} cases from the cache, s",
+        value=warm.wall_s,
+        limit="<= 2",
+        beside={other: one.wall_s for other, one in again.items()},
+    )
 
 
 def spread_latency(mock: Mock) -> Iterator[Row]:
@@ -145,11 +155,16 @@ def unused_plugin(mock: Mock) -> Row:
 
 
 def run_suite(
-    root: Path, mock: Mock, *, concurrency: int, latency_s: float = 0.0, sigma: float = 0.0
+    root: Path,
+    mock: Mock,
+    *options: str,
+    concurrency: int,
+    latency_s: float = 0.0,
+    **server: float | str,
 ) -> Measured:
-    """Run the workspace's suites as a user does."""
-    command = [*PYTEST, "--model=model-mock", f"--concurrency={concurrency}"]
-    return measure(command, cwd=root, mock=mock, latency_s=latency_s, sigma=sigma, concurrency=concurrency)
+    """Run the workspace's suites as a user does; `server` sets the mock."""
+    command = [*PYTEST, "--model=model-mock", f"--concurrency={concurrency}", *options]
+    return measure(command, cwd=root, mock=mock, latency_s=latency_s, concurrency=concurrency, **server)
 
 
 @contextmanager

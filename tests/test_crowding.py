@@ -114,3 +114,27 @@ def test_overload_is_answered_by_fewer_calls_at_once_and_they_come_back() -> Non
         assert model.pace.at_once == 64
 
     simulate(main())
+
+
+@pytest.mark.parametrize(("share", "longest"), [(0.01, 1.6), (0.05, 2.0)])
+def test_a_few_calls_that_are_refused_for_what_others_send_slow_nobody_down(
+    share: float, longest: float
+) -> None:
+    """A hosted model's 529, drawn: no number of calls at once would mend it."""
+
+    async def main() -> None:
+        server = Server(seed=64)
+
+        def drawn(_request: Request) -> ProviderError | None:
+            is_refused = server.random.random() < share
+            return ProviderError("HTTP 529", kind=ErrorKind.SERVER, status=529) if is_refused else None
+
+        server._failure = drawn
+        run = Run(concurrency=64)
+        model = run.open(server)
+        answers = await run.ask_many(model, 1700)
+        assert [answer for answer in answers if not isinstance(answer, tuple)] == []
+        assert now() <= longest * 1700 * 0.2 / 64
+        assert model.pace.at_once >= 50
+
+    simulate(main())

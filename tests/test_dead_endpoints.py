@@ -60,6 +60,35 @@ def test_refused_connections_end_all_calls_after_the_retries_with_one_message() 
     simulate(main())
 
 
+@pytest.mark.parametrize("asked_s", [None, 5.0])
+def test_model_that_was_asked_too_much_for_half_a_minute_loses_no_call(asked_s: float | None) -> None:
+    async def main() -> None:
+        server = Server()
+        server._failure = lambda _request: (
+            ProviderError("HTTP 529", kind=ErrorKind.SERVER, status=529, retry_after_s=asked_s)
+            if 3 < now() < 33
+            else None
+        )
+        run = Run(concurrency=16)
+        answers = await run.ask_many(run.open(server), 1000)
+        assert messages(answers) == {}
+        assert len(server.seen) <= 1000 + 16 + 10
+        assert now() <= 30 + 1000 * 0.21 / 16 + 30
+
+    simulate(main())
+
+
+def test_server_that_never_answered_is_not_waited_for_because_it_says_overloaded() -> None:
+    async def main() -> None:
+        refusal = ProviderError("HTTP 503", kind=ErrorKind.SERVER, status=503)
+        run = Run(concurrency=16)
+        answers = await run.ask_many(run.open(Server(failure=lambda _request: refusal)), 200)
+        assert sum("Given up" in str(answer) for answer in answers) >= 199
+        assert now() < 20
+
+    simulate(main())
+
+
 def test_silence_ends_all_calls_after_two_time_outs() -> None:
     def silent(_request: Request) -> ProviderError:
         return ProviderError("m (host): no answer within 120 s", kind=ErrorKind.TIMEOUT)

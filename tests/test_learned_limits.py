@@ -56,6 +56,58 @@ def test_limit_of_a_minute_is_found_as_well() -> None:
     assert rejected < 0.02
 
 
+MINUTES: dict[str, Callable[[int], Limit]] = {
+    "fixed window": lambda a_second: FixedWindow(60 * a_second, window_s=60, phase=9),
+    "sliding window": lambda a_second: SlidingWindow(60 * a_second, window_s=60),
+    "token bucket": lambda a_second: TokenBucket(a_second, holds=60 * a_second),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "a_second", "tells", "concurrency"),
+    [
+        ("fixed window", 50, "nothing", 64),
+        ("sliding window", 50, "nothing", 256),
+        ("token bucket", 50, "exactly", 16),
+        ("token bucket", 10, "exactly", 16),
+        ("token bucket", 10, "whole seconds", 64),
+    ],
+)
+def test_limit_of_a_minute_that_a_wide_run_uses_up_in_seconds(
+    kind: str, a_second: int, tells: str, concurrency: int
+) -> None:
+    """What is sent before a rejection is known counts for nothing, nor does the burst before it."""
+    limit = MINUTES[kind](a_second)
+    calls = 110 * a_second
+    answered, rejected = simulate(drive(limit, tells, calls=calls, concurrency=concurrency, seed=1))
+    assert answered >= 0.85 * a_second
+    assert rejected < 0.02
+
+
+def test_little_that_is_let_through_between_rejections_is_counted_together() -> None:
+    """A server that tells exactly when it takes one more: each round lets one or two through."""
+    answered, rejected = simulate(
+        drive(TokenBucket(2, holds=2), "exactly", calls=120, concurrency=16, seed=1)
+    )
+    assert answered >= 1.9
+    assert rejected < 0.12
+
+
+def test_server_that_takes_nothing_at_first_is_used_in_full_soon_after() -> None:
+    """Somebody else has used up the minute: nothing is known then but that one call was let through."""
+
+    class Closed(TokenBucket):
+        def ask(self, at: float) -> float | None:
+            return super().ask(at) if at >= 50 else 50 - at
+
+    async def main() -> None:
+        run = Run(concurrency=64)
+        await run.ask_many(run.open(Server(Closed(50, holds=50))), 2000)
+        assert now() < 50 + 2000 / 50 + 45
+
+    simulate(main())
+
+
 def test_limit_that_falls_and_rises_again_is_followed() -> None:
     async def main() -> None:
         class Changing:
@@ -83,6 +135,29 @@ def test_limit_that_falls_and_rises_again_is_followed() -> None:
         assert 1000 / (now() - started) >= 0.75 * 40
 
     simulate(main())
+
+
+def test_limit_that_rises_tenfold_is_found_in_minutes() -> None:
+    async def main() -> None:
+        limit = TokenBucket(5, holds=5)
+        run = Run(concurrency=64)
+        model = run.open(server := Server(limit, retry_after=TELLS["exactly"]))
+        await run.ask_many(model, 300)
+        limit.rate = limit.holds = 50.0
+        started = now()
+        await run.ask_many(model, 3000)
+        assert now() - started < 3000 / 50 + 90
+        assert server.rejected < 0.02 * len(server.seen)
+
+    simulate(main())
+
+
+def test_rejections_without_end_are_told_and_break_nothing() -> None:
+    """More rounds than a float can double."""
+    learned = LearnedRate()
+    for round_ in range(2000):
+        learned.sent(float(round_))
+        assert 0 < learned.rejected(round_ + 0.1, round_, None) <= 60
 
 
 def test_server_without_a_limit_sees_every_slot_at_once_and_is_never_slowed() -> None:

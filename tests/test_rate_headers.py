@@ -61,6 +61,20 @@ def test_limit_of_a_day_is_told_by_how_long_its_refill_takes() -> None:
     assert requests.rate == pytest.approx(14400 / 86400)
 
 
+@pytest.mark.parametrize(("remaining", "reset"), [("4", "60ms"), ("9", "100ms"), ("0", "1s")])
+def test_limit_of_a_second_is_not_taken_for_one_of_a_minute(remaining: str, reset: str) -> None:
+    """A few milliseconds before a second is over, too: at ten calls a minute nobody would get on."""
+    (requests,) = read_allowances(
+        {
+            "x-ratelimit-limit-requests": "10",
+            "x-ratelimit-remaining-requests": remaining,
+            "x-ratelimit-reset-requests": reset,
+        }
+    )
+    assert requests.rate is not None
+    assert requests.rate >= 10
+
+
 def test_anthropics_units_are_read_by_the_servers_own_clock() -> None:
     said = {one.unit: one for one in read_allowances(ANTHROPIC)}
     assert set(said) == {"requests", "tokens_in", "tokens_out"}

@@ -1,7 +1,8 @@
-"""A mock model server on loopback: fixed or log-normal latency, counters, answers that every check passes.
+"""A mock model server on loopback: latency, limits, counters, answers that every check passes.
 
 `python -m benchmarks.loadtest.server` prints its port. `POST /config` sets the latency and clears the
-counters; `GET /stats` returns them. It answers some 20,000 requests a second: never the bottleneck.
+counters; `GET /stats` returns them, and `GET /calls` what each call was and when it was answered, if
+`keeps_calls` is set. It answers some 20,000 requests a second: never the bottleneck.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import json
 import random
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import httptools
 import uvloop
+
+from benchmarks.loadtest.limit import Limit
 
 MARKER = re.compile(rb"RV-(\d+)-([ACM])")
 MODEL = re.compile(rb'"model"\s*:\s*"([^"]*)"')
@@ -43,14 +46,37 @@ VERDICT = {
 }
 
 
+@dataclass(slots=True)
+class Call:
+    """One call: which model, about which case, when it came and when it was answered."""
+
+    model: str
+    case: int
+    at: float
+    answered_at: float | None = None
+
+
+_NOT_COUNTED = {"random", "calls", "limits"}
+
+
 @dataclass
 class State:
-    """The settings and what has been counted since they were set. Times are CLOCK_MONOTONIC seconds."""
+    """The settings and what has been counted since they were set. Times are CLOCK_MONOTONIC seconds.
+
+    `slow_share` of the answers take `slow_s`. With `a_second` each model may be asked so often, and what
+    its answers tell of that is one of `limit.TELLS`.
+    """
 
     latency_s: float = 0.0
     sigma: float = 0.0
+    slow_share: float = 0.0
+    slow_s: float = 0.0
+    a_second: int = 0
+    tells: str = "nothing"
     resets: bool = False
+    keeps_calls: bool = False
     requests: int = 0
+    rejected: int = 0
     done: int = 0
     in_flight: int = 0
     most_in_flight: int = 0
@@ -58,9 +84,13 @@ class State:
     first_at: float | None = None
     last_at: float | None = None
     random: random.Random = field(default_factory=lambda: random.Random(7), repr=False)
+    calls: list[Call] = field(default_factory=list)
+    limits: dict[bytes, Limit] = field(default_factory=dict)
 
     def latency(self) -> float:
         """Draw the latency of one answer."""
+        if self.slow_share and self.random.random() < self.slow_share:
+            return self.slow_s
         return self.latency_s * (self.random.lognormvariate(0, self.sigma) if self.sigma else 1.0)
 
 
@@ -111,9 +141,11 @@ class MockServer:
         elif url == b"/config":
             self.state = State(**json.loads(body))
             connection.send(framed(b"{}"))
+        elif url == b"/calls":
+            connection.send(framed(json.dumps([asdict(call) for call in self.state.calls]).encode()))
         else:
-            state = self.state
-            counted = {name: getattr(state, name) for name in State.__dataclass_fields__ if name != "random"}
+            names = State.__dataclass_fields__.keys() - _NOT_COUNTED
+            counted = {name: getattr(self.state, name) for name in names}
             connection.send(framed(json.dumps(counted).encode()))
 
     def complete(self, connection: Connection, body: bytes) -> None:
@@ -127,16 +159,44 @@ class MockServer:
             state.in_flight -= 1
             connection.transport.abort()
             return
+        told = b""
+        if state.a_second:
+            refusal, told = self.limited(body)
+            if refusal is not None:
+                state.in_flight -= 1
+                state.rejected += 1
+                connection.send(refusal)
+                return
         latency_s = state.latency()
         state.latency_sum_s += latency_s
-        answer = self.answer(body)
+        answer = self.answer(body).replace(b"\r\n", b"\r\n" + told, 1)
+        call = self.keep(body) if state.keeps_calls else None
         if latency_s:
-            self.loop.call_later(latency_s, self.finish, state, connection, answer)
+            self.loop.call_later(latency_s, self.finish, state, connection, answer, call)
         else:
-            self.finish(state, connection, answer)
+            self.finish(state, connection, answer, call)
 
-    def finish(self, state: State, connection: Connection, answer: bytes) -> None:
-        """Send an answer."""
+    def limited(self, body: bytes) -> tuple[bytes | None, bytes]:
+        """Return the refusal of a call that comes too early, and the headers that every answer has."""
+        state = self.state
+        found = MODEL.search(body)
+        limit = state.limits.setdefault(found[1] if found else b"?", Limit(state.a_second, state.tells))
+        refusal = limit.refusal(time.monotonic())
+        return refusal, b"".join(f"{k}: {v}\r\n".encode() for k, v in limit.headers().items())
+
+    def keep(self, body: bytes) -> Call:
+        """Keep what a call is about."""
+        model, marker = MODEL.search(body), MARKER.search(body)
+        assert model is not None
+        assert marker is not None
+        call = Call(model[1].decode(), int(marker[1]), time.monotonic())
+        self.state.calls.append(call)
+        return call
+
+    def finish(self, state: State, connection: Connection, answer: bytes, call: Call | None) -> None:
+        """Send an answer, unless whoever asked has gone."""
+        if call is not None and connection.transport is not None:
+            call.answered_at = time.monotonic()
         state.in_flight -= 1
         state.done += 1
         state.last_at = time.monotonic()

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -32,6 +33,7 @@ class Measured:
     start_s: float = 0.0
     tail_s: float = 0.0
     most_in_flight: int = 0
+    rejected: int = 0
 
     @property
     def span(self) -> float:
@@ -51,16 +53,24 @@ class Mock:
         self._process = process
         self.url = url
 
-    def config(self, *, latency_s: float, sigma: float = 0.0, resets: bool = False) -> None:
-        """Set the latency, or that connections break, and clear the counters."""
-        body = json.dumps({"latency_s": latency_s, "sigma": sigma, "resets": resets}).encode()
+    def config(self, *, latency_s: float, **settings: float | str) -> None:
+        """Set the latency and the rest of the server's state, and clear the counters."""
+        body = json.dumps({"latency_s": latency_s, **settings}).encode()
         urllib.request.urlopen(f"{self.url}/config", body, timeout=10).close()
 
     def stats(self) -> dict[str, float]:
         """Return the counters."""
-        with urllib.request.urlopen(f"{self.url}/stats", timeout=10) as answer:
-            counted: dict[str, float] = json.load(answer)
+        counted: dict[str, float] = self._read("stats")
         return counted
+
+    def calls(self) -> list[dict[str, Any]]:
+        """Return every call that was kept."""
+        kept: list[dict[str, Any]] = self._read("calls")
+        return kept
+
+    def _read(self, what: str) -> Any:
+        with urllib.request.urlopen(f"{self.url}/{what}", timeout=10) as answer:
+            return json.load(answer)
 
 
 @contextmanager
@@ -76,25 +86,30 @@ def mock_server() -> Iterator[Mock]:
         process.wait()
 
 
+def start(command: Sequence[str], *, cwd: Path) -> subprocess.Popen[bytes]:
+    """Start a command in the environment of a user of the mock server, its output on one pipe."""
+    environment = {**os.environ, "MOCK_KEY": "mock-key-0123456789", "PYTHONPATH": _PATH}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's second run finds its bytecode
+    return subprocess.Popen(
+        command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
 def measure(
     command: Sequence[str],
     *,
     cwd: Path,
     mock: Mock | None = None,
     latency_s: float = 0.0,
-    sigma: float = 0.0,
     concurrency: int = 1,
+    **server: float | str,
 ) -> Measured:
-    """Run a command to its end, which must be a good one, and return what it took."""
+    """Run a command to its end, which must be a good one, and return what it took; `server` sets the mock."""
     if mock is not None:
-        mock.config(latency_s=latency_s, sigma=sigma)
+        mock.config(latency_s=latency_s, **server)
     before = os.times()
     started = time.monotonic()
-    environment = {**os.environ, "MOCK_KEY": "mock-key-0123456789", "PYTHONPATH": _PATH}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's second run finds its bytecode
-    process = subprocess.Popen(
-        command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+    process = start(command, cwd=cwd)
     peak = _Peak(process.pid)
     output = process.communicate()[0]
     ended = time.monotonic()
@@ -115,14 +130,15 @@ def measure(
         start_s=stats["first_at"] - started,
         tail_s=ended - stats["last_at"],
         most_in_flight=int(stats["most_in_flight"]),
+        rejected=int(stats["rejected"]),
     )
 
 
 class _Peak:
-    """Watches the resident memory of a process, every 50 ms."""
+    """Watches the resident memory of a process and its children, every 50 ms."""
 
     def __init__(self, pid: int) -> None:
-        self._file = Path(f"/proc/{pid}/statm")
+        self._pid = pid
         self._pages = 0
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch)
@@ -136,7 +152,19 @@ class _Peak:
 
     def _watch(self) -> None:
         while not self._ended.wait(0.05):
-            try:
-                self._pages = max(self._pages, int(self._file.read_text().split()[1]))
-            except (OSError, IndexError):
-                return
+            self._pages = max(self._pages, _resident_pages(self._pid))
+
+
+def _resident_pages(pid: int) -> int:
+    """Return what a process and its children hold; what has ended holds nothing."""
+    process = Path(f"/proc/{pid}")
+    try:
+        own = int((process / "statm").read_text().split()[1])
+        children = [one for task in (process / "task").iterdir() for one in _children(task)]
+    except (OSError, IndexError):
+        return 0
+    return own + sum(map(_resident_pages, children))
+
+
+def _children(task: Path) -> list[int]:
+    return [int(pid) for pid in (task / "children").read_text().split()]

@@ -14,6 +14,8 @@ LONGEST_RETRY_AFTER_S = 300.0
 _DOUBTFUL = 5
 _BAD_KEYS = 2
 _RATE_ROUNDS = 8
+# The statuses with which a server says that it has too much to do, and that this will pass.
+OVERLOADED = frozenset({503, 529})
 _FIRST_PROBE_S = 10.0
 _LONGEST_PROBE_S = 120.0
 _REMEDIES = {
@@ -40,8 +42,8 @@ class Breaker:
 
     After a few failures in a row the endpoint is *doubtful*: one call at a time, with pauses between that
     grow. After `retries` such rounds without an answer, at least one (at most one where each takes a whole
-    time-out), it is *given up*: every call fails with the same message. Later calls find out now and then
-    whether it is back.
+    time-out, and as many as for a rate where a server that has answered says that it is overloaded), it is
+    *given up*: every call fails with the same message. Later calls find out now and then whether it is back.
     A key that is not accepted needs no rounds.
     """
 
@@ -101,14 +103,25 @@ class Breaker:
             return 0.0
         self.is_doubtful = True
         self._rounds += 1
-        # Quick failures of one burst may have overtaken its answers: a round more finds out.
-        most = min(self._retries, 1) if error.kind is ErrorKind.TIMEOUT else max(1, self._retries)
-        if self._rounds > most:
+        if self._rounds > self._most_rounds(error):
             self._give_up(now, error)
             return 0.0
-        pause_s = backoff_s(self._rounds, self._jitter)
+        asked_s = min(error.retry_after_s or 0.0, LONGEST_RETRY_AFTER_S)
+        pause_s = max(asked_s, backoff_s(self._rounds, self._jitter))
         self._round_from = now + pause_s
         return pause_s
+
+    def _most_rounds(self, error: ProviderError) -> int:
+        """Return how many rounds without an answer are borne."""
+        if error.kind is ErrorKind.TIMEOUT:
+            return min(self._retries, 1)
+        if error.status in OVERLOADED and self._has_answered:
+            return max(1, self._most_rate_rounds())
+        # Quick failures of one burst may have overtaken its answers: a round more finds out.
+        return max(1, self._retries)
+
+    def _most_rate_rounds(self) -> int:
+        return min(_RATE_ROUNDS, most_rejections(self._retries))
 
     def rejected(self, now: float, sent_at: float, error: ProviderError, pause_s: float) -> None:
         """Take in a rejection for its rate, after which the endpoint is left alone for a pause."""
@@ -118,8 +131,7 @@ class Breaker:
             self._rate_rounds += 1
             self._round_from = now + pause_s
         asked_s = error.retry_after_s or 0.0
-        rounds = min(_RATE_ROUNDS, most_rejections(self._retries))
-        if asked_s > LONGEST_RETRY_AFTER_S or self._rate_rounds > rounds:
+        if asked_s > LONGEST_RETRY_AFTER_S or self._rate_rounds > self._most_rate_rounds():
             self._give_up(now, error)
 
     def _begin_row(self, now: float, sent_at: float) -> None:

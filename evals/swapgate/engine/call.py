@@ -79,10 +79,9 @@ class Caller:
             )
             attempts += 1
             try:
-                after_s = pace.hedge_after_s(self._hedge) if self._hedge and opened.may_hedge else None
-                if after_s is None:
+                if self._hedge is None or not opened.may_hedge:
                     return await self._attempt(opened, request, ticket, is_judge=is_judge), attempts
-                response, made = await self._hedged(opened, request, ticket, after_s, is_judge=is_judge)
+                response, made = await self._hedged(opened, request, ticket, self._hedge, is_judge=is_judge)
                 return response, attempts + made - 1
             except ProviderError as error:
                 if pace.breaker.is_open:
@@ -146,7 +145,7 @@ class Caller:
         return response
 
     async def _hedged(
-        self, opened: OpenModel, request: Request, ticket: Ticket, after_s: float, *, is_judge: bool
+        self, opened: OpenModel, request: Request, ticket: Ticket, share: float, *, is_judge: bool
     ) -> tuple[Response, int]:
         """Make an attempt, and a second one beside it when it takes long; a cancelled one costs as much."""
         tickets = [ticket]
@@ -157,7 +156,7 @@ class Caller:
 
         response = await first_answer(
             self._attempt(opened, request, ticket, is_judge=is_judge),
-            after_s=after_s,
+            after_s=lambda: opened.pace.hedge_after_s(share),
             room=SpareRoom(self._slots, opened.pace, ticket),
             again=again,
         )

@@ -12,6 +12,8 @@ from swapgate.records import Response
 from swapgate.spec.settings import Hedge
 
 _SHARES: Mapping[Hedge, float] = {"p90": 0.90, "p95": 0.95, "p99": 0.99}
+# As long as too few answers are known to say what takes long, this is how often they are looked at.
+_LOOK_AGAIN_S = 0.25
 _Attempt = Coroutine[Any, Any, Response]
 
 
@@ -29,17 +31,18 @@ def share_of(hedge: Hedge | None) -> float | None:
 
 
 async def first_answer(
-    first: _Attempt, *, after_s: float, room: _Room, again: Callable[[Ticket], _Attempt]
+    first: _Attempt, *, after_s: Callable[[], float | None], room: _Room, again: Callable[[Ticket], _Attempt]
 ) -> Response:
     """Return the first answer of two attempts: the second follows after `after_s`, once there is room for it.
 
-    Raises the first attempt's error when no attempt that was made gives an answer.
+    `after_s` is asked anew while the first attempt runs; it is None as long as nobody can say. Raises the
+    first attempt's error when no attempt that was made gives an answer.
     """
     task = asyncio.create_task(first)
     waiting: asyncio.Task[Ticket] | None = None
     second: asyncio.Task[Response] | None = None
     try:
-        await asyncio.wait({task}, timeout=after_s)
+        await _until_it_takes_long(task, after_s)
         if not task.done():
             waiting = asyncio.create_task(room.acquire())
             await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
@@ -54,6 +57,18 @@ async def first_answer(
         results = await asyncio.gather(*tasks, return_exceptions=True)
         if second is None and waiting is not None and isinstance(results[1], Ticket):
             room.release(results[1])
+
+
+async def _until_it_takes_long(task: asyncio.Task[Response], after_s: Callable[[], float | None]) -> None:
+    """Wait until the task is done, or has run for longer than most do by then."""
+    loop = asyncio.get_running_loop()
+    begun_at = loop.time()
+    while not task.done():
+        long_s = after_s()
+        left_s = _LOOK_AGAIN_S if long_s is None else begun_at + long_s - loop.time()
+        if left_s <= 0:
+            return
+        await asyncio.wait({task}, timeout=left_s)
 
 
 async def _first_of(first: asyncio.Task[Response], second: asyncio.Task[Response]) -> Response:

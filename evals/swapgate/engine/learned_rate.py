@@ -14,6 +14,8 @@ _CLOSE = 1.045
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
 _LEAST_RATE = 1 / 600
+# What is tried where nothing that was sent has ever been accepted: the first answer then doubles it.
+_BLIND_RATE = 1 / 5
 _DECREASES = (0.97, 0.9, 0.75, 0.5)
 
 
@@ -25,8 +27,10 @@ class _Hold:
     calls: int
 
 
+_BLIND = _Hold(0.0, 1)
 _SHORT = _Hold(1.2, 5)
 _LONG = _Hold(30.0, 150)
+_FEWEST_A_PROBE = 50
 # The first estimate is probed once, sooner where a rejection costs no pause.
 _PROBED_S = 5.0
 _PROBED_CALLS = 50
@@ -46,7 +50,12 @@ class _Span:
 
     @property
     def accepted(self) -> int:
+        """How many were not rejected; of those sent last, the rejections may still be on their way."""
         return self.sent - self.rejected
+
+    def reject(self, sent_at: float) -> None:
+        """Count the rejection of a call, if it was sent within this span."""
+        self.rejected += sent_at >= self.begun_at
 
 
 class LearnedRate:
@@ -67,21 +76,21 @@ class LearnedRate:
         self._last = _Span(0.0)
         self._answered = 0
         self._changed_at = -math.inf
-        self.is_due = self._is_confirmed = self._is_window = False
+        self.is_due = self._is_confirmed = self._is_window = self._is_blind = False
         self._rounds = self._strikes = 0
         self._pause_s = self._asked_s = 0.0
 
     @property
     def is_unfounded(self) -> bool:
         """Whether no answer has come that the rate could rest on."""
-        return self.rate is not None and self.rate <= _LEAST_RATE and not self._answered
+        return self._is_blind and not self._answered
 
     def sent(self, now: float) -> None:
         """Count a call that goes out now; after a pause this is where the rate is estimated."""
         if self._all is None:
             self._all = _Span(now)
         if self.is_due:
-            self._estimate(self._all, now)
+            self._estimate(now)
         self._all.sent += 1
         self._last.sent += 1
 
@@ -99,12 +108,11 @@ class LearnedRate:
     def rejected(self, now: float, sent_at: float, retry_after_s: float | None) -> float:
         """Take in a rejection; return how many seconds the endpoint is to be left alone."""
         assert self._all is not None
-        self._all.rejected += 1
+        self._all.reject(sent_at)
+        self._last.reject(sent_at)
         if (self.rate is None and self.is_due) or sent_at < self._changed_at:
-            self._last.rejected += sent_at >= self._last.begun_at
             return retry_after_s or 0.0  # sent before the last rejection was known: it tells nothing new
-        self._last.rejected += 1
-        pause_s = self._fall_back() if self._is_borne() else self._plan_estimate()
+        pause_s = self._fall_back(now) if self._is_borne() else self._plan_estimate()
         self._asked_s = retry_after_s or 0.0
         if retry_after_s is not None:
             is_first = self.rate is None and self._all.accepted >= _FEW
@@ -121,26 +129,27 @@ class LearnedRate:
     def _plan_estimate(self) -> float:
         """Have the rate estimated after the pause that is returned: of what was accepted until then."""
         self.is_due = True
-        if self.rate is not None and self._last.accepted >= _FEW:
-            self._all = self._last
+        if self._answered >= _FEW:
             self._rounds = 0
         return self._wait_longer()
 
-    def _fall_back(self) -> float:
+    def _fall_back(self, now: float) -> float:
         """Lower the rate where it was too high, but not where nothing at all is accepted any more."""
         pause_s = self._lower() if self._last.accepted else self._wait_longer()
-        self._last = _Span(-math.inf)
+        self._last = _Span(now)
         return pause_s
 
     def _wait_longer(self) -> float:
         self._rounds += 1
-        return min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** (self._rounds - 1))
+        return min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(self._rounds - 1, 10))
 
-    def _estimate(self, span: _Span, now: float) -> None:
-        count, span_s = span.accepted, max(now - span.begun_at, 1e-3)
+    def _estimate(self, now: float) -> None:
+        before = self._forget_what_came_before()
+        assert self._all is not None
+        count, span_s = self._all.accepted, max(now - self._all.begun_at, 1e-3)
         window_s = next((whole for whole, least, most in _WINDOWS if least <= span_s <= most), None)
-        before = self.rate if self._rounds == 1 else None
         self._high = math.inf
+        self._is_blind = not count
         self._is_window = count >= _FEW and window_s is not None and count / window_s <= (before or math.inf)
         if self._is_window and window_s is not None:
             self.rate = self._low = _MARGIN * count / window_s
@@ -152,13 +161,24 @@ class LearnedRate:
                 # Sooner than a window would: perhaps a bucket that holds less than a second lets through.
                 self._hold = _HINTED
         else:
-            self.rate = self._low = max(count / span_s, _LEAST_RATE)
-            self._step, self._hold = 2.0 if count < _FEW else 1.25, _SHORT
+            self.rate = self._low = max(count / span_s, _LEAST_RATE) if count else _BLIND_RATE
+            self._step, self._hold = 2.0 if count < _FEW else 1.25, _SHORT if count else _BLIND
             if before is not None and before > self._low:
                 self._high, self.rate = before, math.sqrt(self._low * before)
         self.is_due = self._is_confirmed = False
-        self._last = _Span(now)
+        if not 0 < self._last.accepted < _FEW:  # so few are counted together with those of the next round
+            self._last = _Span(now)
         self._changed_at, self._answered = now, 0
+
+    def _forget_what_came_before(self) -> float | None:
+        """Estimate from the calls since the last estimate, if enough were accepted: return its rate then.
+
+        This is decided after the pause, when their rejections have arrived.
+        """
+        if self.rate is None or self._last.accepted < _FEW:
+            return None
+        self._all, self._last, self._rounds = self._last, _Span(math.inf), 1
+        return self.rate
 
     def _raise(self, now: float) -> None:
         assert self.rate is not None
@@ -171,7 +191,10 @@ class LearnedRate:
             self.rate = self._low * self._step
             if was_probe:  # far from the limit: hurry
                 self._step = min(2.0, self._step**1.5)
-                self._hold = _Hold(max(self._least_hold_s, self._hold.seconds / 2), self._hold.calls)
+                self._hold = _Hold(
+                    max(self._least_hold_s, self._hold.seconds / 2),
+                    max(_SHORT.calls, self._hold.calls // 2),
+                )
         elif self._high > _CLOSE * self._low:
             self.rate = math.sqrt(self._low * self._high)
         else:
@@ -199,4 +222,7 @@ class LearnedRate:
         """Stay for long, the longer the more a rejection costs; then try a little more."""
         self._high, self._step = math.inf, 1.02
         seconds = max(_LONG.seconds, 2 * self._hold.seconds, _PAUSES_A_HOLD * self._pause_s)
-        self._hold = _Hold(min(_LONGEST_S, seconds), _LONG.calls)
+        # At a low rate as many calls would take minutes; a rejection among fifty is 2% still.
+        assert self.rate is not None
+        calls = min(_LONG.calls, max(_FEWEST_A_PROBE, int(_LONG.seconds * self.rate)))
+        self._hold = _Hold(min(_LONGEST_S, seconds), calls)

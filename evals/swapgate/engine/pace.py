@@ -10,7 +10,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from swapgate.engine.breaker import Breaker, backoff_s
+from swapgate.engine.breaker import OVERLOADED, Breaker, backoff_s
 from swapgate.engine.crowding import Cohort, Crowding
 from swapgate.engine.latencies import Latencies
 from swapgate.engine.learned_rate import LearnedRate
@@ -155,7 +155,7 @@ class Pace:
             self.breaker.rejected(now, ticket.sent_at, error, pause_s)
             self._correct_tokens(-ticket.tokens_in, -ticket.tokens_out)
         else:
-            if error.kind is ErrorKind.SERVER and error.status in {503, 529}:
+            if error.kind is ErrorKind.SERVER and error.status in OVERLOADED:
                 self._crowding.overloaded(now, ticket.sent_at)
             pause_s = self.breaker.failed(now, ticket.sent_at, error)
             if self._learned.is_unfounded and self._learned_meter is not None:

@@ -68,7 +68,7 @@ def _openai(headers: Mapping[str, str]) -> Iterator[Allowance]:
             continue
         refills = not written.strip().replace(".", "").isdigit()
         rate = limit / _MINUTE_S if refills else None
-        yield _allowance(unit, limit, remaining, reset_s, rate=rate, precise_s=0.1)
+        yield _allowance(unit, limit, remaining, reset_s, rate=rate, precise_s=0.01)
 
 
 def _anthropic(headers: Mapping[str, str]) -> Iterator[Allowance]:

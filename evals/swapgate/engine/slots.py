@@ -12,6 +12,8 @@ from swapgate.engine.pace import Pace, Ticket
 
 # How many calls may wait for their models: each is a trial that has been started.
 _MOST_HELD = 1000
+# A second attempt goes before others once its first has taken so many times longer than most do take.
+_URGENT_TIMES = 3.0
 # By role: is_judge False, True.
 _Queue = deque["_Waiter"]
 
@@ -28,11 +30,15 @@ class _Waiter:
 
 @dataclass(slots=True, eq=False)
 class _Spare:
-    """The second attempt of a call that waits until it disturbs nobody."""
+    """The second attempt of a call: waits until it disturbs nobody, but no longer than until `urgent_at`.
+
+    By then its first attempt keeps a slot from the others for longer than a second one would.
+    """
 
     turn: asyncio.Future[Ticket]
     pace: Pace
     first: Ticket
+    urgent_at: float
 
 
 class _Line:
@@ -125,10 +131,12 @@ class Slots:
             raise
 
     async def acquire_spare(self, pace: Pace, ticket: Ticket) -> Ticket:
-        """Wait until the second attempt of a call may be made without keeping anybody else waiting."""
-        waiter = _Spare(asyncio.get_running_loop().create_future(), pace, ticket)
+        """Wait until the second attempt of a call may be made: nobody else waits, or it is urgent."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        waiter = _Spare(loop.create_future(), pace, ticket, now + _URGENT_TIMES * (now - ticket.sent_at))
         self._spares.append(waiter)
-        self._serve_spares(asyncio.get_running_loop().time())
+        self._serve_spares(now)
         try:
             return await waiter.turn
         except asyncio.CancelledError:
@@ -163,22 +171,21 @@ class Slots:
         now = asyncio.get_running_loop().time()
         self._refuse()
         judges_first = self._model_calls_left() >= 2 * self.size
+        if self._spares:
+            self._serve_spares(now, are_urgent=True)
         while self.in_flight < self.size and self._serve_one(now, judges_first=judges_first):
             pass
         if self._spares:
             self._serve_spares(now)
         self._arm(now)
 
-    def _serve_spares(self, now: float) -> None:
-        """Let second attempts go as long as slots are left over."""
+    def _serve_spares(self, now: float, *, are_urgent: bool = False) -> None:
+        """Let second attempts go as long as slots are left over, or those that are urgent."""
         for spare in list(self._spares):
             if self.in_flight >= self.size:
                 return
-            second = (
-                None
-                if spare.turn.done() or spare.pace in self._lines
-                else (spare.pace.take_hedge(now, spare.first))
-            )
+            waits = now < spare.urgent_at if are_urgent else spare.pace in self._lines
+            second = None if spare.turn.done() or waits else spare.pace.take_hedge(now, spare.first)
             if second is not None:
                 self.in_flight += 1
                 spare.turn.set_result(second)
