@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -25,9 +25,9 @@ from swapgate.providers._reply import (
     reply_of,
     streamed_reply,
 )
+from swapgate.providers._route import Route, open_route
 from swapgate.providers._stream import Assembly, EventStream
 from swapgate.providers.credentials import Credentials, Sent
-from swapgate.providers.http_client import Outgoing, exchange
 from swapgate.records import Json
 from swapgate.spec.models import ModelSpec
 
@@ -65,7 +65,8 @@ class Wire:
     limit_s: float | None = None
     heard: Heard | None = None
     _address: httpx.URL | None = field(default=None, init=False, repr=False)
-    _made: tuple[Sent, str, CIMultiDict[str]] | None = field(default=None, init=False, repr=False)
+    _host: str = field(default="", init=False, repr=False)
+    _route: tuple[Sent, str, Route] | None = field(default=None, init=False, repr=False)
 
     async def send(
         self, body: Json, *, written: Mapping[str, str] | None = None, assembly: Assembly | None = None
@@ -92,7 +93,8 @@ class Wire:
         sent = self.credentials.take()
         target = self._target(sent, {})
         try:
-            async with self._stream(sent, None, "") as response:
+            sending = self._route_for(sent, "").send(None, step_s=self.timeout_s)
+            async with aclosing(await sending) as response:
                 check_encoding(target, response)
                 if not response.is_success:
                     reply_of(target, sent, response, await read_body(target, response), None)
@@ -117,7 +119,8 @@ class Wire:
     ) -> Reply:
         started = time.perf_counter()
         try:
-            async with asyncio.timeout(self.timeout_s), self._stream(sent, content, content_type) as response:
+            route = self._route_for(sent, content_type if content is not None else "")
+            async with asyncio.timeout(self.timeout_s), aclosing(await route.send(content)) as response:
                 self._tell(response)
                 check_encoding(target, response)
                 if assembly is not None and is_stream(response):
@@ -134,25 +137,17 @@ class Wire:
         ):
             self.heard({name.lower(): value for name, value in response.headers.items()})
 
-    def _stream(
-        self, sent: Sent, content: bytes | None, content_type: str
-    ) -> AbstractAsyncContextManager[httpx.Response]:
-        outgoing = Outgoing(
-            method=self.method,
-            url=self.address,
-            headers=self._headers(sent, content_type if content is not None else ""),
-            content=content,
-            timeout_s=self.timeout_s,
-        )
-        return exchange(self.http, outgoing)
-
-    def _headers(self, sent: Sent, content_type: str) -> CIMultiDict[str]:
-        """Return a request's headers: the client's, below the model's own; the last ones are kept."""
-        if self._made is None or self._made[:2] != (sent, content_type):
+    def _route_for(self, sent: Sent, content_type: str) -> Route:
+        """Return the way that requests with these headers go; thousands go the last one."""
+        if self._route is None or self._route[0] is not sent or self._route[1] != content_type:
+            # The client's headers, below the model's own; the last ones are kept.
             headers = {**self.http.headers, "accept": "application/json", "accept-encoding": _ACCEPTED}
             typed = {"content-type": content_type} if content_type else {}
-            self._made = (sent, content_type, CIMultiDict({**headers, **typed, **sent.headers}))
-        return self._made[2]
+            route = open_route(
+                self.http, self.method, self.address, CIMultiDict({**headers, **typed, **sent.headers})
+            )
+            self._route = (sent, content_type, route)
+        return self._route[2]
 
     async def _streamed(
         self, target: Target, sent: Sent, response: httpx.Response, started: float, assembly: Assembly
@@ -173,6 +168,11 @@ class Wire:
             self._address = httpx.URL(self.url, params=self.query) if self.query else httpx.URL(self.url)
         return self._address
 
+    def _host_name(self) -> str:
+        if not self._host:
+            self._host = self.address.netloc.decode()
+        return self._host
+
     def _failure(self, target: Target, exc: Exception) -> ProviderError:
         if isinstance(exc, httpx.DecodingError):
             text = f"the answer's compression is broken. {ASK_AGAIN}"
@@ -187,7 +187,7 @@ class Wire:
         return Target(
             name=self.spec.name,
             model=self.spec.model,
-            host=self.address.netloc.decode(),
+            host=self._host_name(),
             key_env=self.credentials.key_env,
             written=written,
             secrets=sent.secrets,
