@@ -73,6 +73,7 @@ class Judge(Abstaining):
         self.models = spec.models
         self._call_hash = call_hash(spec, self.kind)
         self._shapes = tuple(self.kind.shapes(self.kind.seen(self.kind.probe())))
+        self._questions = {name: q for shape in self._shapes for name, q in shape.criteria.items()}
         self._readers = tuple(ReplyReader(shape, weighs=spec.logprobs) for shape in self._shapes)
 
     @property
@@ -93,7 +94,7 @@ class Judge(Abstaining):
     @property
     def questions(self) -> Mapping[str, Question]:
         """What is asked of every answer, by name."""
-        return {name: question for shape in self._shapes for name, question in shape.criteria.items()}
+        return self._questions
 
     @property
     def wants_canaries(self) -> bool:

@@ -16,7 +16,18 @@ from pydantic import ValidationError
 from swapgate.errors import SpecError, StoreError
 from swapgate.memory.wal import BUSY_S, inserts, use_wal
 from swapgate.memory.writer import BatchWriter
-from swapgate.records import Json, Request, Response, adapter, content_hash, to_json, to_text
+from swapgate.records import (
+    Json,
+    Message,
+    Request,
+    Response,
+    adapter,
+    canonical,
+    canonical_text,
+    hash_of,
+    to_json,
+    to_text,
+)
 
 if TYPE_CHECKING:
     from swapgate.providers import Provider
@@ -48,25 +59,30 @@ def request_key(request: Request, provider: Provider) -> str:
 
     What asks for log-probabilities is part of it where they are asked for.
     """
-    content: dict[str, Json] = {
+    head: dict[str, Json] = {
         "format": _FORMAT,
         "identity": dict(provider.identity),
-        "model": request.model,
-        "messages": [_message(m) for m in request.messages],
-        "params": dict(request.params),
-        "output_schema": dict(request.output_schema) if request.output_schema is not None else None,
         "json_mode": request.json_mode,
-        "tools": list(request.tools),
-        "variables": dict(request.variables) if provider.needs_variables else None,
-        "repeat": request.repeat,
-        **({"top_logprobs": request.top_logprobs} if request.top_logprobs else {}),
     }
-    return content_hash(content)
+    tail: dict[str, Json] = {
+        "model": request.model,
+        "output_schema": dict(request.output_schema) if request.output_schema is not None else None,
+        "params": dict(request.params),
+        "repeat": request.repeat,
+        "tools": list(request.tools),
+        **({"top_logprobs": request.top_logprobs} if request.top_logprobs else {}),
+        "variables": dict(request.variables) if provider.needs_variables else None,
+    }
+    # The canonical text of all of it: the messages, nearly the whole, stand between in the order of keys.
+    messages = ",".join(map(_canonical_message, request.messages))
+    return hash_of(f'{canonical(head)[:-1]},"messages":[{messages}],{canonical(tail)[1:]}')
 
 
-def _message(message: object) -> Json:
-    written: dict[str, Json] = to_json(message)  # type: ignore[arg-type]
-    return {name: value for name, value in written.items() if value not in (None, [], ())}
+def _canonical_message(message: Message) -> str:
+    if not message.tool_calls and message.tool_call_id is None:
+        return f'{{"content":{canonical_text(message.content)},"role":{canonical(message.role)}}}'
+    written: dict[str, Json] = to_json(message)
+    return canonical({name: value for name, value in written.items() if value not in (None, [], ())})
 
 
 class ResponseCache:

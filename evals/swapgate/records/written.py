@@ -9,6 +9,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import JsonValue, TypeAdapter
+from pydantic_core import PydanticSerializationError
+from pydantic_core import to_json as written_json
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 Json: TypeAlias = JsonValue
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=dict)
 # For more than this hashlib lets other threads in, each time, which takes longer than to hash it.
 _HASHED_AT_ONCE = 2047
 
@@ -28,9 +31,26 @@ def total(parts: list[float | None]) -> float | None:
 
 
 def content_hash(content: Json | Mapping[str, Any]) -> str:
-    """Return the SHA-256 (hex) of a JSON value written canonically: sorted keys, no spaces."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=dict)
-    encoded = text.encode("utf-8", "surrogatepass")
+    """Return the SHA-256 (hex) of a JSON value written canonically."""
+    return hash_of(canonical(content))
+
+
+def canonical(content: Json | Mapping[str, Any]) -> str:
+    """Return a JSON value as it is hashed: sorted keys, no spaces."""
+    return _CANONICAL.encode(content)
+
+
+def canonical_text(text: str) -> str:
+    """Return what `canonical` returns of a text; of a long one in a quarter of the time."""
+    try:
+        return written_json(text).decode()
+    except PydanticSerializationError:  # half a character
+        return canonical(text)
+
+
+def hash_of(written: str) -> str:
+    """Return the SHA-256 (hex) of a canonical text."""
+    encoded = written.encode("utf-8", "surrogatepass")
     digest = hashlib.sha256()
     for start in range(0, len(encoded), _HASHED_AT_ONCE):
         digest.update(encoded[start : start + _HASHED_AT_ONCE])
