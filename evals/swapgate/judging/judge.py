@@ -197,12 +197,11 @@ class Judge(Abstaining):
     def _scored(self, asked: Sequence[Asked]) -> Verdict:
         needed = min_valid_samples(self.spec)
         score = add_up(asked, spec=self.spec, rule=self.rule, needed=needed, kind=self.kind)
-        verdict = self._verdict(score.status, score.reason, passed=score.passed)
-        scored = of_samples(asked, self.kind)
+        scored = of_samples(asked, self.kind) if self.spec.samples > 1 else ()
         return replace(
-            verdict,
+            self._verdict(score.status, score.reason, passed=score.passed),
             scores=score.scores,
-            samples=tuple(s for a in asked for s in a.replies),
+            samples=tuple([s for a in asked for s in a.replies]),
             spread=spreads(one.scores for one in scored),
             agreement=agreement(scored, self.rule, passed=score.passed),
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import aiohttp
 import httpx
 from multidict import CIMultiDict
+from pydantic_core import PydanticSerializationError, to_json
 
 from swapgate.errors import ErrorKind, ProviderError, UsageError
 from swapgate.providers._failures import ASK_AGAIN, Target, connection_failure
@@ -34,6 +35,7 @@ from swapgate.spec.models import ModelSpec
 # A chunk of 16 KiB in one of these unpacks to some 16 MiB at most, of brotli or in two layers to gigabytes.
 _ACCEPTED = "gzip, deflate"
 _SECRET_QUERY = {"key", "api_key", "api-key", "apikey", "access_token", "token", "secret", "password"}
+_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 _BROKEN = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError)
 # Told the headers (names in lower case) of each answer that says something about rate limits.
 Heard = Callable[[Mapping[str, str]], None]
@@ -235,6 +237,31 @@ def encode_json(target: Target, body: Json) -> bytes | None:
     if body is None:
         return None
     try:
-        return json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
+        return _of_texts(body) or _ENCODER.encode(body).encode()
     except ValueError as exc:
         raise target.error(f"the request cannot be written as JSON: {exc}", ErrorKind.BAD_REQUEST) from None
+
+
+def _of_texts(body: Json) -> bytes | None:
+    """Return an object whose texts are written by pydantic, None where they cannot be.
+
+    They are nearly the whole of it, and take a quarter of the time; of numbers it lets NaN pass.
+    """
+    if not isinstance(body, dict):
+        return None
+    texts = {name: value for name, value in body.items() if _is_text(value)}
+    rest = {name: value for name, value in body.items() if name not in texts}
+    try:
+        written = to_json(texts)
+    except PydanticSerializationError:  # half a character
+        return None
+    if not texts or not rest:
+        return written if texts else None
+    return b"%b,%b" % (written[:-1], _ENCODER.encode(rest).encode()[1:])
+
+
+def _is_text(value: Json) -> bool:
+    """Whether a value is made of texts alone."""
+    if isinstance(value, dict):
+        return all(map(_is_text, value.values()))
+    return isinstance(value, str) or (isinstance(value, list) and all(map(_is_text, value)))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from pydantic import JsonValue, TypeAdapter
 from pydantic_core import PydanticSerializationError
@@ -22,6 +22,8 @@ Json: TypeAlias = JsonValue
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=dict)
 # For more than this hashlib lets other threads in, each time, which takes longer than to hash it.
 _HASHED_AT_ONCE = 2047
+_SHARED_AT_MOST = 64
+_Shared = TypeVar("_Shared")
 
 
 def total(parts: list[float | None]) -> float | None:
@@ -55,6 +57,24 @@ def hash_of(written: str) -> str:
     for start in range(0, len(encoded), _HASHED_AT_ONCE):
         digest.update(encoded[start : start + _HASHED_AT_ONCE])
     return digest.hexdigest()
+
+
+def once_for_each(written: Callable[[_Shared], str]) -> Callable[[_Shared], str]:
+    """Return the function with its results kept by the object itself, which nobody changes.
+
+    For what thousands of requests share, such as a schema: to compare it with itself takes as long again.
+    """
+    kept: dict[int, tuple[_Shared, str]] = {}
+
+    def known(shared: _Shared) -> str:
+        found = kept.get(id(shared))
+        if found is None:
+            if len(kept) >= _SHARED_AT_MOST:
+                kept.clear()
+            found = kept[id(shared)] = shared, written(shared)
+        return found[1]
+
+    return known
 
 
 @cache
