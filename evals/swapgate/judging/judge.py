@@ -157,8 +157,7 @@ class Judge(Abstaining):
         except TemplateError as exc:
             return self._verdict("error", str(exc))
         asking = [_Call(reader=r, request=q, output=seen.texts, ask=ask) for r, q in calls]
-        verdict = self._scored(await _all(asking))
-        return verdict if rival is None else replace(verdict, rival=rival)
+        return self._scored(await _all(asking), rival)
 
     def requests(self, judged: Judged, *, suite: str, case: str) -> list[Request]:
         """Return the requests about one answer, without sending them."""
@@ -194,14 +193,20 @@ class Judge(Abstaining):
             else [ReplyReader(shape, weighs=self.spec.logprobs) for shape in shapes]
         )
 
-    def _scored(self, asked: Sequence[Asked]) -> Verdict:
+    def _scored(self, asked: Sequence[Asked], rival: Rival | None = None) -> Verdict:
         needed = min_valid_samples(self.spec)
         score = add_up(asked, spec=self.spec, rule=self.rule, needed=needed, kind=self.kind)
         scored = of_samples(asked, self.kind) if self.spec.samples > 1 else ()
-        return replace(
-            self._verdict(score.status, score.reason, passed=score.passed),
+        return Verdict(
+            judge=self.spec.judge,
+            model=self.model_names,
+            definition_hash=self.definition_hash,
+            status=score.status,
+            passed=score.passed,
             scores=score.scores,
+            reason=score.reason,
             samples=tuple([s for a in asked for s in a.replies]),
+            rival=rival,
             spread=spreads(one.scores for one in scored),
             agreement=agreement(scored, self.rule, passed=score.passed),
         )

@@ -30,7 +30,7 @@ class Markers:
 
     @classmethod
     def of_written(cls, *content: str) -> Markers:
-        """Derive the code from parts that are written canonically: several calls share the longest of them."""
+        """Derive the code from parts as `canonical` writes them: two codes share the longest one."""
         return cls(hash_of(f"[{','.join(content)}]")[:CODE_LENGTH])
 
     @property

@@ -86,8 +86,9 @@ def _answers(shape: Shape, judged: Judged, *, known: str, markers: Markers) -> s
         return f"The answer to judge:\n{markers.around(judged.output)}"
     both = [judged.output, judged.rival or ""]
     shown = reversed(both) if shape.is_swapped else both
+    code, texts = canonical(markers.code), canonical(list(both))
     return "\n\n".join(
-        f"The {place} answer:\n{Markers.of_written(canonical(place), canonical(markers.code), known, canonical(list(both))).around(text)}"
+        f"The {place} answer:\n{Markers.of_written(canonical(place), code, known, texts).around(text)}"
         for place, text in zip(("first", "second"), shown, strict=True)
     )
 

@@ -132,7 +132,7 @@ class _Pooled:
 
 
 class _Body(httpx.AsyncByteStream):
-    """The body of an answer as it came, compressed or not; its connection goes back to the pool if it is whole."""
+    """An answer's body as it comes. Once it is whole, its connection goes back to the pool, else it ends."""
 
     def __init__(self, connection: Connection, body: aiohttp.StreamReader) -> None:
         self._connection, self._body = connection, body

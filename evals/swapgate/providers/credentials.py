@@ -54,9 +54,7 @@ class Credentials:
         values = tuple([_require(header.variable) for header in self.from_env])
         if (sent := self._taken.get(values)) is None:
             headers = {h.name: h.prefix + value for h, value in zip(self.from_env, values, strict=True)}
-            sent = Sent(
-                headers={**self.literal, **headers}, secrets=tuple(_secrets(dict.fromkeys(values)))
-            )
+            sent = Sent(headers={**self.literal, **headers}, secrets=tuple(_secrets(dict.fromkeys(values))))
             self._taken.clear()
             self._taken[values] = sent
         return sent
