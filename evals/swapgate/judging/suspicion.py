@@ -173,7 +173,18 @@ def _hides_text(raw: str, text: str) -> bool:
 
 
 def _has_verdict(text: str, criteria: frozenset[str]) -> bool:
-    return any(_is_verdict(found, criteria) for found in _JSON.findall(text))
+    return _names_keys(text, criteria) and any(_is_verdict(found, criteria) for found in _JSON.findall(text))
+
+
+def _names_keys(text: str, criteria: frozenset[str]) -> bool:
+    """Whether the keys of a judge's reply may be in the text; escapes can spell any of them."""
+    return (
+        '"verdict"' in text
+        or "\\u" in text
+        or "\\/" in text
+        or sum([f'"{key}"' in text for key in _REPLY_KEYS]) >= 2
+        or (bool(criteria) and all([f'"{key}"' in text for key in criteria]))
+    )
 
 
 def _is_verdict(text: str, criteria: frozenset[str]) -> bool:
