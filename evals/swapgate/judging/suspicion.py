@@ -182,8 +182,8 @@ def _names_keys(text: str, criteria: frozenset[str]) -> bool:
         '"verdict"' in text
         or "\\u" in text
         or "\\/" in text
-        or sum([f'"{key}"' in text for key in _REPLY_KEYS]) >= 2
-        or (bool(criteria) and all([f'"{key}"' in text for key in criteria]))
+        or sum(f'"{key}"' in text for key in _REPLY_KEYS) >= 2
+        or (bool(criteria) and all(f'"{key}"' in text for key in criteria))
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -28,6 +27,7 @@ from swapgate.providers._reply import (
 )
 from swapgate.providers._route import Route, open_route
 from swapgate.providers._stream import Assembly, EventStream
+from swapgate.providers._time_limit import TimeLimit
 from swapgate.providers.credentials import Credentials, Sent
 from swapgate.records import Json
 from swapgate.spec.models import ModelSpec
@@ -69,6 +69,7 @@ class Wire:
     _address: httpx.URL | None = field(default=None, init=False, repr=False)
     _host: str = field(default="", init=False, repr=False)
     _route: tuple[Sent, str, Route] | None = field(default=None, init=False, repr=False)
+    _limit: TimeLimit | None = field(default=None, init=False, repr=False)
 
     async def send(
         self, body: Json, *, written: Mapping[str, str] | None = None, assembly: Assembly | None = None
@@ -122,12 +123,13 @@ class Wire:
         started = time.perf_counter()
         try:
             route = self._route_for(sent, content_type if content is not None else "")
-            async with asyncio.timeout(self.timeout_s), aclosing(await route.send(content)) as response:
-                self._tell(response)
-                check_encoding(target, response)
-                if assembly is not None and is_stream(response):
-                    return await self._streamed(target, sent, response, started, assembly)
-                raw = await read_body(target, response)
+            with self._time_limit().bound():
+                async with aclosing(await route.send(content)) as response:
+                    self._tell(response)
+                    check_encoding(target, response)
+                    if assembly is not None and is_stream(response):
+                        return await self._streamed(target, sent, response, started, assembly)
+                    raw = await read_body(target, response)
         except _BROKEN as exc:
             raise self._failure(target, exc) from None
         return reply_of(target, sent, response, raw, time.perf_counter() - started)
@@ -169,6 +171,11 @@ class Wire:
         if self._address is None:
             self._address = httpx.URL(self.url, params=self.query) if self.query else httpx.URL(self.url)
         return self._address
+
+    def _time_limit(self) -> TimeLimit:
+        if self._limit is None:
+            self._limit = TimeLimit(self.timeout_s)
+        return self._limit
 
     def _host_name(self) -> str:
         if not self._host:
