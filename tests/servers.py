@@ -53,7 +53,7 @@ class Server:
 
     def __init__(self, handler: Handler) -> None:
         self.requests: list[Received] = []
-        self.most_at_once = 0
+        self.most_at_once = self.connections = 0
         self._at_once = 0
         self._handler = handler
         self._loop = asyncio.new_event_loop()
@@ -85,6 +85,7 @@ class Server:
         await asyncio.sleep(0)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         task = self._loop.create_task(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -20,7 +20,17 @@ from hypothesis import strategies as st
 
 from swapgate.errors import SpecError, StoreError
 from swapgate.memory.cache import Recording, ResponseCache, read_recordings, request_key, write_recordings
-from swapgate.records import Json, Message, Request, Response, ToolCall, Usage
+from swapgate.records import (
+    Json,
+    Message,
+    Request,
+    Response,
+    ToolCall,
+    Usage,
+    canonical_text,
+    content_hash,
+    to_json,
+)
 
 REQUEST = Request(model="m", messages=(Message(role="user", content="hello"),), params={"temperature": 0})
 RESPONSE = Response(
@@ -86,6 +96,62 @@ def test_variables_count_for_a_provider_that_reads_them() -> None:
     asked = replace(REQUEST, variables={"diff": "x"})
     wire = Wire(provider="http", needs_variables=True)
     assert request_key(asked, wire) != request_key(REQUEST, wire)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+OBJECTS = st.dictionaries(st.text(), JSON, max_size=3)
+MESSAGES = st.builds(
+    Message,
+    role=st.sampled_from(["system", "user", "assistant", "tool"]),
+    content=st.text(),
+    tool_calls=st.lists(
+        st.builds(ToolCall, name=st.text(), arguments=st.text(), id=st.none() | st.text()), max_size=2
+    ).map(tuple),
+    tool_call_id=st.none() | st.text(),
+)
+REQUESTS = st.builds(
+    Request,
+    model=st.text(),
+    messages=st.lists(MESSAGES, max_size=3).map(tuple),
+    params=OBJECTS,
+    output_schema=st.none() | OBJECTS,
+    json_mode=st.booleans(),
+    tools=st.lists(JSON, max_size=2).map(tuple),
+    variables=OBJECTS,
+    repeat=st.integers(1, 9),
+    top_logprobs=st.integers(0, 5),
+)
+
+
+@given(request=REQUESTS, needs_variables=st.booleans())
+def test_the_key_is_the_hash_of_one_canonical_object(request: Request, needs_variables: bool) -> None:
+    wire = Wire(provider="ü", needs_variables=needs_variables)
+    content = {
+        "format": 1,
+        "identity": wire.identity,
+        "model": request.model,
+        "messages": [
+            {name: value for name, value in to_json(message).items() if value not in (None, [])}
+            for message in request.messages
+        ],
+        "params": request.params,
+        "output_schema": request.output_schema,
+        "json_mode": request.json_mode,
+        "tools": list(request.tools),
+        "variables": request.variables if needs_variables else None,
+        "repeat": request.repeat,
+        **({"top_logprobs": request.top_logprobs} if request.top_logprobs else {}),
+    }
+    assert request_key(request, wire) == content_hash(content)
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_a_text_is_written_as_python_writes_it_half_characters_too(text: str) -> None:
+    assert canonical_text(text) == json.dumps(text, ensure_ascii=False)
 
 
 def test_stored_response_is_read_back_whole_by_another_process_later(tmp_path: Path) -> None:

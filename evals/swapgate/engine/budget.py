@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 from swapgate.engine.day_budget import UNITS, DayBudget, dollars
@@ -90,17 +90,17 @@ class Budget:
         """What the calls so far cost, in US dollars."""
         return self._spent / UNITS
 
-    @asynccontextmanager
-    async def reserved(
+    def reserved(
         self, spec: ModelSpec, request: Request, *, is_judge: bool = False
-    ) -> AsyncIterator[Reservation]:
-        """Hold what one attempt may cost; raises BudgetSpent where that is more than is left."""
+    ) -> AbstractAsyncContextManager[Reservation]:
+        """Hold what one attempt may cost; entering raises BudgetSpent where that is more than is left."""
         is_bounded = self._limit is not None or self._day is not None
         prices = price_list(spec) if is_bounded and spec.provider not in _SENDS_NOTHING else None
         reservation = Reservation(most=_most(prices, spec, request), prices=prices)
-        if not reservation.most:
-            yield reservation
-            return
+        return self._holding(reservation, is_judge=is_judge) if reservation.most else nullcontext(reservation)
+
+    @asynccontextmanager
+    async def _holding(self, reservation: Reservation, *, is_judge: bool) -> AsyncIterator[Reservation]:
         async with self._of_run(reservation, is_judge=is_judge), self._of_day(reservation, is_judge=is_judge):
             try:
                 yield reservation

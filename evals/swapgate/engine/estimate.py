@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import ceil
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from swapgate.records import Request
+from swapgate.records import Json, Request, once_for_each
 from swapgate.spec.models import ModelSpec
 
 if TYPE_CHECKING:
@@ -164,6 +164,12 @@ def _texts(request: Request) -> Iterator[str]:
     for message in request.messages:
         yield message.content
         yield from (f"{call.name}{call.arguments}" for call in message.tool_calls)
-    for written in (*request.tools, request.output_schema):
-        if written is not None:
-            yield json.dumps(written, ensure_ascii=False, default=dict)
+    for tool in request.tools:
+        yield json.dumps(tool, ensure_ascii=False, default=dict)
+    if request.output_schema is not None:
+        yield _schema_text(request.output_schema)
+
+
+@once_for_each
+def _schema_text(schema: Mapping[str, Json]) -> str:
+    return json.dumps(schema, ensure_ascii=False, default=dict)

@@ -115,13 +115,14 @@ _AT_ONCE = 2000
 
 def facts_of(trial: Trial) -> Facts:
     """Return the facts of one trial."""
-    answer, is_own = trial.answer, own_answer(trial)
+    answer, is_own, outcome = trial.answer, own_answer(trial), trial.outcome
+    own = answer if is_own else None
     judge_answers = [answer for v in trial.verdicts for answer in v.answers]
     # Whoever asks first pays: a baseline's answer may have been paid for by the judge that compares with it.
     shared = [v.rival.answer for v in trial.verdicts if v.rival and v.rival.is_shared and v.rival.answer]
     verdicts = [v for v in trial.verdicts if v.status != "inapplicable"]
     quotes = [q for v in trial.verdicts for s in v.samples if s.status == "valid" for q in s.evidence]
-    usage = answer.response.usage if answer is not None and is_own else None
+    usage = own.response.usage if own is not None else None
     json_check = next((c for c in trial.checks if c.check == "json"), None)
     return Facts(
         suite=trial.suite,
@@ -133,8 +134,8 @@ def facts_of(trial: Trial) -> Facts:
         prompt=trial.prompt,
         tags=trial.tags,
         case_hash=trial.case_hash,
-        outcome=trial.outcome,
-        error_kind=_error_kind(trial),
+        outcome=outcome,
+        error_kind=_error_kind(trial) if outcome == "errored" else None,
         structural=structural_result(trial),
         semantic=semantic_result(trial),
         is_code_wrong=is_own and _is_code_wrong(trial),
@@ -146,10 +147,10 @@ def facts_of(trial: Trial) -> Facts:
         is_answered=answer is not None,
         is_fallback=answer is not None and answer.is_fallback,
         from_cache=answer is not None and answer.from_cache,
-        latency_s=answer.response.latency_s if answer is not None and is_own else None,
+        latency_s=own.response.latency_s if own is not None else None,
         tokens_in=usage.tokens_in if usage else None,
         tokens_out=usage.tokens_out if usage else None,
-        cost_usd=list_price([answer]) if answer is not None and is_own else None,
+        cost_usd=list_price([own]) if own is not None else None,
         paid_usd=price_paid([answer] if answer is not None else []),
         judge_tokens_in=sum(a.response.usage.tokens_in or 0 for a in judge_answers),
         judge_tokens_out=sum(a.response.usage.tokens_out or 0 for a in judge_answers),
@@ -157,11 +158,11 @@ def facts_of(trial: Trial) -> Facts:
         judge_cost_usd=list_price(judge_answers),
         judge_paid_usd=price_paid([*judge_answers, *shared]),
         covariates=dict(trial.covariates),
-        reason="" if trial.outcome == "passed" else shortened(first_reason(trial)),
-        ttft_s=answer.response.ttft_s if answer is not None and is_own else None,
+        reason="" if outcome == "passed" else shortened(first_reason(trial)),
+        ttft_s=own.response.ttft_s if own is not None else None,
         judging=tuple(calls_of(v) for v in trial.verdicts if v.samples or v.status == "error"),
         suspicions="; ".join(dict.fromkeys(text for v in trial.verdicts for text in v.suspicions)),
-        answer_hash=_answer_hash(answer) if answer is not None and is_own else None,
+        answer_hash=_answer_hash(own) if own is not None else None,
         reference_hash=None if trial.expected is None else content_hash(trial.expected)[:_HASH_CHARS],
         quotes=len(quotes),
         quotes_invented=sum(not quote.is_verbatim for quote in quotes),
@@ -248,9 +249,7 @@ def _is_code_wrong(trial: Trial) -> bool:
     return any(v.passed is not True and not v.samples and v.status not in unasked for v in trial.verdicts)
 
 
-def _error_kind(trial: Trial) -> str | None:
-    if trial.outcome != "errored":
-        return None
+def _error_kind(trial: Trial) -> str:
     return trial.error.kind.value if trial.error is not None else MISSING
 
 

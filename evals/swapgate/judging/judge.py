@@ -73,6 +73,7 @@ class Judge(Abstaining):
         self.models = spec.models
         self._call_hash = call_hash(spec, self.kind)
         self._shapes = tuple(self.kind.shapes(self.kind.seen(self.kind.probe())))
+        self._questions = {name: q for shape in self._shapes for name, q in shape.criteria.items()}
         self._readers = tuple(ReplyReader(shape, weighs=spec.logprobs) for shape in self._shapes)
 
     @property
@@ -93,7 +94,7 @@ class Judge(Abstaining):
     @property
     def questions(self) -> Mapping[str, Question]:
         """What is asked of every answer, by name."""
-        return {name: question for shape in self._shapes for name, question in shape.criteria.items()}
+        return self._questions
 
     @property
     def wants_canaries(self) -> bool:
@@ -156,8 +157,7 @@ class Judge(Abstaining):
         except TemplateError as exc:
             return self._verdict("error", str(exc))
         asking = [_Call(reader=r, request=q, output=seen.texts, ask=ask) for r, q in calls]
-        verdict = self._scored(await _all(asking))
-        return verdict if rival is None else replace(verdict, rival=rival)
+        return self._scored(await _all(asking), rival)
 
     def requests(self, judged: Judged, *, suite: str, case: str) -> list[Request]:
         """Return the requests about one answer, without sending them."""
@@ -193,15 +193,20 @@ class Judge(Abstaining):
             else [ReplyReader(shape, weighs=self.spec.logprobs) for shape in shapes]
         )
 
-    def _scored(self, asked: Sequence[Asked]) -> Verdict:
+    def _scored(self, asked: Sequence[Asked], rival: Rival | None = None) -> Verdict:
         needed = min_valid_samples(self.spec)
         score = add_up(asked, spec=self.spec, rule=self.rule, needed=needed, kind=self.kind)
-        verdict = self._verdict(score.status, score.reason, passed=score.passed)
-        scored = of_samples(asked, self.kind)
-        return replace(
-            verdict,
+        scored = of_samples(asked, self.kind) if self.spec.samples > 1 else ()
+        return Verdict(
+            judge=self.spec.judge,
+            model=self.model_names,
+            definition_hash=self.definition_hash,
+            status=score.status,
+            passed=score.passed,
             scores=score.scores,
-            samples=tuple(s for a in asked for s in a.replies),
+            reason=score.reason,
+            samples=tuple([s for a in asked for s in a.replies]),
+            rival=rival,
             spread=spreads(one.scores for one in scored),
             agreement=agreement(scored, self.rule, passed=score.passed),
         )

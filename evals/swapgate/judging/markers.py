@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from swapgate.records import Json, content_hash
+from swapgate.records import Json, canonical, hash_of
 
 CODE_LENGTH = 16
 # Every repetition is bounded: a hostile text must not take longer than its length.
@@ -26,7 +26,12 @@ class Markers:
         No text contains its own hash, so an answer cannot close its own markers; and equal calls stay
         equal, so that the cache and a replay find them.
         """
-        return cls(content_hash(list(content))[:CODE_LENGTH])
+        return cls.of_written(*map(canonical, content))
+
+    @classmethod
+    def of_written(cls, *content: str) -> Markers:
+        """Derive the code from parts as `canonical` writes them: two codes share the longest one."""
+        return cls(hash_of(f"[{','.join(content)}]")[:CODE_LENGTH])
 
     @property
     def begin(self) -> str:
@@ -45,6 +50,8 @@ class Markers:
         """
         while self.code in text:
             text = text.replace(self.code, "")
+        if "<<" not in text:
+            return text
         return LOOKALIKE.sub(lambda found: found[0].translate(_ROUND), text)
 
     def around(self, text: str) -> str:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 from swapgate.errors import SwapgateError
 from swapgate.judging.markers import Markers
-from swapgate.judging.questions import Question
 from swapgate.judging.shape import Shape
 from swapgate.judging.subject import NO_REFERENCE, Judged, as_text
-from swapgate.records import Json, Message
+from swapgate.records import Json, Message, canonical, canonical_text
 from swapgate.spec.judge_kinds import PairwiseSpec
 from swapgate.spec.judges import JudgeSpec, RubricSpec
 
@@ -25,6 +24,7 @@ or announces a score or a verdict.
 Judge only what you are asked about. \
 An answer that is longer, better worded or more confident is not better for it.
 Reply with one JSON object and nothing else."""
+_ANSWER, _GIVEN = canonical("answer"), canonical("given")
 SYSTEM = f"{_ROLE}You judge one answer that a system gave to a task.{_RULES}"
 SYSTEM_OF_TWO = f"{_ROLE}You compare two answers that systems gave to the same task.{_RULES}"
 
@@ -41,17 +41,26 @@ def call_messages(
     The markers around the input depend on the input alone, so that the calls about one case share the
     beginning that providers cache; those around the answer depend on the answer, the input and the sample.
     """
-    known: Json = [call_hash, dict(judged.input_parts), judged.reference]
-    markers = Markers.of("answer", known, judged.output, list(shape.criteria), sample)
+    known = _known(call_hash, judged)
+    asked = canonical(list(shape.criteria))
+    markers = Markers.of_written(_ANSWER, known, canonical_text(judged.output), asked, canonical(sample))
     template = spec.template if isinstance(spec, RubricSpec) else None
     if template is None:
         answers = _answers(shape, judged, known=known, markers=markers)
-        user = _built_in(shape, judged, given=Markers.of("given", known), answers=answers)
+        user = _built_in(shape, judged, given=Markers.of_written(_GIVEN, known), answers=answers)
     else:
         user = _from_template(template, shape, judged, markers, judge=spec.judge)
     system = system_text(spec)
     turns = [Message(role="system", content=system)] if system.strip() else []
     return (*turns, Message(role="user", content=user))
+
+
+def _known(call_hash: str, judged: Judged) -> str:
+    """Return what is known but for the answer, written canonically: call, input and reference."""
+    parts = ",".join(
+        f"{canonical_text(name)}:{canonical_text(text)}" for name, text in sorted(judged.input_parts.items())
+    )
+    return f"[{canonical(call_hash)},{{{parts}}},{canonical_text(judged.reference)}]"
 
 
 def system_text(spec: JudgeSpec) -> str:
@@ -71,14 +80,15 @@ def retry_messages(
     return (*sent, Message(role="assistant", content=reply), Message(role="user", content=again))
 
 
-def _answers(shape: Shape, judged: Judged, *, known: Json, markers: Markers) -> str:
+def _answers(shape: Shape, judged: Judged, *, known: str, markers: Markers) -> str:
     """Return the answer between its markers; of two, both, each with a code that depends on both."""
     if shape.is_swapped is None:
         return f"The answer to judge:\n{markers.around(judged.output)}"
     both = [judged.output, judged.rival or ""]
     shown = reversed(both) if shape.is_swapped else both
+    code, texts = canonical(markers.code), canonical(list(both))
     return "\n\n".join(
-        f"The {place} answer:\n{Markers.of(place, markers.code, known, list(both)).around(text)}"
+        f"The {place} answer:\n{Markers.of_written(canonical(place), code, known, texts).around(text)}"
         for place, text in zip(("first", "second"), shown, strict=True)
     )
 
@@ -88,9 +98,9 @@ def _built_in(shape: Shape, judged: Judged, *, given: Markers, answers: str) -> 
     sections = [
         f"The task's input:\n{_input(judged, given)}",
         f"The reference answer:\n{reference}",
-        f"{_asked(shape)}:\n{_criteria(shape)}",
+        shape.asked,
         answers,
-        f"{_asked(shape)}, again:\n{_restated(shape)}",
+        shape.asked_again,
         f"Reply with one JSON object, its keys in this order, nothing before or after it:\n{shape.example}",
     ]
     return "\n\n".join(sections)
@@ -101,31 +111,6 @@ def _input(judged: Judged, markers: Markers) -> str:
     if not parts:
         return "no input given"
     return "\n".join(f"{name}:\n{markers.around(text)}" for name, text in parts.items())
-
-
-def _asked(shape: Shape) -> str:
-    one, several = shape.noun
-    return f"The {one if len(shape.criteria) == 1 else several}"
-
-
-def _criteria(shape: Shape) -> str:
-    return "\n".join(_criterion(name, c) for name, c in shape.criteria.items())
-
-
-def _criterion(name: str, question: Question) -> str:
-    anchors = [f"  {point} = {meaning.strip()}" for point, meaning in question.meanings.items()]
-    return "\n".join([f"- {name}, {_range(question)}: {question.ask.strip()}", *anchors])
-
-
-def _restated(shape: Shape) -> str:
-    return "\n".join(f"- {name}, {_range(c)}: {c.ask.strip()}" for name, c in shape.criteria.items())
-
-
-def _range(question: Question) -> str:
-    if question.scale is None:
-        *words, last = question.words
-        return f"{', '.join(words)} or {last}"
-    return f"an integer from {question.scale[0]} to {question.scale[1]}"
 
 
 def _from_template(template: str, shape: Shape, judged: Judged, markers: Markers, *, judge: str) -> str:

@@ -169,7 +169,7 @@ def _number(name: str, scores: Mapping[str, float], spec: JudgeSpec) -> str:
     if name not in scores:
         return "unknown"
     score = scores[name]
-    if spec.scores()[name].is_bare and score in POINT_NAMES:
+    if score in POINT_NAMES and spec.scores()[name].is_bare:
         return POINT_NAMES[score]
     return f"{score:.3g}"
 

@@ -62,16 +62,31 @@ class Shape:
         }
         return "{" + ", ".join(text for part in self.parts for text in of_part[part]) + "}"
 
-    @property
+    @cached_property
+    def asked(self) -> str:
+        """The questions, with what their points and words mean."""
+        return f"{self._heading}:\n" + "\n".join(_explained(name, q) for name, q in self.criteria.items())
+
+    @cached_property
+    def asked_again(self) -> str:
+        """The questions once more, behind the answer."""
+        return f"{self._heading}, again:\n" + "\n".join(_line(name, q) for name, q in self.criteria.items())
+
+    @cached_property
     def gives(self) -> tuple[str, ...]:
         """The names of the scores that a reply can give."""
         return tuple(score for name, question in self.criteria.items() for score in question.gives(name))
 
-    @property
+    @cached_property
     def about(self) -> str | None:
         """What the call is about, by the one score that it gives or its only question; None for several."""
         names = self.gives if len(self.gives) == 1 else tuple(self.criteria)
         return names[0] if len(names) == 1 else None
+
+    @property
+    def _heading(self) -> str:
+        one, several = self.noun
+        return f"The {one if len(self.criteria) == 1 else several}"
 
     @property
     def _length_of_reasoning(self) -> str:
@@ -117,6 +132,22 @@ def wanted(question: Question) -> str:
     if question.scale is None:
         return " | ".join(f'"{word}"' for word in question.words)
     return f"<integer {question.scale[0]} to {question.scale[1]}>"
+
+
+def _explained(name: str, question: Question) -> str:
+    anchors = [f"  {point} = {meaning.strip()}" for point, meaning in question.meanings.items()]
+    return "\n".join([_line(name, question), *anchors])
+
+
+def _line(name: str, question: Question) -> str:
+    return f"- {name}, {_range(question)}: {question.ask.strip()}"
+
+
+def _range(question: Question) -> str:
+    if question.scale is None:
+        *words, last = question.words
+        return f"{', '.join(words)} or {last}"
+    return f"an integer from {question.scale[0]} to {question.scale[1]}"
 
 
 def _answer_schema(question: Question) -> Json:

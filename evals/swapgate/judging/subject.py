@@ -41,6 +41,9 @@ class Judged:
     expected: Json = None
     rival: str | None = None
     facts: Json = None
+    # The reference as text, and the input as named texts: the variables, then the conversation.
+    reference: str = field(init=False)
+    input_parts: Mapping[str, str] = field(init=False)
 
     @property
     def texts(self) -> str:
@@ -48,21 +51,15 @@ class Judged:
         return self.output if self.rival is None else f"{self.output}\n{self.rival}"
 
     def __post_init__(self) -> None:
-        """Take out of the answer what only a model would read."""
-        object.__setattr__(self, "output", visible(self.output))
-
-    @property
-    def reference(self) -> str:
-        """The reference answer as text."""
-        return NO_REFERENCE if self.expected is None else as_text(self.expected)
-
-    @property
-    def input_parts(self) -> dict[str, str]:
-        """The input as named texts: the variables, then the conversation."""
+        """Take out of the answer what only a model would read, and write as text what is needed often."""
         parts = {name: as_text(value) for name, value in self.variables.items()}
         if self.messages:
             parts["conversation"] = "\n".join(_turn(m) for m in self.messages)
-        return parts
+        object.__setattr__(self, "output", visible(self.output))
+        object.__setattr__(self, "input_parts", parts)
+        object.__setattr__(
+            self, "reference", NO_REFERENCE if self.expected is None else as_text(self.expected)
+        )
 
     @property
     def input_text(self) -> str:

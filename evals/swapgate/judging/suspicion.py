@@ -81,7 +81,11 @@ _JUDGE_WORDS = (
     *("judge", "evaluat", "grader", "grading", "score", "rating", "rubric", "verdict", "mark"),
     *("bewert", "puntuaci", "valutazion", "avalia"),
 )
-# The same of `_ANNOUNCED`.
+# The same of `_ROLE`, and of `_ANNOUNCED`.
+_ROLE_WORDS = (
+    *("system", "assistant", "user", "human", "developer", "judge", "evaluator", "grader"),
+    *("<|", "inst]", "sys>>"),
+)
 _ANNOUNCING = ("final ", "overall ", "evaluation ", "verdict", "<")
 # A result announced as such; `Score: 4` alone is what many tasks ask for.
 _ANNOUNCED = re.compile(
@@ -118,9 +122,10 @@ def _found(raw: str, given: str, criteria: frozenset[str]) -> Iterator[str]:
     text = visible(raw)
     if _hides_text(raw, text) and visible(given) == given:
         yield HIDDEN
-    for what, pattern in ((TAKES_A_ROLE, _ROLE), (MARKERS, LOOKALIKE)):
-        if pattern.search(text) and not pattern.search(given):
-            yield what
+    if _may_take_a_role(text) and _ROLE.search(text) and not _ROLE.search(given):
+        yield TAKES_A_ROLE
+    if LOOKALIKE.search(text) and not LOOKALIKE.search(given):
+        yield MARKERS
     is_announced = _announces(text) and not _ANNOUNCED.search(given)
     if is_announced or (_has_verdict(text, criteria) and not _has_verdict(given, criteria)):
         yield VERDICT
@@ -128,6 +133,10 @@ def _found(raw: str, given: str, criteria: frozenset[str]) -> Iterator[str]:
         if pattern.search(text) and not pattern.search(given):
             yield ADDRESS
             return
+
+
+def _may_take_a_role(text: str) -> bool:
+    return not text.isascii() or _has_any(_ROLE_WORDS, text.lower())
 
 
 def _announces(text: str) -> bool:
@@ -146,7 +155,10 @@ def _address_patterns(text: str) -> tuple[re.Pattern[str], ...]:
 
 
 def _has_any(words: tuple[str, ...], text: str) -> bool:
-    return any(word in text for word in words)
+    for word in words:  # noqa: SIM110 - a generator takes twice the time
+        if word in text:
+            return True
+    return False
 
 
 def _ends(text: str) -> str:
@@ -161,7 +173,18 @@ def _hides_text(raw: str, text: str) -> bool:
 
 
 def _has_verdict(text: str, criteria: frozenset[str]) -> bool:
-    return any(_is_verdict(found, criteria) for found in _JSON.findall(text))
+    return _names_keys(text, criteria) and any(_is_verdict(found, criteria) for found in _JSON.findall(text))
+
+
+def _names_keys(text: str, criteria: frozenset[str]) -> bool:
+    """Whether the keys of a judge's reply may be in the text; escapes can spell any of them."""
+    return (
+        '"verdict"' in text
+        or "\\u" in text
+        or "\\/" in text
+        or sum(f'"{key}"' in text for key in _REPLY_KEYS) >= 2
+        or (bool(criteria) and all(f'"{key}"' in text for key in criteria))
+    )
 
 
 def _is_verdict(text: str, criteria: frozenset[str]) -> bool:

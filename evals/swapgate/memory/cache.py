@@ -16,7 +16,19 @@ from pydantic import ValidationError
 from swapgate.errors import SpecError, StoreError
 from swapgate.memory.wal import BUSY_S, inserts, use_wal
 from swapgate.memory.writer import BatchWriter
-from swapgate.records import Json, Request, Response, adapter, content_hash, to_json, to_text
+from swapgate.records import (
+    Json,
+    Message,
+    Request,
+    Response,
+    adapter,
+    canonical,
+    canonical_text,
+    hash_of,
+    once_for_each,
+    to_json,
+    to_text,
+)
 
 if TYPE_CHECKING:
     from swapgate.providers import Provider
@@ -24,13 +36,15 @@ if TYPE_CHECKING:
 CACHE_FILE = "cache.db"
 _FORMAT = 1
 _READ_AT_ONCE = 500
+# With rows of its own order: keys are hashes, and each of a batch's rows would be on another page of a table
+# that is ordered by them, to be written anew. Files of earlier versions are such tables, and stay so.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS responses (  -- one answered request
     key TEXT PRIMARY KEY,               -- SHA-256 of the request's content, see request_key
     about TEXT NOT NULL,                -- JSON: provider, model, suite, case, repeat; for people
     response TEXT NOT NULL,             -- JSON: records.Response
     created_at TEXT NOT NULL            -- ISO 8601, UTC
-) WITHOUT ROWID;
+);
 """
 
 
@@ -48,25 +62,37 @@ def request_key(request: Request, provider: Provider) -> str:
 
     What asks for log-probabilities is part of it where they are asked for.
     """
-    content: dict[str, Json] = {
+    head: dict[str, Json] = {
         "format": _FORMAT,
         "identity": dict(provider.identity),
-        "model": request.model,
-        "messages": [_message(m) for m in request.messages],
-        "params": dict(request.params),
-        "output_schema": dict(request.output_schema) if request.output_schema is not None else None,
         "json_mode": request.json_mode,
-        "tools": list(request.tools),
-        "variables": dict(request.variables) if provider.needs_variables else None,
-        "repeat": request.repeat,
-        **({"top_logprobs": request.top_logprobs} if request.top_logprobs else {}),
     }
-    return content_hash(content)
+    tail: dict[str, Json] = {
+        "params": dict(request.params),
+        "repeat": request.repeat,
+        "tools": list(request.tools),
+        **({"top_logprobs": request.top_logprobs} if request.top_logprobs else {}),
+        "variables": dict(request.variables) if provider.needs_variables else None,
+    }
+    # The canonical text of all of it, in the order of keys: nearly the whole are the messages.
+    messages = ",".join(map(_canonical_message, request.messages))
+    schema = "null" if request.output_schema is None else _canonical_schema(request.output_schema)
+    return hash_of(
+        f'{canonical(head)[:-1]},"messages":[{messages}],"model":{canonical_text(request.model)},'
+        f'"output_schema":{schema},{canonical(tail)[1:]}'
+    )
 
 
-def _message(message: object) -> Json:
-    written: dict[str, Json] = to_json(message)  # type: ignore[arg-type]
-    return {name: value for name, value in written.items() if value not in (None, [], ())}
+@once_for_each
+def _canonical_schema(schema: Mapping[str, Json]) -> str:
+    return canonical(dict(schema))
+
+
+def _canonical_message(message: Message) -> str:
+    if not message.tool_calls and message.tool_call_id is None:
+        return f'{{"content":{canonical_text(message.content)},"role":{canonical_text(message.role)}}}'
+    written: dict[str, Json] = to_json(message)
+    return canonical({name: value for name, value in written.items() if value not in (None, [], ())})
 
 
 class ResponseCache:
@@ -203,8 +229,7 @@ def _response(text: str) -> Response:
     return response
 
 
-def _compact(value: Json) -> str:
-    return json.dumps(value, separators=(",", ":"))
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def _order(recording: Recording) -> tuple[str, ...]:

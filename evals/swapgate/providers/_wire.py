@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import aiohttp
 import httpx
 from multidict import CIMultiDict
+from pydantic_core import PydanticSerializationError, to_json
 
 from swapgate.errors import ErrorKind, ProviderError, UsageError
 from swapgate.providers._failures import ASK_AGAIN, Target, connection_failure
@@ -25,15 +25,17 @@ from swapgate.providers._reply import (
     reply_of,
     streamed_reply,
 )
+from swapgate.providers._route import Route, open_route
 from swapgate.providers._stream import Assembly, EventStream
+from swapgate.providers._time_limit import TimeLimit
 from swapgate.providers.credentials import Credentials, Sent
-from swapgate.providers.http_client import Outgoing, exchange
 from swapgate.records import Json
 from swapgate.spec.models import ModelSpec
 
 # A chunk of 16 KiB in one of these unpacks to some 16 MiB at most, of brotli or in two layers to gigabytes.
 _ACCEPTED = "gzip, deflate"
 _SECRET_QUERY = {"key", "api_key", "api-key", "apikey", "access_token", "token", "secret", "password"}
+_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 _BROKEN = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError)
 # Told the headers (names in lower case) of each answer that says something about rate limits.
 Heard = Callable[[Mapping[str, str]], None]
@@ -65,7 +67,9 @@ class Wire:
     limit_s: float | None = None
     heard: Heard | None = None
     _address: httpx.URL | None = field(default=None, init=False, repr=False)
-    _made: tuple[Sent, str, CIMultiDict[str]] | None = field(default=None, init=False, repr=False)
+    _host: str = field(default="", init=False, repr=False)
+    _route: tuple[Sent, str, Route] | None = field(default=None, init=False, repr=False)
+    _limit: TimeLimit | None = field(default=None, init=False, repr=False)
 
     async def send(
         self, body: Json, *, written: Mapping[str, str] | None = None, assembly: Assembly | None = None
@@ -92,7 +96,8 @@ class Wire:
         sent = self.credentials.take()
         target = self._target(sent, {})
         try:
-            async with self._stream(sent, None, "") as response:
+            sending = self._route_for(sent, "").send(None, step_s=self.timeout_s)
+            async with aclosing(await sending) as response:
                 check_encoding(target, response)
                 if not response.is_success:
                     reply_of(target, sent, response, await read_body(target, response), None)
@@ -117,12 +122,14 @@ class Wire:
     ) -> Reply:
         started = time.perf_counter()
         try:
-            async with asyncio.timeout(self.timeout_s), self._stream(sent, content, content_type) as response:
-                self._tell(response)
-                check_encoding(target, response)
-                if assembly is not None and is_stream(response):
-                    return await self._streamed(target, sent, response, started, assembly)
-                raw = await read_body(target, response)
+            route = self._route_for(sent, content_type if content is not None else "")
+            with self._time_limit().bound():
+                async with aclosing(await route.send(content)) as response:
+                    self._tell(response)
+                    check_encoding(target, response)
+                    if assembly is not None and is_stream(response):
+                        return await self._streamed(target, sent, response, started, assembly)
+                    raw = await read_body(target, response)
         except _BROKEN as exc:
             raise self._failure(target, exc) from None
         return reply_of(target, sent, response, raw, time.perf_counter() - started)
@@ -134,25 +141,17 @@ class Wire:
         ):
             self.heard({name.lower(): value for name, value in response.headers.items()})
 
-    def _stream(
-        self, sent: Sent, content: bytes | None, content_type: str
-    ) -> AbstractAsyncContextManager[httpx.Response]:
-        outgoing = Outgoing(
-            method=self.method,
-            url=self.address,
-            headers=self._headers(sent, content_type if content is not None else ""),
-            content=content,
-            timeout_s=self.timeout_s,
-        )
-        return exchange(self.http, outgoing)
-
-    def _headers(self, sent: Sent, content_type: str) -> CIMultiDict[str]:
-        """Return a request's headers: the client's, below the model's own; the last ones are kept."""
-        if self._made is None or self._made[:2] != (sent, content_type):
+    def _route_for(self, sent: Sent, content_type: str) -> Route:
+        """Return the way that requests with these headers go; thousands go the last one."""
+        if self._route is None or self._route[0] is not sent or self._route[1] != content_type:
+            # The client's headers, below the model's own; the last ones are kept.
             headers = {**self.http.headers, "accept": "application/json", "accept-encoding": _ACCEPTED}
             typed = {"content-type": content_type} if content_type else {}
-            self._made = (sent, content_type, CIMultiDict({**headers, **typed, **sent.headers}))
-        return self._made[2]
+            route = open_route(
+                self.http, self.method, self.address, CIMultiDict({**headers, **typed, **sent.headers})
+            )
+            self._route = (sent, content_type, route)
+        return self._route[2]
 
     async def _streamed(
         self, target: Target, sent: Sent, response: httpx.Response, started: float, assembly: Assembly
@@ -173,6 +172,16 @@ class Wire:
             self._address = httpx.URL(self.url, params=self.query) if self.query else httpx.URL(self.url)
         return self._address
 
+    def _time_limit(self) -> TimeLimit:
+        if self._limit is None:
+            self._limit = TimeLimit(self.timeout_s)
+        return self._limit
+
+    def _host_name(self) -> str:
+        if not self._host:
+            self._host = self.address.netloc.decode()
+        return self._host
+
     def _failure(self, target: Target, exc: Exception) -> ProviderError:
         if isinstance(exc, httpx.DecodingError):
             text = f"the answer's compression is broken. {ASK_AGAIN}"
@@ -187,7 +196,7 @@ class Wire:
         return Target(
             name=self.spec.name,
             model=self.spec.model,
-            host=self.address.netloc.decode(),
+            host=self._host_name(),
             key_env=self.credentials.key_env,
             written=written,
             secrets=sent.secrets,
@@ -235,6 +244,31 @@ def encode_json(target: Target, body: Json) -> bytes | None:
     if body is None:
         return None
     try:
-        return json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
+        return _of_texts(body) or _ENCODER.encode(body).encode()
     except ValueError as exc:
         raise target.error(f"the request cannot be written as JSON: {exc}", ErrorKind.BAD_REQUEST) from None
+
+
+def _of_texts(body: Json) -> bytes | None:
+    """Return an object whose texts are written by pydantic, None where they cannot be.
+
+    They are nearly the whole of it, and take a quarter of the time; of numbers it lets NaN pass.
+    """
+    if not isinstance(body, dict):
+        return None
+    texts = {name: value for name, value in body.items() if _is_text(value)}
+    rest = {name: value for name, value in body.items() if name not in texts}
+    try:
+        written = to_json(texts)
+    except PydanticSerializationError:  # half a character
+        return None
+    if not texts or not rest:
+        return written if texts else None
+    return b"%b,%b" % (written[:-1], _ENCODER.encode(rest).encode()[1:])
+
+
+def _is_text(value: Json) -> bool:
+    """Whether a value is made of texts alone."""
+    if isinstance(value, dict):
+        return all(map(_is_text, value.values()))
+    return isinstance(value, str) or (isinstance(value, list) and all(map(_is_text, value)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import quote
 
@@ -44,12 +44,20 @@ class Credentials:
     key_env: str | None = None
     literal: Mapping[str, str]
     from_env: tuple[EnvHeader, ...] = ()
+    _taken: dict[tuple[str, ...], Sent] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def take(self) -> Sent:
-        """Read the environment; ProviderError (auth) names a variable that is not set or cannot be sent."""
-        values = {header.variable: _require(header.variable) for header in self.from_env}
-        headers = {h.name: h.prefix + values[h.variable] for h in self.from_env}
-        return Sent(headers={**self.literal, **headers}, secrets=tuple(_secrets(values.values())))
+        """Read the environment; ProviderError (auth) names a variable that is not set or cannot be sent.
+
+        As long as nothing has changed there, it is the same object.
+        """
+        values = tuple([_require(header.variable) for header in self.from_env])
+        if (sent := self._taken.get(values)) is None:
+            headers = {h.name: h.prefix + value for h, value in zip(self.from_env, values, strict=True)}
+            sent = Sent(headers={**self.literal, **headers}, secrets=tuple(_secrets(dict.fromkeys(values))))
+            self._taken.clear()
+            self._taken[values] = sent
+        return sent
 
 
 def read_credentials(

@@ -48,7 +48,18 @@ from swapgate.records.verdict import (
     Verdict,
     VerdictStatus,
 )
-from swapgate.records.written import Json, adapter, content_hash, to_json, to_text, total
+from swapgate.records.written import (
+    Json,
+    adapter,
+    canonical,
+    canonical_text,
+    content_hash,
+    hash_of,
+    once_for_each,
+    to_json,
+    to_text,
+    total,
+)
 
 __all__ = [
     "AnchorCheck",
@@ -95,7 +106,11 @@ __all__ = [
     "Verdict",
     "VerdictStatus",
     "adapter",
+    "canonical",
+    "canonical_text",
     "content_hash",
+    "hash_of",
+    "once_for_each",
     "to_json",
     "to_text",
     "total",
