@@ -16,7 +16,7 @@ from swapgate.retrieval.phases import Phase
 from swapgate.shadow.plan import SHADOW_CONFIG
 from swapgate.shadow.ramp.state import RAMP_FILE, RampStore
 from swapgate.shadow.store import ShadowStore
-from swapgate.spec.calibration import calibration_path
+from swapgate.spec.calibration_files import calibration_path
 
 _WEEK_S = 6 * 86_400.0  # the first and the last exchange of seven days are a little more than six apart
 _WHOLE = 1.0

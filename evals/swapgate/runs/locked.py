@@ -7,11 +7,8 @@ from datetime import UTC, datetime
 
 from swapgate.engine.workspace import Workspace
 from swapgate.errors import UsageError
-from swapgate.pins.catalogue import bundled
-from swapgate.pins.compared import undeclared
 from swapgate.pins.lock import LOCK_FILE, Lock, read_lock
 from swapgate.records import LockedIds
-from swapgate.runs.locking import locked_model
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.source import shown_path
 
@@ -70,6 +67,11 @@ def require_locked(workspace: Workspace, specs: Mapping[str, ModelSpec]) -> None
 
 
 def _why_other(spec: ModelSpec, lock: Lock) -> list[str]:
+    # Only where there is a lock: the catalogue and its rules are many patterns.
+    from swapgate.pins.catalogue import bundled
+    from swapgate.pins.compared import undeclared
+    from swapgate.runs.locking import locked_model
+
     declared = locked_model(spec, bundled(), None, today=datetime.now(UTC).date())
     found = undeclared(spec.name, lock.models.get(spec.name), declared)
     return [f"{one.model}: {one.message}" for one in found]
