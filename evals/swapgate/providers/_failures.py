@@ -11,7 +11,9 @@ import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
+import httpx
 from pydantic_core import from_json
 
 from swapgate.errors import ErrorKind, ProviderError
@@ -133,6 +135,14 @@ def too_large(target: Target, status: int) -> ProviderError:
     """Return the error of an answer over the limit."""
     text = f"answer larger than 10 MiB. {CHECK_ADDRESS}"
     return target.error(text, ErrorKind.BAD_RESPONSE, status=status)
+
+
+@cache
+def broken() -> tuple[type[Exception], ...]:
+    """Return what an exchange that breaks raises; asked when one does, since aiohttp is there by then."""
+    import aiohttp
+
+    return httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError
 
 
 def connection_failure(target: Target, error: BaseException, *, timeout_s: float | None) -> ProviderError:
