@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from swapgate.records import Json, Message, content_hash
+from swapgate.records import Json, Message, canonical, content_hash
 from swapgate.spec.quarantine import Quarantine
 
 CASE_ID = r"^[A-Za-z0-9_.-]+$"
@@ -177,6 +177,16 @@ class LoadedSuite:
     suite: Suite
     cases: tuple[PlacedCase, ...]
     given_hash: str | None = None
+
+    @cached_property
+    def written_checks(self) -> tuple[str, ...]:
+        """The suite's own checks as `records.canonical` writes them: the hash of each case holds them."""
+        return tuple(map(canonical, self.suite.checks))
+
+    @cached_property
+    def written_tools(self) -> str:
+        """The suite's tools, likewise."""
+        return canonical(list(self.suite.tools))
 
     @cached_property
     def content_hash(self) -> str:
