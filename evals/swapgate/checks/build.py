@@ -36,24 +36,27 @@ __all__ = [
 ]
 
 ENTRY_POINTS: Final = "swapgate.checks"
-BUILT_IN: Final[tuple[CheckType[Any], ...]] = (
-    JSON,
-    SCHEMA,
-    PYTHON_MODEL,
-    ENUM,
-    REQUIRED_KEYS,
-    REGEX,
-    NOT_REGEX,
-    CONTAINS,
-    NOT_CONTAINS,
-    LENGTH,
-    TOOL_CALL,
-    LATENCY,
-    COST,
-    FINISH_REASON,
-    PYTHON,
-    EXPECTED,
-)
+_BUILT_IN: Final[Mapping[str, CheckType[Any]]] = {
+    check_type.name: check_type
+    for check_type in (
+        JSON,
+        SCHEMA,
+        PYTHON_MODEL,
+        ENUM,
+        REQUIRED_KEYS,
+        REGEX,
+        NOT_REGEX,
+        CONTAINS,
+        NOT_CONTAINS,
+        LENGTH,
+        TOOL_CALL,
+        LATENCY,
+        COST,
+        FINISH_REASON,
+        PYTHON,
+        EXPECTED,
+    )
+}
 
 
 class CheckOptionsError(UsageError):
@@ -84,7 +87,8 @@ def build_checks(
 
 def _built(index: int, entry: CheckEntry, folders: Folders, taken: set[str]) -> Check:
     name, written = _name_and_options(index, entry)
-    check_type = _types().get(name)
+    # Packages are asked only for what is not built in: to look through all that are installed takes 5 ms.
+    check_type = _BUILT_IN.get(name) or _types().get(name)
     if check_type is None:
         raise CheckOptionsError(index, "" if isinstance(entry, str) else pointer_to([name]), _unknown(name))
     try:
@@ -141,7 +145,7 @@ def _types() -> dict[str, CheckType[Any]]:
                 f"the check {point.name!r} of {point.value!r} is no CheckType but {type(loaded).__name__}"
             )
         found[point.name] = loaded
-    return found | {check_type.name: check_type for check_type in BUILT_IN}
+    return {**found, **_BUILT_IN}
 
 
 def check_schemas() -> dict[str, Json]:
