@@ -107,6 +107,7 @@ def test_rerun_pays_nothing_and_live_pays_again(pytester: pytest.Pytester, serve
     assert len(server.requests) == 8
     assert pytester.runpytest("--model=candidate", "--live").ret == 0
     assert len(server.requests) == 16
+    assert stored_trials(pytester.path) == 12  # also those that ended before their run's record began
 
 
 def test_rerun_loads_nothing_that_only_a_call_needs(pytester: pytest.Pytester, server: Server) -> None:
