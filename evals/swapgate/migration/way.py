@@ -9,7 +9,8 @@ from swapgate.migration.checklist import Check, Said, done, not_applicable, stil
 from swapgate.migration.looked import Looked
 from swapgate.migration.shadow_traffic import store_path
 from swapgate.migration.window import span_of
-from swapgate.pins.lock import LOCK_FILE, read_lock
+from swapgate.pins import LOCK_FILE
+from swapgate.pins.lock import read_lock
 from swapgate.reporting.format import count
 from swapgate.retrieval.opening import read_index_workspace
 from swapgate.retrieval.phases import Phase
