@@ -104,8 +104,10 @@ class Running:
             own = own_trials(session.items, self._config)
             self._engine.plan(item.job for item in own if id(item.job) in self._prefetched)
         if not is_worker(self._config):
-            self._let_calls_begin()
-            self._recording.start(planned=len(items), warnings=self._session.warnings)
+            try:
+                self._let_calls_begin()
+            finally:  # an interrupted run has a record too
+                self._recording.start(planned=len(items), warnings=self._session.warnings)
             self._recording.recorder.require_open()
 
     def _let_calls_begin(self) -> None:
