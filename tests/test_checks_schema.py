@@ -16,6 +16,7 @@ from jsonschema import Draft202012Validator
 
 from checks_running import messages, mistake, run_check
 from swapgate.checks.build import UserCheckFailed, build_checks, decoding_schema
+from swapgate.checks.schema_shortcut import _KEYWORDS as KEYWORDS
 from swapgate.checks.schema_shortcut import shortcut
 
 SEVERITY = {"$defs": {"severity": {"enum": ["low", "high"]}}}
@@ -314,6 +315,42 @@ def test_shortcut_never_accepts_what_jsonschema_refuses(schema: dict[str, object
     accepts = shortcut(schema)  # type: ignore[arg-type]
     if accepts is not None and accepts(value):
         assert Draft202012Validator(schema).is_valid(value)
+
+
+def odd_schemas(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    """What people may write for a schema, right or wrong."""
+    anything = st.sampled_from(["a", "string", "a b", "https://x.org/a", "x#y", True, 1, -1, 1.5, None, []])
+    named = st.lists(st.sampled_from(["a", "string", "null", 1, None, {}]), max_size=2)
+    keywords = [*KEYWORDS, "$id", "$defs", "$comment", "title", "deprecated", "examples", "default", "format"]
+    limit = anything | named | inner | st.dictionaries(st.sampled_from(["a", "b"]), inner, max_size=2)
+    return st.dictionaries(st.sampled_from(keywords), limit, max_size=3)
+
+
+@settings(max_examples=300, deadline=None)
+@given(schema=odd_schemas(odd_schemas(st.just({}))))
+def test_a_schema_with_a_shortcut_is_a_right_one(schema: dict[str, object]) -> None:
+    if shortcut(schema) is not None:  # type: ignore[arg-type]
+        meta = Draft202012Validator(
+            Draft202012Validator.META_SCHEMA, format_checker=Draft202012Validator.FORMAT_CHECKER
+        )
+        assert meta.is_valid(schema)
+
+
+def test_jsonschema_waits_for_the_first_answer_that_breaks_a_plain_schema() -> None:
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from swapgate.checks import Subject\n"
+        "from swapgate.checks.build import build_checks, run_checks\n"
+        "from swapgate.records import Response\n"
+        "schema = {'type': 'object', 'title': 'A', 'properties': {'n': {'type': 'integer', 'minimum': 1}}}\n"
+        "checks = build_checks([{'schema': schema}], base=Path(), root=Path())\n"
+        "for text in ('{\"n\": 1}', '{\"n\": 0}'):\n"
+        "    for result in run_checks(checks, Subject(response=Response(text=text))):\n"
+        "        print([finding.message for finding in result.findings], 'jsonschema' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["[] False", "['/n is 0, wanted at least 1.'] True"]
 
 
 def test_shortcut_knows_right_answers_to_a_plain_schema() -> None:

@@ -107,6 +107,30 @@ def test_rerun_pays_nothing_and_live_pays_again(pytester: pytest.Pytester, serve
     assert len(server.requests) == 8
     assert pytester.runpytest("--model=candidate", "--live").ret == 0
     assert len(server.requests) == 16
+    assert stored_trials(pytester.path) == 12  # also those that ended before their run's record began
+
+
+def test_rerun_loads_nothing_that_only_a_call_needs(pytester: pytest.Pytester, server: Server) -> None:
+    lay_live(pytester.path, server.url)
+    heavy = ["aiohttp", "httpx_aiohttp", "ray", "swapgate.engine.ray_executor", "swapgate.spec.calibration"]
+    loaded = f"print('loaded', [name for name in {heavy!r} if name in sys.modules])"
+    pytester.makeconftest(f"import sys\ndef pytest_unconfigure():\n    {loaded}\n")
+    calling = pytester.runpytest_subprocess("--model=candidate", "-p", "no:anyio")
+    assert "loaded ['aiohttp', 'httpx_aiohttp']" in calling.outlines
+    rerun = pytester.runpytest_subprocess("--model=candidate", "-p", "no:anyio")
+    assert "loaded []" in rerun.outlines
+    assert len(server.requests) == 8
+
+
+def test_certificates_that_are_not_there_are_a_mistake_told_before_any_call(
+    pytester: pytest.Pytester, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay_live(pytester.path, server.url)
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
+    result = pytester.runpytest("--model=candidate")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*SSL_CERT_FILE names '/nowhere/ca.pem'*correct it, or unset it*"])
+    assert server.requests == []
 
 
 def test_replay_never_calls_and_names_the_case_it_has_no_response_for(

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from swapgate.errors import SpecError
-from swapgate.spec.calibration import Calibration, is_calibration, read_calibration
+from swapgate.spec.calibration import Calibration, read_calibration
+from swapgate.spec.calibration_files import is_calibration
 
 HEAD = "calibration: qa\ndesign: random\n"
 ROW = "  - {verdict: pass, truth: fail}\n"

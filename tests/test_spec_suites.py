@@ -2,11 +2,14 @@
 
 import json
 import time
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from swapgate.engine.workspace import case_hash
 from swapgate.errors import SpecError
+from swapgate.records import to_json
 from swapgate.spec.judges import RubricSpec
 from swapgate.spec.read_suites import is_fragment, read_suite
 from swapgate.spec.source import read_yaml, validate
@@ -264,6 +267,26 @@ def test_the_hash_follows_what_matters_and_not_where_or_in_which_order_it_is_wri
     assert suite(cases, moved, f__yml=fragment).content_hash == base
     assert suite(cases, text.replace("expected: x", "expected: y")).content_hash != base
     assert suite(cases, text + "gate: every-case\n").content_hash != base
+
+
+def test_a_case_is_known_by_the_hash_of_its_plain_json(cases: Path) -> None:
+    case = (
+        '{id: a, input: {z: "é \\U0001f600 \\x01\\"", a: {k: [1.0, 1.0e+16, null]}, n: 1e-7}, '
+        "expected: {b: 2, a: x}, "
+        "messages: [{role: user, content: hi}], checks: [{enum: {pointer: /b, values: [2]}}]}"
+    )
+    loaded = suite(cases, f"suite: qa\nchecks: [json, {{schema: {{type: object}}}}]\ncases:\n  - {case}\n")
+    placed = only(loaded)
+    content = {
+        "input": placed.case.input,
+        "messages": [to_json(message) for message in placed.case.messages],
+        "expected": {"b": 2, "a": "x"},
+        "tools": [],
+        "checks": ["json", {"schema": {"type": "object"}}, {"enum": {"pointer": "/b", "values": [2]}}],
+    }
+    plain = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    found = case_hash(loaded, placed, expected=placed.case.expected)
+    assert found == sha256(plain.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def jobs_of(clusters: Iterable[str | None], *, repeats: int = 1) -> list[Job]:
     """Return the trials of two models on cases in these clusters, as a run collects them."""
     here = Path("cases/s.yml")
     written = Suite(suite="s")
-    loaded = LoadedSuite(path=here, suite=written, cases=(), content_hash="")
+    loaded = LoadedSuite(path=here, suite=written, cases=())
     ready = ReadySuite(root=Path(), loaded=loaded, prompt=None, decoding_schema=None, cases=())
     return [
         Job(

@@ -138,8 +138,8 @@ ENUM = CheckType(
     options=EnumOptions,
     build=_build_enum,
     short_forms=(
-        EnumRule.model_json_schema(),
-        {"type": "array", "items": EnumRule.model_json_schema()},
+        EnumRule,
+        {"type": "array", "items": EnumRule},
         {"type": "object", "patternProperties": {"^/": {"type": "array"}}, "additionalProperties": False},
     ),
 )

@@ -57,31 +57,35 @@ class CheckType(Generic[Options]):
     """One kind of check: what an entry point of the group `swapgate.checks` names.
 
     `build` gets the check's name, its validated options and the folders. `short_forms` are JSON Schemas of
-    what may be written in place of the mapping of options; without `has_long_form` nothing else may be.
+    what may be written in place of the mapping of options, where a model stands for its own schema; without
+    `has_long_form` nothing else may be.
     """
 
     name: str
     summary: str
     options: type[Options]
     build: Callable[[str, Options, Folders], Check]
-    short_forms: tuple[Mapping[str, Any], ...] = ()
+    short_forms: tuple[Mapping[str, Any] | type[Written], ...] = ()
     has_long_form: bool = True
 
     def written_schema(self) -> dict[str, Any]:
         """Return the JSON Schema of what may be written after the check's name, without `$defs`."""
-        long = [_inlined(self.options.model_json_schema())] if self.has_long_form else []
-        forms = [*(_inlined(dict(form)) for form in self.short_forms), *long]
+        written = (*self.short_forms, self.options) if self.has_long_form else self.short_forms
+        forms = [_inlined(form) for form in written]
         return {"description": self.summary, **(forms[0] if len(forms) == 1 else {"anyOf": forms})}
 
 
-def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema with its `#/$defs/NAME` written out: it will stand inside a bigger one."""
+def _inlined(form: Mapping[str, Any] | type[Written]) -> dict[str, Any]:
+    """Return the form's schema with its `#/$defs/NAME` written out: it will stand inside a bigger one."""
+    schema = form.model_json_schema() if isinstance(form, type) else form
     definitions = schema.get("$defs", {})
 
     def within(node: Any) -> Any:
         if isinstance(node, list):
             return [within(item) for item in node]
-        if not isinstance(node, dict):
+        if isinstance(node, type):
+            return _inlined(node)
+        if not isinstance(node, Mapping):
             return node
         name = str(node.get("$ref", "")).removeprefix("#/$defs/")
         rest = {k: within(v) for k, v in node.items() if k not in ("$ref", "$defs")}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -28,20 +28,26 @@ if TYPE_CHECKING:
 _REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class LoadedSchema:
     """A schema ready for use; `is_self_contained` says that it refers to no other file.
 
     `source` is its file as written, empty for one that stands in the suite; `content_hash` is that of the
-    schema with all that it refers to. `accepts` knows right values at once, where the schema is plain.
+    schema with all that it refers to. `accepts` knows right values at once, where the schema is plain; until
+    it meets another one, jsonschema is not needed and `make_validator` not called.
     """
 
-    validator: Validator
+    make_validator: Callable[[], Validator]
     contents: Json
     is_self_contained: bool
     source: str
     content_hash: str
     accepts: Accepts | None = None
+
+    @cached_property
+    def validator(self) -> Validator:
+        """jsonschema's."""
+        return self.make_validator()
 
     def violations(self, value: Any, *, prefix: Sequence[str | int] = ()) -> list[Finding]:
         """Return what of a value breaks the schema; see `schema_findings.violations`."""
@@ -81,28 +87,47 @@ def _loaded_file(path: Path, shown: str, mtime_ns: int, size: int) -> LoadedSche
 
 
 def _loaded(schema: Any, path: Path, shown: str, *, source: str = "") -> LoadedSchema:
-    import_jsonschema()
-    from jsonschema.validators import Draft202012Validator, validator_for
-    from referencing.jsonschema import EMPTY_REGISTRY
-
     uri = path.as_uri()
+    accepts = shortcut(schema)
+    if accepts is not None:  # a right schema, which refers to nothing
+        return LoadedSchema(
+            make_validator=partial(_plain_validator, uri, schema),
+            contents=schema,
+            is_self_contained=True,
+            source=source,
+            content_hash=content_hash([schema]),
+            accepts=accepts,
+        )
+    import_jsonschema()
     files = _with_references(uri, _resource(schema, shown), shown)
-    registry = EMPTY_REGISTRY.with_resources(files.items()).crawl()
-    cls: Any = validator_for(schema, default=Draft202012Validator)
-    # A reference to the file, so that relative references count from it whatever its $id says.
-    validator = cls({"$ref": uri}, registry=registry, format_checker=cls.FORMAT_CHECKER)
-    try:
-        validator.is_valid(None)
-    except RecursionError as exc:
-        raise OptionError(f"{shown} refers to itself without end") from exc
-    return LoadedSchema(
-        validator=validator,
+    loaded = LoadedSchema(
+        make_validator=partial(_validator, uri, files),
         contents=schema,
         is_self_contained=len(files) == 1,
         source=source,
         content_hash=content_hash([files[uri].contents for uri in sorted(files)]),
-        accepts=shortcut(schema) if cls is Draft202012Validator else None,
     )
+    try:
+        loaded.validator.is_valid(None)
+    except RecursionError as exc:
+        raise OptionError(f"{shown} refers to itself without end") from exc
+    return loaded
+
+
+def _plain_validator(uri: str, schema: Any) -> Validator:
+    import_jsonschema()
+    return _validator(uri, {uri: _resource(schema, uri)})
+
+
+def _validator(uri: str, files: Mapping[str, Resource[Any]]) -> Validator:
+    from jsonschema.validators import Draft202012Validator, validator_for
+    from referencing.jsonschema import EMPTY_REGISTRY
+
+    cls: Any = validator_for(files[uri].contents, default=Draft202012Validator)
+    registry = EMPTY_REGISTRY.with_resources(files.items()).crawl()
+    # A reference to the file, so that relative references count from it whatever its $id says.
+    validator: Validator = cls({"$ref": uri}, registry=registry, format_checker=cls.FORMAT_CHECKER)
+    return validator
 
 
 def _read_file(path: Path, shown: str) -> Any:

@@ -13,7 +13,8 @@ from swapgate.engine.trial import relative_path
 from swapgate.engine.workspace import ReadySuite, Workspace
 from swapgate.errors import PromptError, SpecError, UsageError, nearest
 from swapgate.reporting.format import count
-from swapgate.spec.calibration import is_calibration, read_calibration
+from swapgate.spec.calibration import read_calibration
+from swapgate.spec.calibration_files import is_calibration
 from swapgate.spec.locate import pointer_of
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.prompts import render

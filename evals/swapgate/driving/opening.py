@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from swapgate.driving.protocol import TrialProtocol
 from swapgate.driving.recording import Recording
 from swapgate.driving.running import Running
 from swapgate.driving.session import SwapgateSession
-from swapgate.driving.workers import WorkerHooks
+from swapgate.driving.workers import WorkerHooks, is_controller
 from swapgate.engine.workspace import Workspace
 from swapgate.errors import UsageError
 from swapgate.plugin import holds_settings
@@ -87,7 +89,31 @@ def open_session(config: pytest.Config) -> SwapgateSession:
     session = SwapgateSession(config, workspace)
     for name, hooks in _rooms(session).items():
         config.pluginmanager.register(hooks, f"swapgate-{name}")
+    if _will_call(config, workspace):
+        threading.Thread(target=_load_http, name="swapgate-http", daemon=True).start()
     return session
+
+
+def _will_call(config: pytest.Config, workspace: Workspace) -> bool:
+    """Whether this process will send requests for certain: nothing is stored that could be the answer."""
+    from swapgate.memory.cache import CACHE_FILE
+    from swapgate.providers.services import SERVICES
+
+    settings = workspace.settings
+    if config.option.collectonly or settings.dry_run or is_controller(config):
+        return False
+    if not any(workspace.model(name).provider in SERVICES for name, _role in workspace.roles()):
+        return False
+    is_empty = not settings.recordings and not (settings.state_dir / CACHE_FILE).is_file()
+    return settings.cache == "live" or (settings.cache == "auto" and is_empty)
+
+
+def _load_http() -> None:
+    """Load the HTTP client beside the collecting of cases: reading certificates needs no turn of Python."""
+    from swapgate.providers.http_client import load
+
+    with contextlib.suppress(Exception):  # whatever it is, the first request will say it
+        load()
 
 
 def _rooms(session: SwapgateSession) -> dict[str, object]:

@@ -96,21 +96,22 @@ class Running:
                 self._session.batches = self._engine.batches
 
     def _begin(self, session: pytest.Session, items: Sequence[CaseItem]) -> None:
-        """Begin the record and the first calls."""
+        """Begin the first calls, then the record."""
         assert self._engine is not None
-        if not is_worker(self._config):
-            self._recording.start(planned=len(items), warnings=self._session.warnings)
         self._prefetched = {id(item.job) for item in items if item.is_prefetched()}
         self._session.early = self._begin_looks([item.job for item in items])
         if self._session.early is None:
             own = own_trials(session.items, self._config)
             self._engine.plan(item.job for item in own if id(item.job) in self._prefetched)
         if not is_worker(self._config):
-            self._let_calls_begin()
+            try:
+                self._let_calls_begin()
+            finally:  # an interrupted run has a record too
+                self._recording.start(planned=len(items), warnings=self._session.warnings)
             self._recording.recorder.require_open()
 
     def _let_calls_begin(self) -> None:
-        """Leave the processor to the engine until the first calls are on their way: the history can wait."""
+        """Leave the processor to the engine until the first calls are on their way: the record can wait."""
         assert self._engine is not None
         ended = time.monotonic() + _LONGEST_HEAD_START_S
         while not self._engine.is_waiting() and time.monotonic() < ended:

@@ -110,7 +110,7 @@ def _job(judge: Judge, anchor: Anchor, number: int, root: Path) -> Job:
     """Return the job that judges an anchor: a case of its own, whatever the suite has become since."""
     case = Case(id=anchor.case, input=anchor.input, messages=anchor.messages, expected=anchor.expected)
     placed = PlacedCase(case=case, path=root, line=number + 1)
-    loaded = LoadedSuite(path=root, suite=Suite(suite=anchor.suite), cases=(placed,), content_hash="")
+    loaded = LoadedSuite(path=root, suite=Suite(suite=anchor.suite), cases=(placed,))
     ready = ReadyCase(placed=placed, checks=(), judges=(judge,), content_hash="")
     suite = ReadySuite(root=root, loaded=loaded, prompt=None, decoding_schema=None, cases=(ready,))
     response = Response(text=anchor.output, tool_calls=anchor.tool_calls)

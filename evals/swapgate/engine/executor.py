@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -17,11 +18,15 @@ from swapgate.providers import Provider
 from swapgate.providers.open import open_provider
 from swapgate.records import CheckResult, Verdict
 from swapgate.spec.models import Limits, ModelSpec
+from swapgate.spec.settings import Settings
 
 if TYPE_CHECKING:
     import httpx
 
     from swapgate.providers._wire import Heard
+
+# What works on the machine that runs it. Other providers wait for a server: one process is enough for that.
+PLACED = ("local", "python")
 
 RunChecks: TypeAlias = Callable[[Job, Subject], Awaitable[tuple[CheckResult, ...]]]
 RunJudge: TypeAlias = Callable[[Job, CodeJudge, Subject], Awaitable[Verdict]]
@@ -82,6 +87,28 @@ class ThisProcess:
 
     async def close(self) -> None:
         """Nothing is held."""
+
+
+@contextlib.contextmanager
+def executing(
+    settings: Settings, models: Mapping[str, ModelSpec], cases: Iterable[ReadyCase]
+) -> Iterator[Executor | None]:
+    """Yield what runs a run's models and checks until the block ends; None: the engine's own process.
+
+    Raises UsageError when Ray is asked for and cannot be had.
+    """
+    if settings.ray is None or not has_work(models.values(), cases):
+        yield None
+        return
+    from swapgate.engine.ray_executor import on_ray
+
+    with on_ray(settings, models) as executor:
+        yield executor
+
+
+def has_work(models: Iterable[ModelSpec], cases: Iterable[ReadyCase]) -> bool:
+    """Whether a run has anything that Ray's workers would do."""
+    return any(spec.provider in PLACED for spec in models) or any(map(has_user_code, cases))
 
 
 def is_user_code(check: Check) -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from swapgate.engine.executor import Executor
-from swapgate.engine.ray_executor import executing
+from swapgate.engine.executor import Executor, executing
 from swapgate.engine.runner import Engine
 from swapgate.engine.workspace import ReadyCase
 from swapgate.errors import StoreError

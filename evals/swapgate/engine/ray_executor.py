@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swapgate.checks import Subject
 from swapgate.checks.build import UserCheckFailed
-from swapgate.engine.executor import Executor, has_user_code, is_user_code
+from swapgate.engine.executor import PLACED, is_user_code
 from swapgate.engine.ray_cluster import Cluster, connected
 from swapgate.engine.ray_lanes import Lanes, WorkerLost
 from swapgate.engine.ray_worker import Failure, UndecidedCheck, Worker
-from swapgate.engine.workspace import Job, ReadyCase
+from swapgate.engine.workspace import Job
 from swapgate.errors import ErrorKind, ProviderError
 from swapgate.judging.code_judge import CodeJudge
 from swapgate.providers import Provider
@@ -27,24 +27,6 @@ if TYPE_CHECKING:
     import httpx
 
     from swapgate.providers._wire import Heard
-
-# What works on the machine that runs it. Other providers wait for a server: one process is enough for that.
-PLACED = ("local", "python")
-
-
-@contextlib.contextmanager
-def executing(
-    settings: Settings, models: Mapping[str, ModelSpec], cases: Iterable[ReadyCase]
-) -> Iterator[Executor | None]:
-    """Yield what runs a run's models and checks until the block ends; None: the engine's own process.
-
-    Raises UsageError when Ray is asked for and cannot be had.
-    """
-    if settings.ray is None or not has_work(models.values(), cases):
-        yield None
-        return
-    with on_ray(settings, models) as executor:
-        yield executor
 
 
 @contextlib.contextmanager
@@ -73,11 +55,6 @@ def on_ray(
             yield executor
         finally:
             executor.lanes.stop()
-
-
-def has_work(models: Iterable[ModelSpec], cases: Iterable[ReadyCase]) -> bool:
-    """Whether a run has anything that Ray's workers would do."""
-    return any(spec.provider in PLACED for spec in models) or any(map(has_user_code, cases))
 
 
 class RayExecutor:

@@ -16,7 +16,15 @@ from swapgate.engine.day_budget import why_no_day
 from swapgate.errors import SpecError, UsageError
 from swapgate.judging.load import AnyJudge, load_judges
 from swapgate.providers.open import require_ready
-from swapgate.records import Json, Quarantined, TrialRole, content_hash, to_json
+from swapgate.records import (
+    Json,
+    Quarantined,
+    TrialRole,
+    canonical,
+    canonical_texts,
+    hash_of,
+    to_json,
+)
 from swapgate.spec.extends import judge_files
 from swapgate.spec.judges import JudgeSpec
 from swapgate.spec.models import Catalogue, ModelSpec, read_catalogue
@@ -349,12 +357,10 @@ def case_hash(loaded: LoadedSuite, placed: PlacedCase, *, expected: Json) -> str
 
     `expected` is the case's own, or an earlier one: when that fits, nothing else has changed.
     """
-    case, suite = placed.case, loaded.suite
-    content: dict[str, Json] = {
-        "input": case.input,
-        "messages": [to_json(message) for message in case.messages],
-        "expected": expected,
-        "tools": list(suite.tools),
-        "checks": [*suite.checks, *case.checks],
-    }
-    return content_hash(content)
+    case = placed.case
+    checks = ",".join((*loaded.written_checks, *map(canonical, case.checks)))
+    messages = canonical([to_json(message) for message in case.messages])
+    return hash_of(
+        f'{{"checks":[{checks}],"expected":{canonical(expected)},"input":{canonical_texts(case.input)},'
+        f'"messages":{messages},"tools":{loaded.written_tools}}}'
+    )

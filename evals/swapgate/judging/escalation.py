@@ -13,7 +13,6 @@ from swapgate.judging.panel import About, Panel, is_settled_by_code, of_one_mode
 from swapgate.judging.scoring import short
 from swapgate.judging.subject import Judged
 from swapgate.records import Escalation, JudgeSample, Opinion, Request, Verdict
-from swapgate.spec.calibration import read_calibration
 from swapgate.spec.extends import judge_files
 from swapgate.spec.judge_models import VERDICT, Escalate, Point, point_of, reach_of, turns, weak_points
 from swapgate.spec.judges import JudgeSpec
@@ -114,6 +113,8 @@ def _weak(spec: JudgeSpec, escalate: Escalate, first: Judge, judges_dir: Path) -
     """Return the points at which the first stage's labels show it to err."""
     if escalate.when.errs is None:
         return ()
+    from swapgate.spec.calibration import read_calibration
+
     name = escalate.calibration or spec.judge
     calibration = read_calibration(judges_dir, name)
     if calibration is None:

@@ -9,7 +9,7 @@ from swapgate.errors import SwapgateError
 from swapgate.judging.markers import Markers
 from swapgate.judging.shape import Shape
 from swapgate.judging.subject import NO_REFERENCE, Judged, as_text
-from swapgate.records import Json, Message, canonical, canonical_text
+from swapgate.records import Json, Message, canonical, canonical_text, canonical_texts
 from swapgate.spec.judge_kinds import PairwiseSpec
 from swapgate.spec.judges import JudgeSpec, RubricSpec
 
@@ -57,10 +57,8 @@ def call_messages(
 
 def _known(call_hash: str, judged: Judged) -> str:
     """Return what is known but for the answer, written canonically: call, input and reference."""
-    parts = ",".join(
-        f"{canonical_text(name)}:{canonical_text(text)}" for name, text in sorted(judged.input_parts.items())
-    )
-    return f"[{canonical(call_hash)},{{{parts}}},{canonical_text(judged.reference)}]"
+    given = canonical_texts(judged.input_parts)
+    return f"[{canonical(call_hash)},{given},{canonical_text(judged.reference)}]"
 
 
 def system_text(spec: JudgeSpec) -> str:

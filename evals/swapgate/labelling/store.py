@@ -10,7 +10,8 @@ from swapgate.errors import SpecError, UsageError
 from swapgate.labelling.prepare import default_path
 from swapgate.records import Json
 from swapgate.reporting.files import write_text
-from swapgate.spec.calibration import Calibration, calibration_of, calibration_path
+from swapgate.spec.calibration import Calibration, calibration_of
+from swapgate.spec.calibration_files import calibration_path
 from swapgate.spec.labels import read_label_lines
 from swapgate.spec.source import Document, read_text, shown_path
 from swapgate.spec.yaml_core import YamlError, read_document

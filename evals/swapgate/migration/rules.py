@@ -9,9 +9,9 @@ from swapgate.engine.workspace import ReadyCase, ReadySuite
 from swapgate.migration.checklist import Check, Said, done, still_open, unknown
 from swapgate.migration.looked import Looked
 from swapgate.migration.shadow_traffic import store_path
+from swapgate.pins import LOCK_FILE
 from swapgate.pins.catalogue import bundled
 from swapgate.pins.lint import declared_models, lint
-from swapgate.pins.lock import LOCK_FILE
 from swapgate.pins.scan import scan
 from swapgate.prompting.lint import lint_prompt
 from swapgate.prompting.uses import uses_by_prompt

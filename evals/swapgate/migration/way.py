@@ -9,14 +9,15 @@ from swapgate.migration.checklist import Check, Said, done, not_applicable, stil
 from swapgate.migration.looked import Looked
 from swapgate.migration.shadow_traffic import store_path
 from swapgate.migration.window import span_of
-from swapgate.pins.lock import LOCK_FILE, read_lock
+from swapgate.pins import LOCK_FILE
+from swapgate.pins.lock import read_lock
 from swapgate.reporting.format import count
 from swapgate.retrieval.opening import read_index_workspace
 from swapgate.retrieval.phases import Phase
 from swapgate.shadow.plan import SHADOW_CONFIG
 from swapgate.shadow.ramp.state import RAMP_FILE, RampStore
 from swapgate.shadow.store import ShadowStore
-from swapgate.spec.calibration import calibration_path
+from swapgate.spec.calibration_files import calibration_path
 
 _WEEK_S = 6 * 86_400.0  # the first and the last exchange of seven days are a little more than six apart
 _WHOLE = 1.0

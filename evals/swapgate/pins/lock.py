@@ -12,7 +12,6 @@ from swapgate.pins.rules import PinClass
 from swapgate.spec.source import Document, read_yaml, validate
 from swapgate.spec.suite import Written
 
-LOCK_FILE = "models.lock"
 FORMAT = "swapgate.models.lock"
 VERSION = "1.1.0"
 _HEAD = """\

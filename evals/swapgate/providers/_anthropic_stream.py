@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel
-
+from swapgate.providers._told import Told
 from swapgate.records import Json
 from swapgate.storable import parse_json
 
@@ -85,7 +84,7 @@ class _BlockPieces:
         return value if isinstance(value, dict) else text
 
 
-class _Part(BaseModel):
+class _Part(Told):
     """A message's head, or what changes of it; `text` and `partial_json` are a block's."""
 
     id: str | None = None
@@ -98,7 +97,7 @@ class _Part(BaseModel):
     partial_json: str | None = None
 
 
-class _Block(BaseModel):
+class _Block(Told):
     type: str
     text: str | None = None
     id: str | None = None
@@ -106,7 +105,7 @@ class _Block(BaseModel):
     input: dict[str, Any] | None = None
 
 
-class _Event(BaseModel):
+class _Event(Told):
     type: str
     index: int = 0
     message: _Part | None = None

@@ -11,7 +11,9 @@ import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
+import httpx
 from pydantic_core import from_json
 
 from swapgate.errors import ErrorKind, ProviderError
@@ -24,28 +26,23 @@ CHECK_ADDRESS = "Is base_url the right address?"
 _EXCERPT_LENGTH = 200
 # An error that says more is cut before the patterns below look for their words.
 _LONGEST_MESSAGE = 4000
-_CONTEXT = re.compile(
+_CONTEXT = (
     r"context.?length|context (window|size|limit)|exceed_context_size|prompt is too long|request_too_large"
     r"|too many (input )?tokens|maximum (number of|context|prompt|input|sequence)[ \w]*(tokens|length)"
-    r"|input token count",
-    re.I,
+    r"|input token count"
 )
-_FILTER = re.compile(
+_FILTER = (
     r"content.?filter|content.?policy|content management policy|responsibleaipolicy|content exists risk"
-    r"|input was flagged|invalid_prompt|prohibited.?content",
-    re.I,
+    r"|input was flagged|invalid_prompt|prohibited.?content"
 )
-_QUOTA = re.compile(
-    r"insufficient.?(quota|balance|credit)|credit balance|billing.?(hard.?limit|not.?active)", re.I
-)
+_QUOTA = r"insufficient.?(quota|balance|credit)|credit balance|billing.?(hard.?limit|not.?active)"
 # What OpenAI answers with 429 to a request that alone is more than a minute allows.
-_TOO_LARGE = re.compile(r"request too large", re.I)
-_BAD_KEY = re.compile(r"api.?key.?(not.?valid|invalid|expired)|invalid.?api.?key|incorrect api key", re.I)
-_REFUSED = re.compile(
+_TOO_LARGE = r"request too large"
+_BAD_KEY = r"api.?key.?(not.?valid|invalid|expired)|invalid.?api.?key|incorrect api key"
+_REFUSED = (
     r"(unsupported|unknown|unrecognized|unexpected|invalid)[ _](parameter|request argument|value|name|field)"
     r"|extra[ _](inputs|forbidden)|(not|n't) supported|does not support|not permitted|deprecated|not allowed"
-    r"|cannot (both )?be (specified|used|set)|unexpected keyword",
-    re.I,
+    r"|cannot (both )?be (specified|used|set)|unexpected keyword"
 )
 _LESS = "This request alone is over the limit: shorten it, or lower max_tokens"
 _MASKED_KEY = re.compile(r"\S*\*{3,}\S*")
@@ -135,6 +132,14 @@ def too_large(target: Target, status: int) -> ProviderError:
     return target.error(text, ErrorKind.BAD_RESPONSE, status=status)
 
 
+@cache
+def broken() -> tuple[type[Exception], ...]:
+    """Return what an exchange that breaks raises; asked when one does, since aiohttp is there by then."""
+    import aiohttp
+
+    return httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError
+
+
 def connection_failure(target: Target, error: BaseException, *, timeout_s: float | None) -> ProviderError:
     """Classify an exchange that broke before an HTTP answer was whole."""
     chain = list(_chain(error))
@@ -177,21 +182,26 @@ def _classify(target: Target, status: int, said: _Said) -> tuple[ErrorKind, str]
     """Return the kind and what to do about it: the first rule that holds, most telling first."""
     everything = f"{said.codes} {said.message}"
     refused = _refused_parameter(target, said) if status in {400, 422} else ""
-    has_no_credit = status == 402 or _QUOTA.search(everything)
+    has_no_credit = status == 402 or _says(_QUOTA, everything)
     rules = (
         (has_no_credit, ErrorKind.AUTH, "The account has no credit left: waiting does not help"),
-        (status != 401 and _FILTER.search(everything), ErrorKind.CONTENT_FILTER, ""),
-        (status in {400, 413, 422, 500} and _CONTEXT.search(everything), ErrorKind.CONTEXT_LENGTH, ""),
+        (status != 401 and _says(_FILTER, everything), ErrorKind.CONTENT_FILTER, ""),
+        (status in {400, 413, 422, 500} and _says(_CONTEXT, everything), ErrorKind.CONTEXT_LENGTH, ""),
         (status in {401, 403}, ErrorKind.AUTH, _key_advice(target)),
-        (status == 400 and _BAD_KEY.search(everything), ErrorKind.AUTH, _key_advice(target)),
+        (status == 400 and _says(_BAD_KEY, everything), ErrorKind.AUTH, _key_advice(target)),
         (status in {408, 504}, ErrorKind.TIMEOUT, ASK_AGAIN),
-        (status == 429 and _TOO_LARGE.search(everything), ErrorKind.BAD_REQUEST, _LESS),
+        (status == 429 and _says(_TOO_LARGE, everything), ErrorKind.BAD_REQUEST, _LESS),
         (status == 429, ErrorKind.RATE_LIMIT, "Lower --concurrency, or give the model `limits`"),
         (status >= 500, ErrorKind.SERVER, ASK_AGAIN),
         (refused, ErrorKind.REFUSED_PARAMETER, refused),
         (status == 404, ErrorKind.BAD_REQUEST, _model_advice(target)),
     )
     return next(((kind, advice) for holds, kind, advice in rules if holds), (ErrorKind.BAD_REQUEST, ""))
+
+
+def _says(pattern: str, text: str) -> bool:
+    """Whether a pattern, which is compiled when an error first asks for it, is found in whatever case."""
+    return re.search(pattern, text, re.IGNORECASE) is not None
 
 
 def _model_advice(target: Target) -> str:
@@ -207,7 +217,7 @@ def _key_advice(target: Target) -> str:
 def _refused_parameter(target: Target, said: _Said) -> str:
     """Return the advice for a parameter that the model does not take, "" when none that was sent is named."""
     everything = f"{said.codes} {said.message}"
-    if not _REFUSED.search(everything):
+    if not _says(_REFUSED, everything):
         return ""
     named = (said.param or "").split(".")[0].split("[")[0]
     words = set(re.findall(r"\w+", said.message))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import Field
 
+from swapgate.providers._told import Told
 from swapgate.records import Json
 
 
@@ -56,17 +57,17 @@ class ContentStream:
         return len(part.text)
 
 
-class _PiecePart(BaseModel):
+class _PiecePart(Told):
     text: str | None = None
     thought: bool = False
     functionCall: dict[str, Any] | None = None  # noqa: N815 - as on the wire
 
 
-class _PieceContent(BaseModel):
-    parts: list[_PiecePart] = []
+class _PieceContent(Told):
+    parts: list[_PiecePart] = Field(default_factory=list)
 
 
-class _PieceCandidate(BaseModel):
+class _PieceCandidate(Told):
     index: int = 0
     content: _PieceContent | None = None
     finishReason: str | None = None  # noqa: N815 - as on the wire
@@ -75,8 +76,8 @@ class _PieceCandidate(BaseModel):
 _HEAD = ("promptFeedback", "usageMetadata", "modelVersion", "responseId")
 
 
-class _Piece(BaseModel):
-    candidates: list[_PieceCandidate] = []
+class _Piece(Told):
+    candidates: list[_PieceCandidate] = Field(default_factory=list)
     promptFeedback: dict[str, Any] | None = None  # noqa: N815 - as on the wire
     usageMetadata: dict[str, Any] | None = None  # noqa: N815 - as on the wire
     modelVersion: str | None = None  # noqa: N815 - as on the wire

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from swapgate.providers._told import Told
 from swapgate.providers._tools import arguments_text
 from swapgate.records import Json
 
@@ -89,22 +90,22 @@ class _Call:
         return {"id": self.id, "function": function}
 
 
-class _FunctionPart(BaseModel):
+class _FunctionPart(Told):
     name: str | None = None
     arguments: str | dict[str, Any] | None = None
 
 
-class _CallPart(BaseModel):
+class _CallPart(Told):
     index: int | None = None
     id: str | None = None
     function: _FunctionPart = Field(default_factory=_FunctionPart)
 
 
-class _ContentPart(BaseModel):
+class _ContentPart(Told):
     text: str | None = None
 
 
-class _Delta(BaseModel):
+class _Delta(Told):
     content: str | list[_ContentPart] | None = None
     refusal: str | None = None
     tool_calls: list[_CallPart] | None = None
@@ -116,7 +117,7 @@ class _Delta(BaseModel):
         return self.content or ""
 
 
-class _ChunkChoice(BaseModel):
+class _ChunkChoice(Told):
     index: int = 0
     delta: _Delta | None = None
     finish_reason: str | None = None
@@ -126,9 +127,9 @@ class _ChunkChoice(BaseModel):
 _HEAD = ("id", "model", "system_fingerprint", "usage")
 
 
-class _Chunk(BaseModel):
+class _Chunk(Told):
     id: str | None = None
     model: str | None = None
     system_fingerprint: str | None = None
-    choices: list[_ChunkChoice] = []
+    choices: list[_ChunkChoice] = Field(default_factory=list)
     usage: dict[str, Any] | None = None

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from math import log
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError
 
+from swapgate.providers._told import Told
 from swapgate.records import Json, Token
 
 # Less likely alternatives change no score, and are most of the twenty that are given.
@@ -18,7 +19,7 @@ _LEAST_LOGPROB = log(1e-5)
 _DECIMALS = 4
 
 
-class _Likely(BaseModel):
+class _Likely(Told):
     token: str
     logprob: float
     code_units: list[int] | None = Field(default=None, alias="bytes")
@@ -35,10 +36,10 @@ class _Likely(BaseModel):
 
 
 class _Listed(_Likely):
-    top_logprobs: list[_Likely] = []
+    top_logprobs: list[_Likely] = Field(default_factory=list)
 
 
-class _Logprobs(BaseModel):
+class _Logprobs(Told):
     content: list[_Listed] | None = None
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import Field
 
 from swapgate.providers._failures import error_status, status_failure
 from swapgate.providers._reply import Reply
+from swapgate.providers._told import Told
 from swapgate.records import FinishReason, Json, Response, ToolCall, Usage
 
 _BROUGHT = {"response.output_text.delta", "response.refusal.delta", "response.function_call_arguments.delta"}
@@ -66,48 +67,48 @@ def read_response(reply: Reply, *, dropped: tuple[str, ...] = ()) -> Response:
     )
 
 
-class _Event(BaseModel):
+class _Event(Told):
     type: str
     delta: Any = None
-    response: dict[str, Any] = {}
+    response: dict[str, Any] = Field(default_factory=dict)
     code: str | None = None
     message: str | None = None
 
 
-class _Part(BaseModel):
+class _Part(Told):
     type: str = ""
     text: str | None = None
     refusal: str | None = None
 
 
-class _Item(BaseModel):
+class _Item(Told):
     type: str
-    content: list[_Part] = []
+    content: list[_Part] = Field(default_factory=list)
     name: str = ""
     arguments: str = ""
     call_id: str | None = None
 
 
-class _Details(BaseModel):
+class _Details(Told):
     reason: str | None = None
 
 
-class _InDetails(BaseModel):
+class _InDetails(Told):
     cached_tokens: int | None = None
 
 
-class _OutDetails(BaseModel):
+class _OutDetails(Told):
     reasoning_tokens: int | None = None
 
 
-class _Usage(BaseModel):
+class _Usage(Told):
     input_tokens: int | None = None
     output_tokens: int | None = None
     input_tokens_details: _InDetails | None = None
     output_tokens_details: _OutDetails | None = None
 
 
-class _Body(BaseModel):
+class _Body(Told):
     id: str | None = None
     model: str | None = None
     status: str | None = None

@@ -22,6 +22,8 @@ from httpx_aiohttp import AiohttpTransport
 from multidict import CIMultiDict
 from yarl import URL
 
+from swapgate.providers.http_client import LateTransport
+
 _CHUNK = 16 * 1024
 _COPIED = 256 * 1024
 _BREAKS_A_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -41,6 +43,8 @@ class Route(Protocol):
 def open_route(http: httpx.AsyncClient, method: str, url: httpx.URL, headers: CIMultiDict[str]) -> Route:
     """Return the way to a URL, a proxy's of the environment included; for the loop that is running."""
     transport = http._transport_for_url(url)
+    if isinstance(transport, LateTransport):
+        transport = transport.made()
     if isinstance(transport, AiohttpTransport) and transport.proxy is None:
         return _Pooled(_session(transport), method, url, headers)
     return _ThroughTransport(transport, method, url, headers)

@@ -12,7 +12,6 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
-import aiohttp
 import httpx
 from httpx_sse import EventSource
 from pydantic import ValidationError
@@ -22,6 +21,7 @@ from swapgate.providers._failures import (
     ASK_AGAIN,
     CHECK_ADDRESS,
     Target,
+    broken,
     error_status,
     excerpt,
     status_failure,
@@ -86,7 +86,7 @@ class EventStream:
         try:
             async with asyncio.timeout(None) as silence:
                 await self._read(assembly, silence)
-        except (httpx.HTTPError, aiohttp.ClientError, OSError) as exc:
+        except broken() as exc:
             if not self.is_over:
                 if isinstance(exc, TimeoutError) and silence.expired():
                     raise self._stalled() from None

@@ -7,14 +7,14 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import aiohttp
 import httpx
 from multidict import CIMultiDict
 from pydantic_core import PydanticSerializationError, to_json
 
 from swapgate.errors import ErrorKind, ProviderError, UsageError
-from swapgate.providers._failures import ASK_AGAIN, Target, connection_failure
+from swapgate.providers._failures import ASK_AGAIN, Target, broken, connection_failure
 from swapgate.providers._reply import (
     LARGEST_ANSWER,
     Reply,
@@ -25,18 +25,19 @@ from swapgate.providers._reply import (
     reply_of,
     streamed_reply,
 )
-from swapgate.providers._route import Route, open_route
 from swapgate.providers._stream import Assembly, EventStream
 from swapgate.providers._time_limit import TimeLimit
 from swapgate.providers.credentials import Credentials, Sent
 from swapgate.records import Json
 from swapgate.spec.models import ModelSpec
 
+if TYPE_CHECKING:
+    from swapgate.providers._route import Route
+
 # A chunk of 16 KiB in one of these unpacks to some 16 MiB at most, of brotli or in two layers to gigabytes.
 _ACCEPTED = "gzip, deflate"
 _SECRET_QUERY = {"key", "api_key", "api-key", "apikey", "access_token", "token", "secret", "password"}
 _ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
-_BROKEN = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError)
 # Told the headers (names in lower case) of each answer that says something about rate limits.
 Heard = Callable[[Mapping[str, str]], None]
 _ALLOWANCE = b"ratelimit"
@@ -103,7 +104,7 @@ class Wire:
                     reply_of(target, sent, response, await read_body(target, response), None)
                 async for line in body_lines(response):
                     yield reply_of(target, sent, response, line, None)
-        except _BROKEN as exc:
+        except broken() as exc:
             raise self._failure(target, exc) from None
 
     @property
@@ -130,7 +131,7 @@ class Wire:
                     if assembly is not None and is_stream(response):
                         return await self._streamed(target, sent, response, started, assembly)
                     raw = await read_body(target, response)
-        except _BROKEN as exc:
+        except broken() as exc:
             raise self._failure(target, exc) from None
         return reply_of(target, sent, response, raw, time.perf_counter() - started)
 
@@ -144,6 +145,8 @@ class Wire:
     def _route_for(self, sent: Sent, content_type: str) -> Route:
         """Return the way that requests with these headers go; thousands go the last one."""
         if self._route is None or self._route[0] is not sent or self._route[1] != content_type:
+            from swapgate.providers._route import open_route
+
             # The client's headers, below the model's own; the last ones are kept.
             headers = {**self.http.headers, "accept": "application/json", "accept-encoding": _ACCEPTED}
             typed = {"content-type": content_type} if content_type else {}

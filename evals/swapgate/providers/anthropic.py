@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
-from pydantic import BaseModel
-
 from swapgate.providers._anthropic_stream import MessageStream
 from swapgate.providers._params import kept_params, stop_list
 from swapgate.providers._reply import Reply
+from swapgate.providers._told import Told
 from swapgate.providers._tools import arguments_text, call_arguments, read_tools
 from swapgate.providers._wire import Asked, WireProvider
 from swapgate.records import FinishReason, Json, Message, Request, Response, ToolCall, Usage
@@ -122,7 +121,7 @@ def decodable_schema(schema: Json) -> Json:
     return kept
 
 
-class _Block(BaseModel):
+class _Block(Told):
     type: str
     text: str | None = None
     id: str | None = None
@@ -130,11 +129,11 @@ class _Block(BaseModel):
     input: dict[str, Any] | str | None = None
 
 
-class _OutDetails(BaseModel):
+class _OutDetails(Told):
     thinking_tokens: int | None = None
 
 
-class _Usage(BaseModel):
+class _Usage(Told):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cache_read_input_tokens: int | None = None
@@ -142,11 +141,11 @@ class _Usage(BaseModel):
     output_tokens_details: _OutDetails | None = None
 
 
-class _StopDetails(BaseModel):
+class _StopDetails(Told):
     explanation: str | None = None
 
 
-class _Reply(BaseModel):
+class _Reply(Told):
     id: str | None = None
     model: str | None = None
     content: list[_Block]

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from swapgate.providers._gemini_stream import ContentStream
 from swapgate.providers._params import kept_params, stop_list
 from swapgate.providers._reply import Reply
+from swapgate.providers._told import Told
 from swapgate.providers._tools import call_arguments, read_tools
 from swapgate.providers._wire import Asked, WireProvider
 from swapgate.records import FinishReason, Json, Message, Request, Response, ToolCall, Usage
@@ -75,7 +76,7 @@ def read_content(reply: Reply, *, dropped: tuple[str, ...] = ()) -> Response:
     )
 
 
-class _Shape(BaseModel):
+class _Shape(Told):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
 
@@ -92,7 +93,7 @@ class _Part(_Shape):
 
 
 class _Content(_Shape):
-    parts: list[_Part] = []
+    parts: list[_Part] = Field(default_factory=list)
 
 
 class _Candidate(_Shape):
@@ -113,7 +114,7 @@ class _Usage(_Shape):
 
 
 class _Generated(_Shape):
-    candidates: list[_Candidate] = []
+    candidates: list[_Candidate] = Field(default_factory=list)
     prompt_feedback: _Feedback | None = None
     usage_metadata: _Usage | None = None
     model_version: str | None = None

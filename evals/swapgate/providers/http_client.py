@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import httpx
-from httpx_aiohttp import HttpxAiohttpClient
+
+from swapgate.errors import UsageError
+
+if TYPE_CHECKING:
+    from httpx_aiohttp import AiohttpTransport
 
 _SPARE_CONNECTIONS = 4
 # Below the 5 s after which common servers drop an idle connection: a reused one is hardly ever half closed.
@@ -18,10 +25,11 @@ def open_http(*, concurrency: int, timeout_s: float) -> httpx.AsyncClient:
     """Return a client for `concurrency` requests at a time; close it in the loop that used it.
 
     Proxies of the environment are honoured, but never for loopback addresses. Redirects are not followed.
+    Raises UsageError where the environment names certificates that are not there.
     """
+    _require_certificates()
     connections = max(1, concurrency) + _SPARE_CONNECTIONS
-    return HttpxAiohttpClient(
-        verify=_tls(),
+    return _Client(
         limits=httpx.Limits(
             max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=_KEEPALIVE_S
         ),
@@ -32,7 +40,59 @@ def open_http(*, concurrency: int, timeout_s: float) -> httpx.AsyncClient:
     )
 
 
+def load() -> None:
+    """Import what the first request needs, and read the certificates: aiohttp reads them too, and twice."""
+    import swapgate.providers._route  # noqa: F401
+
+    _tls()
+
+
+class _Client(httpx.AsyncClient):
+    """Sends over aiohttp; nothing of that is loaded before the first request."""
+
+    def _init_transport(self, *_args: Any, **settings: Any) -> httpx.AsyncBaseTransport:
+        return LateTransport(limits=settings["limits"])
+
+    def _init_proxy_transport(self, proxy: httpx.Proxy, **settings: Any) -> httpx.AsyncBaseTransport:  # type: ignore[override]
+        return LateTransport(limits=settings["limits"], proxy=proxy)
+
+
+class LateTransport(httpx.AsyncBaseTransport):
+    """aiohttp's transport, made by the first request: a run that the cache answers does without a tenth of a
+    second that aiohttp and the certificates take."""
+
+    def __init__(self, *, limits: httpx.Limits, proxy: httpx.Proxy | None = None) -> None:
+        self._limits = limits
+        self._proxy = proxy
+        self._made: AiohttpTransport | None = None
+
+    def made(self) -> AiohttpTransport:
+        """Return the transport itself."""
+        if self._made is None:
+            from httpx_aiohttp import AiohttpTransport
+
+            self._made = AiohttpTransport(verify=_tls(), limits=self._limits, proxy=self._proxy)
+        return self._made
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request of httpx's own."""
+        return await self.made().handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close what was made."""
+        if self._made is not None:
+            await self._made.aclose()
+
+
+def _require_certificates() -> None:
+    for variable, is_there in (("SSL_CERT_FILE", Path.is_file), ("SSL_CERT_DIR", Path.is_dir)):
+        named = os.environ.get(variable)
+        if named and not is_there(Path(named)):
+            raise UsageError(
+                f"{variable} names {named!r}, and there are no certificates there: correct it, or unset it"
+            )
+
+
 @cache
 def _tls() -> ssl.SSLContext:
-    """Reading the certificates takes longer than all the rest."""
     return httpx.create_ssl_context()

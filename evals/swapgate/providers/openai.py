@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from swapgate.providers._openai_stream import CompletionStream
 from swapgate.providers._openai_tokens import read_tokens
 from swapgate.providers._params import kept_params
 from swapgate.providers._reply import Reply
+from swapgate.providers._told import Told
 from swapgate.providers._tools import arguments_text, read_tools
 from swapgate.providers._wire import Asked, WireProvider
 from swapgate.records import FinishReason, Json, Message, Request, Response, ToolCall, Usage, turn_of
@@ -111,23 +112,23 @@ def is_strict(schema: Json) -> bool:
     return isinstance(schema, dict) and schema.get("type") == "object" and _is_strict(schema)
 
 
-class _Part(BaseModel):
+class _Part(Told):
     type: str = "text"
     text: str | None = None
     refusal: str | None = None
 
 
-class _Function(BaseModel):
+class _Function(Told):
     name: str
     arguments: str | dict[str, Any] = ""
 
 
-class _Call(BaseModel):
+class _Call(Told):
     id: str | None = None
     function: _Function
 
 
-class _Message(BaseModel):
+class _Message(Told):
     content: str | list[_Part] | None = None
     refusal: str | None = None
     tool_calls: list[_Call] | None = None
@@ -139,22 +140,22 @@ class _Message(BaseModel):
         return self.content or ""
 
 
-class _Choice(BaseModel):
+class _Choice(Told):
     message: _Message
     finish_reason: str | None = None
     logprobs: Any = None
 
 
-class _InDetails(BaseModel):
+class _InDetails(Told):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
 
 
-class _OutDetails(BaseModel):
+class _OutDetails(Told):
     reasoning_tokens: int | None = None
 
 
-class _Usage(BaseModel):
+class _Usage(Told):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     total_tokens: int | None = None
@@ -163,7 +164,7 @@ class _Usage(BaseModel):
     completion_tokens_details: _OutDetails | None = None
 
 
-class _Completion(BaseModel):
+class _Completion(Told):
     id: str | None = None
     model: str | None = None
     system_fingerprint: str | None = None

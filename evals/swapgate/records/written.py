@@ -50,6 +50,15 @@ def canonical_text(text: str) -> str:
         return canonical(text)
 
 
+def canonical_texts(values: Mapping[str, Json]) -> str:
+    """Return what `canonical` returns of a mapping of which some values are long texts."""
+    written = [
+        f"{canonical_text(name)}:{canonical_text(value) if isinstance(value, str) else canonical(value)}"
+        for name, value in sorted(values.items())
+    ]
+    return f"{{{','.join(written)}}}"
+
+
 def hash_of(written: str) -> str:
     """Return the SHA-256 (hex) of a canonical text."""
     encoded = written.encode("utf-8", "surrogatepass")

@@ -101,9 +101,9 @@ def check_formats(names: Iterable[str]) -> None:
     It is asked before a run. What is built in is not loaded; what a package brings is, lest it turn out to be
     broken when everything has been paid for.
     """
-    known = sorted({*BUILT_IN, *entry_points(group=GROUP).names})
     for name in names:
-        if name not in known:
+        # Packages are asked only for what is not built in: to look through all that are installed takes 5 ms.
+        if name not in BUILT_IN and name not in (known := _known()):
             listed = ", ".join(known)
             raise UsageError(
                 f"report: unknown format {name!r}.{nearest(name, known)} Known formats: {listed}"
@@ -112,6 +112,10 @@ def check_formats(names: Iterable[str]) -> None:
             raise UsageError(f"report {name!r} needs {NEEDS[name]}: `pip install 'swapgate[{name}]'`")
         if name not in BUILT_IN:
             _load(name)
+
+
+def _known() -> list[str]:
+    return sorted({*BUILT_IN, *entry_points(group=GROUP).names})
 
 
 def find_reporter(name: str) -> Reporter:

@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from swapgate.daemon import message_of
-from swapgate.engine.ray_executor import PLACED, RayExecutor, on_ray
+from swapgate.engine.executor import PLACED
+from swapgate.engine.ray_executor import RayExecutor, on_ray
 from swapgate.engine.ray_lanes import Lanes, NoWorkerLeft, WorkerLost
 from swapgate.engine.ray_worker import Failure, Place, Worker
 from swapgate.errors import ErrorKind, ProviderError, SwapgateError, UsageError

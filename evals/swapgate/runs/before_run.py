@@ -77,7 +77,7 @@ def uses_ray(workspace: Workspace, jobs: Sequence[Job]) -> bool:
     """Whether a run has worker processes on Ray."""
     if workspace.settings.ray is None:
         return False
-    from swapgate.engine.ray_executor import has_work
+    from swapgate.engine.executor import has_work
 
     cases = [job.case for job in jobs]
     return has_work(workspace.models_of(cases).values(), cases)

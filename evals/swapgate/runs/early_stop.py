@@ -15,7 +15,7 @@ from swapgate.analysis.stopping import Monitor, Rules
 from swapgate.engine.workspace import Job, Workspace
 from swapgate.facts import Facts
 from swapgate.records import Stopping
-from swapgate.spec.calibration import calibration_path
+from swapgate.spec.calibration_files import calibration_path
 from swapgate.spec.settings import Settings
 from swapgate.spec.suite import interval_of
 from swapgate.stats.looks import planned_looks, random_order

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from swapgate.engine.workspace import Workspace
 from swapgate.errors import UsageError
-from swapgate.pins.catalogue import bundled
-from swapgate.pins.compared import undeclared
-from swapgate.pins.lock import LOCK_FILE, Lock, read_lock
+from swapgate.pins import LOCK_FILE
 from swapgate.records import LockedIds
-from swapgate.runs.locking import locked_model
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.source import shown_path
+
+if TYPE_CHECKING:
+    from swapgate.pins.lock import Lock
 
 ANEW = "`swapgate models lock` writes it"
 
 
 def lock_of(workspace: Workspace) -> tuple[Lock | None, str]:
     """Return the workspace's lock, None where there is none that can be read, and why not."""
+    path = workspace.settings.models_file.parent / LOCK_FILE
+    if not path.exists():  # as in most workspaces, whose runs need not know how to read one
+        return None, ""
+    from swapgate.pins.lock import read_lock
+
     try:
-        return read_lock(workspace.settings.models_file.parent / LOCK_FILE), ""
+        return read_lock(path), ""
     except UsageError as exc:
         return None, str(exc)
 
@@ -70,6 +76,11 @@ def require_locked(workspace: Workspace, specs: Mapping[str, ModelSpec]) -> None
 
 
 def _why_other(spec: ModelSpec, lock: Lock) -> list[str]:
+    # Only where there is a lock: the catalogue and its rules are many patterns.
+    from swapgate.pins.catalogue import bundled
+    from swapgate.pins.compared import undeclared
+    from swapgate.runs.locking import locked_model
+
     declared = locked_model(spec, bundled(), None, today=datetime.now(UTC).date())
     found = undeclared(spec.name, lock.models.get(spec.name), declared)
     return [f"{one.model}: {one.message}" for one in found]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from swapgate.records import (
 from swapgate.runs.manifest import judge_hashes, manifest, now
 from swapgate.runs.parts import Part
 from swapgate.runs.served import ServedSeen
-from swapgate.spec.calibration import cluster_of, read_calibration
+from swapgate.spec.calibration_files import calibration_path
 from swapgate.spec.models import ModelSpec
 
 if TYPE_CHECKING:
@@ -45,7 +46,11 @@ class Before:
 
 
 class Recorder:
-    """Keeps everything about a run; `start` before the first trial, `finish` after the last."""
+    """Keeps everything about a run; `finish` after the last trial.
+
+    `start` is for the moment when the first calls are on their way: it asks git and hashes every case. What
+    ends before that waits for it.
+    """
 
     def __init__(
         self,
@@ -64,6 +69,8 @@ class Recorder:
         self._served = ServedSeen()
         self.problem: StoreError | None = None
         self._writer: HistoryWriter | TeamWriter | None = None
+        self._starting = threading.Lock()
+        self._waiting: list[tuple[Trial, Facts, str | None]] = []
 
     @property
     def is_started(self) -> bool:
@@ -111,7 +118,12 @@ class Recorder:
         if source is not None:
             run = _judged_again(run, source)
         where = self._workspace.settings
-        self._writer = open_writer(where.history, run, state=where.state_dir)
+        writer = open_writer(where.history, run, state=where.state_dir)
+        with self._starting:
+            self._writer = writer
+            for one in self._waiting:
+                writer.add(*one)
+            self._waiting.clear()
         for trial in part.carried if part is not None else ():
             self.add(trial, facts_of(trial))
         return run
@@ -123,9 +135,12 @@ class Recorder:
 
     def add(self, trial: Trial, facts: Facts, text: str | None = None) -> None:
         """Store one trial, from whatever thread; its facts stay at hand for the end. `text`: see history."""
-        assert self._writer is not None
         self._facts[trial.suite, trial.case, trial.model, trial.repeat] = facts
         self._served.add(trial)
+        with self._starting:
+            if self._writer is None:
+                self._waiting.append((trial, facts, text))
+                return
         self._writer.add(trial, facts, text)
 
     @property
@@ -199,8 +214,14 @@ def _judged_again(run: Run, source: Run) -> Run:
 def calibrations_of(workspace: Workspace, suites: Sequence[ReadySuite]) -> tuple[JudgeCalibration, ...]:
     """Return the calibrations of the run's judges that have a file."""
     settings = workspace.settings
+    hashes = judge_hashes(suites)
+    calibrated = [judge for judge in hashes if calibration_path(settings.judges_dir, judge)]
+    if not calibrated:
+        return ()
+    from swapgate.spec.calibration import cluster_of, read_calibration
+
     found = []
-    for judge, judge_hash in judge_hashes(suites).items():
+    for judge in calibrated:
         calibration = read_calibration(settings.judges_dir, judge, root=settings.root)
         # Rows of a pairwise judge correct no rate.
         if calibration is not None and calibration.rows:
@@ -217,7 +238,7 @@ def calibrations_of(workspace: Workspace, suites: Sequence[ReadySuite]) -> tuple
                         )
                         for place, row in enumerate(calibration.rows)
                     ),
-                    warning=calibration.warning(judge_hash),
+                    warning=calibration.warning(hashes[judge]),
                 )
             )
     return tuple(found)

@@ -12,8 +12,9 @@ from typing import Any, Literal
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.engine.workspace import ReadySuite, Workspace
 from swapgate.errors import ExitCode, StoreError, UsageError
+from swapgate.pins import LOCK_FILE
 from swapgate.pins.catalogue import PinCatalogue
-from swapgate.pins.lock import LOCK_FILE, Lock, lock_text, read_lock
+from swapgate.pins.lock import Lock, lock_text, read_lock
 from swapgate.pins.moving import Move
 from swapgate.records import Run
 from swapgate.reporting.files import write_text

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from swapgate.errors import nearest
 from swapgate.records import Json
+from swapgate.spec.calibration_files import calibration_path
 from swapgate.spec.json_lines import read_json_lines
 from swapgate.spec.labels import (
     Answer,
@@ -38,9 +39,7 @@ __all__ = [
     "LabelledPair",
     "LabelledVerdict",
     "calibration_of",
-    "calibration_path",
     "cluster_of",
-    "is_calibration",
     "read_calibration",
 ]
 NO_LABELS = "the calibration has no labels: write `labels:` or `labels_from:`"
@@ -129,17 +128,6 @@ class Calibration:
             design=self.spec.design,
             clusters=[cluster_of(row, index) for index, row in enumerate(rows)],
         )
-
-
-def calibration_path(judges_dir: Path, judge: str) -> Path | None:
-    """Return the judge's calibration file, None when there is none."""
-    files = (judges_dir / f"{judge}.calibration{suffix}" for suffix in (".yml", ".yaml"))
-    return next((file for file in files if file.is_file()), None)
-
-
-def is_calibration(path: Path) -> bool:
-    """Whether a file of the judges' folder is a calibration, by its name, and no judge."""
-    return path.name.endswith((".calibration.yml", ".calibration.yaml"))
 
 
 def read_calibration(judges_dir: Path, judge: str, *, root: Path | None = None) -> Calibration | None:

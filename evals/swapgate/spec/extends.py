@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from swapgate.errors import nearest
-from swapgate.spec.calibration import is_calibration
+from swapgate.spec.calibration_files import is_calibration
 from swapgate.spec.source import Document, read_yaml
 
 LIBRARY = Path(__file__).parents[1] / "judging" / "library"

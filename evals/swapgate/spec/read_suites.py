@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from swapgate.errors import SpecError
-from swapgate.records import content_hash
 from swapgate.spec.case_tables import read_csv, read_jsonl
 from swapgate.spec.source import Document, read_yaml, shown_path, validate
 from swapgate.spec.suite import Case, Defaults, LoadedSuite, PlacedCase, Suite
@@ -28,8 +27,7 @@ def is_fragment(path: Path) -> bool:
 def read_suite(path: Path, *, root: Path) -> LoadedSuite:
     """Return the suite of a file with all its cases; raise SpecError with the line of what is wrong.
 
-    Paths in messages are shown relative to `root`. The content hash covers the suite (but for its
-    description) and its cases, wherever they are written and in whatever order.
+    Paths in messages are shown relative to `root`.
     """
     document = read_yaml(path, root=root)
     suite = validate(Suite, document)
@@ -43,7 +41,7 @@ def read_suite(path: Path, *, root: Path) -> LoadedSuite:
         raise document.error("the suite has no cases: write `cases:` or `cases_from:`")
     _check_unique(written, root)
     cases = tuple(_with_defaults(placed, suite.defaults) for placed in written)
-    return LoadedSuite(path=path, suite=suite, cases=cases, content_hash=_hash(suite, cases))
+    return LoadedSuite(path=path, suite=suite, cases=cases)
 
 
 def read_cases(path: Path, *, root: Path) -> Iterator[PlacedCase]:
@@ -119,10 +117,3 @@ def _with_defaults(placed: PlacedCase, defaults: Defaults) -> PlacedCase:
         "cluster": case.cluster if "cluster" in given else defaults.cluster,
     }
     return PlacedCase(case=case.model_copy(update=update), path=placed.path, line=placed.line)
-
-
-def _hash(suite: Suite, cases: Iterable[PlacedCase]) -> str:
-    content = suite.model_dump(mode="json", exclude={"description", "defaults", "cases", "cases_from"})
-    # A case in quarantine is the same case: its suite is compared with that of yesterday.
-    dumped = [placed.case.model_dump(mode="json", exclude={"quarantine"}) for placed in cases]
-    return content_hash({**content, "cases": sorted(dumped, key=lambda case: str(case["id"]))})

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from swapgate.records import Json, Message
+from swapgate.records import Json, Message, canonical, content_hash
 from swapgate.spec.quarantine import Quarantine
 
 CASE_ID = r"^[A-Za-z0-9_.-]+$"
@@ -165,11 +166,38 @@ class PlacedCase:
     line: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class LoadedSuite:
-    """A suite read whole: the cases of `cases_from` included, the defaults merged into every case."""
+    """A suite read whole: the cases of `cases_from` included, the defaults merged into every case.
+
+    `given_hash` is that of a suite which is made of another one.
+    """
 
     path: Path
     suite: Suite
     cases: tuple[PlacedCase, ...]
-    content_hash: str
+    given_hash: str | None = None
+
+    @cached_property
+    def written_checks(self) -> tuple[str, ...]:
+        """The suite's own checks as `records.canonical` writes them: the hash of each case holds them."""
+        return tuple(map(canonical, self.suite.checks))
+
+    @cached_property
+    def written_tools(self) -> str:
+        """The suite's tools, likewise."""
+        return canonical(list(self.suite.tools))
+
+    @cached_property
+    def content_hash(self) -> str:
+        """The hash of the suite, but for its description, and of its cases, wherever and however ordered.
+
+        Made when it is asked for: a run's first call does not wait for it.
+        """
+        if self.given_hash is not None:
+            return self.given_hash
+        excluded = {"description", "defaults", "cases", "cases_from"}
+        content = self.suite.model_dump(mode="json", exclude=excluded)
+        # A case in quarantine is the same case: its suite is compared with that of yesterday.
+        dumped = [placed.case.model_dump(mode="json", exclude={"quarantine"}) for placed in self.cases]
+        return content_hash({**content, "cases": sorted(dumped, key=lambda case: str(case["id"]))})

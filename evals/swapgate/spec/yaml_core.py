@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
 
 import yaml
 
@@ -57,33 +57,15 @@ class Place(NamedTuple):
     inside: dict[str, Place] | list[Place] | None = None
 
 
-class _Node(NamedTuple):
-    """A value, its place, how many values it holds with aliases written out, and how deep it goes."""
-
-    value: Any
-    place: Place
-    size: int
-    height: int
+# A value, the places of what is inside it, how many values it holds with aliases written out, and how deep it
+# goes. A plain tuple: each scalar is one for a moment.
+_Node: TypeAlias = tuple[Any, "dict[str, Place] | list[Place] | None", int, int]
 
 
 def read_document(text: str) -> tuple[Any, Place]:
     """Return the value and the places of the text's one document (None when empty); raise YamlError."""
-    events = _events(text)
-    next(events)
-    if isinstance(next(events), yaml.StreamEndEvent):
-        return None, Place(1)
-    node = _Builder(events).node(next(events), depth=0)
-    next(events)
-    after = next(events)
-    if isinstance(after, yaml.DocumentStartEvent):
-        raise YamlError("a second document starts here ('---'): write one document a file", _line(after))
-    return node.value, node.place
-
-
-def _events(text: str) -> Iterator[Any]:
-    """Yield the YAML reader's events; its own errors become YamlError."""
     try:
-        yield from yaml.parse(text, Loader=_LOADER)
+        return _document(_LOADER(text))
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
         line = mark.line + 1 if mark else None
@@ -91,6 +73,21 @@ def _events(text: str) -> Iterator[Any]:
     except yaml.reader.ReaderError as exc:
         line = text.encode()[: exc.position].count(b"\n") + 1
         raise YamlError(f"not valid YAML: {exc.reason} (U+{ord(_char(exc.character)):04X})", line) from exc
+
+
+def _document(loader: Any) -> tuple[Any, Place]:
+    following = loader.get_event
+    following()
+    first = following()
+    if isinstance(first, yaml.StreamEndEvent):
+        return None, Place(1)
+    start = following()
+    value, inside, _size, _height = _Builder(following).node(start, depth=0)
+    following()
+    after = following()
+    if isinstance(after, yaml.DocumentStartEvent):
+        raise YamlError("a second document starts here ('---'): write one document a file", _line(after))
+    return value, Place(_line(start), inside)
 
 
 def _char(character: str | int) -> str:
@@ -108,14 +105,15 @@ def _hint(text: str, line: int | None) -> str:
 
 
 def _line(event: Any) -> int:
-    return int(event.start_mark.line) + 1
+    line: int = event.start_mark.line
+    return line + 1
 
 
 class _Builder:
     """Builds values out of events, one call a value; the depth cap bounds the recursion."""
 
-    def __init__(self, events: Iterator[Any]) -> None:
-        self.events = events
+    def __init__(self, following: Callable[[], Any]) -> None:
+        self.following = following
         self.anchors: dict[str, _Node] = {}
         self.unfinished: set[str] = set()
         self.values = 0
@@ -127,7 +125,7 @@ class _Builder:
         self.count(event, size=1, depth=depth)
         anchor = event.anchor
         if isinstance(event, yaml.ScalarEvent):
-            node = _Node(_scalar(event), Place(_line(event)), 1, 0)
+            node: _Node = (_scalar(event), None, 1, 0)
         else:
             if anchor:
                 self.unfinished.add(anchor)
@@ -145,8 +143,9 @@ class _Builder:
         if event.anchor not in self.anchors:
             raise YamlError(f"'*{event.anchor}' has no '&{event.anchor}' before it", _line(event))
         node = self.anchors[event.anchor]
-        self.count(event, size=node.size, depth=depth + node.height)
-        return node._replace(place=Place(_line(event), node.place.inside))
+        _value, _inside, size, height = node
+        self.count(event, size=size, depth=depth + height)
+        return node
 
     def count(self, event: Any, *, size: int, depth: int) -> None:
         """Refuse documents that are too large or too deep once their aliases are written out."""
@@ -159,44 +158,46 @@ class _Builder:
     def sequence(self, start: Any, depth: int) -> _Node:
         """Return a list."""
         _check_collection_tag(start, "seq")
-        items: list[_Node] = []
-        while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
-            items.append(self.node(event, depth + 1))
-        return _collection(start, [n.value for n in items], [n.place for n in items], items)
+        value: list[Any] = []
+        places: list[Place] = []
+        size, height = 1, 0
+        while not isinstance(event := self.following(), yaml.SequenceEndEvent):
+            item, inside, its_size, its_height = self.node(event, depth + 1)
+            value.append(item)
+            places.append(Place(_line(event), inside))
+            size += its_size
+            height = max(height, its_height)
+        return value, places, size, height + 1
 
     def mapping(self, start: Any, depth: int) -> _Node:
         """Return a mapping; keys of its own win over merged ones."""
         _check_collection_tag(start, "map")
         value: dict[Any, Any] = {}
         places: dict[str, Place] = {}
-        nodes: list[_Node] = []
         merged: _Node | None = None
-        merge_line = 0
-        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
+        size, height, merge_line = 1, 0, 0
+        while not isinstance(event := self.following(), yaml.MappingEndEvent):
             key, line = _key(event), _line(event)
-            node = self.node(next(self.events), depth + 1)
-            nodes.append(node)
+            node = item, inside, its_size, its_height = self.node(self.following(), depth + 1)
+            size += its_size
+            height = max(height, its_height)
             if key is _MERGE:
                 _refuse_second("<<", merge_line, line)
                 merged, merge_line = node, line
-            else:
-                _refuse_second(key, places[str(key)].line if str(key) in places else 0, line)
-                value[key] = node.value
-                places[str(key)] = Place(line, node.place.inside)
+                continue
+            name = str(key)
+            if name in places:
+                _refuse_second(key, places[name].line, line)
+            value[key] = item
+            places[name] = Place(line, inside)
         if merged is not None:
             _merge(merged, value, places, merge_line)
-        return _collection(start, value, places, nodes)
+        return value, places, size, height + 1
 
 
 def _refuse_second(key: str | int, first_line: int, line: int) -> None:
     if first_line:
         raise YamlError(f"the key {key!r} is written twice: here and on line {first_line}", line)
-
-
-def _collection(start: Any, value: Any, inside: dict[str, Place] | list[Place], nodes: list[_Node]) -> _Node:
-    size = 1 + sum(n.size for n in nodes)
-    height = 1 + max((n.height for n in nodes), default=0)
-    return _Node(value, Place(_line(start), inside), size, height)
 
 
 def _check_collection_tag(event: Any, kind: str) -> None:
@@ -206,11 +207,12 @@ def _check_collection_tag(event: Any, kind: str) -> None:
 
 def _merge(source: _Node, value: dict[Any, Any], places: dict[str, Place], line: int) -> None:
     """Put the keys of a merged mapping, or of a list of them (earlier ones win), under the mapping's own."""
-    inside: Any = source.place.inside
-    if isinstance(source.value, list):
-        sources = list(zip(source.value, (place.inside for place in inside), strict=True))
+    written: Any = source[0]
+    inside: Any = source[1]
+    if isinstance(written, list):
+        sources = list(zip(written, (place.inside for place in inside), strict=True))
     else:
-        sources = [(source.value, inside)]
+        sources = [(written, inside)]
     for merged, merged_places in sources:
         if not isinstance(merged, dict):
             raise YamlError("'<<' takes a mapping, or a list of mappings", line)

@@ -92,7 +92,7 @@ def check_models(
 
 def _opened(root: Path | None) -> tuple[Workspace, Path]:
     from swapgate.engine.workspace import Workspace
-    from swapgate.pins.lock import LOCK_FILE
+    from swapgate.pins import LOCK_FILE
 
     settings: Settings = open_settings(root)
     read_written(settings)

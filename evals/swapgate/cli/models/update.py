@@ -75,8 +75,9 @@ def update_model(
     when the gate fails, with 10 when it is inconclusive, with 13 when it could not be found out; nothing is
     changed then.
     """
+    from swapgate.pins import LOCK_FILE
     from swapgate.pins.catalogue import bundled
-    from swapgate.pins.lock import LOCK_FILE, read_lock
+    from swapgate.pins.lock import read_lock
     from swapgate.pins.moving import planned_move
     from swapgate.runs.updating import contest, moved_text
 

@@ -105,7 +105,7 @@ def _models(workspace: Workspace, judges: Iterable[Judge]) -> dict[str, ModelSpe
 @contextmanager
 def _workers(workspace: Workspace, judges: Iterable[Judge]) -> Iterator[Executor | None]:
     """Yield who opens the judges' models: Ray's workers where a cluster is named and one works on its own."""
-    from swapgate.engine.ray_executor import executing, has_work
+    from swapgate.engine.executor import executing, has_work
 
     models = _models(workspace, judges)
     if workspace.settings.ray is not None and not has_work(models.values(), ()):

@@ -115,7 +115,7 @@ class Suggesting:
         """Return the trial that asks for a proposal: a case without checks."""
         case = Case(id=f"{self._prompt.prompt}-{number}", messages=turns)
         placed = PlacedCase(case=case, path=self._workspace.settings.root / _SUITE, line=1)
-        loaded = LoadedSuite(path=placed.path, suite=Suite(suite=_SUITE), cases=(placed,), content_hash="")
+        loaded = LoadedSuite(path=placed.path, suite=Suite(suite=_SUITE), cases=(placed,))
         ready = ReadyCase(placed=placed, checks=(), judges=(), content_hash="")
         root = self._workspace.settings.root
         suite = ReadySuite(root=root, loaded=loaded, prompt=None, decoding_schema=None, cases=(ready,))

@@ -105,7 +105,7 @@ def _arm_suite(questions: Questions, retrieved: Retrieved, side: Side) -> ReadyS
         written,
         suite=written.suite.model_copy(update={"suite": questions.suite_name(side), "gate": None}),
         cases=tuple(placed),
-        content_hash=content_hash([written.content_hash, {name: t.shown for name, t in texts.items()}]),
+        given_hash=content_hash([written.content_hash, {name: t.shown for name, t in texts.items()}]),
     )
     extra = () if questions.faithfulness is None else (questions.faithfulness,)
     cases = tuple(

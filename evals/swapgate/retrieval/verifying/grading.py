@@ -178,7 +178,7 @@ def _job(one: Pooled, judge: Judge, root: Path) -> Job:
     case = Case(id=name, input={"query": one.query.text})
     placed = PlacedCase(case=case, path=root, line=1)
     ready = ReadyCase(placed=placed, checks=(), judges=(judge,), content_hash=name)
-    loaded = LoadedSuite(path=root, suite=Suite(suite=_SUITE), cases=(placed,), content_hash=name)
+    loaded = LoadedSuite(path=root, suite=Suite(suite=_SUITE), cases=(placed,))
     answer = Answer(response=Response(text=one.text), model=_DOCUMENT, from_cache=True)
     trial = Trial(suite=_SUITE, case=name, model=_DOCUMENT, answer=answer)
     return Job(

@@ -202,7 +202,7 @@ def _job(one: _Pair, judge: Judge, root: Path) -> Job:
     name = content_hash(one.exchange.key)[:16]
     placed = PlacedCase(case=Case(id=name, messages=messages_of(one.exchange)), path=root, line=1)
     case = ReadyCase(placed=placed, checks=(), judges=(judge,), content_hash=name)
-    loaded = LoadedSuite(path=root, suite=Suite(suite=_SUITE), cases=(placed,), content_hash=name)
+    loaded = LoadedSuite(path=root, suite=Suite(suite=_SUITE), cases=(placed,))
     suite = ReadySuite(root=root, loaded=loaded, prompt=None, decoding_schema=None, cases=(case,))
     rival = Rival(name=one.control.model, text=_words(one.control))
     answer = Answer(response=_response(one.candidate), model=one.candidate.model, from_cache=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swapgate.daemon import in_daemon_thread
-from swapgate.engine.executor import Executor, ThisProcess
-from swapgate.engine.ray_executor import PLACED, on_ray
+from swapgate.engine.executor import PLACED, Executor, ThisProcess
+from swapgate.engine.ray_executor import on_ray
 from swapgate.engine.ray_lanes import Lanes, NoWorkerLeft, WorkerLost
 from swapgate.engine.ray_worker import Worker
 from swapgate.errors import SwapgateError
