@@ -281,10 +281,10 @@ def test_exit_first_runs_ahead_by_one_round_only(pytester: pytest.Pytester) -> N
 # Interruptions
 
 
-def test_ctrl_c_keeps_what_was_paid_for(tmp_path: Path) -> None:
+def test_ctrl_c_keeps_what_was_paid_for(pytester: pytest.Pytester) -> None:
     with serving(slowly(0.1)) as server:
-        lay_live(tmp_path, server.url, cases=40)
-        process = start(tmp_path, "--concurrency=4")
+        lay_live(pytester.path, server.url, cases=40)
+        process = start(pytester.path, "--concurrency=4")
         wait_for(lambda: len(server.requests) > 20)
         process.send_signal(signal.SIGINT)
         output = process.communicate(timeout=30)[0]
@@ -292,27 +292,24 @@ def test_ctrl_c_keeps_what_was_paid_for(tmp_path: Path) -> None:
         assert "Traceback" not in output
         assert "interrupted" in output
         answered = sum(not is_judge(r) for r in server.requests)
-        assert stored_trials(tmp_path) >= 3
+        assert stored_trials(pytester.path) >= 3
         server.requests.clear()
-        rest = start(tmp_path, "--concurrency=8")
-        assert rest.communicate(timeout=60)[0].count("40 passed") == 1
+        assert ended(pytester, "--concurrency=8")[1].count("40 passed") == 1
         again = sum(not is_judge(r) for r in server.requests)
         assert answered - 4 <= 40 - again <= answered
 
 
-def test_killed_run_continues_where_it_stopped(tmp_path: Path) -> None:
+def test_killed_run_continues_where_it_stopped(pytester: pytest.Pytester) -> None:
     with serving(slowly(0.1)) as server:
-        lay_live(tmp_path, server.url, cases=40)
-        process = start(tmp_path, "--concurrency=4")
+        lay_live(pytester.path, server.url, cases=40)
+        process = start(pytester.path, "--concurrency=4")
         wait_for(lambda: len(server.requests) > 30)
         process.kill()
         process.communicate(timeout=30)
-        assert stored_trials(tmp_path) >= 3
+        assert stored_trials(pytester.path) >= 3
         answered = sum(not is_judge(r) for r in server.requests)
         server.requests.clear()
-        rest = start(tmp_path, "--concurrency=8")
-        output = rest.communicate(timeout=60)[0]
-        assert "40 passed" in output
+        assert "40 passed" in ended(pytester, "--concurrency=8")[1]
         again = sum(not is_judge(r) for r in server.requests)
         assert answered - 4 <= 40 - again <= answered  # four were in flight when it was killed
 
@@ -434,18 +431,17 @@ def test_first_miss_stops_all_workers_and_nothing_is_judged(pytester: pytest.Pyt
     assert "gate not judged" in output
 
 
-def test_ctrl_c_with_workers_keeps_what_was_paid_for(tmp_path: Path) -> None:
+def test_ctrl_c_with_workers_keeps_what_was_paid_for(pytester: pytest.Pytester) -> None:
     with serving(slowly(0.1)) as server:
-        lay_live(tmp_path, server.url, cases=60)
-        process = start(tmp_path, "-n", "2", "--concurrency=4")
+        lay_live(pytester.path, server.url, cases=60)
+        process = start(pytester.path, "-n", "2", "--concurrency=4")
         wait_for(lambda: len(server.requests) > 30)
         process.send_signal(signal.SIGINT)
         output = process.communicate(timeout=60)[0]
         assert process.returncode == 2, output
         answered = sum(not is_judge(r) for r in server.requests)
         server.requests.clear()
-        output = start(tmp_path, "--concurrency=8").communicate(timeout=60)[0]
-        assert "60 passed" in output
+        assert "60 passed" in ended(pytester, "--concurrency=8")[1]
         again = sum(not is_judge(r) for r in server.requests)
         assert answered - 5 <= 60 - again <= answered
 

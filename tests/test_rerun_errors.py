@@ -140,22 +140,21 @@ def test_where_nothing_errored_nothing_is_run(
     assert newest_run(pytester.path)[0] == before
 
 
-def test_killed_run_is_completed_and_pays_for_the_rest_alone(tmp_path: Path, model: Model) -> None:
+def test_killed_run_is_completed_and_pays_for_the_rest_alone(pytester: pytest.Pytester, model: Model) -> None:
     model.broken, model.delay_s = set(), 0.3
     with serving(model) as server:
-        lay_live(tmp_path, server, cases=40)
-        process = start_pytest(tmp_path, "--model=new", "--concurrency=4")
-        wait_for(lambda: stored_trials(tmp_path) >= 4)
+        lay_live(pytester.path, server, cases=40)
+        process = start_pytest(pytester.path, "--model=new", "--concurrency=4")
+        wait_for(lambda: stored_trials(pytester.path) >= 4)
         process.kill()
         process.communicate(timeout=30)
-        stored, paid = stored_trials(tmp_path), len(asked(server))
+        stored, paid = stored_trials(pytester.path), len(asked(server))
         assert stored < 40
-        again = start_pytest(tmp_path, "--model=new", "--rerun-errors", "--concurrency=16")
-        output = again.communicate(timeout=120)[0]
-        assert again.returncode == 0, output
-        assert f"its other {stored} are taken over" in output
+        again = pytester.runpytest("--model=new", "--rerun-errors", "--concurrency=16")
+        assert again.ret == 0
+        again.stdout.fnmatch_lines([f"*its other {stored} are taken over*"])
         assert 40 - paid <= len(asked(server)) <= 40 - paid + 2 * 4
-    run, trials = newest_run(tmp_path)
+    run, trials = newest_run(pytester.path)
     assert (len(trials), run.is_complete, run.is_partial) == (40, True, False)
 
 
