@@ -82,6 +82,12 @@ def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
     return start_pytest(root, "--model=candidate", *arguments)
 
 
+def ended(pytester: pytest.Pytester, *arguments: str) -> tuple[int, str]:
+    """Run pytest in this process, its workers in theirs; return the exit code and all that was printed."""
+    result = pytester.runpytest("--model=candidate", *arguments)
+    return int(result.ret), result.stdout.str() + result.stderr.str()
+
+
 def stored_trials(root: Path) -> int:
     path = root / ".swapgate" / "history.db"
     if not path.is_file():
@@ -299,10 +305,10 @@ def test_exit_first_runs_ahead_by_one_round_only(pytester: pytest.Pytester) -> N
 # Interruptions
 
 
-def test_ctrl_c_keeps_what_was_paid_for(tmp_path: Path) -> None:
+def test_ctrl_c_keeps_what_was_paid_for(pytester: pytest.Pytester) -> None:
     with serving(slowly(0.1)) as server:
-        lay_live(tmp_path, server.url, cases=40)
-        process = start(tmp_path, "--concurrency=4")
+        lay_live(pytester.path, server.url, cases=40)
+        process = start(pytester.path, "--concurrency=4")
         wait_for(lambda: len(server.requests) > 20)
         process.send_signal(signal.SIGINT)
         output = process.communicate(timeout=30)[0]
@@ -310,27 +316,24 @@ def test_ctrl_c_keeps_what_was_paid_for(tmp_path: Path) -> None:
         assert "Traceback" not in output
         assert "interrupted" in output
         answered = sum(not is_judge(r) for r in server.requests)
-        assert stored_trials(tmp_path) >= 3
+        assert stored_trials(pytester.path) >= 3
         server.requests.clear()
-        rest = start(tmp_path, "--concurrency=8")
-        assert rest.communicate(timeout=60)[0].count("40 passed") == 1
+        assert ended(pytester, "--concurrency=8")[1].count("40 passed") == 1
         again = sum(not is_judge(r) for r in server.requests)
         assert answered - 4 <= 40 - again <= answered
 
 
-def test_killed_run_continues_where_it_stopped(tmp_path: Path) -> None:
+def test_killed_run_continues_where_it_stopped(pytester: pytest.Pytester) -> None:
     with serving(slowly(0.1)) as server:
-        lay_live(tmp_path, server.url, cases=40)
-        process = start(tmp_path, "--concurrency=4")
+        lay_live(pytester.path, server.url, cases=40)
+        process = start(pytester.path, "--concurrency=4")
         wait_for(lambda: len(server.requests) > 30)
         process.kill()
         process.communicate(timeout=30)
-        assert stored_trials(tmp_path) >= 3
+        assert stored_trials(pytester.path) >= 3
         answered = sum(not is_judge(r) for r in server.requests)
         server.requests.clear()
-        rest = start(tmp_path, "--concurrency=8")
-        output = rest.communicate(timeout=60)[0]
-        assert "40 passed" in output
+        assert "40 passed" in ended(pytester, "--concurrency=8")[1]
         again = sum(not is_judge(r) for r in server.requests)
         assert answered - 4 <= 40 - again <= answered  # four were in flight when it was killed
 
@@ -338,57 +341,54 @@ def test_killed_run_continues_where_it_stopped(tmp_path: Path) -> None:
 # Several workers
 
 
-def test_workers_share_the_cases_keep_the_concurrency_and_one_gate_decides(tmp_path: Path) -> None:
+def test_workers_share_the_cases_keep_the_concurrency_and_one_gate_decides(pytester: pytest.Pytester) -> None:
     with serving(slowly(0.25)) as server:
-        lay_live(tmp_path, server.url, cases=48)
-        process = start(tmp_path, "-n", "2", "--concurrency=16")
-        output = process.communicate(timeout=90)[0]
-        assert process.returncode == 0, output
+        lay_live(pytester.path, server.url, cases=48)
+        code, output = ended(pytester, "-n", "2", "--concurrency=16")
+        assert code == 0, output
         assert "48 passed" in output
         assert output.count("gate: PASS") == 1
         assert 12 <= server.most_at_once <= 16
         assert len(server.requests) == 96
-    assert stored_trials(tmp_path) == 48
+    assert stored_trials(pytester.path) == 48
 
 
-def test_workers_give_the_gates_exit_code_and_the_miss_letters(tmp_path: Path) -> None:
+def test_workers_give_the_gates_exit_code_and_the_miss_letters(pytester: pytest.Pytester) -> None:
     def handler(request: Received) -> Answer:
         verdict = PASS.replace('"pass"', '"fail"')
         return Answer(openai_completion(verdict if is_judge(request) else RIGHT))
 
     with serving(handler) as server:
-        lay_live(tmp_path, server.url, cases=6)
-        process = start(tmp_path, "-n", "2", "-p", "no:cacheprovider")
-        output = process.communicate(timeout=60)[0]
-    assert process.returncode == 1, output
+        lay_live(pytester.path, server.url, cases=6)
+        code, output = ended(pytester, "-n", "2", "-p", "no:cacheprovider")
+    assert code == 1, output
     assert "6 missed" in output
     assert "gate: FAIL" in output
 
 
-def test_partial_selection_is_seen_under_workers_too(tmp_path: Path) -> None:
+def test_partial_selection_is_seen_under_workers_too(pytester: pytest.Pytester) -> None:
     with serving(well_behaved) as server:
-        lay_live(tmp_path, server.url, cases=6)
-        output = start(tmp_path, "-n", "2", "-k", "case-1 or case-2").communicate(timeout=60)[0]
+        lay_live(pytester.path, server.url, cases=6)
+        _code, output = ended(pytester, "-n", "2", "-k", "case-1 or case-2")
     assert "2 passed" in output
     assert "partial selection" in output
 
 
 def test_missing_key_stops_before_the_workers_start(
-    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+    pytester: pytest.Pytester, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PLANTED_KEY")
-    lay_live(tmp_path, server.url)
-    process = start(tmp_path, "-n", "2")
-    output = process.communicate(timeout=60)[0]
-    assert process.returncode == 4
+    lay_live(pytester.path, server.url)
+    code, output = ended(pytester, "-n", "2")
+    assert code == 4
     assert "PLANTED_KEY" in output
     assert "Traceback" not in output
     assert server.requests == []
 
 
-def test_crashed_worker_loses_one_trial_and_the_run_says_so(tmp_path: Path) -> None:
+def test_crashed_worker_loses_one_trial_and_the_run_says_so(pytester: pytest.Pytester) -> None:
     lay(
-        tmp_path,
+        pytester.path,
         {
             "cases/crash.yml": suite(
                 [case(f"case-{n}") for n in range(30)],
@@ -408,11 +408,10 @@ def test_crashed_worker_loses_one_trial_and_the_run_says_so(tmp_path: Path) -> N
             "config/models.yml": "models: {candidate: {provider: python, model: 'app:answer'}}\n",
         },
     )
-    process = start(tmp_path, "-n", "2", "--concurrency=2")
-    output = process.communicate(timeout=90)[0]
-    assert process.returncode == 1, output
+    code, output = ended(pytester, "-n", "2", "--concurrency=2")
+    assert code == 1, output
     assert "crashed while running" in output
-    assert stored_trials(tmp_path) == 29
+    assert stored_trials(pytester.path) == 29
 
 
 def test_fallback_without_a_key_is_said_and_does_not_stop_the_run(
@@ -427,18 +426,18 @@ def test_fallback_without_a_key_is_said_and_does_not_stop_the_run(
     )
 
 
-def test_replay_and_last_failed_work_with_workers(tmp_path: Path) -> None:
+def test_replay_and_last_failed_work_with_workers(pytester: pytest.Pytester) -> None:
     def handler(request: Received) -> Answer:
         if is_judge(request) and b"case-3" in request.body:
             return Answer(openai_completion(PASS.replace('"pass"', '"fail"')))
         return well_behaved(request)
 
     with serving(handler) as server:
-        lay_live(tmp_path, server.url, cases=6)
-        first = start(tmp_path, "-n", "2").communicate(timeout=60)[0]
+        lay_live(pytester.path, server.url, cases=6)
+        _code, first = ended(pytester, "-n", "2")
         calls = len(server.requests)
-        replayed = start(tmp_path, "-n", "2", "--replay").communicate(timeout=60)[0]
-        again = start(tmp_path, "-n", "2", "--lf").communicate(timeout=60)[0]
+        _code, replayed = ended(pytester, "-n", "2", "--replay")
+        _code, again = ended(pytester, "-n", "2", "--lf")
         assert len(server.requests) == calls
     assert "5 passed, 1 missed" in first
     assert "5 passed, 1 missed" in replayed
@@ -447,28 +446,26 @@ def test_replay_and_last_failed_work_with_workers(tmp_path: Path) -> None:
     assert "gate not judged: partial selection" in again
 
 
-def test_first_miss_stops_all_workers_and_nothing_is_judged(tmp_path: Path) -> None:
+def test_first_miss_stops_all_workers_and_nothing_is_judged(pytester: pytest.Pytester) -> None:
     with serving(lambda _request: Answer(openai_completion("no json"), delay_s=0.05)) as server:
-        lay_live(tmp_path, server.url, cases=80)
-        process = start(tmp_path, "-n", "2", "-x", "--concurrency=4")
-        output = process.communicate(timeout=60)[0]
+        lay_live(pytester.path, server.url, cases=80)
+        code, output = ended(pytester, "-n", "2", "-x", "--concurrency=4")
         assert len(server.requests) < 60
-    assert process.returncode in {1, 2}
+    assert code in {1, 2}
     assert "gate not judged" in output
 
 
-def test_ctrl_c_with_workers_keeps_what_was_paid_for(tmp_path: Path) -> None:
+def test_ctrl_c_with_workers_keeps_what_was_paid_for(pytester: pytest.Pytester) -> None:
     with serving(slowly(0.1)) as server:
-        lay_live(tmp_path, server.url, cases=60)
-        process = start(tmp_path, "-n", "2", "--concurrency=4")
+        lay_live(pytester.path, server.url, cases=60)
+        process = start(pytester.path, "-n", "2", "--concurrency=4")
         wait_for(lambda: len(server.requests) > 30)
         process.send_signal(signal.SIGINT)
         output = process.communicate(timeout=60)[0]
         assert process.returncode == 2, output
         answered = sum(not is_judge(r) for r in server.requests)
         server.requests.clear()
-        output = start(tmp_path, "--concurrency=8").communicate(timeout=60)[0]
-        assert "60 passed" in output
+        assert "60 passed" in ended(pytester, "--concurrency=8")[1]
         again = sum(not is_judge(r) for r in server.requests)
         assert answered - 5 <= 60 - again <= answered
 
@@ -507,9 +504,9 @@ def test_full_disk_is_told_and_the_verdict_stands(tmp_path: Path) -> None:
     assert "Traceback" not in output
 
 
-def test_other_ways_to_distribute_never_pay_twice(tmp_path: Path) -> None:
+def test_other_ways_to_distribute_never_pay_twice(pytester: pytest.Pytester) -> None:
     with serving(slowly(0.02)) as server:
-        lay_live(tmp_path, server.url, cases=12)
-        output = start(tmp_path, "-n", "2", "--dist=worksteal").communicate(timeout=60)[0]
+        lay_live(pytester.path, server.url, cases=12)
+        _code, output = ended(pytester, "-n", "2", "--dist=worksteal")
         assert "12 passed" in output
         assert len(server.requests) == 24

@@ -26,6 +26,7 @@ judges: [meaning]
 """
 PASS = '{"evidence": [], "reasoning": "It agrees.", "agrees": "pass"}'
 IN_FLIGHT = 4
+DELAY_S = 0.05
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +50,7 @@ def lay_live(root: Path, url: str, *, cases: int, retries: int = 4) -> None:
     )
 
 
-def answer(request: Received, *, delay_s: float = 0.05) -> Answer:
+def answer(request: Received, *, delay_s: float = DELAY_S) -> Answer:
     """Answer a case with its own name, so that an answer to another case would be seen."""
     if request.json["model"] == "judge":
         return Answer(openai_completion(PASS), delay_s=delay_s)
@@ -72,6 +73,15 @@ def stored_calls(root: Path) -> set[tuple[str, str]]:
     with closing(sqlite3.connect(path)) as connection:
         rows = [json.loads(about) for (about,) in connection.execute("SELECT about FROM responses")]
     return {(row["model"], row["case"].rstrip(".")) for row in rows}
+
+
+def stored_runs(root: Path) -> int:
+    """Return how many runs the history holds, 0 where it is not there yet."""
+    try:
+        with closing(sqlite3.connect(f"file:{root}/.swapgate/history.db?mode=ro", uri=True)) as connection:
+            return int(connection.execute("SELECT count(*) FROM runs").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
 
 
 def require_sound(root: Path) -> None:
@@ -107,38 +117,41 @@ def test_four_processes_start_on_one_cold_state_folder(tmp_path: Path) -> None:
     require_sound(tmp_path)
 
 
-def test_kills_at_random_moments_lose_no_more_than_what_was_in_flight(tmp_path: Path) -> None:
+def test_kills_at_random_moments_lose_no_more_than_what_was_in_flight(pytester: pytest.Pytester) -> None:
     cases, kills, moments = 60, 0, random.Random(4)
     paid_again: list[tuple[str, str]] = []
-    with serving(answer) as server:
-        lay_live(tmp_path, server.url, cases=cases)
-        for _attempt in range(8):
-            stored, before = stored_calls(tmp_path), len(server.requests)
-            process = start_pytest(tmp_path, "--model=candidate")
+    delays_s = [0.3]
+    with serving(lambda request: answer(request, delay_s=delays_s[-1])) as server:
+        lay_live(pytester.path, server.url, cases=cases)
+        for attempt in range(8):
+            stored, before = stored_calls(pytester.path), len(server.requests)
+            process = start_pytest(pytester.path, "--model=candidate")
             wanted = before + moments.randint(2, 20)
             wait_for(lambda wanted=wanted: len(server.requests) >= wanted)  # type: ignore[misc]
+            if attempt == 0:  # one of them is killed after its history has opened
+                wait_for(lambda: stored_runs(pytester.path) > 0)
+                delays_s.append(DELAY_S)
             time.sleep(moments.uniform(0, 0.05))
             process.kill()
             process.communicate(timeout=30)
             kills += 1
             paid_again += [call for call in map(asked, server.requests[before:]) if call in stored]
-            require_sound(tmp_path)
-        stored, before = stored_calls(tmp_path), len(server.requests)
-        last = start_pytest(tmp_path, "--model=candidate")
-        output = last.communicate(timeout=120)[0]
-        assert last.returncode == 0, output
-        assert f"{cases} passed" in output
+            require_sound(pytester.path)
+        stored, before = stored_calls(pytester.path), len(server.requests)
+        last = pytester.runpytest("--model=candidate")
+        assert last.ret == 0
+        last.assert_outcomes(passed=cases)
         paid_again += [call for call in map(asked, server.requests[before:]) if call in stored]
         assert paid_again == []
         # Of each kill: what was in flight, and what had arrived in the same instant.
         assert len(server.requests) <= 2 * cases + kills * 2 * IN_FLIGHT
-    with closing(History(tmp_path / ".swapgate" / "history.db")) as history:
+    with closing(History(pytester.path / ".swapgate" / "history.db")) as history:
         newest, *killed = history.runs()
         # The history opens beside the first calls: what is killed before has its answers in the cache.
         assert 1 <= len(killed) <= kills
         assert all(run.finished_at is None for run in killed)
         assert len(list(history.trials(newest.id))) == cases
-    require_sound(tmp_path)
+    require_sound(pytester.path)
 
 
 def test_process_that_was_asleep_for_longer_than_a_time_out_goes_on(tmp_path: Path) -> None:
@@ -155,13 +168,13 @@ def test_process_that_was_asleep_for_longer_than_a_time_out_goes_on(tmp_path: Pa
         assert len(server.requests) <= 32 + IN_FLIGHT
 
 
-def test_rerun_says_what_it_does_not_pay_again(tmp_path: Path) -> None:
+def test_rerun_says_what_it_does_not_pay_again(pytester: pytest.Pytester) -> None:
     with serving(answer) as server:
-        lay_live(tmp_path, server.url, cases=20)
-        process = start_pytest(tmp_path, "--model=candidate")
+        lay_live(pytester.path, server.url, cases=20)
+        process = start_pytest(pytester.path, "--model=candidate")
         wait_for(lambda: len(server.requests) > 12)
         process.send_signal(signal.SIGINT)
         assert "from the cache" not in process.communicate(timeout=120)[0]
-        stored = sum(model == "candidate" for model, _case in stored_calls(tmp_path))
-        output = start_pytest(tmp_path, "--model=candidate").communicate(timeout=120)[0]
-    assert f"from the cache: {stored} of 20 responses" in output
+        stored = sum(model == "candidate" for model, _case in stored_calls(pytester.path))
+        again = pytester.runpytest("--model=candidate")
+    again.stdout.fnmatch_lines([f"*from the cache: {stored} of 20 responses*"])

@@ -140,50 +140,48 @@ def test_where_nothing_errored_nothing_is_run(
     assert newest_run(pytester.path)[0] == before
 
 
-def test_killed_run_is_completed_and_pays_for_the_rest_alone(tmp_path: Path, model: Model) -> None:
+def test_killed_run_is_completed_and_pays_for_the_rest_alone(pytester: pytest.Pytester, model: Model) -> None:
     model.broken, model.delay_s = set(), 0.3
     with serving(model) as server:
-        lay_live(tmp_path, server, cases=40)
-        process = start_pytest(tmp_path, "--model=new", "--concurrency=4")
-        wait_for(lambda: stored_trials(tmp_path) >= 4)
+        lay_live(pytester.path, server, cases=40)
+        process = start_pytest(pytester.path, "--model=new", "--concurrency=4")
+        wait_for(lambda: stored_trials(pytester.path) >= 4)
         process.kill()
         process.communicate(timeout=30)
-        stored, paid = stored_trials(tmp_path), len(asked(server))
+        stored, paid = stored_trials(pytester.path), len(asked(server))
         assert stored < 40
-        again = start_pytest(tmp_path, "--model=new", "--rerun-errors", "--concurrency=16")
-        output = again.communicate(timeout=120)[0]
-        assert again.returncode == 0, output
-        assert f"its other {stored} are taken over" in output
+        again = pytester.runpytest("--model=new", "--rerun-errors", "--concurrency=16")
+        assert again.ret == 0
+        again.stdout.fnmatch_lines([f"*its other {stored} are taken over*"])
         assert 40 - paid <= len(asked(server)) <= 40 - paid + 2 * 4
-    run, trials = newest_run(tmp_path)
+    run, trials = newest_run(pytester.path)
     assert (len(trials), run.is_complete, run.is_partial) == (40, True, False)
 
 
-def test_interrupted_run_is_completed_with_workers(tmp_path: Path, model: Model) -> None:
+def test_interrupted_run_is_completed_with_workers(pytester: pytest.Pytester, model: Model) -> None:
     model.delay_s = 0.1
     with serving(model) as server:
-        lay_live(tmp_path, server, cases=30)
-        process = start_pytest(tmp_path, "--model=new", "--concurrency=4")
+        lay_live(pytester.path, server, cases=30)
+        process = start_pytest(pytester.path, "--model=new", "--concurrency=4")
         wait_for(lambda: len(server.requests) > 15)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
         model.broken = set()
         for said in ("are taken over", "nothing errored in run"):
-            again = start_pytest(tmp_path, "--model=new", "--rerun-errors", "-n", "2")
-            output = again.communicate(timeout=120)[0]
-            assert again.returncode == 0, output
-            assert said in output
-    run, trials = newest_run(tmp_path)
+            again = pytester.runpytest("--model=new", "--rerun-errors", "-n", "2")
+            assert again.ret == 0
+            assert said in again.stdout.str() + again.stderr.str()
+    run, trials = newest_run(pytester.path)
     assert (len(trials), run.is_complete, run.is_partial) == (30, True, False)
     assert {trial.outcome for trial in trials} == {"passed", "missed"}
 
 
-def test_workers_refuse_another_selection(tmp_path: Path) -> None:
-    recorded_workspace(tmp_path, {"new": {"one": RIGHT, "two": RIGHT, "three": RIGHT}}, gate=GATE)
-    start_pytest(tmp_path, "--model=new", "-k", "one").communicate(timeout=120)
-    process = start_pytest(tmp_path, "--model=new", "-k", "one or two", "--rerun-errors", "-n", "2")
-    output = process.communicate(timeout=120)[0]
-    assert process.returncode == 4, output
+def test_workers_refuse_another_selection(pytester: pytest.Pytester) -> None:
+    recorded_workspace(pytester.path, {"new": {"one": RIGHT, "two": RIGHT, "three": RIGHT}}, gate=GATE)
+    pytester.runpytest("--model=new", "-k", "one")
+    result = pytester.runpytest("--model=new", "-k", "one or two", "--rerun-errors", "-n", "2")
+    output = result.stdout.str() + result.stderr.str()
+    assert result.ret == 4
     assert "set out to make 1 trial, and these are 2" in output
     assert "Traceback" not in output
     assert "nothing errored" not in output

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processes import start_pytest
 from swapgate import run
 from swapgate.errors import UsageError
 from swapgate.runs.shards import share_out
@@ -171,24 +170,22 @@ def test_shard_comes_from_the_environment_too(tmp_path: Path) -> None:
     assert resolve_settings(tmp_path, {}, {"SWAPGATE_SHARD": "2/3"}).shard == (2, 3)
 
 
-def test_workers_share_a_shard_out(tmp_path: Path) -> None:
-    lay_suite(tmp_path)
+def test_workers_share_a_shard_out(pytester: pytest.Pytester) -> None:
+    lay_suite(pytester.path)
     for options in (("-n", "2"), ("-p", "no:xdist")):
-        process = start_pytest(tmp_path, "--model=new", "--shard=2/3", *options)
-        output = process.communicate(timeout=120)[0]
-        assert process.returncode == 0, output
-        assert "gate not judged: shard 2/3" in output
-    with_workers, alone = stored_runs(tmp_path)
+        result = pytester.runpytest("--model=new", "--shard=2/3", *options)
+        assert result.ret == 0
+        result.stdout.fnmatch_lines(["*gate not judged: shard 2/3*"])
+    with_workers, alone = stored_runs(pytester.path)
     assert with_workers == alone
 
 
-def test_empty_shard_ends_well_with_workers(tmp_path: Path) -> None:
-    lay_suite(tmp_path)
-    process = start_pytest(tmp_path, "--model=new", "--shard=3/3", "-n", "2", "-k", "case-0")
-    output = process.communicate(timeout=120)[0]
-    assert process.returncode == 0, output
-    assert "swapgate: shard 3/3 of 1 trials; none of them falls to it" in output
-    assert not (tmp_path / "reports").exists()
+def test_empty_shard_ends_well_with_workers(pytester: pytest.Pytester) -> None:
+    lay_suite(pytester.path)
+    result = pytester.runpytest("--model=new", "--shard=3/3", "-n", "2", "-k", "case-0")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*swapgate: shard 3/3 of 1 trials; none of them falls to it*"])
+    assert not (pytester.path / "reports").exists()
 
 
 def stored_runs(root: Path) -> list[tuple[object, ...]]:
