@@ -63,6 +63,17 @@ def test_a_promoted_run_is_a_baseline_by_its_name(
     )
 
 
+def test_a_model_that_ran_beside_as_the_baseline_can_be_the_baseline_of_others(
+    root: Path, pytester: pytest.Pytester, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytester.runpytest("--model=new", "--baseline=old")
+    beside = json.loads(say(capsys, "history", "list", "--json"))[0]["id"]
+    say(capsys, "history", "baseline", "set", f"old@{beside}", "--to", "full.json", "--with-texts")
+    for name in (f"old@{beside}", "@main", "full.json"):
+        result = pytester.runpytest("--model=new", f"--baseline={name}", "--report=none")
+        result.stdout.fnmatch_lines([f"new against old@{beside}", "*regressed 2: triage/c1, triage/c2"])
+
+
 def test_a_file_of_facts_decides_as_the_run_itself(
     root: Path, pytester: pytest.Pytester, capsys: pytest.CaptureFixture[str]
 ) -> None:

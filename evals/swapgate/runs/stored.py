@@ -75,8 +75,12 @@ def baseline_of(run: Run, trials: Iterable[Trial]) -> StoredBaseline:
 
 
 def as_baseline(run: Run, trials: Iterable[Trial]) -> tuple[Trial, ...]:
-    """Return a stored run's trials as those of a baseline, called `MODEL@RUN`; it must hold one model."""
-    own = [t for t in trials if t.role == "candidate"]
+    """Return a stored run's trials as those of a baseline, called `MODEL@RUN`; it must hold one model.
+
+    Those of a model that was a baseline itself count where they are all: the run is named by that model.
+    """
+    found = list(trials)
+    own = [t for t in found if t.role == "candidate"] or found
     name = f"{_only_model(run, (t.model for t in own))}@{run.id}"
     return tuple(replace(t, model=name, role="baseline") for t in own)
 
