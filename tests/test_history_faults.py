@@ -19,6 +19,7 @@ import pytest
 
 from swapgate.cli import main
 from swapgate.errors import StoreError, UsageError
+from swapgate.facts import facts_of
 from swapgate.memory.history import Choice, History, HistoryWriter, StoredTrials
 from swapgate.records import Answer, ModelIdentity, Response, Run, Trial
 from swapgate.spec.settings import resolve_settings
@@ -160,6 +161,70 @@ def test_a_record_that_is_none_is_told(tmp_path: Path) -> None:
         connection.execute("UPDATE trials SET record = '{\"suite\": 1}'")
     with pytest.raises(StoreError, match="holds a record that cannot be read"):
         list(StoredTrials(path, RUN.id))
+
+
+@pytest.mark.parametrize(
+    ("change", "reading"),
+    [
+        ("facts SET record = '[1, 2'", lambda history: history.facts(RUN.id)),
+        ("facts SET record = '[]'", lambda history: history.case_facts("s", "c")),
+        ("tallies SET record = '{}'", lambda history: history.tallies([RUN.id])),
+        ("runs SET record = '{}'", lambda history: history.find(RUN.id[:12])),
+    ],
+)
+def test_whatever_cannot_be_read_is_told(
+    tmp_path: Path, change: str, reading: Callable[[History], object]
+) -> None:
+    path = tmp_path / "history.db"
+    writer = HistoryWriter(path, RUN)
+    writer.add(TRIAL)
+    writer.finish(RUN, facts=[facts_of(TRIAL)])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"UPDATE {change}")
+    with (
+        closing(History(path)) as history,
+        pytest.raises(StoreError, match=r"history\.db: holds a record that cannot be read as \w+: .*\?$"),
+    ):
+        reading(history)
+
+
+def test_facts_that_know_more_than_this_version_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    write(path, TRIAL)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE facts SET record = substr(record, 1, length(record) - 1) || ',7]'")
+    with closing(History(path)) as history:
+        assert history.facts(RUN.id) == [facts_of(TRIAL)]
+
+
+def test_a_version_that_is_no_number_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    write(path, TRIAL)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE meta SET value = 'abc'")
+    with pytest.raises(StoreError, match=r"says 'abc' of its version.*Move the history away"):
+        History(path)
+
+
+def test_a_folder_in_its_place_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / ".swapgate" / "history.db"
+    folder.mkdir(parents=True)
+    assert main(["history", "list", "--root", str(tmp_path)]) == 3
+    assert "history.db: the history cannot be used: it is a folder. Move it away" in capsys.readouterr().err
+
+
+def test_a_damaged_history_is_told_once_for_all_reports(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded_workspace(pytester.path, {"new": {"c": RIGHT}}, gate="every-case")
+    path = pytester.path / ".swapgate" / "history.db"
+    path.parent.mkdir()
+    path.write_text("no database " * 1000, encoding="utf-8")
+    monkeypatch.setenv("COLUMNS", "400")
+    result = pytester.runpytest("--model=new")
+    told = [line for line in result.outlines if line.startswith("swapgate: ") and "not a database" in line]
+    assert len(told) == 1
+    assert "The run is not stored either: mend that and run again" in told[0]
 
 
 def test_names_with_lone_surrogates_and_nul_find_nothing(tmp_path: Path) -> None:

@@ -39,7 +39,9 @@ class Ending:
         ours.outcome = placed(outcome, self._settings, os.environ)
         self._tell_junit(outcome)
         self._write_reports(ours.outcome, recorder)
-        if recorder.problem is not None:
+        if recorder.problem is not None and not any(
+            told.startswith(str(recorder.problem)) for told in ours.problems
+        ):
             ours.problems.append(str(recorder.problem))
         shard = outcome.run.shard
         has_answer = outcome.gate.answer != "not_judged"

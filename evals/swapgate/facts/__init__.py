@@ -109,6 +109,7 @@ class Facts(NamedTuple):
 _MODEL, _ROLE, _TAGS, _CHECKS, _VERDICTS, _JUDGING = map(
     Facts._fields.index, ("model", "role", "tags", "checks", "verdicts", "judging")
 )
+_KNOWN = len(Facts._fields)
 _AT_ONCE = 2000
 
 
@@ -199,7 +200,8 @@ def unpack(texts: Sequence[str]) -> list[Facts]:
             # Facts of an earlier version may end before it.
             for judging in row[_JUDGING : _JUDGING + 1]:
                 row[_JUDGING] = tuple(map(read_calls, judging))
-            found.append(Facts(*row))
+            # What a later version may know beside is left out, as it is of every other record.
+            found.append(Facts(*row[:_KNOWN]))
     return found
 
 

@@ -70,7 +70,7 @@ def calls_of(verdict: Verdict) -> JudgeCalls:
 
 def read_calls(written: list[Any]) -> JudgeCalls:
     """Return what one verdict took, from its JSON."""
-    one = JudgeCalls(*written)
+    one = JudgeCalls(*written[: len(JudgeCalls._fields)])
     return one._replace(
         models=same(tuple(one.models)),
         latencies_s=tuple(one.latencies_s),

@@ -87,7 +87,8 @@ def write_reports(
             mark_latest(folder)
         except CannotWrite as exc:
             refused.setdefault(exc.why, []).append(exc.path)
-    problems = [*(_cannot_write(paths, why) for why, paths in refused.items()), *problems]
+    # A history that cannot be read is one problem, however many formats meet it.
+    problems = [*(_cannot_write(paths, why) for why, paths in refused.items()), *dict.fromkeys(problems)]
     if problems:
         problems[-1] += f". {_remedy(outcome, is_stored=is_stored)}"
         raise ReportsFailed(problems, written)

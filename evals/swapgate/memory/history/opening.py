@@ -38,7 +38,12 @@ def telling(place: Place) -> Iterator[None]:
         raise broken(place, exc) from exc
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]
-        raise StoreError(
-            f"{shown_place(place)}: holds a record that cannot be read as {exc.title}: {first['msg']}. "
-            "Was it written by a newer swapgate, or changed by hand?"
-        ) from exc
+        raise unreadable(place, exc.title, first["msg"]) from exc
+
+
+def unreadable(place: Place, kind: str, why: object) -> StoreError:
+    """Return what a user is told of a record that is there, and is not what it should be."""
+    return StoreError(
+        f"{shown_place(place)}: holds a record that cannot be read as {kind}: {why}. "
+        "Was it written by a newer swapgate, or changed by hand?"
+    )

@@ -38,7 +38,7 @@ def is_shared(place: Place) -> bool:
 
 def has_history(place: Place) -> bool:
     """Whether there may be a history; opening a file that is none yet would make one."""
-    return isinstance(place, str) or place.is_file()
+    return isinstance(place, str) or place.exists()
 
 
 def shown_place(place: Place) -> str:
@@ -112,6 +112,10 @@ _REMEDIES = {
 def _sqlite(path: Path) -> Engine:
     from sqlalchemy import URL, create_engine, event
 
+    if path.is_dir():
+        raise StoreError(
+            f"{path}: the history cannot be used: it is a folder. Move it away, or set `history` to another place"
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as exc:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from swapgate.errors import UsageError, nearest
 from swapgate.facts import Facts, facts_of, unpack
 from swapgate.memory.history.choice import EVERY_RUN, Choice
-from swapgate.memory.history.opening import open_prepared, telling
+from swapgate.memory.history.opening import open_prepared, telling, unreadable
 from swapgate.memory.history.places import Place, forbid_writing, shown_place
 from swapgate.memory.history.rows import baseline_row, facts_row, put, tally_row
 from swapgate.memory.history.tables import tables
@@ -81,8 +81,9 @@ class History:
         table = self._tables.tallies
         query = table.select().order_by(table.c.run_id, table.c.suite, table.c.model)
         found: dict[str, list[Tally]] = {run_id: [] for run_id in run_ids}
-        for row in self._of_runs(query, table, run_ids):
-            found[row.run_id].append(adapter(Tally).validate_json(row.record))
+        with telling(self.place):
+            for row in self._of_runs(query, table, run_ids):
+                found[row.run_id].append(adapter(Tally).validate_json(row.record))
         for run_id in [run_id for run_id, known in found.items() if not known]:
             found[run_id] = self._count(run_id)
         return found
@@ -130,7 +131,7 @@ class History:
         """Return the facts of a run's trials, in the order of `trials`; an old run's are made once."""
         query = self._of_run(self._tables.facts, run_id, {"suite": suite, "model": model})
         with self._reading() as connection:
-            found = unpack(list(connection.execute(query).scalars()))
+            found = self._unpacked(list(connection.execute(query).scalars()))
         if found or self._has_facts(run_id):
             return found
         made = self._make_facts(run_id)
@@ -155,7 +156,8 @@ class History:
         )
         rows = self._of_runs(query, table, ids)
         place = {run_id: number for number, run_id in enumerate(ids)}
-        found = zip([row.run_id for row in rows], unpack([row.record for row in rows]), strict=True)
+        facts = self._unpacked([row.record for row in rows])
+        found = zip([row.run_id for row in rows], facts, strict=True)
         return sorted(found, key=lambda one: place[one[0]])
 
     # Baselines and anchors
@@ -227,7 +229,7 @@ class History:
         query = select(table.c.record).where(table.c.id.startswith(name, autoescape=True))
         with self._reading() as connection:
             texts = connection.execute(query.order_by(table.c.id).limit(_LISTED + 1)).scalars().all()
-        found = [adapter(Run).validate_json(text) for text in texts]
+            found = [adapter(Run).validate_json(text) for text in texts]
         return [run for run in found if run.id == name] or found
 
     def _ids(self, choice: Choice = EVERY_RUN, *, limit: int | None = None) -> list[str]:
@@ -277,6 +279,12 @@ class History:
         with self._reading() as connection:
             return connection.execute(query).first() is not None
 
+    def _unpacked(self, texts: Sequence[str]) -> list[Facts]:
+        try:
+            return unpack(texts)
+        except (ValueError, TypeError, LookupError) as exc:
+            raise unreadable(self.place, "Facts", exc) from exc
+
     def _make_facts(self, run_id: str) -> list[Facts]:
         """Make and store the facts of a run that an earlier version recorded."""
         found = [facts_of(trial) for trial in self.trials(run_id)]
@@ -291,10 +299,9 @@ class History:
         with self._reading() as connection:
             query = table.select().with_only_columns(table.c.head).where(table.c.id == run_id)
             head = connection.execute(query).scalar()
+            has_ended = head is not None and adapter(Run).validate_json(head).finished_at is not None
         found = tallies_of(run_id, self.facts(run_id))
-        if self._is_read_only:
-            return found
-        if head is not None and adapter(Run).validate_json(head).finished_at is not None:
+        if has_ended and not self._is_read_only:
             with self._writing() as connection:
                 put(connection, self._tables.tallies, [tally_row(tally) for tally in found])
         return found
