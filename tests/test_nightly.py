@@ -315,6 +315,7 @@ def test_a_server_that_stumbles_is_asked_again_and_one_that_asks_to_wait_is_wait
         (Answer(status=302, headers={"location": "http://127.0.0.1:9/elsewhere"}), 1, "answered 302"),
         (Answer(delay_s=2.0), 4, "cannot be reached: ReadTimeout, 4 times"),
         (Answer(wire=b"HTTP/1.1"), 4, "cannot be reached"),
+        (Answer(wire=b"HTTP/1.1 404 No\r\ncontent-length: 9\r\n\r\n"), 1, "answered 404"),
     ],
 )
 def test_what_a_webhook_may_answer(
@@ -325,6 +326,35 @@ def test_what_a_webhook_may_answer(
         post(url_of(hook[1]), {"text": "hello"}, timeout_s=0.2, sleep=lambda _seconds: None)
     assert len(hook[1].requests) == attempts
     assert SECRET not in str(failed.value)
+
+
+def test_whoever_was_told_is_not_told_again_for_an_answer_that_breaks_off(hook: tuple[Hook, Server]) -> None:
+    hook[0].answers = [Answer(wire=b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\no")]
+    post(url_of(hook[1]), {"text": "hello"}, sleep=lambda _seconds: None)
+    assert len(hook[1].requests) == 1
+
+
+def test_whoever_waits_for_word_of_a_drift_hears_that_the_history_is_broken(
+    root: Path, capsys: Said, hook: tuple[Hook, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history(root).write_bytes(b"this is no database " * 100)
+    monkeypatch.setenv("SWAPGATE_WEBHOOK", url_of(hook[1]))
+    assert main(["drift", "--notify"]) == 3
+    assert "the history cannot be used" in capsys.readouterr().err
+    (request,) = hook[1].requests
+    assert request.json["answer"] == "could not find out"
+    assert "history.db: the history cannot be used" in request.json["text"]
+
+
+def test_whoever_waits_for_word_of_a_drift_hears_it_where_the_page_cannot_be_written(
+    root: Path, hook: tuple[Hook, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(history(root), drawn(20))
+    (root / "reports").write_text("in the way of the trend page")
+    monkeypatch.setenv("SWAPGATE_WEBHOOK", url_of(hook[1]))
+    assert main(["drift", "--notify", "--page"]) == 3
+    (request,) = hook[1].requests
+    assert request.json["answer"] == "no drift shown"
 
 
 def test_a_host_that_is_not_there_is_undelivered() -> None:

@@ -8,7 +8,7 @@ import typer
 
 from swapgate.cli.options import JsonOption, RootOption, VerboseOption, open_settings
 from swapgate.cli.output import print_json, shown, warn
-from swapgate.errors import ExitCode, UsageError
+from swapgate.errors import ExitCode, StoreError, UsageError
 
 if TYPE_CHECKING:
     from swapgate.analysis.night_report import NightReport
@@ -63,10 +63,16 @@ def drift(
     Exits with 12 at a drift, with 13 when it could not be found out, with 0 when no drift is shown.
     """
     settings = open_settings(root, drift_since=since, night_every_h=every, drift_false_alarms=false_alarms)
-    report = read_report(settings, wanted(settings, nights=nights, branch=branch, is_any=all_runs))
-    path = write_page(report, settings) if page else None
+    chosen = wanted(settings, nights=nights, branch=branch, is_any=all_runs)
+    try:
+        report = read_report(settings, chosen)
+    except StoreError as exc:
+        if notify:
+            tell(no_report(settings), settings, conclusion=f"COULD NOT FIND OUT: {exc}")
+        raise
     if notify:
         tell(report, settings)
+    path = write_page(report, settings) if page else None
     if as_json:
         from swapgate.reporting.night_json import report_json
 
@@ -106,6 +112,14 @@ def read_report(settings: Settings, chosen: Wanted) -> NightReport:
         left_out=found.left_out,
         since=settings.drift_since,
     )
+
+
+def no_report(settings: Settings) -> NightReport:
+    """Return what there is to say where the nights cannot be read: could not find out."""
+    from swapgate.analysis.night_report import night_report
+    from swapgate.runs.manifest import now
+
+    return night_report((), at=now(), every_h=settings.night_every_h)
 
 
 def write_page(report: NightReport, settings: Settings) -> str:

@@ -12,6 +12,7 @@ from swapgate.cli.drift import (
     FalseAlarmsOption,
     NightsOption,
     SinceOption,
+    no_report,
     read_report,
     tell,
     wanted,
@@ -114,13 +115,10 @@ def nightly(
 
 def _read(settings: Settings, chosen: Wanted) -> tuple[NightReport, str]:
     """Return what all nights come to, or none and why: whoever waits for word of the night gets it."""
-    from swapgate.analysis.night_report import night_report
-    from swapgate.runs.manifest import now
-
     try:
         return read_report(settings, chosen), ""
     except StoreError as exc:
-        return night_report((), at=now(), every_h=settings.night_every_h), str(exc)
+        return no_report(settings), str(exc)
 
 
 def _page(report: NightReport, settings: Settings) -> str | None:

@@ -40,7 +40,9 @@ def post(
     with httpx.Client(timeout=timeout_s, follow_redirects=False) as client:
         for wait_s in (*waits_s, None):
             try:
-                reply = client.post(url, json=message)
+                # What the answer holds is of no account, and it may never end.
+                with client.stream("POST", url, json=message) as reply:
+                    pass
             except (httpx.HTTPError, httpx.InvalidURL) as exc:
                 # What httpx says may hold the URL.
                 problem, asked_s = f"{host} cannot be reached: {type(exc).__name__}", None
