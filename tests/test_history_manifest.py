@@ -98,6 +98,26 @@ def test_git_prompts_schemas_and_versions_are_stored(pytester: pytest.Pytester) 
     assert changed.git_dirty
 
 
+def test_what_a_run_was_made_with_is_shown(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = pytester.path
+    recorded_workspace(root, {"new": {"a": RIGHT}}, head=HEAD.replace("judges: [meaning]\n", ""))
+    new = {"provider": "recorded", "path": "outputs/new.jsonl", "params": {"temperature": 0.3}}
+    lay(root, {"config/models.yml": json.dumps({"models": {"new": new}})})
+    lay(root, {"cases/label.json": '{"$ref": "part.json"}', "cases/part.json": '{"type": "object"}'})
+    pytester.runpytest("--model=new", "--report=none", "--swapgate-seed=7")
+    run, _trials = newest_run(root)
+    monkeypatch.chdir(root)
+    assert main(["history", "show", "latest"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert f"model new: recorded new, temperature 0.3, file {run.models[0].file_sha256[:12]}" in said
+    hashes = (run.suite_hashes["triage"], run.prompt_hashes["triage/new"], *run.schema_hashes.values())
+    suite, prompt, schema = (found[:12] for found in hashes)
+    assert f"suite triage {suite}, prompt of new {prompt}, schema label.json {schema}" in said
+    assert "seed 7" in said
+
+
 def test_a_changed_schema_file_is_no_part_of_the_same_run(pytester: pytest.Pytester) -> None:
     root = pytester.path
     head = HEAD.replace("judges: [meaning]\n", "")

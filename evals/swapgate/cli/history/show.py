@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from swapgate.cli.options import JsonOption, RootOption, open_settings
 from swapgate.cli.output import print_json
-from swapgate.records import Run, to_json
+from swapgate.records import ModelIdentity, Run, to_json
 from swapgate.reporting.text import safe_text
 from swapgate.reporting.words.runs import run_state
 
@@ -53,12 +54,11 @@ def _head(run: Run) -> Iterator[str]:
         yield safe_text(f"completes run {run.completes}")
     for model in run.models:
         role = " (baseline)" if model.name == run.baseline else ""
-        yield safe_text(
-            f"model {model.name}{role}: {model.provider} {model.model}{_served(run, model.name, None)}"
-        )
+        yield safe_text(f"model {model.name}{role}: {_asked_for(model)}{_served(run, model.name, None)}")
     for judge in run.judges:
-        yield safe_text(f"judge model {judge.name}: {judge.provider} {judge.model}")
+        yield safe_text(f"judge model {judge.name}: {_asked_for(judge)}")
     yield from map(safe_text, _judges(run))
+    yield from map(safe_text, _suites(run))
     yield from map(safe_text, _made_with(run))
 
 
@@ -68,7 +68,23 @@ def _judges(run: Run) -> Iterator[str]:
         yield f"judge {judge} {found[:_HASH_CHARS]}{': ' if served else ''}{', '.join(served)}"
 
 
+def _suites(run: Run) -> Iterator[str]:
+    """Yield each suite's hash, with those of its prompt as each model was asked, and of its schemas."""
+    for suite in run.suites:
+        own = f"{suite}/"
+        parts = [f"suite {suite} {run.suite_hashes.get(suite, '')[:_HASH_CHARS]}".rstrip()]
+        for kind, hashes in (("prompt of", run.prompt_hashes), ("schema", run.schema_hashes)):
+            parts += [
+                f"{kind} {name.removeprefix(own)} {found[:_HASH_CHARS]}"
+                for name, found in hashes.items()
+                if name.startswith(own)
+            ]
+        yield ", ".join(parts)
+
+
 def _made_with(run: Run) -> Iterator[str]:
+    repeats = f", {run.repeats} repeats" if run.repeats > 1 else ""
+    yield f"seed {run.seed}{repeats}"
     if run.git_commit:
         branch = f" on {run.git_branch}" if run.git_branch else ""
         yield f"commit {run.git_commit}{branch}{' with changes' if run.git_dirty else ''}"
@@ -77,6 +93,13 @@ def _made_with(run: Run) -> Iterator[str]:
     if run.versions:
         versions = [f"{name} {found}" for name, found in run.versions.items()][:_VERSIONS]
         yield f"with {', '.join(versions)}{f' on {run.platform}' if run.platform else ''}"
+
+
+def _asked_for(model: ModelIdentity) -> str:
+    """Return what a model is declared as: its parameters, and the hash of its file where it has one."""
+    params = "".join(f", {name} {json.dumps(value)}" for name, value in model.params.items())
+    file = f", file {model.file_sha256[:_HASH_CHARS]}" if model.file_sha256 else ""
+    return f"{model.provider} {model.model}{params}{file}"
 
 
 def _served(run: Run, model: str, judge: str | None) -> str:

@@ -37,8 +37,5 @@ class OtelReporter:
         }
         write_text(path, json.dumps(receipt, indent=2) + "\n")
         if sent.failed:
-            raise StoreError(
-                f"report otel: {sent.said}. The run is stored: `swapgate report {outcome.run.id}` sends it "
-                "again, under the same ids"
-            )
+            raise StoreError(f"report otel: {sent.said}")
         return path
