@@ -17,6 +17,7 @@ from swapgate.analysis.night_series import FEWEST_NIGHTS, NightSeries
 from swapgate.analysis.night_subjects import Subject, Watched
 from swapgate.analysis.nights import Night
 from swapgate.records import AnchorCheck, ModelIdentity, ServedModel
+from swapgate.reporting.words.nights import subject_lines
 
 
 def report(nights: Sequence[Night], judges: Sequence[Watched] = (), **more: Any) -> NightReport:
@@ -109,6 +110,17 @@ def test_another_id_served_is_the_providers_drift_at_once() -> None:
     assert found.answer == "drift"
     assert found.served is not None
     assert (found.served.before, found.served.now) == (("new-2026-04",), ("new-2026-11",))
+
+
+def test_another_fingerprint_is_said_and_no_drift_by_itself() -> None:
+    nights = [replace(n, fingerprint="fp_2") if i >= 12 else n for i, n in enumerate(drawn(14))]
+    found = subject(report(nights_of(nights)), "provider")
+    assert found.answer == "no drift shown"
+    assert found.fingerprint is not None
+    lines = list(subject_lines(found))
+    assert any(
+        line.startswith("  system fingerprint fp_2 since 2026-") and "before fp_1" in line for line in lines
+    )
 
 
 def test_a_task_is_served_what_the_models_name_is_that_answers_for_it() -> None:

@@ -59,13 +59,14 @@ def _own(run: Run, model: str | None) -> list[ServedModel]:
 
 def _served(before: Run, now: Run, model: str) -> Iterator[_Difference]:
     yield from _names("model served", served_ids(before, model), served_ids(now, model))
-    yield from _names("system fingerprint", _fingerprints(before, model), _fingerprints(now, model))
+    yield from _names("system fingerprint", fingerprints(before, model), fingerprints(now, model))
     for judge in sorted({one.judge for one in now.served if one.judge is not None}):
         ids = (served_ids(run, judge=judge) for run in (before, now))
         yield from _names(f"model served to judge {judge}", *ids)
 
 
-def _fingerprints(run: Run, model: str) -> tuple[str, ...]:
+def fingerprints(run: Run, model: str) -> tuple[str, ...]:
+    """Return the system fingerprints that a model's answers came with; empty when unknown."""
     return tuple(sorted({name for one in _own(run, model) for name in one.fingerprints}))
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
 from swapgate.analysis.judge_drift import FEWEST as FEWEST_ANCHORS
-from swapgate.analysis.night_changes import served_ids
+from swapgate.analysis.night_changes import fingerprints, served_ids
 from swapgate.analysis.night_series import (
     FEWEST_NIGHTS,
     NightSeries,
@@ -18,7 +18,7 @@ from swapgate.analysis.night_series import (
     rate_point,
 )
 from swapgate.analysis.nights import MOST_ERRORS, Night, pin
-from swapgate.records import AnchorCheck
+from swapgate.records import AnchorCheck, Run
 
 # A night is late when it is half as late again as nights usually follow each other.
 LATE = 1.5
@@ -29,7 +29,7 @@ SubjectAnswer = Literal["drift", "no drift shown", "cannot tell", "not watched"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """A model that is served under another id than when its nights began. `since` is when that was first."""
+    """What a service tells otherwise of a model than when its nights began. `since` is when it first did."""
 
     since: str
     before: tuple[str, ...]
@@ -38,7 +38,11 @@ class Served:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """One model as candidate or by its provider, or one judge. `reasons` say why the answer is what it is."""
+    """One model as candidate or by its provider, or one judge. `reasons` say why the answer is what it is.
+
+    `served` are the ids that it is served as, where they are others. Another `fingerprint` is no drift: some
+    services change it with every piece of hardware.
+    """
 
     kind: SubjectKind
     name: str
@@ -46,6 +50,7 @@ class Subject:
     reasons: tuple[str, ...]
     series: tuple[NightSeries, ...]
     served: Served | None = None
+    fingerprint: Served | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +76,19 @@ def model_subjects(
         for model in dict.fromkeys(model for _suite, model in keys):
             own = [one for one in series if one.subject == kind and one.name == model]
             suites = [suite for suite, name in keys if name == model]
-            served = _served(_same_pin(nights, model), model)
             unknown = [reason for s in suites for reason in _open_questions(nights, (s, model), kind, own)]
-            yield _subject(kind, model, own, served if kind == "provider" else None, unknown)
+            if kind == "candidate":
+                yield _subject(kind, model, own, None, unknown)
+            else:
+                yield _provider(_same_pin(nights, model), model, own, unknown)
+
+
+def _provider(
+    nights: Sequence[Night], model: str, series: Sequence[NightSeries], unknown: Sequence[str]
+) -> Subject:
+    served = _served(nights, lambda run: served_ids(run, model))
+    fingerprint = _served(nights, lambda run: fingerprints(run, model))
+    return replace(_subject("provider", model, series, served, unknown), fingerprint=fingerprint)
 
 
 def _subject(
@@ -126,16 +141,16 @@ def _had_meaning(nights: Sequence[Night], key: tuple[str, str]) -> bool:
     return any((part.table.semantic >= 0).any() for night in nights if (part := night.parts.get(key)))
 
 
-def _served(nights: Sequence[Night], model: str | None = None, *, judge: str | None = None) -> Served | None:
-    """Return the ids that a model is served as now, where some were not among those that it began with."""
-    told = [(night.at, ids) for night in nights if (ids := served_ids(night.run, model, judge=judge))]
+def _served(nights: Sequence[Night], names_of: Callable[[Run], tuple[str, ...]]) -> Served | None:
+    """Return the names that a service tells now, where some were not among those that it began with."""
+    told = [(night.at, names) for night in nights if (names := names_of(night.run))]
     if len(told) < 2:
         return None
     before, now = told[0][1], told[-1][1]
     new = set(now) - set(before)
     if not new:
         return None
-    since = next(at for at, ids in told if new & set(ids))
+    since = next(at for at, names in told if new & set(names))
     return Served(since=since, before=before, now=now)
 
 
@@ -160,7 +175,7 @@ def judge_subject(
     judge: Watched, nights: Sequence[Night], series: Sequence[NightSeries], *, every_h: float
 ) -> Subject:
     own = [one for one in series if one.subject == "judge" and one.name == judge.judge]
-    served = _served(nights, judge=judge.judge)
+    served = _served(nights, lambda run: served_ids(run, judge=judge.judge))
     found = _subject("judge", judge.judge, own, served, list(_judge_questions(judge, nights, every_h)))
     if judge.has_anchors or found.answer == "drift":
         return found

@@ -54,6 +54,7 @@ def _subject(subject: Subject) -> dict[str, Any]:
         "answer": subject.answer,
         "reasons": list(subject.reasons),
         "served": to_json(subject.served) if subject.served is not None else None,
+        "fingerprint": to_json(subject.fingerprint) if subject.fingerprint is not None else None,
         "drifted": [
             {
                 "suite": one.suite,

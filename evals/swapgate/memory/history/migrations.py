@@ -95,8 +95,8 @@ def _stored_version(connection: Connection, place: Place) -> int | None:
     row = connection.execute(query).first()
     if row is not None and not row.value.isdecimal():
         raise StoreError(
-            f"{shown_place(place)}: says {row.value!r} of its version, which is none. Was it changed by hand? "
-            "Move the history away and run again"
+            f"{shown_place(place)}: says {row.value!r} of its version, which is none. Was it changed by "
+            "hand? Move the history away and run again"
         )
     version = None if row is None else int(row.value)
     if version is not None and version > SCHEMA_VERSION:

@@ -114,7 +114,8 @@ def _sqlite(path: Path) -> Engine:
 
     if path.is_dir():
         raise StoreError(
-            f"{path}: the history cannot be used: it is a folder. Move it away, or set `history` to another place"
+            f"{path}: the history cannot be used: it is a folder. Move it away, or set `history` to "
+            "another place"
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -75,6 +75,8 @@ def subject_lines(subject: Subject, *, verbose: int = 0) -> Iterator[str]:
         yield f"  {safe_text(reason, _TEXT)}"
     if subject.served is not None:
         yield f"  {safe_text(served_line(subject.served))}"
+    if subject.fingerprint is not None:
+        yield f"  {safe_text(_fingerprint_line(subject.fingerprint))}"
     for series in subject.series:
         if verbose or series.answer == "drift":
             yield f"  {safe_text(series_line(series))}"
@@ -86,6 +88,11 @@ def served_line(served: Served) -> str:
     """Return since when a model is served under another id."""
     now, before = ", ".join(served.now), ", ".join(served.before)
     return f"served as {now} since {minute(served.since)}, before as {before}"
+
+
+def _fingerprint_line(told: Served) -> str:
+    now, before = ", ".join(told.now), ", ".join(told.before)
+    return f"system fingerprint {now} since {minute(told.since)}, before {before}: no drift by itself"
 
 
 def series_line(series: NightSeries) -> str:
