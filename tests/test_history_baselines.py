@@ -74,6 +74,20 @@ def test_a_model_that_ran_beside_as_the_baseline_can_be_the_baseline_of_others(
         result.stdout.fnmatch_lines([f"new against old@{beside}", "*regressed 2: triage/c1, triage/c2"])
 
 
+def test_writing_a_baseline_to_a_file_leaves_who_promoted_it_and_why(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    say(capsys, "history", "baseline", "set", "latest", "--why", "passed review 12", "--by", "Ada")
+    (known,) = json.loads(say(capsys, "history", "baseline", "show", "--json"))
+    said = say(capsys, "history", "baseline", "set", "@main", "--to", "main.json")
+    assert "in the place of" not in said
+    assert json.loads(say(capsys, "history", "baseline", "show", "--json")) == [known]
+    assert "passed review 12" in (root / "main.json").read_text(encoding="utf-8")
+    say(capsys, "history", "baseline", "set", "@main", "--why", "and review 13", "--by", "Bob")
+    (again,) = json.loads(say(capsys, "history", "baseline", "show", "--json"))
+    assert (again["promoted_by"], again["why"]) == ("Bob", "and review 13")
+
+
 def test_a_file_of_facts_decides_as_the_run_itself(
     root: Path, pytester: pytest.Pytester, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -35,6 +35,8 @@ def promote(
 ) -> Promotion:
     """Make a run of the history the baseline of a name; `wanted` is its id, `latest` or `MODEL@RUN`.
 
+    One that is it already stays as it was promoted, unless somebody says anew who or why.
+
     Raises UsageError for a run that is partial or not complete, or of several models where none is named.
     """
     if not _NAME.fullmatch(name):
@@ -44,6 +46,10 @@ def promote(
     if reason := why_incomplete(run):
         raise UsageError(f"run {run.id} cannot be a baseline: {reason}. Choose a complete run")
     stored = one_model(run, history.facts(run.id), model=model)
+    before = next((one for one in history.baselines() if one.name == name), None)
+    is_it = before is not None and (before.run_id, before.model) == (run.id, stored.model)
+    if before is not None and is_it and not why and by is None:
+        return Promotion(promoted=before, run=run, facts=stored.facts, before=before)
     promoted = PromotedRun(
         name=name,
         run_id=run.id,
@@ -52,7 +58,6 @@ def promote(
         promoted_by=by or who_works(settings.root),
         why=why,
     )
-    before = next((one for one in history.baselines() if one.name == name), None)
     history.promote(promoted)
     return Promotion(promoted=promoted, run=run, facts=stored.facts, before=before)
 

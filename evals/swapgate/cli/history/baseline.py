@@ -55,11 +55,12 @@ def set_baseline(
         if to is not None:
             write_promotion(done, history, to, with_texts=with_texts)
     if as_json:
-        before = done.before and to_json(done.before)
-        print_json({"baseline": to_json(done.promoted), "before": before, "file": to and str(to)})
+        known = done.before and to_json(done.before)
+        print_json({"baseline": to_json(done.promoted), "before": known, "file": to and str(to)})
         return
-    own = done.promoted
-    instead = f", in the place of {done.before.model}@{done.before.run_id}" if done.before else ""
+    own, before = done.promoted, done.before
+    is_other = before is not None and (before.run_id, before.model) != (own.run_id, own.model)
+    instead = f", in the place of {before.model}@{before.run_id}" if before is not None and is_other else ""
     typer.echo(safe_text(f"@{own.name} is {own.model}@{own.run_id}{instead}"))
     if to is not None:
         typer.echo(f"written to {to}: {len(done.facts):,} trials, {to.stat().st_size / 1e3:,.0f} kB")
