@@ -232,5 +232,6 @@ def _broken(path: Path, exc: Exception, *, lost: int = 0) -> StoreError:
             f"{path}: {lost} responses could not be stored: {exc}. The run goes on; they will be asked again"
         )
     return StoreError(
-        f"{path}: the cache cannot be used: {exc}. Free the disk or move the file away and run again"
+        f"{path}: the cache cannot be used: {exc}. Free the disk, give yourself the right to write there, or "
+        "move the file away, and run again"
     )
