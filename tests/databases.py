@@ -19,6 +19,11 @@ from urllib.parse import quote
 
 import pytest
 
+with suppress(ImportError):
+    # Here, and not first in a pytest within this one, which forgets what it imports: the half of psycopg that
+    # is in C is there once, and raises errors that a second half in Python does not know.
+    import psycopg
+
 PASSWORD = "pl@nted/s:cret-0123"
 
 
@@ -44,8 +49,6 @@ def stop_postgres(server: Any) -> None:
 
 def new_database(server: Any) -> str:
     """Return the URL of a new database, by the server's socket."""
-    import psycopg
-
     name = f"db_{secrets.token_hex(4)}"
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
