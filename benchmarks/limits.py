@@ -50,14 +50,14 @@ def two_kinds_of_answers(mock: Mock) -> Row:
 
 
 def stragglers(mock: Mock) -> Row:
-    """One answer in fifty takes 30 s: with --hedge and without."""
+    """One answer in fifty takes 30 s, of second attempts too: with --hedge and without."""
     spans = []
     for options in ((), ("--hedge=p95",)):
         with workspace(mock, CASES) as root:
             slow = {"slow_share": 0.02, "slow_s": 30.0}
             spans.append(run_suite(root, mock, *options, concurrency=16, latency_s=0.2, **slow).span_s)
     goal = "one answer in fifty takes 30 s, c = 16: span with --hedge=p95 / without"
-    return Row(goal=goal, value=spans[1] / spans[0], limit="<= 0.6", beside={"without, s": spans[0]})
+    return Row(goal=goal, value=spans[1] / spans[0], limit="<= 0.9", beside={"without, s": spans[0]})
 
 
 if __name__ == "__main__":
