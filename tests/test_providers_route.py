@@ -6,17 +6,26 @@ import asyncio
 from contextlib import aclosing
 from pathlib import Path
 
+import aiohttp
 import httpx
 import pytest
 from multidict import CIMultiDict
 
 from servers import Answer, Server, openai_completion, serving
 from swapgate.errors import ErrorKind, ProviderError
-from swapgate.providers._route import open_route
+from swapgate.providers._route import is_known, open_route
 from swapgate.providers.http_client import open_http
 from swapgate.providers.open import open_provider
 from swapgate.records import Message, Request, Response
 from swapgate.spec.models import ModelSpec
+
+
+@pytest.fixture(autouse=True, params=["straight", "through httpx"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have requests go both ways: an aiohttp that nobody has tried is left to httpx's transport."""
+    if request.param != "straight":
+        monkeypatch.setattr(aiohttp, "__version__", "3.99.0")
+    assert is_known(aiohttp.__version__) == (request.param == "straight")
 
 
 def ask(server: Server, *prompts: str, **headers: str) -> list[Response]:

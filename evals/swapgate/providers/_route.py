@@ -24,6 +24,8 @@ from yarl import URL
 
 from swapgate.providers.http_client import LateTransport
 
+# The versions in which what is used here of aiohttp, and is not documented, is the same. Others take httpx's way.
+_KNOWN_FROM, _KNOWN_BEFORE = (3, 10), (3, 15)
 _CHUNK = 16 * 1024
 _COPIED = 256 * 1024
 _BREAKS_A_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -48,6 +50,12 @@ def open_route(http: httpx.AsyncClient, method: str, url: httpx.URL, headers: CI
     if isinstance(transport, AiohttpTransport) and transport.proxy is None:
         return _Pooled(_session(transport), method, url, headers)
     return _ThroughTransport(transport, method, url, headers)
+
+
+def is_known(version: str) -> bool:
+    """Whether the short way was tried with this version of aiohttp."""
+    major, minor = version.split(".")[:2]
+    return _KNOWN_FROM <= (int(major), int(minor)) < _KNOWN_BEFORE
 
 
 def _session(transport: AiohttpTransport) -> aiohttp.ClientSession:
