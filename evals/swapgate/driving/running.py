@@ -37,7 +37,7 @@ class Running:
         self._workspace = session.workspace
         self._engine: Engine | None = None
         self._line: LiveLine | None = None
-        self._prefetched: set[int] = set()
+        self._prefetched: set[Job] = set()
         self._is_prepared = False
         self._last: tuple[Job, Finished] | None = None
 
@@ -98,11 +98,11 @@ class Running:
     def _begin(self, session: pytest.Session, items: Sequence[CaseItem]) -> None:
         """Begin the first calls, then the record."""
         assert self._engine is not None
-        self._prefetched = {id(item.job) for item in items if item.is_prefetched()}
         self._session.early = self._begin_looks([item.job for item in items])
         if self._session.early is None:
-            own = own_trials(session.items, self._config)
-            self._engine.plan(item.job for item in own if id(item.job) in self._prefetched)
+            self.prefetch(own_trials(session.items, self._config))
+        else:
+            self._prefetched = {item.job for item in items if item.is_prefetched()}
         if not is_worker(self._config):
             try:
                 self._let_calls_begin()
@@ -158,7 +158,7 @@ class Running:
             admitted = early.admit(job)
             if admitted is None:
                 pytest.skip(f"stopped early: {early.why_skipped(job)}")
-            self._engine.plan(one for one in admitted if id(one) in self._prefetched)
+            self._engine.plan(one for one in admitted if one in self._prefetched)
         self._engine.plan([job])
         if not self._is_prepared and self._engine.is_draining():
             self._prepare_end()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from sys import intern
 
 import pytest
 
@@ -44,7 +45,7 @@ def pytest_runtest_makereport(
 
 def _status(facts: Facts) -> str:
     of = "baseline " if facts.role == "baseline" else "quarantined " if facts.is_quarantined else ""
-    return f"{of}{facts.outcome}"
+    return intern(f"{of}{facts.outcome}")
 
 
 def is_of_trial(report: pytest.TestReport) -> bool:

@@ -32,7 +32,7 @@ class Spot:
     fits: bool = True
 
 
-def locate(model: type[BaseModel], location: Sequence[str | int], data: object) -> Spot:
+def locate(model: type, location: Sequence[str | int], data: object) -> Spot:
     """Follow the location, leaving out what pydantic adds to it for unions and keys."""
     spot = Spot(keys=(), owners=(), wanted=model, value=data)
     for part in location:
