@@ -39,7 +39,8 @@ def pytest_runtest_makereport(
         if is_worker(item.config) and item.finished.trial is not None:
             report.__dict__["swapgate_trial"] = to_text(item.finished.trial)
         report.__dict__["swapgate_status"] = _status(item.finished.facts)
-        item.finished = None  # pytest keeps every item to the end
+        report.user_properties = item.user_properties  # pytest keeps items and reports to the end
+        item.finished = None
     return report
 
 

@@ -268,7 +268,7 @@ class Workspace:
         checks: tuple[Check, ...],
         judges: tuple[AnyJudge, ...],
     ) -> ReadyCase:
-        """Return the case with the suite's checks and judges: the same tuples where it has none of its own."""
+        """Return the case with the suite's checks and judges, the same tuples where it adds none."""
         if placed.case.checks:
             checks = (*checks, *self._case_checks(placed, taken=[check.name for check in checks]))
         if placed.case.judges:

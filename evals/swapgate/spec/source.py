@@ -104,7 +104,8 @@ def validate(model_type: type[Model], document: Document, *, at: str = "", noun:
     """
     data = document.at(at)
     try:
-        valid: Model = adapter(model_type).validate_python(data)
+        kind: type = model_type
+        valid: Model = adapter(kind).validate_python(data)
         return valid
     except ValidationError as exc:
         found = explain(exc, model_type, data, noun=noun)

@@ -120,7 +120,7 @@ class Defaults(Written):
     cluster: str | None = None
 
     def under(self, case: Case, *, said: Container[str]) -> Case:
-        """Return the case with these under what it says itself, by the keys that it has; tags are added up."""
+        """Return the case with these under what it says itself (its keys); tags are added up."""
         if not self.model_fields_set:
             return case
         return replace(

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 # Where the cases go: autoescape turns the `<` of any data into an entity, so data cannot hold this.
 _DATA_MARK = "<!--CASES-->"
 # Bytes of packed cases held in memory, and the script's parts in the order in which they use each other.
-_HELD = 8_000_000
+_HELD = 1_000_000
 # What nearly every page is made of besides its own template.
 _USUAL = ("parts", "notes", "scores", "lengths", "covariates", "judges", "judge_costs")
 _SCRIPTS = ("elements", "unpack", "places", "marked", "layout", "diff", "case", "filters", "list", "start")
