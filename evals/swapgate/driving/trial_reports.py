@@ -39,8 +39,9 @@ def pytest_runtest_makereport(
         if is_worker(item.config) and item.finished.trial is not None:
             report.__dict__["swapgate_trial"] = to_text(item.finished.trial)
         report.__dict__["swapgate_status"] = _status(item.finished.facts)
-        report.user_properties = item.user_properties  # pytest keeps items and reports to the end
+        report.user_properties = item.user_properties  # pytest's copy would stay beside it
         item.finished = None
+        item.parent.swapgate.running.over(item)
     return report
 
 

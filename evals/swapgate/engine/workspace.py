@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -63,6 +63,10 @@ class ReadySuite:
     def name(self) -> str:
         """The suite's name."""
         return self.loaded.suite.suite
+
+    def without_cases(self) -> ReadySuite:
+        """Return all of the suite that a trial needs beside its own case."""
+        return replace(self, loaded=replace(self.loaded, cases=()), cases=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -166,6 +170,10 @@ class Workspace:
     def opened_suites(self) -> list[ReadySuite]:
         """Return the suites read so far."""
         return list(self._suites.values())
+
+    def forget_suites(self) -> None:
+        """Let go of the suites read so far: who asks for one from now on has its file read again."""
+        self._suites.clear()
 
     def jobs(self, suite: ReadySuite) -> list[Job]:
         """Return every trial of a suite, case by case, the models side by side within a case."""

@@ -103,6 +103,7 @@ class Recorder:
         `command` is what was typed.
         """
         run = manifest(self._workspace, self._suites, self._specs, planned=planned, command=command)
+        self._suites = ()  # their cases need not be held for the manifest any more
         settings: dict[str, Json] = {**run.settings, "warnings": list(warnings)}
         if self._before.notes:
             settings["notes"] = list(self._before.notes)
