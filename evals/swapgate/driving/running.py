@@ -217,6 +217,9 @@ class Running:
     def _load_end(self) -> None:
         from importlib import import_module
 
+        from swapgate.driving.one_heap import give_back_what_is_free
+
+        give_back_what_is_free()
         from swapgate.reporting import find_reporter
 
         import_module("swapgate.analysis.outcome")

@@ -118,7 +118,10 @@ def fields(annotation: Any) -> dict[str, Any]:
         return {}
     if issubclass(annotation, BaseModel):
         return {field.alias or name: field.annotation for name, field in annotation.model_fields.items()}
-    return typing.get_type_hints(annotation) if dataclasses.is_dataclass(annotation) else {}
+    if not dataclasses.is_dataclass(annotation):
+        return {}
+    types_by_name = typing.get_type_hints(annotation)
+    return {field.name: types_by_name[field.name] for field in dataclasses.fields(annotation)}
 
 
 def _inside(annotation: Any, part: str | int) -> Any:

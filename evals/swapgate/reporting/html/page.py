@@ -73,7 +73,8 @@ class HtmlReporter:
         path = folder / self.filename
         with SpooledTemporaryFile(_HELD) as cases, atomic_file(path) as stream:
             seen = PackedCases()
-            cases.writelines(blocks(outcome.trials, outcome.comparisons, seen))
+            for block in blocks(outcome.trials, outcome.comparisons, seen):
+                cases.write(block)  # `writelines` would look at the limit after the last one
             cases.seek(0)
             head, _, tail = page(outcome, seen).partition(_DATA_MARK)
             stream.write(whole(head).encode())
