@@ -51,8 +51,8 @@ def only(loaded: LoadedSuite) -> PlacedCase:
         ),
         (
             "suite: qa\ncases:\n  - id: a\n    zzz: x\n",
-            "cases/qa.yml:4: unknown key 'zzz' in a case. Known: id, input, messages, expected, tags, cluster, "
-            "covariates, checks, judges, quarantine",
+            "cases/qa.yml:4: unknown key 'zzz' in a case. Known: id, input, messages, expected, tags, "
+            "cluster, covariates, checks, judges, quarantine",
         ),
         (
             f"suite: qa\ngate:\n  semantic:\n    min: 85\n{ONE_CASE}",

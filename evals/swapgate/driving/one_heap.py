@@ -23,7 +23,7 @@ def share_one_heap() -> None:
 
 
 def give_back_what_is_free() -> None:
-    """Return free pages to the system: those between what is still held, of texts that have had their turn."""
+    """Return to the system what is free between what is still held: texts that have had their turn."""
     from ctypes import CDLL
 
     with suppress(*_NOT_GLIBC):
