@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,7 @@ def keys(kind: type[Any]) -> list[str]:
     """Return the keys of a model or a record as they are written in YAML."""
     if issubclass(kind, BaseModel):
         return [field.alias or name for name, field in kind.model_fields.items()]
-    return list(kind.__dataclass_fields__)
+    return [field.name for field in fields(kind)]
 
 
 def rows(page: str, *, width: int) -> Iterator[list[str]]:

@@ -36,6 +36,38 @@ def test_conftest_that_looks_at_the_phases_sees_all_three(pytester: pytest.Pytes
     assert phases(pytester) == ["setup", "call", "teardown"] * 3
 
 
+def test_case_is_held_no_longer_than_its_trial(pytester: pytest.Pytester) -> None:
+    recorded_workspace(pytester.path, ANSWERS)
+    counter = (
+        "import gc\n"
+        "def pytest_sessionfinish():\n"
+        "    from swapgate.spec.suite import Case\n"
+        "    gc.unfreeze()\n"
+        "    print('held:', sum(type(one) is Case for one in gc.get_objects()))\n"
+    )
+    lay(pytester.path, {"conftest.py": counter})
+    ran = pytester.runpytest_subprocess("--model=new", "-s")
+    ran.assert_outcomes(passed=3)
+    ran.stdout.fnmatch_lines(["*held: [01]*"])  # the engine knows the last one that it was asked for
+
+
+def test_trial_that_is_over_can_be_run_once_more(pytester: pytest.Pytester) -> None:
+    recorded_workspace(pytester.path, ANSWERS)
+    again = (
+        "import pytest\n"
+        "@pytest.hookimpl(wrapper=True)\n"
+        "def pytest_runtest_protocol(item):\n"
+        "    was_run = yield\n"
+        "    item.runtest()\n"
+        "    print('again:', item.finished.facts.case)\n"
+        "    return was_run\n"
+    )
+    lay(pytester.path, {"conftest.py": again})
+    ran = pytester.runpytest("--model=new", "-s")
+    ran.assert_outcomes(passed=3)
+    ran.stdout.fnmatch_lines([f"*again: case-{n}*" for n in range(3)])
+
+
 def test_conftest_can_still_skip_a_trial_in_its_setup(pytester: pytest.Pytester) -> None:
     recorded_workspace(pytester.path, ANSWERS)
     lay(

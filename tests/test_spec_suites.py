@@ -50,6 +50,11 @@ def only(loaded: LoadedSuite) -> PlacedCase:
             "cases/qa.yml:4: unknown key 'expectd' in a case. Did you mean 'expected'?",
         ),
         (
+            "suite: qa\ncases:\n  - id: a\n    zzz: x\n",
+            "cases/qa.yml:4: unknown key 'zzz' in a case. Known: id, input, messages, expected, tags, "
+            "cluster, covariates, checks, judges, quarantine",
+        ),
+        (
             f"suite: qa\ngate:\n  semantic:\n    min: 85\n{ONE_CASE}",
             "cases/qa.yml:4: 'gate.semantic.min' must be at most 1, got 85",
         ),

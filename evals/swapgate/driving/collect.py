@@ -52,6 +52,14 @@ class SuiteFile(pytest.File):
             # As text: an id built from the name does not know its brackets, and --lf would not find it.
             yield CaseItem.from_parent(self, name=name, nodeid=f"{self.nodeid}::{name}", job=job)
 
+    def job(self, name: str) -> Job:
+        """Return the trial of this name, from the file as it is now."""
+        jobs = self.swapgate.workspace.jobs(self.swapgate.workspace.suite(self.path))
+        found = next((job for job in jobs if self._name(job) == name), None)
+        if found is None:
+            raise UsageError(f"{self.nodeid}: the case of {name} is not there any more")
+        return found
+
     def _name(self, job: Job) -> str:
         repeat = f"#{job.repeat}" if self.swapgate.settings.repeats > 1 else ""
         return f"{job.case.placed.case.id}[{job.model}{repeat}]"
@@ -64,12 +72,27 @@ class CaseItem(pytest.Item):
 
     def __init__(self, *, job: Job, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.job = job
+        self._job: Job | None = job
         self.finished: Finished | None = None
         for tag in job.case.placed.case.tags:
             self.config.stash[TAGS].register(self.config, tag)
             self.add_marker(tag)
         self.extra_keyword_matches.update(job.case.placed.case.tags)
+
+    @property
+    def job(self) -> Job:
+        """What is to be run; read again for whoever runs a trial once more that is over."""
+        if self._job is None:
+            self._job = self.parent.job(self.name)
+        return self._job
+
+    @job.setter
+    def job(self, job: Job) -> None:
+        self._job = job
+
+    def let_go(self) -> None:
+        """Drop what the trial was made from, now that it is over: pytest keeps items to the end."""
+        self._job = None
 
     def runtest(self) -> None:
         """Wait for the trial; raise what NOT_PASSED holds, but for a baseline's or one in quarantine."""

@@ -10,6 +10,8 @@ import gc
 
 import pytest
 
+from swapgate.driving.one_heap import share_one_heap
+
 # So many more objects than at the last look: some ten megabytes, with the texts that hang on them.
 _SELDOM = (10_000, 20, 50)
 
@@ -27,12 +29,13 @@ class Garbage:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Have later collections pass over cases and items, which stay to the end."""
+        """Have later collections pass over cases and items, which stay to the end; then share one heap."""
         from swapgate.driving.collect import CaseItem
 
         if all(isinstance(item, CaseItem) for item in session.items):
             gc.freeze()
             gc.set_threshold(*_SELDOM)
+            share_one_heap()
         gc.enable()
 
     @pytest.hookimpl(tryfirst=True)

@@ -129,7 +129,7 @@ def _rooms(session: SwapgateSession) -> dict[str, object]:
         "ending": Ending(session),
         "closing": ClosingWords(session),
         "workers": WorkerHooks(session),
-        "protocol": TrialProtocol(config, session.runs_user_code),
+        "protocol": TrialProtocol(config, lambda: session.runs_user_code),
     }
     if settings.shard is not None or settings.rerun_errors:
         from swapgate.driving.selecting import PartHooks

@@ -6,7 +6,9 @@ Setup, teardown and the capturing around them take longer than everything else t
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
+import pluggy
 import pytest
 
 from swapgate.driving.collect import CaseItem
@@ -38,12 +40,24 @@ class TrialProtocol:
         call = pytest.CallInfo.from_call(
             item.runtest, when="call", reraise=(pytest.exit.Exception, KeyboardInterrupt)
         )
-        report = hook.pytest_runtest_makereport(item=item, call=call)
+        report = self._reporting(hook)(item=item, call=call)
         hook.pytest_runtest_logreport(report=report)
         # What an ordinary test before this one has set up, and the next one does not need.
         item.session._setupstate.teardown_exact(nextitem)
         hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
+
+    def _reporting(self, hook: pluggy.HookRelay) -> pluggy.HookCaller:
+        """Return what makes the report: without tmp_path's part in it where no conftest is left out anyway.
+
+        What that notes of every item stays to the end, and takes as much memory as the report.
+        """
+        return self._without_tmp_path if hook is self._config.hook else hook.pytest_runtest_makereport
+
+    @cached_property
+    def _without_tmp_path(self) -> pluggy.HookCaller:
+        plugins = self._config.pluginmanager
+        return plugins.subset_hook_caller("pytest_runtest_makereport", [plugins.get_plugin("tmpdir")])
 
     def _may_be_short(self) -> bool:
         if self._is_short is None:

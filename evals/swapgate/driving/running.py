@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from swapgate.driving.collect import CaseItem
 from swapgate.driving.workers import is_controller, is_worker, own_trials, processes
-from swapgate.engine.workspace import Job
+from swapgate.engine.workspace import Job, ReadyCase
 from swapgate.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from swapgate.driving.session import SwapgateSession
     from swapgate.engine.runner import Engine, Finished
     from swapgate.runs.early_stop import EarlyStop
+    from swapgate.spec.models import ModelSpec
 
 _LONGEST_HEAD_START_S = 0.5
 _LOOK_S = 0.005
@@ -37,9 +39,10 @@ class Running:
         self._workspace = session.workspace
         self._engine: Engine | None = None
         self._line: LiveLine | None = None
-        self._prefetched: set[int] = set()
+        self._prefetched: set[Job] = set()
         self._is_prepared = False
         self._last: tuple[Job, Finished] | None = None
+        self._over: CaseItem | None = None
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -67,18 +70,12 @@ class Running:
 
         refuse_with_batch(self._settings, maxfail=bool(self._config.getvalue("maxfail")))
         items = [item for item in session.items if isinstance(item, CaseItem)]
-        part = self._session.part
-        jobs = part.whole if part is not None else [item.job for item in items]
-        suites = list({job.suite.name: job.suite for job in jobs}.values())
-        cases = [job.case for job in jobs]
-        specs = self._workspace.models_of(cases)
-        if not is_worker(self._config):
-            self._recording.require_ready(suites, cases)
+        specs = self._made_ready(items)
         self._line = self._recording.new_line()
         opening = open_engine(
             self._settings,
             specs,
-            cases,
+            self._cases(items),
             share=processes(self._config),
             window=self._window(),
             take=self._recording.take,
@@ -95,20 +92,52 @@ class Running:
             if self._engine is not None:
                 self._session.batches = self._engine.batches
 
+    def _whole(self, items: Sequence[CaseItem]) -> Sequence[Job]:
+        """Return the trials of which this session may run a part."""
+        part = self._session.part
+        return part.whole if part is not None else [item.job for item in items]
+
+    def _cases(self, items: Sequence[CaseItem]) -> Iterator[ReadyCase]:
+        """Yield the cases of these trials, none of which is held for it."""
+        for job in self._whole(items):
+            yield job.case
+
+    def _made_ready(self, items: Sequence[CaseItem]) -> dict[str, ModelSpec]:
+        """Return the models that may be asked; refuse what cannot be run, and open the record."""
+        jobs = self._whole(items)
+        suites = list({job.suite.name: job.suite for job in jobs}.values())
+        cases = [job.case for job in jobs]
+        specs = self._workspace.models_of(cases)
+        if not is_worker(self._config):
+            self._recording.require_ready(suites, cases)
+        self._session.runs_user_code = _runs_user_code(cases, specs)
+        return specs
+
     def _begin(self, session: pytest.Session, items: Sequence[CaseItem]) -> None:
         """Begin the first calls, then the record."""
         assert self._engine is not None
-        self._prefetched = {id(item.job) for item in items if item.is_prefetched()}
+        self._hold_cases_once(items)
         self._session.early = self._begin_looks([item.job for item in items])
         if self._session.early is None:
-            own = own_trials(session.items, self._config)
-            self._engine.plan(item.job for item in own if id(item.job) in self._prefetched)
+            self.prefetch(own_trials(session.items, self._config))
+        else:
+            self._prefetched = {item.job for item in items if item.is_prefetched()}
         if not is_worker(self._config):
             try:
                 self._let_calls_begin()
             finally:  # an interrupted run has a record too
                 self._recording.start(planned=len(items), warnings=self._session.warnings)
             self._recording.recorder.require_open()
+
+    def _hold_cases_once(self, items: Sequence[CaseItem]) -> None:
+        """Leave each case to its own trials, to go with the last of them: its texts are most of a run."""
+        jobs = [item.job for item in items]
+        bare = {
+            id(suite): suite.without_cases() for suite in {id(job.suite): job.suite for job in jobs}.values()
+        }
+        for item, job in zip(items, jobs, strict=True):
+            item.job = replace(job, suite=bare[id(job.suite)])
+        self._workspace.forget_suites()
 
     def _let_calls_begin(self) -> None:
         """Leave the processor to the engine until the first calls are on their way: the record can wait."""
@@ -158,7 +187,7 @@ class Running:
             admitted = early.admit(job)
             if admitted is None:
                 pytest.skip(f"stopped early: {early.why_skipped(job)}")
-            self._engine.plan(one for one in admitted if id(one) in self._prefetched)
+            self._engine.plan(one for one in admitted if one in self._prefetched)
         self._engine.plan([job])
         if not self._is_prepared and self._engine.is_draining():
             self._prepare_end()
@@ -169,6 +198,12 @@ class Running:
             self._session.misses.note(finished.trial)
         self._last = (job, finished)
         return finished
+
+    def over(self, item: CaseItem) -> None:
+        """Let go of what the trial before this one was made from: this one may be run again."""
+        if self._over is not None and self._over is not item:
+            self._over.let_go()
+        self._over = item
 
     def _prepare_end(self) -> None:
         """Load what the end needs while the last answers are on their way.
@@ -182,6 +217,9 @@ class Running:
     def _load_end(self) -> None:
         from importlib import import_module
 
+        from swapgate.driving.one_heap import give_back_what_is_free
+
+        give_back_what_is_free()
         from swapgate.reporting import find_reporter
 
         import_module("swapgate.analysis.outcome")
@@ -193,3 +231,12 @@ class Running:
         """Take the live line away before pytest writes."""
         if self._line is not None:
             self._line.clear()
+
+
+def _runs_user_code(cases: Iterable[ReadyCase], specs: Mapping[str, ModelSpec]) -> bool:
+    """Whether a check of these cases or one of the models is code of the user's or of another package."""
+    from swapgate.engine.executor import is_user_code
+    from swapgate.providers.open import is_user_provider
+
+    checks = {id(check): check for case in cases for check in case.checks}
+    return any(map(is_user_code, checks.values())) or any(map(is_user_provider, specs.values()))

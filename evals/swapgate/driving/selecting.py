@@ -72,8 +72,8 @@ class PartHooks:
         if is_worker(self._config) and part.shard is not None:
             told = adapter(Shard).dump_json(part.shard).decode()
             self._config.workeroutput[_SHARD] = told  # type: ignore[attr-defined]
-        wanted = {id(job) for job in part.jobs}
-        own = {id(item) for item in trials if id(item.job) in wanted}
+        wanted = set(part.jobs)
+        own = {id(item) for item in trials if item.job in wanted}
         others = [] if self._settings.rerun_errors else [i for i in items if not isinstance(i, CaseItem)]
         return own | {id(item) for item in others}
 

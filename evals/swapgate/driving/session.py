@@ -49,6 +49,7 @@ class SwapgateSession:
         self.spent_usd = 0.0  # of the budget, before the first trial
         self.wanted = 0
         self.has_ordinary_failure = False
+        self.runs_user_code = False  # known when the trials begin
         self.reports: list[Path] = []
         self.problems: list[str] = []
         self.warnings: list[str] = []
@@ -116,13 +117,3 @@ class SwapgateSession:
             return sum(self.workspace.count_jobs(suite) for suite in self.discovered())
         except UsageError:
             return 0  # its collector has told of it, and an ordinary failure keeps pytest's code
-
-    def runs_user_code(self) -> bool:
-        """Whether a model or a check of this session is code of the user's or of another package."""
-        from swapgate.engine.executor import is_user_code
-        from swapgate.providers.open import is_user_provider
-
-        suites = self.workspace.opened_suites()
-        checks = {id(check): check for suite in suites for case in suite.cases for check in case.checks}
-        specs = self.workspace.models_of(case for suite in suites for case in suite.cases)
-        return any(map(is_user_code, checks.values())) or any(map(is_user_provider, specs.values()))

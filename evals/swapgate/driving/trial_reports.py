@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from sys import intern
 
 import pytest
 
@@ -38,13 +39,15 @@ def pytest_runtest_makereport(
         if is_worker(item.config) and item.finished.trial is not None:
             report.__dict__["swapgate_trial"] = to_text(item.finished.trial)
         report.__dict__["swapgate_status"] = _status(item.finished.facts)
-        item.finished = None  # pytest keeps every item to the end
+        report.user_properties = item.user_properties  # pytest's copy would stay beside it
+        item.finished = None
+        item.parent.swapgate.running.over(item)
     return report
 
 
 def _status(facts: Facts) -> str:
     of = "baseline " if facts.role == "baseline" else "quarantined " if facts.is_quarantined else ""
-    return f"{of}{facts.outcome}"
+    return intern(f"{of}{facts.outcome}")
 
 
 def is_of_trial(report: pytest.TestReport) -> bool:

@@ -104,9 +104,9 @@ class Engine:
         self._spent_usd = spent_usd
         self._pending: deque[Job] = deque()
         # What is planned, None until it has ended. The consumer waits for one of them at a time.
-        self._results: dict[int, Finished | None] = {}
+        self._results: dict[Job, Finished | None] = {}
         self._has_ended = threading.Condition()
-        self._awaited: int | None = None
+        self._awaited: Job | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._planned = self._finished = self._errored = self._consumed = self._started = 0
         self._loop = asyncio.new_event_loop()
@@ -131,11 +131,11 @@ class Engine:
 
     def plan(self, jobs: Iterable[Job]) -> None:
         """Queue trials; those already queued are left alone."""
-        new = [job for job in jobs if id(job) not in self._results]
+        new = [job for job in jobs if job not in self._results]
         if not new:
             return
         for job in new:
-            self._results[id(job)] = None
+            self._results[job] = None
         self._planned += len(new)
         self._tell(self._enqueue, new)
 
@@ -144,17 +144,16 @@ class Engine:
 
         Raises SwapgateError when it never will be, because the engine has stopped.
         """
-        key = id(job)
         with self._has_ended:
-            if self._results[key] is None and self._thread.is_alive():
-                self._awaited = key
+            if self._results[job] is None and self._thread.is_alive():
+                self._awaited = job
                 self._has_ended.wait(timeout_s)
-            finished = self._results[key]
+            finished = self._results[job]
             if finished is None:
                 if not self._thread.is_alive():
                     raise SwapgateError(f"the engine has stopped{_cause(self._failure)}") from self._failure
                 return None
-            del self._results[key]
+            del self._results[job]
         if self._window is not None:
             self._tell(self._count_consumed)
         return finished
@@ -371,8 +370,8 @@ class Engine:
             self._stopped.set()
             return
         with self._has_ended:
-            self._results[id(job)] = Finished(facts=facts, trial=trial if is_kept else None)
-            if self._awaited == id(job):
+            self._results[job] = Finished(facts=facts, trial=trial if is_kept else None)
+            if self._awaited is job:
                 self._has_ended.notify()
         self._pump()
 

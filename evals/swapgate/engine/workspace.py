@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -64,10 +64,14 @@ class ReadySuite:
         """The suite's name."""
         return self.loaded.suite.suite
 
+    def without_cases(self) -> ReadySuite:
+        """Return all of the suite that a trial needs beside its own case."""
+        return replace(self, loaded=replace(self.loaded, cases=()), cases=())
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Job:
-    """One trial to run. `baseline` is the model that runs beside, None without one.
+    """One trial to run, equal to itself alone. `baseline` is the model that runs beside, None without one.
 
     With `again` its stored answer is judged, and its model is not asked.
     """
@@ -167,6 +171,10 @@ class Workspace:
         """Return the suites read so far."""
         return list(self._suites.values())
 
+    def forget_suites(self) -> None:
+        """Let go of the suites read so far: who asks for one from now on has its file read again."""
+        self._suites.clear()
+
     def jobs(self, suite: ReadySuite) -> list[Job]:
         """Return every trial of a suite, case by case, the models side by side within a case."""
         return [
@@ -246,7 +254,7 @@ class Workspace:
 
     def _ready(self, path: Path) -> ReadySuite:
         loaded = read_suite(path, root=self.settings.root)
-        checks = self._suite_checks(loaded)
+        checks, judges = self._suite_checks(loaded), self._judges_of(loaded)
         prompt = self._prompt(loaded)
         if prompt is not None and prompt.output == "schema" and decoding_schema(checks) is None:
             message = (
@@ -258,18 +266,26 @@ class Workspace:
             loaded=loaded,
             prompt=prompt,
             decoding_schema=decoding_schema(checks),
-            cases=tuple(self._ready_case(loaded, placed, checks) for placed in loaded.cases),
+            cases=tuple(self._ready_case(loaded, placed, checks, judges) for placed in loaded.cases),
         )
 
-    def _ready_case(self, loaded: LoadedSuite, placed: PlacedCase, checks: Sequence[Check]) -> ReadyCase:
-        own = self._case_checks(placed, taken=[check.name for check in checks])
-        names = dict.fromkeys((*loaded.suite.judges, *placed.case.judges))
-        judges = self._named_judges(tuple(names), loaded)
+    def _ready_case(
+        self,
+        loaded: LoadedSuite,
+        placed: PlacedCase,
+        checks: tuple[Check, ...],
+        judges: tuple[AnyJudge, ...],
+    ) -> ReadyCase:
+        """Return the case with the suite's checks and judges, the same tuples where it adds none."""
+        if placed.case.checks:
+            checks = (*checks, *self._case_checks(placed, taken=[check.name for check in checks]))
+        if placed.case.judges:
+            judges = self._judges_of(loaded, placed.case.judges)
         for judge in judges:
             self._require_judged(judge, placed)
         return ReadyCase(
             placed=placed,
-            checks=(*checks, *own),
+            checks=checks,
             judges=judges,
             content_hash=case_hash(loaded, placed, expected=placed.case.expected),
             quarantine=self._quarantine(placed),
@@ -324,9 +340,10 @@ class Workspace:
             self._judges[name] = judge
         return self._judges[name]
 
-    def _named_judges(self, names: tuple[str, ...], loaded: LoadedSuite) -> tuple[AnyJudge, ...]:
+    def _judges_of(self, loaded: LoadedSuite, further: Sequence[str] = ()) -> tuple[AnyJudge, ...]:
+        """Return the suite's judges and a case's further ones, each once."""
         try:
-            return tuple(self.judge(name) for name in names)
+            return tuple(self.judge(name) for name in dict.fromkeys((*loaded.suite.judges, *further)))
         except UsageError as error:
             raise self._place(error, loaded, "/judges") from error
 

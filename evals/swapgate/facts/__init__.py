@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from sys import intern
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from swapgate.facts.amounts import (
     price_paid,
     read_calls,
     same,
+    sum_of,
 )
 from swapgate.facts.reasons import first_reason, shortened
 from swapgate.records import Answer, CheckResult, Json, Trial, content_hash
@@ -113,6 +115,13 @@ _KNOWN = len(Facts._fields)
 _AT_ONCE = 2000
 
 
+@lru_cache(maxsize=4096, typed=True)
+def _scores(judges: tuple[tuple[str, ...], ...], *scores: float) -> Mapping[str, float]:
+    """Return scores by name, the same ones as one mapping; each judge is followed by what it scores."""
+    names = (intern(f"{judge}.{name}") for judge, *names in judges for name in names)
+    return dict(zip(names, scores, strict=True))
+
+
 def facts_of(trial: Trial) -> Facts:
     """Return the facts of one trial."""
     answer, is_own, outcome = trial.answer, own_answer(trial), trial.outcome
@@ -141,7 +150,10 @@ def facts_of(trial: Trial) -> Facts:
         is_code_wrong=is_own and _is_code_wrong(trial),
         checks=same(tuple((c.check, c.kind, c.passed) for c in trial.checks) if is_own else ()),
         verdicts=same(tuple((v.judge, v.definition_hash, v.status, v.passed) for v in verdicts)),
-        scores={intern(f"{v.judge}.{name}"): x for v in trial.verdicts for name, x in v.scores.items()},
+        scores=_scores(
+            tuple((v.judge, *v.scores) for v in trial.verdicts),
+            *(score for v in trial.verdicts for score in v.scores.values()),
+        ),
         json_kind=_json_kind(json_check),
         is_recoverable=_is_recoverable(json_check),
         is_answered=answer is not None,
@@ -152,8 +164,8 @@ def facts_of(trial: Trial) -> Facts:
         tokens_out=usage.tokens_out if usage else None,
         cost_usd=list_price([own]) if own is not None else None,
         paid_usd=price_paid([answer] if answer is not None else []),
-        judge_tokens_in=sum(a.response.usage.tokens_in or 0 for a in judge_answers),
-        judge_tokens_out=sum(a.response.usage.tokens_out or 0 for a in judge_answers),
+        judge_tokens_in=sum_of([a.response.usage.tokens_in or 0 for a in judge_answers]),
+        judge_tokens_out=sum_of([a.response.usage.tokens_out or 0 for a in judge_answers]),
         judge_counted=sum(is_counted(a) for a in judge_answers),
         judge_cost_usd=list_price(judge_answers),
         judge_paid_usd=price_paid([*judge_answers, *shared]),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from swapgate.records import Answer, Verdict
 
 Same = TypeVar("Same", bound=tuple[object, ...])
+Amount = TypeVar("Amount", int, float)
 
 
 class JudgeCalls(NamedTuple):
@@ -51,11 +52,11 @@ def calls_of(verdict: Verdict) -> JudgeCalls:
             tuple(dict.fromkeys([*(o.model for o in verdict.opinions), *(a.model for a in answers)]))
         ),
         calls=len(answers),
-        tokens_in=sum(usage.tokens_in or 0 for usage in usages),
-        tokens_out=sum(usage.tokens_out or 0 for usage in usages),
+        tokens_in=sum_of([usage.tokens_in or 0 for usage in usages]),
+        tokens_out=sum_of([usage.tokens_out or 0 for usage in usages]),
         counted=sum(map(is_counted, answers)),
         cost_usd=list_price(answers),
-        latencies_s=tuple(round(t, 3) for a in answers if (t := a.response.latency_s) is not None),
+        latencies_s=same(tuple(round(t, 3) for a in answers if (t := a.response.latency_s) is not None)),
         escalates_to=verdict.escalation.to if verdict.escalation is not None else "",
         is_escalated=verdict.escalation is not None and bool(verdict.escalation.why),
         second_calls=second_calls,
@@ -82,12 +83,17 @@ def list_price(answers: Iterable[Answer]) -> float | None:
     """Return the sum of the answers' list prices in US dollars; None when one is unknown."""
     prices = [_price(answer) for answer in answers]
     known = [price for price in prices if price is not None]
-    return sum(known) if len(known) == len(prices) else None
+    return sum_of(known) if len(known) == len(prices) else None
 
 
 def price_paid(answers: Sequence[Answer]) -> float | None:
     """Return what was paid this time in US dollars: answers from the cache are free; None when unknown."""
     return list_price(answer for answer in answers if not answer.from_cache)
+
+
+def sum_of(amounts: Sequence[Amount]) -> Amount | Literal[0]:
+    """Return the sum: of one amount that itself, so that it is held once wherever it is named."""
+    return amounts[0] if len(amounts) == 1 else sum(amounts)
 
 
 def served_ids(answers: Iterable[Answer]) -> tuple[str, ...]:

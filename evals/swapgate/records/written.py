@@ -87,7 +87,7 @@ def once_for_each(written: Callable[[_Shared], str]) -> Callable[[_Shared], str]
 
 
 @cache
-def adapter(record_type: type[DataclassInstance]) -> TypeAdapter[Any]:
+def adapter(record_type: type) -> TypeAdapter[Any]:
     """Return the (cached) pydantic adapter that reads and writes one kind of record as JSON."""
     return TypeAdapter(record_type)
 

@@ -85,7 +85,7 @@ class EarlyStop:
         stored: Iterable[Facts] = (),
     ) -> None:
         self._jobs = jobs
-        self._places = {id(job): place for place, job in enumerate(jobs)}
+        self._places = {job: place for place, job in enumerate(jobs)}
         self._seed = seed
         self._looks = settings.looks if isinstance(settings.looks, int) else None
         self._ahead = settings.concurrency
@@ -94,7 +94,7 @@ class EarlyStop:
             sizes = [end - start for start, end in zip([0, *self._ends], self._ends, strict=False)]
             self._ends = list(planned_looks(sizes, self._looks))
         self._stored, self._own = list(stored), list[Facts]()
-        self._started: set[int] = set()
+        self._started: set[Job] = set()
         self._horizon = self._looked = 0
         self._passed = self._whole = 0
         self._skipped: list[Job] = []
@@ -111,11 +111,11 @@ class EarlyStop:
 
         To be asked for every job in order, before its result is waited for.
         """
-        place = self._places[id(job)]
+        place = self._places[job]
         if self._is_due(place):
             self._looked = place
             self._monitor.look(without_quarantined([*self._stored, *self._own[: self._whole]]))
-        if id(job) not in self._started and not self._is_wanted(job):
+        if job not in self._started and not self._is_wanted(job):
             self._skipped.append(job)
             return None
         return self._start(place)
@@ -149,7 +149,7 @@ class EarlyStop:
         horizon = next_end if self._looks is not None else max(next_end, place + self._ahead)
         new = [job for job in self._jobs[self._horizon : horizon] if self._is_wanted(job)]
         self._horizon = max(self._horizon, horizon)
-        self._started |= {id(job) for job in new}
+        self._started.update(new)
         return new
 
     def _is_due(self, place: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from swapgate.engine.workspace import ReadySuite, Workspace
@@ -30,6 +31,8 @@ from swapgate.spec.models import ModelSpec
 if TYPE_CHECKING:
     from swapgate.analysis.outcome import RunOutcome
     from swapgate.runs.stored import StoredBaseline
+
+_place = attrgetter("suite", "case", "model", "repeat")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +66,8 @@ class Recorder:
         self._workspace = workspace
         self._suites = suites
         self._specs = specs
-        self._facts: dict[tuple[str, str, str, int], Facts] = {}
+        # By suite, model and repeat, then by case: a key of its own for each trial would be held too.
+        self._facts: dict[tuple[str, str, int], dict[str, Facts]] = {}
         self._before = before or Before()
         self._calibrations = calibrations_of(workspace, suites)
         self._served = ServedSeen()
@@ -99,6 +103,7 @@ class Recorder:
         `command` is what was typed.
         """
         run = manifest(self._workspace, self._suites, self._specs, planned=planned, command=command)
+        self._suites = ()  # their cases need not be held for the manifest any more
         settings: dict[str, Json] = {**run.settings, "warnings": list(warnings)}
         if self._before.notes:
             settings["notes"] = list(self._before.notes)
@@ -135,7 +140,7 @@ class Recorder:
 
     def add(self, trial: Trial, facts: Facts, text: str | None = None) -> None:
         """Store one trial, from whatever thread; its facts stay at hand for the end. `text`: see history."""
-        self._facts[trial.suite, trial.case, trial.model, trial.repeat] = facts
+        self._facts.setdefault((trial.suite, trial.model, trial.repeat), {})[trial.case] = facts
         self._served.add(trial)
         with self._starting:
             if self._writer is None:
@@ -165,17 +170,18 @@ class Recorder:
         shard = shard or self._writer.run.shard
         if shard is not None:
             shard = replace(shard, problem=why_not_judged or "")
+        facts = sorted((one for some in self._facts.values() for one in some.values()), key=_place)
         run = replace(
             self._writer.run,
             finished_at=now(),
-            is_complete=len(self._facts) >= self._writer.run.planned,
+            is_complete=len(facts) >= self._writer.run.planned,
             is_partial=why_not_judged is not None or shard is not None,
             stopping=stopping,
             shard=shard,
             served=self._served.models(),
         )
         try:
-            self._writer.finish(run, facts=self._facts.values())
+            self._writer.finish(run, facts=facts)
         except StoreError as error:
             self.problem = error
         return conclude(
@@ -185,7 +191,7 @@ class Recorder:
                 run.id,
                 beside=self._before.baseline.trials if self._before.baseline is not None else (),
             ),
-            facts=[*(self._facts[key] for key in sorted(self._facts)), *self.baseline],
+            facts=[*facts, *self.baseline],
             why_not_judged=why_not_judged,
         )
 

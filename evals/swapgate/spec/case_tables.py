@@ -12,13 +12,13 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 from swapgate.errors import SpecError
-from swapgate.records import Json
+from swapgate.records import Json, adapter
 from swapgate.spec.source import Document, read_text, shown_path, validate
-from swapgate.spec.suite import Case, PlacedCase
+from swapgate.spec.suite import Case, Defaults, PlacedCase
 from swapgate.spec.yaml_core import Place
 
 
-def read_jsonl(path: Path, *, root: Path) -> Iterator[PlacedCase]:
+def read_jsonl(path: Path, defaults: Defaults, *, root: Path) -> Iterator[PlacedCase]:
     """Yield the case of each line of a JSON Lines file; blank lines are skipped."""
     text = read_text(path, root=root)
     decoder = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
@@ -35,10 +35,11 @@ def read_jsonl(path: Path, *, root: Path) -> Iterator[PlacedCase]:
             raise SpecError(
                 f"not valid JSON: {_said(exc)}", path=shown_path(path, root), line=number
             ) from exc
-        yield _case(written, path=path, line=number, root=root)
+        case = _case(written, path=path, line=number, root=root)
+        yield PlacedCase(case=defaults.under(case, said=written), path=path, line=number)
 
 
-def read_csv(path: Path, *, root: Path) -> Iterator[PlacedCase]:
+def read_csv(path: Path, defaults: Defaults, *, root: Path) -> Iterator[PlacedCase]:
     """Yield the case of each row of a CSV file with a header.
 
     Columns: `id`; `tags`, parted by `|` or `;`; `cluster`; `expected` or `expected.NAME`; every other column
@@ -59,18 +60,21 @@ def read_csv(path: Path, *, root: Path) -> Iterator[PlacedCase]:
                         f"{len(row)} cells, but the header has {len(header)}: quote cells that hold commas"
                     )
                     raise SpecError(message, path=shown, line=start)
-                yield _case(_from_row(dict(zip(header, row, strict=True))), path=path, line=start, root=root)
+                written = _from_row(dict(zip(header, row, strict=True)))
+                case = _case(written, path=path, line=start, root=root)
+                yield PlacedCase(case=defaults.under(case, said=written), path=path, line=start)
             start = rows.line_num + 1
     except csv.Error as exc:
         raise SpecError(f"not valid CSV: {exc}", path=shown, line=start) from exc
 
 
-def _case(written: Any, *, path: Path, line: int, root: Path) -> PlacedCase:
+def _case(written: Any, *, path: Path, line: int, root: Path) -> Case:
     try:
-        return PlacedCase(case=Case.model_validate(written), path=path, line=line)
+        case: Case = adapter(Case).validate_python(written)
     except ValidationError:
         document = Document(path=path, data=written, place=Place(line), shown=shown_path(path, root))
-        return PlacedCase(case=validate(Case, document, noun="a case"), path=path, line=line)
+        return validate(Case, document, noun="a case")
+    return case
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

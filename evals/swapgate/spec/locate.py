@@ -32,7 +32,7 @@ class Spot:
     fits: bool = True
 
 
-def locate(model: type[BaseModel], location: Sequence[str | int], data: object) -> Spot:
+def locate(model: type, location: Sequence[str | int], data: object) -> Spot:
     """Follow the location, leaving out what pydantic adds to it for unions and keys."""
     spot = Spot(keys=(), owners=(), wanted=model, value=data)
     for part in location:
@@ -118,7 +118,10 @@ def fields(annotation: Any) -> dict[str, Any]:
         return {}
     if issubclass(annotation, BaseModel):
         return {field.alias or name: field.annotation for name, field in annotation.model_fields.items()}
-    return typing.get_type_hints(annotation) if dataclasses.is_dataclass(annotation) else {}
+    if not dataclasses.is_dataclass(annotation):
+        return {}
+    types_by_name = typing.get_type_hints(annotation)
+    return {field.name: types_by_name[field.name] for field in dataclasses.fields(annotation)}
 
 
 def _inside(annotation: Any, part: str | int) -> Any:

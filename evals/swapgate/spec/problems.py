@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from swapgate.errors import nearest
 from swapgate.spec.locate import Spot, bare, fields, is_union, kind, locate, members, pointer_of, within
@@ -35,7 +35,7 @@ class Problem:
     message: str
 
 
-def explain(error: ValidationError, model: type[BaseModel], data: object, *, noun: str = "") -> list[Problem]:
+def explain(error: ValidationError, model: type, data: object, *, noun: str = "") -> list[Problem]:
     """Return what is wrong, once a place. `noun` is what the whole is called ("a suite" for a Suite)."""
     problems: dict[tuple[str, str], Problem] = {}
     choices: dict[str, Spot] = {}

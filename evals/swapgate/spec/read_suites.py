@@ -32,34 +32,37 @@ def read_suite(path: Path, *, root: Path) -> LoadedSuite:
     document = read_yaml(path, root=root)
     suite = validate(Suite, document)
     own = [
-        PlacedCase(case=case, path=path, line=document.line(f"/cases/{index}"))
+        PlacedCase(
+            case=suite.defaults.under(case, said=document.data["cases"][index]),
+            path=path,
+            line=document.line(f"/cases/{index}"),
+        )
         for index, case in enumerate(suite.cases)
     ]
     files = _case_files(document, suite)
-    written = [*own, *(placed for file in files for placed in read_cases(file, root=root))]
-    if not written:
+    cases = (*own, *(one for file in files for one in read_cases(file, suite.defaults, root=root)))
+    if not cases:
         raise document.error("the suite has no cases: write `cases:` or `cases_from:`")
-    _check_unique(written, root)
-    cases = tuple(_with_defaults(placed, suite.defaults) for placed in written)
-    return LoadedSuite(path=path, suite=suite, cases=cases)
+    _check_unique(cases, root)
+    return LoadedSuite(path=path, suite=suite.model_copy(update={"cases": ()}), cases=cases)
 
 
-def read_cases(path: Path, *, root: Path) -> Iterator[PlacedCase]:
-    """Yield the cases of one .yml, .jsonl or .csv file, without any suite's defaults."""
+def read_cases(path: Path, defaults: Defaults, *, root: Path) -> Iterator[PlacedCase]:
+    """Yield the cases of one .yml, .jsonl or .csv file, with the suite's defaults merged into them."""
     if path.suffix == ".jsonl":
-        return read_jsonl(path, root=root)
+        return read_jsonl(path, defaults, root=root)
     if path.suffix == ".csv":
-        return read_csv(path, root=root)
-    return _read_fragment(path, root=root)
+        return read_csv(path, defaults, root=root)
+    return _read_fragment(path, defaults, root=root)
 
 
-def _read_fragment(path: Path, *, root: Path) -> Iterator[PlacedCase]:
+def _read_fragment(path: Path, defaults: Defaults, *, root: Path) -> Iterator[PlacedCase]:
     document = read_yaml(path, root=root)
     if not isinstance(document.data, list):
         raise document.error("a file of cases is a list: start every case with '- id: ...'")
-    for index in range(len(document.data)):
+    for index, said in enumerate(document.data):
         case = validate(Case, document, at=f"/{index}", noun="a case")
-        yield PlacedCase(case=case, path=path, line=document.line(f"/{index}"))
+        yield PlacedCase(case=defaults.under(case, said=said), path=path, line=document.line(f"/{index}"))
 
 
 def _case_files(document: Document, suite: Suite) -> list[Path]:
@@ -102,18 +105,3 @@ def _check_unique(cases: Iterable[PlacedCase], root: Path) -> None:
             place = f"{shown_path(first.path, root)}:{first.line}"
             message = f"the case id {placed.case.id!r} is already taken at {place}: give each case its own"
             raise SpecError(message, path=shown_path(placed.path, root), line=placed.line)
-
-
-def _with_defaults(placed: PlacedCase, defaults: Defaults) -> PlacedCase:
-    """Return the case with the defaults under what it says itself; tags are added up."""
-    if not defaults.model_fields_set:
-        return placed
-    case = placed.case
-    given = case.model_fields_set
-    update = {
-        "tags": tuple(dict.fromkeys((*defaults.tags, *case.tags))),
-        "input": {**defaults.input, **case.input},
-        "expected": case.expected if "expected" in given else defaults.expected,
-        "cluster": case.cluster if "cluster" in given else defaults.cluster,
-    }
-    return PlacedCase(case=case.model_copy(update=update), path=placed.path, line=placed.line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from swapgate.records import Json, Message, ToolCall
@@ -48,8 +48,8 @@ def json_schemas(checks: Mapping[str, Json] | None = None) -> dict[str, Json]:
     }
 
 
-def _of(model: type[BaseModel]) -> dict[str, Any]:
-    return _closed(model.model_json_schema(by_alias=True, schema_generator=_Untitled))
+def _of(kind: type) -> dict[str, Any]:
+    return _closed(TypeAdapter(kind).json_schema(by_alias=True, schema_generator=_Untitled))
 
 
 def _judge() -> dict[str, Any]:

@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from swapgate.errors import SpecError, UsageError
+from swapgate.records import adapter
 from swapgate.spec.problems import explain
 from swapgate.spec.yaml_core import Place, YamlError, read_document
 
 MAX_BYTES = 50_000_000
 MAX_PROBLEMS = 11
 
-Model = TypeVar("Model", bound=BaseModel)
+Model = TypeVar("Model")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +104,9 @@ def validate(model_type: type[Model], document: Document, *, at: str = "", noun:
     """
     data = document.at(at)
     try:
-        return model_type.model_validate(data)
+        kind: type = model_type
+        valid: Model = adapter(kind).validate_python(data)
+        return valid
     except ValidationError as exc:
         found = explain(exc, model_type, data, noun=noun)
     errors = [document.error(problem.message, at + problem.pointer) for problem in found]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from swapgate.records import Json, Message, canonical, content_hash
+from swapgate.records import Json, Message, adapter, canonical, content_hash
 from swapgate.spec.quarantine import Quarantine
 
 CASE_ID = r"^[A-Za-z0-9_.-]+$"
@@ -118,8 +119,22 @@ class Defaults(Written):
     expected: Json = None
     cluster: str | None = None
 
+    def under(self, case: Case, *, said: Container[str]) -> Case:
+        """Return the case with these under what it says itself (its keys); tags are added up."""
+        if not self.model_fields_set:
+            return case
+        return replace(
+            case,
+            tags=tuple(dict.fromkeys((*self.tags, *case.tags))),
+            input={**self.input, **case.input},
+            expected=case.expected if "expected" in said else self.expected,
+            cluster=case.cluster if "cluster" in said else self.cluster,
+        )
 
-class Case(Written):
+
+# No model of pydantic's: every case of a run is held, and a model takes five times the memory.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
     """One case.
 
     `input` holds the prompt's variables, `messages` a conversation in the place of the prompt's user turn.
@@ -129,13 +144,15 @@ class Case(Written):
     In `quarantine` a case is run and reported, and the gate does not count it.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = Written.model_config
+
     id: Annotated[str, Field(pattern=CASE_ID)]
-    input: dict[str, Json] = Field(default_factory=dict)
+    input: dict[str, Json] = field(default_factory=dict)
     messages: tuple[Message, ...] = ()
     expected: Json = None
     tags: tuple[str, ...] = ()
     cluster: str | None = None
-    covariates: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = Field(default_factory=dict)
+    covariates: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = field(default_factory=dict)
     checks: tuple[CheckEntry, ...] = ()
     judges: tuple[str, ...] = ()
     quarantine: Quarantine | None = None
@@ -170,7 +187,8 @@ class PlacedCase:
 class LoadedSuite:
     """A suite read whole: the cases of `cases_from` included, the defaults merged into every case.
 
-    `given_hash` is that of a suite which is made of another one.
+    `suite` is what the file says beside its cases. `given_hash` is that of a suite which is made of another
+    one.
     """
 
     path: Path
@@ -199,5 +217,6 @@ class LoadedSuite:
         excluded = {"description", "defaults", "cases", "cases_from"}
         content = self.suite.model_dump(mode="json", exclude=excluded)
         # A case in quarantine is the same case: its suite is compared with that of yesterday.
-        dumped = [placed.case.model_dump(mode="json", exclude={"quarantine"}) for placed in self.cases]
+        plain = adapter(Case).dump_python
+        dumped = [plain(placed.case, mode="json", exclude={"quarantine"}) for placed in self.cases]
         return content_hash({**content, "cases": sorted(dumped, key=lambda case: str(case["id"]))})

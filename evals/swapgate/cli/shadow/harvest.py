@@ -113,8 +113,9 @@ def _write(reading: Reading, groups: Sequence[Group], path: Path, redactor: Reda
 def _known(path: Path, root: Path) -> set[str]:
     """Return the ids in the file; SpecError where a person broke it."""
     from swapgate.spec.read_suites import read_cases
+    from swapgate.spec.suite import Defaults
 
-    return {placed.case.id for placed in read_cases(path, root=root)} if path.is_file() else set()
+    return {placed.case.id for placed in read_cases(path, Defaults(), root=root)} if path.is_file() else set()
 
 
 def _rules(settings: Settings, config: Path | None) -> Redaction:

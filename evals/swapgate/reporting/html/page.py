@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 # Where the cases go: autoescape turns the `<` of any data into an entity, so data cannot hold this.
 _DATA_MARK = "<!--CASES-->"
 # Bytes of packed cases held in memory, and the script's parts in the order in which they use each other.
-_HELD = 8_000_000
+_HELD = 1_000_000
 # What nearly every page is made of besides its own template.
 _USUAL = ("parts", "notes", "scores", "lengths", "covariates", "judges", "judge_costs")
 _SCRIPTS = ("elements", "unpack", "places", "marked", "layout", "diff", "case", "filters", "list", "start")
@@ -73,7 +73,8 @@ class HtmlReporter:
         path = folder / self.filename
         with SpooledTemporaryFile(_HELD) as cases, atomic_file(path) as stream:
             seen = PackedCases()
-            cases.writelines(blocks(outcome.trials, outcome.comparisons, seen))
+            for block in blocks(outcome.trials, outcome.comparisons, seen):
+                cases.write(block)  # `writelines` would look at the limit after the last one
             cases.seek(0)
             head, _, tail = page(outcome, seen).partition(_DATA_MARK)
             stream.write(whole(head).encode())

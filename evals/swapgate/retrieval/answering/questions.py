@@ -123,11 +123,12 @@ def _arm_suite(questions: Questions, retrieved: Retrieved, side: Side) -> ReadyS
 def _with_texts(placed: PlacedCase, texts: Texts, entry: AnswersEntry) -> PlacedCase:
     case = placed.case
     numbers = {} if texts.is_right is None else {FOUND: float(texts.is_right)}
-    update = {
-        "input": {**case.input, entry.context: texts.shown},
-        "covariates": {**case.covariates, **numbers},
-    }
-    return replace(placed, case=case.model_copy(update=update))
+    asked = replace(
+        case,
+        input={**case.input, entry.context: texts.shown},
+        covariates={**case.covariates, **numbers},
+    )
+    return replace(placed, case=asked)
 
 
 def _or_error(job: Job, texts: Texts, side: Side) -> Job:
