@@ -361,9 +361,9 @@ class Engine:
                 raise
             trial, text = storable_text(blank_trial(job, _unexpected(exc)))
         self._finished += 1
-        facts = facts_of(trial)
-        self._errored += facts.outcome == "errored"
         try:
+            facts = facts_of(trial)
+            self._errored += facts.outcome == "errored"
             is_kept = self._take(trial, facts, text)
         except Exception as exc:  # a consumer that would wait for this trial is told, and no more is paid for
             self._failure = exc

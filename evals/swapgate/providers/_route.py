@@ -24,7 +24,7 @@ from yarl import URL
 
 from swapgate.providers.http_client import LateTransport
 
-# The versions in which what is used here of aiohttp, and is not documented, is the same. Others take httpx's way.
+# What is used here of aiohttp is not documented; these versions were tried. Others take the way of httpx.
 _KNOWN_FROM, _KNOWN_BEFORE = (3, 10), (3, 15)
 _CHUNK = 16 * 1024
 _COPIED = 256 * 1024
