@@ -67,18 +67,26 @@ def fixed_latency(mock: Mock, levels: Sequence[int], peers: Mapping[str, Peer]) 
         if level == 64:
             yield Row(goal="start to first request, s", value=ours.start_s, limit="<= 0.8")
             yield Row(goal="last reply to exit, s", value=ours.tail_s, limit="<= 0.5")
-        yield Row(
-            goal=f"{name}: CPU ms a case",
-            value=1000 * ours.cpu_s / CASES,
-            limit="<= 4",
-            beside={other: 1000 * one.cpu_s / CASES for other, one in others.items()},
-        )
-        yield Row(
-            goal=f"{name}: peak MB",
-            value=ours.peak_mb,
-            limit="<= 200",
-            beside={other: one.peak_mb for other, one in others.items()},
-        )
+        if peers:
+            yield from beside_peers(name, ours, others, leanest=min(others[peer].cpu_s for peer in peers))
+
+
+def beside_peers(
+    name: str, ours: Measured, others: Mapping[str, Measured], *, leanest: float
+) -> Iterator[Row]:
+    """Yield what a run takes of the machine; in CPU time, less than the leanest of the peers."""
+    yield Row(
+        goal=f"{name}: CPU ms a case",
+        value=1000 * ours.cpu_s / CASES,
+        limit=f"<= {1000 * leanest / CASES:.1f}",
+        beside={other: 1000 * one.cpu_s / CASES for other, one in others.items()},
+    )
+    yield Row(
+        goal=f"{name}: peak MB",
+        value=ours.peak_mb,
+        limit="<= 200",
+        beside={other: one.peak_mb for other, one in others.items()},
+    )
 
 
 def no_latency(mock: Mock, peers: Mapping[str, Peer]) -> Iterator[Row]:
