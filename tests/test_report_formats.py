@@ -248,7 +248,7 @@ def test_places_are_seen_from_the_top_of_the_repository(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("path", ["cases/a.yml", "../shared/a.yml"])
+@pytest.mark.parametrize("path", ["cases/a.yml", "../beside/a.yml"])
 def test_places_are_known_wherever_the_report_is_written(tmp_path: Path, path: str) -> None:
     top, root = tmp_path / "repo", tmp_path / "repo" / "evals"
     (root / path).parent.mkdir(parents=True)
