@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 
 from servers import Answer, Server, openai_completion, serving
 from swapgate.errors import ErrorKind, ProviderError
-from swapgate.providers._route import is_known, open_route
+from swapgate.providers._route import _Pooled, open_route
 from swapgate.providers.http_client import open_http
 from swapgate.providers.open import open_provider
 from swapgate.records import Message, Request, Response
@@ -25,7 +25,14 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
     """Have requests go both ways: an aiohttp that nobody has tried is left to httpx's transport."""
     if request.param != "straight":
         monkeypatch.setattr(aiohttp, "__version__", "3.99.0")
-    assert is_known(aiohttp.__version__) == (request.param == "straight")
+    assert asyncio.run(goes_straight()) == (request.param == "straight")
+
+
+async def goes_straight() -> bool:
+    """Return whether requests pass by aiohttp's session."""
+    async with open_http(concurrency=1, timeout_s=5) as http:
+        url = httpx.URL("http://127.0.0.1:9/")
+        return isinstance(open_route(http, "POST", url, CIMultiDict()), _Pooled)
 
 
 def ask(server: Server, *prompts: str, **headers: str) -> list[Response]:

@@ -43,16 +43,21 @@ class Route(Protocol):
 
 
 def open_route(http: httpx.AsyncClient, method: str, url: httpx.URL, headers: CIMultiDict[str]) -> Route:
-    """Return the way to a URL, a proxy's of the environment included; for the loop that is running."""
+    """Return the way to a URL, a proxy's of the environment included; for the loop that is running.
+
+    Raises httpx.LocalProtocolError for a header that would begin another line.
+    """
+    if any(_BREAKS_A_HEADER.search(f"{name}{value}") for name, value in headers.items()):
+        raise httpx.LocalProtocolError("a header holds a control character")
     transport = http._transport_for_url(url)
     if isinstance(transport, LateTransport):
         transport = transport.made()
-    if isinstance(transport, AiohttpTransport) and transport.proxy is None:
+    if _is_known(aiohttp.__version__) and isinstance(transport, AiohttpTransport) and transport.proxy is None:
         return _Pooled(_session(transport), method, url, headers)
     return _ThroughTransport(transport, method, url, headers)
 
 
-def is_known(version: str) -> bool:
+def _is_known(version: str) -> bool:
     """Whether the short way was tried with this version of aiohttp."""
     major, minor = version.split(".")[:2]
     return _KNOWN_FROM <= (int(major), int(minor)) < _KNOWN_BEFORE
@@ -171,8 +176,6 @@ def _head(request: aiohttp.ClientRequest) -> bytes:
         f"{request.method} {request.url.raw_path_qs} HTTP/1.1",
         *(f"{name}: {value}" for name, value in headers),
     ]
-    if any(map(_BREAKS_A_HEADER.search, lines)):
-        raise httpx.LocalProtocolError("a header holds a control character")
     return "".join(f"{line}\r\n" for line in lines).encode()
 
 
