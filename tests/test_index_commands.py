@@ -594,5 +594,6 @@ def test_a_lock_in_postgres_holds_for_other_machines(postgres_url: str, tmp_path
                 raise AssertionError("both have it")
             with only_one(other, "another", tmp_path / "there.lock", waits=False):
                 pass
-        with only_one(other, "docs", tmp_path / "there.lock", waits=False):
-            pass
+        for store in (other, one) * 40:  # given back at once, not when the server notices a closed connection
+            with only_one(store, "docs", tmp_path / "there.lock", waits=False):
+                pass

@@ -7,7 +7,7 @@ import socket
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from swapgate.errors import StoreError, UsageError
@@ -56,8 +56,10 @@ def _in_the_database(store: StateStore, name: str, *, waits: bool) -> Iterator[N
         yield
         return
     from sqlalchemy import text
+    from sqlalchemy.exc import DBAPIError
 
     take = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 7392047))")
+    give = text("SELECT pg_advisory_unlock(hashtextextended(:name, 7392047))")
     # The lock belongs to the connection: it is kept out of the pool, and ends with it.
     with store.database.engine.connect() as connection:
         connection.detach()
@@ -67,7 +69,12 @@ def _in_the_database(store: StateStore, name: str, *, waits: bool) -> Iterator[N
                 raise UsageError(_held("a process of another machine"))
             time.sleep(_POLL_S)
         connection.commit()
-        yield
+        try:
+            yield
+        finally:
+            # A server notices a closed connection a moment later only: who asks next would still be refused.
+            with suppress(DBAPIError):  # a broken connection has let go of it
+                connection.execute(give, {"name": name})
 
 
 def _who(holder: Path) -> str:
