@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import log1p
 
 from swapgate.analysis.nights import FEWEST_SHARED, MOST_ERRORS, pin
 from swapgate.records import ModelIdentity, Response, Run, ServedModel, Trial, content_hash
+from swapgate.values import Value
 
 # Longer texts are wording, not a decision.
 _DECISION_CHARS = 32
@@ -16,8 +16,7 @@ _DEPTH = 4
 _MOST_FIELDS = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Behaviour:
+class Behaviour(Value):
     """One answer: `text` is a hash of it, `shape` its structure and how it ended, `length` a logarithm.
 
     `decisions` are its short values by where they stand; the place of a short answer that is no JSON is "".
@@ -29,8 +28,7 @@ class Behaviour:
     decisions: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Look:
+class Look(Value, eq=False):
     """One run's answers of one model, by case. `problem` says why it tells nothing, empty when it does."""
 
     run: str

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from swapgate.analysis.alias_looks import Behaviour, Look
+from swapgate.values import Value
 
 Floats = NDArray[np.float64]
 MEASURES = ("decision", "structure", "wording", "length")
@@ -20,8 +20,7 @@ _NO_FIELD = "(nothing)"
 _FARTHEST = 4.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Counted:
+class Counted(Value, eq=False):
     """One case in one respect: how often each kind of answer came in each look, or its mean length.
 
     `counts` has a row a look and a column a kind; a case of several decisions has several.

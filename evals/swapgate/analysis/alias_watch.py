@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Literal
 
@@ -12,6 +12,7 @@ from swapgate.analysis.alias_measures import LEAST, MEASURES, SHARES, Counted, c
 from swapgate.analysis.night_subjects import LATE, Served, minute, time_of
 from swapgate.stats.odd_last import odd_last_p
 from swapgate.stats.rank_drift import RankDrift, p_evidence
+from swapgate.values import Value
 
 # Looks that are needed before anything is said of the last of them.
 FEWEST_LOOKS = 6
@@ -22,8 +23,7 @@ _LISTED = 5
 WatchAnswer = Literal["changed", "no change shown", "could not find out"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BehaviourSeries:
+class BehaviourSeries(Value):
     """One respect over the looks: p-values of each look against those before it, and what they add up to.
 
     `evidence` reaches `threshold` at an alarm, first at the look of `alarm`. `since` is when the look began
@@ -50,8 +50,7 @@ class BehaviourSeries:
         return self.since is not None and not self.is_small
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
+class Watched(Value):
     """One model and what its looks come to. `fingerprints` is a change of those, which is no alarm."""
 
     model: str
@@ -66,8 +65,7 @@ class Watched:
     fingerprints: Served | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WatchReport:
+class WatchReport(Value):
     """All watched models. `false_alarms` are how many a year are to be expected at most, over all of them."""
 
     at: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import NamedTuple
 
 import numpy as np
@@ -25,12 +25,12 @@ from swapgate.analysis.table import UNKNOWN, Codes, Results, Table
 from swapgate.facts import Facts
 from swapgate.stats.interval import Method
 from swapgate.stats.paired import paired_difference
+from swapgate.values import Value
 
 MEASURES = ("semantic", "structural")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flip:
+class Flip(Value):
     """A case whose result differs between the two models."""
 
     suite: str
@@ -39,7 +39,6 @@ class Flip:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Difference(Scoped):
     """Candidate minus baseline of one rate on the pairs that both answered; None where it cannot be said.
 
@@ -77,8 +76,7 @@ class Difference(Scoped):
     look: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(Value):
     """What is said about one candidate against one baseline. `unpaired` counts trials without a partner."""
 
     candidate: str

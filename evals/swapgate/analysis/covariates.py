@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from swapgate.stats.covariate import CovariateEffect
 from swapgate.stats.interval import Interval
 from swapgate.stats.multiple import benjamini_hochberg
 from swapgate.stats.threshold import covariate_effect, paired_covariate_effect
+from swapgate.values import Value
 
 Progress = Callable[[float], None]
 TOKENS = "tokens_in"
@@ -23,8 +24,7 @@ WORK = 3_000_000
 FEWEST_PERMUTATIONS, MOST_PERMUTATIONS = 300, 2000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CovariateFinding:
+class CovariateFinding(Value):
     """How one model's failures, or their difference to those of the `baseline`, depend on a covariate.
 
     `measure` is `structural`, `semantic`, `check NAME` or `judge NAME`. `p_adjusted` is Benjamini and
@@ -56,8 +56,7 @@ class CovariateFinding:
         return self.answer in {"threshold", "trend, no threshold"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Question:
+class _Question(Value):
     """One outcome of one model (and of its baseline) against one covariate: an entry a case, or a pair."""
 
     model: str

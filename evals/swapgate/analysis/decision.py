@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from swapgate.analysis.scopes import Scoped
 from swapgate.errors import ExitCode
+from swapgate.values import Value
 
 GateAnswer = Literal["pass", "fail", "inconclusive", "not_judged"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision(Scoped):
     """One rule applied to one model on one scope: `suite`, `prompt` and `tag` name it, all None: overall.
 
@@ -35,8 +34,7 @@ class Decision(Scoped):
     is_futile: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateResult:
+class GateResult(Value):
     """The answer for the whole run: its worst decision, said in one sentence."""
 
     answer: GateAnswer

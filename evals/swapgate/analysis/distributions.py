@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import numpy as np
 
@@ -18,7 +18,6 @@ Progress = Callable[[float], None]
 PERMUTATIONS = 500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Spread(Scoped):
     """The distribution of the pass rates of one kind of unit, on both sides, with its permutation test.
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from swapgate.analysis.decision import Decision, GateResult
 from swapgate.errors import ExitCode, Severity
 from swapgate.pins.compared import unlike_served
 from swapgate.records import LockedIds, Run
+from swapgate.values import Value
 
 RULE = "locked"
 _MEANT = "If that is meant, write the lock anew: `swapgate models lock`"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IdentityFinding:
+class IdentityFinding(Value):
     """One way in which a model of the run is not what the lock knows: `rule` names it for machines."""
 
     rule: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from swapgate.facts import cluster_of
 from swapgate.facts.amounts import list_price, price_paid, served_ids
@@ -12,13 +11,13 @@ from swapgate.stats.agreement import cohen_kappa, gwet_ac, percent_agreement
 from swapgate.stats.interval import Interval
 from swapgate.stats.paired import PairedDifference, paired_difference
 from swapgate.stats.scores import paired_scores
+from swapgate.values import Value
 
 CONFIDENCE = 0.95
 Key = tuple[str, str, str, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangedVerdict:
+class ChangedVerdict(Value):
     """One answer of which the two say something else; None where one of them gave no verdict."""
 
     suite: str
@@ -31,8 +30,7 @@ class ChangedVerdict:
     reason_after: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CriterionShift:
+class CriterionShift(Value):
     """How one criterion's scores moved, after minus before; None where `note` says why."""
 
     criterion: str
@@ -46,8 +44,7 @@ class CriterionShift:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
+class Version(Value):
     """One side: the definition's hash, the judge's model as named and as served, and its calls' cost."""
 
     run: str
@@ -58,8 +55,7 @@ class Version:
     paid_usd: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgeChange:
+class JudgeChange(Value):
     """One judge before and after, on the answers that both gave a verdict on (`answers`).
 
     `verdicts` holds the paired table: its baseline is before, its candidate after. `other_answers` are pairs
@@ -82,8 +78,7 @@ class JudgeChange:
     confidence: float = CONFIDENCE
 
 
-@dataclass(frozen=True, slots=True)
-class _Pair:
+class _Pair(Value, kw_only=False):
     trial: Trial
     before: Verdict
     after: Verdict

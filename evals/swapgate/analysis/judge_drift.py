@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from swapgate.stats.drift import DriftDetector
 from swapgate.stats.multiple import holm
 from swapgate.stats.paired import paired_difference
 from swapgate.stats.scores import paired_scores
+from swapgate.values import Value
 
 # Of a judge that does not change one night in a hundred shows a drift: three or four a year.
 LEVEL = 0.01
@@ -17,8 +18,7 @@ FEWEST = 10
 PASS_RATE, DISAGREEMENT = "pass rate", "disagreement"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Then:
+class Then(Value):
     """An anchor's frozen readings and the one of now: (passed, scores) each; equal clusters count as one."""
 
     frozen: Sequence[tuple[bool, dict[str, float]]]
@@ -26,8 +26,7 @@ class Then:
     cluster: Hashable
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shift:
+class Shift(Value):
     """One measure then and now, with the interval of its difference; None where `note` says why.
 
     `disagreement` is how often two readings of an answer differ: the last two frozen ones, then the last of
@@ -45,8 +44,7 @@ class Shift:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgeDrift:
+class JudgeDrift(Value):
     """What the anchors show. `answer` is drift, none shown, or too few anchors to tell.
 
     `agreed` of `n` anchors have the verdict of their last frozen reading; `since` is the likeliest first of

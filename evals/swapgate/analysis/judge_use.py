@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from math import fsum
 
 from swapgate.analysis.summary import nearest_rank
 from swapgate.facts import Facts
 from swapgate.facts.amounts import JudgeCalls
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Escalated:
+class Escalated(Value):
     """How often a second model was asked, `of` so many verdicts, and what that saved.
 
     It is held against asking the second model always, at the mean of the calls and the costs that it had
@@ -27,8 +26,7 @@ class Escalated:
     saved_usd: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgeUse:
+class JudgeUse(Value):
     """One judge over all models of a run. Costs are list prices, None when unknown; latencies of its calls.
 
     `verdicts` counts the answers that it was asked about, and `unscored` those on which its panel agreed too

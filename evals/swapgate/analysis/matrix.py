@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from swapgate.analysis.compare import Comparison, Difference
@@ -12,6 +12,7 @@ from swapgate.analysis.scopes import Scope
 from swapgate.analysis.summary import Summary
 from swapgate.facts import Facts
 from swapgate.stats.multiple import benjamini_hochberg
+from swapgate.values import Value
 
 Standing = Literal["baseline", "worse", "better", "not separated", "too few"]
 # The share of the cells called worse or better that may be so by chance (Benjamini and Hochberg).
@@ -20,8 +21,7 @@ FALSE_DISCOVERIES = 0.05
 FEWEST_CASES = 6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class Cell(Value):
     """One prompt on one model. `p_adjusted` is Benjamini and Hochberg's over all cells with a baseline.
 
     `measure` is what `standing` compares: the meaning, the structure where nothing scored it. "not separated"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from swapgate.records import Json, Run, ServedModel
+from swapgate.values import Value
 
 # Settings that may matter to an answer, a score or a latency.
 _SETTINGS = ("concurrency", "retries", "hedge", "timeout_s", "max_cost")
@@ -14,8 +14,7 @@ _HASH_CHARS = 10
 ABSENT = "nothing"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Value):
     """One thing that is not as it was the night before: `what` names it, `at` is when that night began."""
 
     at: str

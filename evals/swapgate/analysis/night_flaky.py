@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import TypeAdapter
 
 from swapgate.analysis.nights import Night, segment
 from swapgate.analysis.table import UNKNOWN
+from swapgate.records.written import adapter
 from swapgate.spec.suite import GateEntry, GateSpec
+from swapgate.values import Value
 
 # One flip is a change, and no wavering.
 FEWEST_FLIPS = 2
 FEWEST_NIGHTS = 3
 _WIDE = 2.0
-_GATE: TypeAdapter[GateEntry | None] = TypeAdapter(GateEntry | None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlakyCase:
+class FlakyCase(Value):
     """A case that passed in some nights and missed in others; `flips` are the changes between nights."""
 
     case: str
@@ -32,8 +30,7 @@ class FlakyCase:
     is_quarantined: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flakiness:
+class Flakiness(Value):
     """The flaky cases of one model on one suite, those nearest to one half first.
 
     `rate` is the mean of the nights' pass rates, `spread` the standard deviation that the flaky cases give
@@ -145,7 +142,7 @@ def _tossed(night: Night, suite: str, measure: str, lowest: float, highest: floa
     written = [("gate", night.run.settings.get("gate"))]
     written += [(f"gate of {suite}", gates.get(suite))] if isinstance(gates, dict) else []
     for place, entry in written:
-        gate = _GATE.validate_python(entry)
+        gate = adapter(GateEntry | None).validate_python(entry)
         rule = getattr(gate, measure, None) if isinstance(gate, GateSpec) else None
         bounds = () if rule is None else (("min", rule.min), ("max", rule.max))
         for name, limit in bounds:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
 from typing import Literal
@@ -22,6 +21,7 @@ from swapgate.analysis.night_subjects import (
     time_of,
 )
 from swapgate.analysis.nights import Night
+from swapgate.values import Value
 
 FALSE_ALARMS_PER_YEAR = 0.15
 EVERY_H = 24.0
@@ -31,8 +31,7 @@ WATCHED_D = 7
 NightAnswer = Literal["drift", "no drift shown", "could not find out"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NightLine:
+class NightLine(Value):
     """One run among the nights; `problems` say why it, or a part of it, does not count."""
 
     run: str
@@ -41,8 +40,7 @@ class NightLine:
     counts: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gap:
+class Gap(Value):
     """Nights that are missing: how many between two runs, or since the last (`before` is None)."""
 
     after: str
@@ -50,8 +48,7 @@ class Gap:
     missed: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NightReport:
+class NightReport(Value):
     """All nights and what they come to. `at` is when this was asked.
 
     `false_alarms` are how many a year are to be expected at most, over all series together. `left_out`

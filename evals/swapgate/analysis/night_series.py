@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from swapgate.analysis.night_changes import Change, changes
@@ -11,6 +11,7 @@ from swapgate.analysis.nights import Night
 from swapgate.analysis.rates import REPORT_CONFIDENCE
 from swapgate.stats.drift import NIGHTS_PER_YEAR, DriftDetector
 from swapgate.stats.proportion import wilson_interval
+from swapgate.values import Value
 
 # The nights that a pass rate is held against; one more is the first that can be told from them.
 REFERENCE_NIGHTS = 10
@@ -33,8 +34,7 @@ SubjectKind = Literal["candidate", "provider", "judge"]
 SeriesAnswer = Literal["drift", "no drift shown", "too few nights"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class Point(Value):
     """A series in one night: when it began (ISO 8601), by which run, and what the value is made from.
 
     `run` is empty for a check of a judge's anchors.
@@ -48,8 +48,7 @@ class Point:
     high: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NightSeries:
+class NightSeries(Value):
     """One number over nights. `share` is its part of the false alarms that are allowed.
 
     `evidence` reaches `threshold` at an alarm; both are None where nothing can be told yet. `since` is when
@@ -92,8 +91,7 @@ class Found(NamedTuple):
 Detector = Callable[[float], Found]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Raw:
+class Raw(Value, eq=False):
     """A series before it is judged: `weight` is relative to the others, `numbers` are its points' nights.
 
     `detect` is told how many false alarms a year it may raise.

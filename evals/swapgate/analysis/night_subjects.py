@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -19,6 +19,7 @@ from swapgate.analysis.night_series import (
 )
 from swapgate.analysis.nights import MOST_ERRORS, Night, pin
 from swapgate.records import AnchorCheck, Run
+from swapgate.values import Value
 
 # A night is late when it is half as late again as nights usually follow each other.
 LATE = 1.5
@@ -27,8 +28,7 @@ _TELLING = {"structural", "semantic", "latency", "errors"}
 SubjectAnswer = Literal["drift", "no drift shown", "cannot tell", "not watched"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
+class Served(Value):
     """What a service tells otherwise of a model than when its nights began. `since` is when it first did."""
 
     since: str
@@ -36,8 +36,7 @@ class Served:
     now: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class Subject(Value):
     """One model as candidate or by its provider, or one judge. `reasons` say why the answer is what it is.
 
     `served` are the ids that it is served as, where they are others. Another `fingerprint` is no drift: some
@@ -53,8 +52,7 @@ class Subject:
     fingerprint: Served | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
+class Watched(Value):
     """A judge with every check of its present anchors, the oldest first.
 
     `frozen` is how many of the anchors' last two frozen readings agreed, of how many; None where each has

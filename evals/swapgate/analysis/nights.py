@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from sys import intern
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from swapgate.analysis.table import UNKNOWN, Codes, Flags, Results, Table, table_of
 from swapgate.facts import Facts
 from swapgate.records import ModelIdentity, Run
+from swapgate.values import Value
 
 # A night with more errors than the gate bears, or with most of its answers from the cache, tells nothing.
 MOST_ERRORS = 0.05
@@ -19,8 +19,7 @@ MOST_CACHED = 0.5
 FEWEST_SHARED = 0.8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Part:
+class Part(Value, eq=False):
     """What one night says of one model on one suite: a trial a position, those from the cache left out.
 
     `cases` are names that equal cases share over nights: the case, the hash of what makes it the same, and
@@ -50,8 +49,7 @@ class Part:
         return np.array([place for place, name in enumerate(self.cases) if name in wanted], dtype=np.int64)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Night:
+class Night(Value, eq=False):
     """One run of the suites. `problem` says why none of it counts, empty when it does."""
 
     run: Run
@@ -77,8 +75,7 @@ def night_of(run: Run, facts: Iterable[Facts], *, problem: str = "") -> Night:
     return Night(run=run, parts={key: _part(run, own) for key, own in found.items()}, problem=problem)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Segment:
+class Segment(Value):
     """The nights that can be held side by side, by number, and the cases that are in all of them.
 
     `note` says why they do not go back further, empty where there is nothing before them.

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import fsum
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from pydantic import TypeAdapter
 
 from swapgate.analysis.canaries import canary_decisions, canary_notes
 from swapgate.analysis.compare import Comparison, compare
@@ -39,17 +37,15 @@ from swapgate.analysis.wording import usd
 from swapgate.errors import ErrorKind, ExitCode
 from swapgate.facts import Facts, facts_of
 from swapgate.records import Json, Run, Stopping, Trial
+from swapgate.records.written import adapter
 from swapgate.spec.suite import GateEntry, OverallGateEntry, interval_of
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_GATE: TypeAdapter[GateEntry | None] = TypeAdapter(GateEntry | None)
-_OVERALL: TypeAdapter[OverallGateEntry | None] = TypeAdapter(OverallGateEntry | None)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOutcome:
+class RunOutcome(Value):
     """A run, its trials, and what was decided about it. A model's summaries: overall first, then by suite.
 
     `trials` is empty where runs were compared by their facts alone. `report_url` is where others can read
@@ -141,8 +137,7 @@ def conclude(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Decided:
+class _Decided(Value, eq=False):
     """What some of a run's trials come to."""
 
     models: list[ModelTrials]
@@ -158,7 +153,7 @@ def _decide(
 ) -> _Decided:
     """Return what these trials come to; `left_out` of the run's own are not among them on purpose."""
     models = by_model(facts)
-    overall = _OVERALL.validate_python(run.settings.get("gate"))
+    overall = adapter(OverallGateEntry | None).validate_python(run.settings.get("gate"))
     suites = suite_gates(run.settings)
     listed = in_order({*rules_by_scope(overall, suites), *prompts_of(facts)})
     method = interval_of(overall)
@@ -243,7 +238,8 @@ def suite_gates(settings: Mapping[str, Json]) -> dict[str, GateEntry | None]:
     """Return the gate of each suite as a run's manifest holds it."""
     written = settings.get("suite_gates")
     gates = written if isinstance(written, dict) else {}
-    return {suite: _GATE.validate_python(gate) for suite, gate in gates.items()}
+    read = adapter(GateEntry | None).validate_python
+    return {suite: read(gate) for suite, gate in gates.items()}
 
 
 def _is_own(trial: Facts) -> bool:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from swapgate.analysis.table import Codes, ModelTrials, Table
 from swapgate.facts import Facts
+from swapgate.values import Value
 
 Key = tuple[str, str, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pairs:
+class Pairs(Value):
     """The trials of two models on the same suite, case and repeat, both answered; position i is one pair.
 
     `unpaired` counts the trials of both models that are in no pair, `changed` the pairs that were left out

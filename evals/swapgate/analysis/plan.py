@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from swapgate.analysis.rule_scopes import (
     MEASURE_WORDS,
@@ -16,6 +15,7 @@ from swapgate.analysis.scopes import OVERALL, Scope
 from swapgate.analysis.wording import limit_percent, where
 from swapgate.spec.suite import GateEntry, RateRule, SliceGate, interval_of
 from swapgate.stats.power import cases_for_rate, floor_cases
+from swapgate.values import Value
 
 
 def plan_warnings(
@@ -55,8 +55,7 @@ def count_cases(placed: Iterable[PlannedCase]) -> dict[Scope, int]:
     return {scope: len(found) for scope, found in clusters.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedCase:
+class PlannedCase(Value, kw_only=False):
     """One case to be run: what decides which scopes and which cluster it counts in."""
 
     suite: str

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from swapgate.stats.means import mean_interval, paired_mean_difference
+from swapgate.values import Value
 
 CONFIDENCE = 0.95
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PricedAnswer:
+class PricedAnswer(Value):
     """One answer's tokens and list price. `key` names the request, so that models are compared on the same.
 
     `cluster` is the outermost group of answers that count as one.
@@ -24,8 +23,7 @@ class PricedAnswer:
     cost_usd: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MonthlyCost:
+class MonthlyCost(Value):
     """What one model costs for so many requests a month, in US dollars.
 
     `low` and `high` hold the mean's 95% interval, None where `note` says why. `uncounted` answers had no
@@ -45,8 +43,7 @@ class MonthlyCost:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Saving:
+class Saving(Value):
     """What a month with `model` saves against `against`; negative where it costs more.
 
     `times` is how many times cheaper it is. The bounds are those of the difference on `pairs` requests that
@@ -62,8 +59,7 @@ class Saving:
     pairs: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BreakEven:
+class BreakEven(Value):
     """After how many months a saving has paid for a switch. `earliest` and `latest` come from its interval.
 
     `months` is None where nothing is saved, `latest` where the interval does not exclude that.

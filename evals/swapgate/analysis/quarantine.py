@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from swapgate.analysis.decision import GateResult
 from swapgate.facts import Facts
+from swapgate.values import Value
 
 _LISTED = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuarantinedCase:
+class QuarantinedCase(Value):
     """One case that does not count, and how its trials of the candidates ended."""
 
     suite: str
@@ -21,8 +20,7 @@ class QuarantinedCase:
     trials: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quarantine:
+class Quarantine(Value):
     """The cases that do not count. `gate` and `reason` are the gate's answer if they did."""
 
     cases: tuple[QuarantinedCase, ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from swapgate.analysis.compare import Comparison, Difference, overall_difference
 from swapgate.analysis.correction import Corrections
@@ -12,13 +12,13 @@ from swapgate.analysis.scopes import OVERALL, Scope
 from swapgate.analysis.summary import Summary
 from swapgate.analysis.table import ModelTrials
 from swapgate.stats.multiple import benjamini_hochberg, holm
+from swapgate.values import Value
 
 # Two models are told apart when Holm's p-value is at most this.
 LEVEL = 0.05
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rank:
+class Rank(Value):
     """One model's place, the best rate first, and how it stands to the next one.
 
     `to_next` is this model's rate minus the next one's on the cases that both answered, `p_adjusted` Holm's

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from swapgate.analysis.table import UNKNOWN, Codes, Results
 from swapgate.stats.clusters import count_codes
 from swapgate.stats.interval import Method
 from swapgate.stats.proportion import clustered_rate
+from swapgate.values import Value
 
 # Two-sided, so that each side is wrong at most 5% of the time.
 GATE_CONFIDENCE = 0.90
 REPORT_CONFIDENCE = 0.95
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rate:
+class Rate(Value):
     """A proportion of trials with its interval; `rate`, `low` and `high` are None when n is 0.
 
     `clusters` is the number of independent groups (cases, or their source documents) behind the n trials;

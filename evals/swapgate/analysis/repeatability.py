@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from swapgate.analysis.table import ModelTrials
 from swapgate.facts import Facts
 from swapgate.stats.pass_k import pass_at_k, pass_hat_k
 from swapgate.stats.repeats import flaky_cases, intraclass_correlation
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlakyCase:
+class FlakyCase(Value):
     """A case that both passed and failed."""
 
     suite: str
@@ -21,8 +20,7 @@ class FlakyCase:
     repeats: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AmongK:
+class AmongK(Value):
     """The chance that one of k answers passes (`at_least_one`), and that all do (`all_of`), with bounds."""
 
     k: int
@@ -34,8 +32,7 @@ class AmongK:
     all_of_high: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repeatability:
+class Repeatability(Value):
     """How one model wavers over the repeats of a case. `measure` is what passes.
 
     `between` is the share of the variance that lies between cases, None where it cannot be told. `flaky`

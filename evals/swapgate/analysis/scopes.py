@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from swapgate.facts import Facts
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Value, kw_only=False):
     """A part of a run's trials: those that agree with every name given."""
 
     suite: str | None = None
@@ -38,8 +37,7 @@ class Scope:
 OVERALL = Scope()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scoped:
+class Scoped(Value):
     """What every result about a scope shares: `suite`, `prompt` and `tag` name it, all None: overall."""
 
     suite: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import numpy as np
 
@@ -18,7 +18,6 @@ from swapgate.stats.scores import paired_scores
 AMOUNTS = ("tokens_in", "tokens_out", "cost_usd", "latency_s")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class BlindPassChange(Scoped):
     """How P(meaning wrong | structure right) differs: candidate minus baseline, each over its own answers.
 
@@ -40,7 +39,6 @@ class BlindPassChange(Scoped):
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreShift(Scoped):
     """One judge's criterion on both sides: how often each level was given, and how the scores moved.
 
@@ -62,7 +60,6 @@ class ScoreShift(Scoped):
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AmountShift(Scoped):
     """Tokens, dollars or seconds a trial on both sides: their means, the difference, the ratio."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import ceil
 from statistics import fmean
 
@@ -15,13 +14,13 @@ from swapgate.spec.models import ModelSpec
 from swapgate.stats.gate_odds import detectable_drop, gate_power
 from swapgate.stats.planning import cases_for_power
 from swapgate.stats.repeats import intraclass_correlation
+from swapgate.values import Value
 
 # Shares of the cases on which two models differ: hardly, as siblings do, as strangers do.
 DISCORDANCES = (0.04, 0.10, 0.20)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
+class Shape(Value):
     """How the trials of a suite hang together.
 
     `cases` in `clusters`, each asked `repeats` times. `icc` is the share of the variance between clusters, 0
@@ -46,8 +45,7 @@ class Shape:
         return self.trials / self.clusters if self.clusters else 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Power:
+class Power(Value):
     """What holds if the two models differ on a share `discordance` of the cases.
 
     `needed_cases` (in `needed_clusters`) give the power that was asked for; `passes` is that of today's suite
@@ -63,8 +61,7 @@ class Power:
     fails: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
+class Price(Value):
     """What a run costs with one model, at list price; None where the price or the tokens are unknown.
 
     `each_usd` is for one trial, `today_usd` for today's suite; a judge's calls come with every trial.
@@ -77,8 +74,7 @@ class Price:
     today_usd: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sizing:
+class Sizing(Value):
     """A plan for a margin.
 
     `noise` is the share of cases on which the baseline differs from itself over its repeats: another model

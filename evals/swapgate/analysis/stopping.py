@@ -7,7 +7,7 @@ miss. What has two answers only (`on: point`, ceilings) is judged where the run 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from swapgate.analysis.compare import Comparison, Difference
 from swapgate.analysis.pairs import pair_up
@@ -29,13 +29,13 @@ from swapgate.analysis.wording import usd, where
 from swapgate.facts import Facts
 from swapgate.records import StoppedRule, Stopping
 from swapgate.spec.suite import GateEntry, SliceGate
+from swapgate.values import Value
 
 # Returns the planned numbers of trials in a scope at which to look, for one rule.
 LooksIn = Callable[[Scope], Sequence[int]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class Rules(Value):
     """The gate of a run, as far as looks need it."""
 
     overall: GateEntry | None

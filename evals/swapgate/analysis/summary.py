@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from math import ceil, fsum, isnan
 from typing import Any
 
@@ -16,10 +16,10 @@ from swapgate.analysis.rates import GATE_CONFIDENCE, Rate, rate
 from swapgate.analysis.scopes import Scope, Scoped
 from swapgate.analysis.table import UNKNOWN, Amounts, Codes, ModelTrials, Results, Table
 from swapgate.stats.interval import Method
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckCount:
+class CheckCount(Value):
     """How often one check or judge passed: of `n` trials it saw. `kind`: structural, semantic or judge."""
 
     name: str
@@ -28,7 +28,6 @@ class CheckCount:
     n: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary(Scoped):
     """One model on one scope: `suite`, `prompt` and `tag` name it, all None means everything.
 

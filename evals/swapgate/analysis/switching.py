@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from swapgate.analysis.projection import BreakEven, MonthlyCost, Saving
+from swapgate.values import Value
 
 # The items of a migration, and what people's hours may be given for. The order is that of the report.
 ITEMS = {
@@ -19,8 +20,7 @@ ITEMS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SwitchItem:
+class SwitchItem(Value):
     """One item of the bill. None is unknown, and `why_unknown` says why and how it could be known.
 
     `time_s` is how long it went on, `hours` what people worked on it, `usd` what it cost; `is_at_least` says
@@ -43,8 +43,7 @@ class SwitchItem:
         return ITEMS[self.name]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SwitchCost:
+class SwitchCost(Value):
     """The bill of a migration.
 
     `began` and `ended` are ISO 8601, of the first and the last record. `usd_per_hour` is what an hour of a

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from functools import cached_property
 from itertools import repeat
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from swapgate.facts import Facts
+from swapgate.values import Value
 
 # A result that is not known; 1 is right and 0 wrong.
 UNKNOWN = -1
@@ -23,8 +24,7 @@ _RESULT: Mapping[bool | None, int] = {None: UNKNOWN, True: 1, False: 0}
 _Name = TypeVar("_Name")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Table:
+class Table(Value, eq=False):
     """Trials in their order, an entry a trial. `clusters` are numbers; an unknown amount is nan.
 
     Amounts of a fallback's answer are nan, but for `paid_usd`. `checks` are results by name and kind (judges
@@ -69,8 +69,7 @@ class Table:
         return replace(self, **parts)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ModelTrials:
+class ModelTrials(Value, eq=False, dict=True):
     """One model's trials in one role, with their table."""
 
     model: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -29,6 +29,7 @@ from swapgate.stats.anytime import (
 )
 from swapgate.stats.interval import Interval
 from swapgate.stats.sequential import GroupSequential, LookAnswer
+from swapgate.values import Value
 
 # One-sided, over all looks together: the interval of both sides then has GATE_CONFIDENCE.
 ALPHA = 0.05
@@ -37,7 +38,6 @@ OPEN = "go on"
 Floats = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WatchedRule(Scoped):
     """One rule with error rates: a margin, or a bound of a rate. `rule` is the name that decisions have."""
 
@@ -56,8 +56,7 @@ class WatchedRule(Scoped):
         return self.rule.endswith(".max")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class Sight(Value):
     """What one rule can see of the trials so far, as a rate that must reach a minimum or as paired counts.
 
     `clusters` is None where every trial is independent. `means` holds one value a cluster in the order of the

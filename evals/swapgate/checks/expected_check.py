@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import Field, model_validator
@@ -14,6 +13,7 @@ from swapgate.checks.options import CheckOptions, CheckType, Folders, Pointer
 from swapgate.checks.python_check import UserCheckFailed
 from swapgate.checks.wording import MISSING, place, pointer_to, quoted, resolve
 from swapgate.records import CheckKind, CheckResult, Finding, Json
+from swapgate.values import Value
 
 # The keys of an expected mapping that hold the reference for judges.
 REFERENCE_KEYS: Final = ("answer", "summary")
@@ -50,8 +50,7 @@ class ExpectedOptions(CheckOptions):
         return self.pointers[0] if self.pointers else ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExpectedCheck:
+class ExpectedCheck(Value):
     """Fails where the answer differs from the reference; the wrapping of the JSON is no matter of meaning."""
 
     name: str

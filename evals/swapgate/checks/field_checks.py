@@ -5,7 +5,6 @@ How the JSON is wrapped is the matter of the check `json`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
@@ -18,6 +17,7 @@ from swapgate.checks.options import CheckOptions, CheckType, Folders, Pointer
 from swapgate.checks.wording import MISSING, listed, place, pointer_to, quoted, resolve
 from swapgate.records import CheckKind, CheckResult, Finding, Json
 from swapgate.spec.suite import Written
+from swapgate.values import Value
 
 
 class EnumRule(Written):
@@ -49,8 +49,7 @@ class EnumOptions(CheckOptions):
         return self.rules[0].pointer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnumCheck:
+class EnumCheck(Value):
     """Fails on a field that is missing or has another value than those allowed."""
 
     name: str
@@ -107,8 +106,7 @@ class RequiredKeysOptions(CheckOptions):
         return {"keys": written} if isinstance(written, list) else super().expand(written)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequiredKeysCheck:
+class RequiredKeysCheck(Value):
     """Fails on keys that the answer lacks."""
 
     name: str

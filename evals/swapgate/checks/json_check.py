@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from pydantic import Field
@@ -12,6 +11,7 @@ from swapgate.checks.json_reading import JsonReading
 from swapgate.checks.options import CheckOptions, CheckType, Folders
 from swapgate.checks.wording import an, json_type, quoted
 from swapgate.records import CheckKind, CheckResult, Finding, Json
+from swapgate.values import Value
 
 JsonMode = Literal["strict", "fenced", "permissive"]
 _WANTED: Final = {
@@ -36,8 +36,7 @@ class JsonOptions(CheckOptions):
         return {"mode": written} if isinstance(written, str) else super().expand(written)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JsonCheck:
+class JsonCheck(Value):
     """Fails on text around the value, on what is no JSON, and on JSON that parsers read differently."""
 
     name: str

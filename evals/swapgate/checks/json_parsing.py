@@ -6,12 +6,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 from swapgate.checks.json_faults import is_cut_off
 from swapgate.checks.wording import pointer_shown
 from swapgate.records import Json
+from swapgate.values import Value
 
 MAX_DEPTH: Final = 128
 _MAX_POINTERS: Final = 100
@@ -20,8 +20,7 @@ _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 _Way = tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parsed:
+class Parsed(Value):
     """A JSON value in `text[start:end]`. Pointers lead into the value."""
 
     start: int
@@ -33,8 +32,7 @@ class Parsed:
     has_lone_surrogates: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Broken:
+class Broken(Value):
     """No JSON value at `start`: the parser gave up at `at`, `is_cut_off` when only for the text's end."""
 
     start: int

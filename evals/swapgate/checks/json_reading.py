@@ -6,13 +6,13 @@ Never raises, and takes time in proportion to the text's length.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from swapgate.checks.json_faults import describe_fault
 from swapgate.checks.json_parsing import MAX_DEPTH, Broken, Parsed, parse_at
 from swapgate.checks.json_scanning import SPACE, Found, count_separate, ends, past_space, scan, whole_fence
 from swapgate.records import Json
+from swapgate.values import Value
 
 JsonKind = Literal[
     "bare",
@@ -30,8 +30,7 @@ JsonKind = Literal[
 _BOM: Final = "\ufeff"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JsonReading:
+class JsonReading(Value):
     """What JSON a text holds, and what stands in the way of a strict parser.
 
     `value` is the strictly parsed value (kind `bare` alone). `recovered` is what a permissive parser (fences

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
 from swapgate.checks.json_faults import LITERALS
 from swapgate.checks.json_parsing import Broken, Parsed, parse_at
+from swapgate.values import Value
 
 _BOM: Final = "\ufeff"
 SPACE: Final = " \t\r\n"
@@ -42,8 +42,7 @@ _MAX_BRACKETS: Final = 200_000
 _LOOK_BACK: Final = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(Value):
     """A value, its bounds with its fence if it has one, and whether it has its lines to itself."""
 
     parsed: Parsed

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -18,6 +17,7 @@ from swapgate.checks.options import CheckOptions, CheckType, Folders, OptionErro
 from swapgate.checks.python_check import guarded
 from swapgate.checks.wording import place, pointer_shown, printable, quoted
 from swapgate.records import CheckKind, CheckResult, Finding, Json
+from swapgate.values import Value
 
 MAX_FINDINGS: Final = 20
 
@@ -35,8 +35,7 @@ class PythonModelOptions(CheckOptions):
         return {"model": written} if isinstance(written, str) else super().expand(written)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PythonModelCheck:
+class PythonModelCheck(Value):
     """Fails on every error of the model, which sees the answer as JSON."""
 
     name: str

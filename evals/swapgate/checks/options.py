@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -15,6 +14,7 @@ from swapgate.errors import UsageError
 from swapgate.records import Json
 from swapgate.spec.problems import dotted, explain
 from swapgate.spec.suite import Written
+from swapgate.values import Value
 
 
 class OptionError(UsageError):
@@ -25,8 +25,7 @@ class OptionError(UsageError):
         super().__init__(message)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Folders:
+class Folders(Value):
     """Where the paths in options start: `base` is the suite file's folder, `root` the workspace's."""
 
     base: Path
@@ -52,8 +51,7 @@ class CheckOptions(Written):
 Options = TypeVar("Options", bound=CheckOptions)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckType(Generic[Options]):
+class CheckType(Value, Generic[Options]):
     """One kind of check: what an entry point of the group `swapgate.checks` names.
 
     `build` gets the check's name, its validated options and the folders. `short_forms` are JSON Schemas of

@@ -6,7 +6,7 @@ import copy
 import inspect
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from swapgate.checks.options import CheckOptions, CheckType, Folders, OptionErro
 from swapgate.daemon import message_of
 from swapgate.errors import SwapgateError, nearest
 from swapgate.records import CheckKind, CheckResult, Finding, Json
+from swapgate.values import Value
 
 MAX_FINDINGS: Final = 20
 _GIVEN: Final[dict[str, Callable[[Subject], Any]]] = {
@@ -95,8 +96,7 @@ class PythonOptions(CheckOptions):
         yield f"{name}:{self.call.rpartition(':')[2]}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserFunction:
+class UserFunction(Value):
     """A function of the user's, and what each of its parameters gets of a subject."""
 
     function: Callable[..., Any]
@@ -109,8 +109,7 @@ class UserFunction:
         return self.function(**values, **copy.deepcopy(dict(self.args)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PythonCheck:
+class PythonCheck(Value):
     """Calls the user's function. True, None or an empty list pass; False, a sentence or findings fail."""
 
     name: str

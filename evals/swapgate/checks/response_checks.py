@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from pydantic import Field
@@ -12,6 +11,7 @@ from swapgate.checks import Check, Subject
 from swapgate.checks.findings import result
 from swapgate.checks.options import CheckOptions, CheckType, Folders
 from swapgate.records import CheckKind, CheckResult, Finding, FinishReason, Json
+from swapgate.values import Value
 
 _UNFINISHED: Final[dict[str, str]] = {
     "length": "The answer was cut off at the token limit; raise max_tokens for the model or the prompt.",
@@ -20,8 +20,7 @@ _UNFINISHED: Final[dict[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResponseCheck:
+class ResponseCheck(Value):
     """A check of the response as a whole: `find` returns what is wrong with it, or None."""
 
     name: str

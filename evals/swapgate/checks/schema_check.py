@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from pydantic import Field
@@ -13,6 +12,7 @@ from swapgate.checks.findings import of_json, result
 from swapgate.checks.options import CheckOptions, CheckType, Folders
 from swapgate.checks.schema_loading import LoadedSchema, load_schema
 from swapgate.records import CheckKind, CheckResult, Json
+from swapgate.values import Value
 
 MAX_FINDINGS: Final = 20
 
@@ -30,8 +30,7 @@ class SchemaOptions(CheckOptions):
         return {} if written is None else {"source": written}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SchemaCheck:
+class SchemaCheck(Value):
     """Fails on every violation of the schema. How the JSON is wrapped is the check `json`'s matter."""
 
     name: str

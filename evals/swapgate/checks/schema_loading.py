@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +18,7 @@ from swapgate.checks.wording import MISSING, pointer_parts, quoted, resolve
 from swapgate.errors import UsageError, nearest
 from swapgate.records import Finding, Json, content_hash
 from swapgate.spec.source import read_text, read_yaml
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 _REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
-@dataclass(frozen=True, kw_only=True)
-class LoadedSchema:
+class LoadedSchema(Value, dict=True):
     """A schema ready for use; `is_self_contained` says that it refers to no other file.
 
     `source` is its file as written, empty for one that stands in the suite; `content_hash` is that of the

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -14,10 +13,10 @@ from swapgate.checks.findings import of_text, result
 from swapgate.checks.options import CheckOptions, CheckType, Folders, Pointer
 from swapgate.checks.wording import excerpt, place, quoted
 from swapgate.records import CheckKind, CheckResult, Finding, Json
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextCheck:
+class TextCheck(Value):
     """A check of one text: `find` says what is wrong with it, given the text and its pointer."""
 
     name: str

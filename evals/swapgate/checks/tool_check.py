@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -16,6 +15,7 @@ from swapgate.checks.options import CheckOptions, CheckType, Folders
 from swapgate.checks.schema_loading import LoadedSchema, load_schema
 from swapgate.checks.wording import listed, pointer_shown, quoted
 from swapgate.records import CheckKind, CheckResult, Finding, Json, ToolCall
+from swapgate.values import Value
 
 
 class ToolCallOptions(CheckOptions):
@@ -47,8 +47,7 @@ class ToolCallOptions(CheckOptions):
         return {"name": written} if isinstance(written, str) else super().expand(written)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolCallCheck:
+class ToolCallCheck(Value):
     """Passes when one call of the tool, or each of `count` calls, has the wanted arguments."""
 
     name: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ import typer
 from swapgate.errors import ExitCode, Severity
 from swapgate.reporting.format import count
 from swapgate.reporting.text import safe_text
+from swapgate.values import Value
 
 StrictOption = Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings too.")]
 SarifOption = Annotated[
@@ -21,8 +22,7 @@ MOST_SHOWN = 50
 _KINDS: tuple[Severity, ...] = ("error", "warning", "note")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
+class Placed(Value):
     """A finding with where it stands. `subject` is the model or prompt that it is about, None for neither."""
 
     path: str

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from swapgate.errors import UsageError
 from swapgate.records import Json, content_hash
+from swapgate.values import Value
 
 _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9_.-]+")
 _LONGEST_ID = 60
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Untranslated:
+class Untranslated(Value):
     """One thing of the file that the suite does not have: where it stands, what it is, and why not."""
 
     place: str
@@ -26,8 +26,7 @@ class Untranslated:
         return f"{self.place}: {self.what}: {self.why}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
+class Output(Value):
     """One answer that a model gave to a case, recorded by the other tool."""
 
     text: str
@@ -35,8 +34,7 @@ class Output:
     repeat: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportedCase:
+class ImportedCase(Value):
     """One case as a suite writes it, and the answers to it that were recorded."""
 
     name: str
@@ -50,8 +48,7 @@ class ImportedCase:
     outputs: Sequence[Output] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Imported:
+class Imported(Value):
     """A file read: a suite with its checks, judges and cases, and what it could not say.
 
     Each of the `prompts` makes a suite of the same cases. `judges` are the judges' files by name, without

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,12 @@ from typing import Any
 from swapgate.errors import SpecError, UsageError
 from swapgate.spec.json_lines import read_json_lines
 from swapgate.spec.source import read_text, read_yaml, shown_path
+from swapgate.values import Value
 
 _LONGEST_CELL = 10_000_000
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(Value, kw_only=False, dict=True):
     """A file to import. Each form is read when it is first asked for, and raises SpecError with the line."""
 
     path: Path

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from swapgate.records import Rival, Trial, TrialError, Verdict
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Again:
+class Again(Value):
     """One trial's record, to be scored again without a call to its model.
 
     `judges` are the names of those to ask, None for all; of the others the record's verdict stays where it

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from swapgate.engine.again import Again
@@ -14,12 +14,12 @@ from swapgate.judging.judge import Judge
 from swapgate.records import Answer, Response, Trial, content_hash, total
 from swapgate.spec.anchors import Anchor, Reading
 from swapgate.spec.suite import Case, LoadedSuite, PlacedCase, Suite
+from swapgate.values import Value
 
 _MODEL = "anchor"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Read:
+class Read(Value):
     """What the judge says of one anchor now; without a verdict `reading` is None and `problem` says why."""
 
     anchor: Anchor

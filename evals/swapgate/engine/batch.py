@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from swapgate.engine.batch_follow import Pacing
 from swapgate.engine.batch_lane import Asked, Lane
@@ -12,12 +11,12 @@ from swapgate.engine.call import OpenModel
 from swapgate.memory.batches import BatchStore
 from swapgate.memory.cache import ResponseCache
 from swapgate.records import Json, Request, Response
+from swapgate.values import Value
 
 _PATIENCE_S = 5.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchProgress:
+class BatchProgress(Value):
     """What is waited for: requests in batches, how many are done, where, and since when (seconds)."""
 
     requests: int

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from swapgate.daemon import in_daemon_thread
@@ -16,6 +16,7 @@ from swapgate.providers.batch import BatchStatus, Outcome, SentFacts
 from swapgate.records import Response, adapter
 from swapgate.spec.settings import Settings
 from swapgate.storable import storable
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     from swapgate.engine.batch_lane import Lane
@@ -32,8 +33,7 @@ _FETCHES = 5
 _QUIET_S = 0.5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pacing:
+class Pacing(Value):
     """How long to wait for what, in seconds. `clock` gives Unix time: batches outlive processes."""
 
     deadline_s: float

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass
 
 from swapgate.errors import ErrorKind, ProviderError
+from swapgate.values import Value
 
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
@@ -27,8 +27,7 @@ _REMEDIES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _GivenUp:
+class _GivenUp(Value):
     message: str
     kind: ErrorKind
     status: int | None

@@ -14,6 +14,7 @@ from swapgate.errors import BudgetSpent, ProviderError
 from swapgate.memory.prices import PriceList, price_list
 from swapgate.records import Request, Usage
 from swapgate.spec.models import ModelSpec
+from swapgate.values import Value
 
 # Nothing leaves this machine for their answers, whatever a price of theirs says.
 _SENDS_NOTHING = {"local", "recorded"}
@@ -59,8 +60,7 @@ class Reservation:
             self.cost = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Waiting:
+class _Waiting(Value):
     most: int
     is_judge: bool
     turn: asyncio.Future[None]

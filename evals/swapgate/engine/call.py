@@ -18,6 +18,7 @@ from swapgate.providers import Provider
 from swapgate.records import Request, Response
 from swapgate.spec.models import ModelSpec
 from swapgate.storable import storable
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     from swapgate.providers.batch import BatchProvider
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
 _NO_ANSWERS = {"refusal", "content_filter"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenModel:
+class OpenModel(Value):
     """A model ready to be asked. `may_hedge`: a second attempt costs nothing but money.
 
     `is_foreign`: its answers are made by code of the user's or of another package, and may be of any kind.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from swapgate.engine.again import Again
 from swapgate.engine.judging_only import Draw, judge_only
@@ -15,14 +15,14 @@ from swapgate.judging.judge import Judge
 from swapgate.judging.load import AnyJudge
 from swapgate.judging.subject import Judged
 from swapgate.records import Answer, CanaryResult, JudgeCanaries, Response, Trial, content_hash
+from swapgate.values import Value
 
 # A judge sees its canaries on several cases: one odd case must not decide for all of them.
 _CASES = 3
 _MODEL = "canary"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CanaryJob:
+class CanaryJob(Value):
     """A canary, its judge, and the job that shows the one to the other."""
 
     judge: Judge

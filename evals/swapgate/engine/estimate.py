@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from swapgate.records import Json, Request, once_for_each
 from swapgate.spec.models import ModelSpec
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     from swapgate.memory.stored_responses import Sample
@@ -30,8 +31,7 @@ DEFAULT_MOST_TOKENS_OUT = 8192
 _LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Size:
+class Size(Value):
     """The text of a request: characters, those of them that are ASCII, bytes in UTF-8, turns."""
 
     chars: int
@@ -57,8 +57,7 @@ class Size:
         return min(MOST_TIMES_EXPECTED * self.tokens, self.utf8_bytes) + self.overhead
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expected:
+class Expected(Value):
     """The tokens of one call. `is_measured` says that stored answers of this model are behind them."""
 
     tokens_in: int

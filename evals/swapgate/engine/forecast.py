@@ -10,14 +10,14 @@ from swapgate.engine.estimate import Expected
 from swapgate.memory.prices import price_list
 from swapgate.records import Json, Usage, to_json
 from swapgate.spec.models import ModelSpec
+from swapgate.values import Value
 
 TOTAL = "total"
 JUDGE = "judge"
 ESCALATION = "escalation"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Value):
     """The calls of one model in one role: `candidate`, `baseline`, `judge`, `escalation`; or all, in `total`.
 
     An escalation is a judge's second stage, counted for every verdict that stored replies of the first do not
@@ -43,8 +43,7 @@ class Row:
     is_measured: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forecast:
+class Forecast(Value):
     """What a run of so many trials would take. `seconds` is None where a latency is not known yet.
 
     `unpriced` names the models to be asked whose price nobody knows: the total is then a lower bound.

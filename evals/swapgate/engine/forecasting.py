@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from swapgate.checks import Subject
@@ -34,6 +34,7 @@ from swapgate.providers.open import open_provider
 from swapgate.records import Answer, Request, Response, Rival
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.settings import Settings
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     import httpx
@@ -134,8 +135,7 @@ class _Answers:
         return is_known
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
+class _Found(Value):
     """One answer: at hand, or expected to have so many tokens."""
 
     response: Response | None = None

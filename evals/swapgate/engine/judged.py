@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from swapgate.checks import Subject
 from swapgate.checks.build import UserCheckFailed
@@ -16,6 +16,7 @@ from swapgate.judging.judge import Ask, Judge
 from swapgate.judging.load import AnyJudge
 from swapgate.judging.subject import answer_text
 from swapgate.records import Answer, Rival, Trial, TrialError, Verdict
+from swapgate.values import Value
 
 NO_BASELINE = (
     "it compares with the baseline's answer, and there is no model for a baseline in this run: "
@@ -25,8 +26,7 @@ NO_STORED_RIVAL = "it compares with another model's answer, and none is stored b
 STRUCTURE_FAILED = "the structure failed, so the meaning was not judged"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UserCode:
+class UserCode(Value):
     """How the user's own checks and judges are run, and those of how many trials at once."""
 
     run: RunChecks
@@ -34,8 +34,7 @@ class UserCode:
     at_once: asyncio.Semaphore
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Askers:
+class Askers(Value):
     """How a trial's judges ask their models, and how another model is asked what the trial's was asked."""
 
     judge: Ask

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from swapgate.engine.executor import Executor, ThisProcess
 from swapgate.engine.opened import open_engine
@@ -13,12 +12,12 @@ from swapgate.engine.workspace import Job, Workspace
 from swapgate.facts import Facts
 from swapgate.records import Trial
 from swapgate.spec.models import ModelSpec
+from swapgate.values import Value
 
 Draw = Callable[[Progress], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class Judged(Value):
     """The trials of the jobs, in their order, and what their calls cost that were made. In US dollars."""
 
     finished: Sequence[Finished]

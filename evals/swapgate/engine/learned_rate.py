@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from swapgate.values import Value
+
 # Limits are made in whole seconds and minutes: a span near one of them is taken for it.
 _WINDOWS = ((1.0, 0.6, 2.1), (60.0, 45.0, 80.0))
 # A rate so close below the limit leaves room for jitter: a window of a second then has 25 ms to spare.
@@ -19,8 +21,7 @@ _BLIND_RATE = 1 / 5
 _DECREASES = (0.97, 0.9, 0.75, 0.5)
 
 
-@dataclass(frozen=True, slots=True)
-class _Hold:
+class _Hold(Value, kw_only=False):
     """How long a rate must be borne before a higher one is tried."""
 
     seconds: float

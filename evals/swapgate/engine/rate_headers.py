@@ -11,8 +11,9 @@ import email.utils
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from swapgate.values import Value
 
 Unit = Literal["requests", "tokens", "tokens_in", "tokens_out"]
 
@@ -33,8 +34,7 @@ _ANTHROPIC: tuple[tuple[str, Unit], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allowance:
+class Allowance(Value):
     """How much of a unit may still be asked. One that refills does so all the time, at `rate` a second;
     any other is whole again `reset_s` from now."""
 

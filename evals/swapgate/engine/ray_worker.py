@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -22,10 +22,10 @@ from swapgate.providers.open import open_provider
 from swapgate.records import CheckResult, Request, Response, Verdict
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.settings import Settings
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(Value):
     """Where a worker runs, and what it runs."""
 
     host: str
@@ -33,8 +33,7 @@ class Place:
     version: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class Failure(Value):
     """An error on its way back: what is thrown in a worker arrives as one of Ray's own."""
 
     message: str
@@ -43,8 +42,7 @@ class Failure:
     retry_after_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UndecidedCheck:
+class UndecidedCheck(Value):
     """A check of the user's that raised, on its way back; the fields of UserCheckFailed."""
 
     message: str

@@ -8,7 +8,6 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, TypeVarTuple
 
 from swapgate.daemon import message_of
@@ -33,6 +32,7 @@ from swapgate.records import Trial, TrialError
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.settings import Settings
 from swapgate.storable import Unstorable, storable_text
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     import httpx
@@ -46,8 +46,7 @@ _SLICE_S = 0.1
 Args = TypeVarTuple("Args")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class Progress(Value):
     """How far the engine is. `in_flight` is None where other processes make the calls."""
 
     planned: int
@@ -59,8 +58,7 @@ class Progress:
     errored: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
+class Finished(Value):
     """A trial as its consumer gets it: its facts, and the whole of it where that was to be kept."""
 
     facts: Facts

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from swapgate.engine.pace import Pace, Ticket
+from swapgate.values import Value
 
 # How many calls may wait for their models: each is a trial that has been started.
 _MOST_HELD = 1000
@@ -254,8 +255,7 @@ class Slots:
         self._dispatch()
 
 
-@dataclass(frozen=True, slots=True)
-class SpareRoom:
+class SpareRoom(Value, kw_only=False):
     """Room for the second attempt of one call."""
 
     slots: Slots

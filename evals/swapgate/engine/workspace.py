@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -34,12 +34,12 @@ from swapgate.spec.read_suites import is_fragment, read_suite
 from swapgate.spec.settings import Settings
 from swapgate.spec.source import read_yaml, shown_path
 from swapgate.spec.suite import InlinePrompt, LoadedSuite, PlacedCase
+from swapgate.values import Value
 
 _SUFFIXES = {".yml", ".yaml"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadyCase:
+class ReadyCase(Value):
     """One case with its checks and judges, those of its suite included; `quarantine` only while it holds."""
 
     placed: PlacedCase
@@ -49,8 +49,7 @@ class ReadyCase:
     quarantine: Quarantined | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadySuite:
+class ReadySuite(Value):
     """One suite, ready to run; `decoding_schema` is what a prompt with `output: schema` asks for."""
 
     root: Path
@@ -69,8 +68,7 @@ class ReadySuite:
         return replace(self, loaded=replace(self.loaded, cases=()), cases=())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Job:
+class Job(Value, eq=False):
     """One trial to run, equal to itself alone. `baseline` is the model that runs beside, None without one.
 
     With `again` its stored answer is judged, and its model is not asked.

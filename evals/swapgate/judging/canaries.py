@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import get_args
 
 from swapgate.judging.judge import Judge
@@ -12,6 +11,7 @@ from swapgate.judging.questions import ABSTAINS, Question
 from swapgate.judging.subject import Judged
 from swapgate.records import Json
 from swapgate.spec.judges import CanaryKind
+from swapgate.values import Value
 
 KINDS: tuple[CanaryKind, ...] = get_args(CanaryKind)
 _FILLER = (
@@ -41,8 +41,7 @@ _PLAIN = {"constant", "echo"}
 _SEPARATOR = "=" * 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Canary:
+class Canary(Value):
     """One answer that must fail, and what it tries."""
 
     name: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from swapgate.checks import Subject
 from swapgate.judging.abstaining import Abstaining
@@ -12,12 +12,12 @@ from swapgate.judging.scoring import explained
 from swapgate.records import Json, Verdict
 from swapgate.spec.judge_kinds import SimilaritySpec
 from swapgate.spec.judges import JudgeHead
+from swapgate.values import Value
 
 ABSTAINED = "the function returned None: it cannot assess the answer"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class Measured(Value):
     """What the code says of an answer: its scores, none when it abstains, and why."""
 
     scores: Mapping[str, float]

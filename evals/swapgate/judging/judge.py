@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from swapgate.errors import ProviderError
@@ -32,6 +32,7 @@ from swapgate.records import (
 )
 from swapgate.spec.judge_kinds import PairwiseSpec
 from swapgate.spec.judges import JudgeSpec
+from swapgate.values import Value
 
 # After these the judge is shown what was wrong. A refusal stands, and an empty reply cannot be shown.
 ASKED_AGAIN: frozenset[SampleStatus] = frozenset(
@@ -52,8 +53,7 @@ class Ask(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Call:
+class _Call(Value):
     """One call of one sample, and who reads its reply."""
 
     reader: ReplyReader

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import exp
 
 from swapgate.judging.questions import Question
 from swapgate.judging.shape import Shape
 from swapgate.records import Token
+from swapgate.values import Value
 
 # As many alternatives as OpenAI gives: https://platform.openai.com/docs/api-reference/chat/create
 TOP_LOGPROBS = 20
@@ -23,8 +23,7 @@ QUOTE = '"'
 _AFTER_NUMBER = ",}] \t\r\n."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Weighted:
+class Weighted(Value):
     """The scores of one question as means over what can be answered, and the probability of each answer."""
 
     scores: Mapping[str, float]

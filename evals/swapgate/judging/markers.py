@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from swapgate.records import Json, canonical, hash_of
+from swapgate.values import Value
 
 CODE_LENGTH = 16
 # Every repetition is bounded: a hostile text must not take longer than its length.
@@ -13,8 +13,7 @@ LOOKALIKE = re.compile(r"<<\s{0,4}/?\s{0,4}(?:BEGIN|END)\b[^<>\n]{0,80}>>", re.I
 _ROUND = str.maketrans("<>", "()")
 
 
-@dataclass(frozen=True, slots=True)
-class Markers:
+class Markers(Value, kw_only=False):
     """A begin and an end that share a code which the text between them cannot contain."""
 
     code: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import fmean
 from typing import NotRequired, TypedDict, Unpack
 
@@ -16,6 +16,7 @@ from swapgate.judging.subject import Judged
 from swapgate.records import Json, Message, Opinion, Request, Response, Rival, Verdict, VerdictStatus
 from swapgate.spec.judges import JudgeSpec
 from swapgate.spec.passrule import PassRule
+from swapgate.values import Value
 
 _WORDS = {True: "pass", False: "fail"}
 
@@ -73,8 +74,7 @@ class Panel(Judge):
         return [r for member in self._members for r in member.requests(judged, suite=suite, case=case)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decided:
+class Decided(Value):
     """What the members' verdicts come to."""
 
     status: VerdictStatus

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from swapgate.values import Value
 
 ABSTAINS = "cannot_assess"
 UNDECIDABLE = "the input, the reference and the answer do not let you decide"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(Value):
     """One question to the judge, answered by an integer on `scale`, else by one of `words`.
 
     An integer is the score of the question's own name. A word gives the scores that it is mapped to, none

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from swapgate.errors import ProviderError
 from swapgate.judging.kinds import Kind
 from swapgate.records import JudgeSample, VerdictStatus
 from swapgate.spec.judges import JudgeHead, JudgeSpec
 from swapgate.spec.passrule import Bounds, PassRule
+from swapgate.values import Value
 
 REASON_LENGTH = 200
 POINT_NAMES = {1.0: "pass", 0.0: "fail"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(Value):
     """What one call of one sample came to: the reply, after it the second reply where the first was unusable.
 
     The last reply counts. `failure` is why there is none, or no second one; `criteria` are the scores that
@@ -35,8 +34,7 @@ class Asked:
         return self.replies[-1] if self.replies and self.replies[-1].status == "valid" else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
+class Score(Value):
     """The result over all samples."""
 
     status: VerdictStatus
@@ -45,8 +43,7 @@ class Score:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Known(Value):
     """The scores that are known, and bounds of those that are not."""
 
     scores: dict[str, float]

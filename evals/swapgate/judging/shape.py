@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 from swapgate.judging.questions import Question
 from swapgate.records import Json
 from swapgate.spec.judges import Calls, JudgeSpec, Part
+from swapgate.values import Value
 
 # Wider scales than this are bounded by the strict reading alone: an enum of hundreds slows decoding down.
 LONGEST_ENUM = 20
 _EVIDENCE_SCHEMA: Json = {"type": "array", "items": {"type": "string"}}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shape:
+class Shape(Value, dict=True):
     """One call's questions and reply. `keys` maps each answer's key in the reply to its question's name.
 
     `noun` is what the call names one and several of its questions. `is_swapped` says which of two answers is

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +14,13 @@ from swapgate.spec.calibration import Calibration, cluster_of
 from swapgate.spec.labels import LabelledVerdict
 from swapgate.stats.clusters import cluster_codes, compact_codes
 from swapgate.stats.judge_labels import Labels
+from swapgate.values import Value
 
 CONFIDENCE = 0.95
 SEED = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(Value):
     """A calibration and what belongs to it. `judged` are the judge's trials of the runs at hand.
 
     `missing` names runs that labels were drawn from and that are not at hand. `canaries` are those that the

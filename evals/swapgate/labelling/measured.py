@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from swapgate.records import Json
 from swapgate.stats.correlations import Correlation
 from swapgate.stats.interval import Interval
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measure:
+class Measure(Value):
     """One number. `is_share` says that people read it in percent; `note` why it is missing or doubtful."""
 
     name: str
@@ -38,16 +38,14 @@ class Measure:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class Table(Value):
     """Rows of texts under a header."""
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class Section(Value):
     """One part of the report. `key` is its name for machines; `facts` are for these alone."""
 
     key: str
@@ -58,8 +56,7 @@ class Section:
     facts: Mapping[str, Json] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disagreement:
+class Disagreement(Value):
     """A response on which judge and people differ. Texts are None where the run is not at hand."""
 
     model: str | None
@@ -76,8 +73,7 @@ class Disagreement:
     answer: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgeReport:
+class JudgeReport(Value):
     """The whole report on a judge. `labels` counts responses with a truth and a verdict."""
 
     judge: str

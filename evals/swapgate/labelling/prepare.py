@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -15,13 +14,13 @@ from swapgate.labelling.question import Question
 from swapgate.labelling.responses import JudgedResponse, JudgedRun, judged_run
 from swapgate.records import Trial
 from swapgate.spec.labels import Draw
+from swapgate.values import Value
 
 DEFAULT_COUNT = 60
 Asked = Literal["verdict", "scores"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(Value):
     """What a person asks of a labelling; None where it does not matter, or stays as it was."""
 
     judge: str | None = None
@@ -33,8 +32,7 @@ class Wanted:
     reuse: Path | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Labelling:
+class Labelling(Value):
     """What is to be labelled, in order, and where the answers go."""
 
     file: LabelFile

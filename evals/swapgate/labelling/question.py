@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from swapgate.errors import UsageError
@@ -12,13 +11,13 @@ from swapgate.judging.load import AnyJudge
 from swapgate.judging.questions import ABSTAINS
 from swapgate.spec.judges import JudgeHead, RubricSpec
 from swapgate.spec.passrule import PassRule
+from swapgate.values import Value
 
 # Up to here a score is one keystroke.
 LAST_DIGIT = 9
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Part(Value):
     """One question of the judge as people are asked it; `scale` is None for pass or fail."""
 
     name: str
@@ -32,8 +31,7 @@ class Part:
         return self.scale is None or (self.scale[0] >= 0 and self.scale[1] <= LAST_DIGIT)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(Value):
     """The judge's question. Asked for the verdict people say pass or fail, else they score `parts`."""
 
     asked: Literal["verdict", "scores"]

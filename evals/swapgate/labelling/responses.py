@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from swapgate.errors import UsageError, nearest
 from swapgate.facts import facts_of
 from swapgate.judging.subject import answer_text, as_text
 from swapgate.records import Json, Trial, Verdict, content_hash
 from swapgate.spec.labels import Answer, Population
+from swapgate.values import Value
 
 ID_CHARS = 16
 # Inputs of cases by suite and case: the hash of the case as it stands now, and its parts by name.
 Inputs = Mapping[tuple[str, str], tuple[str, Mapping[str, str]]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgedResponse:
+class JudgedResponse(Value):
     """One response with the verdict that is to be held against people's answers."""
 
     id: str
@@ -36,8 +36,7 @@ class JudgedResponse:
         return _answer(self.trial)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgedRun:
+class JudgedRun(Value):
     """What one judge said in a run: the responses that it could judge, and how many it could not, by model.
 
     What code alone found wrong is left out: no label is needed there.
@@ -66,8 +65,7 @@ class JudgedRun:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class Shown(Value):
     """One response as a person sees it: neither whose it is nor what the judge said."""
 
     id: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from swapgate.labelling.keys import END, Keys
@@ -12,10 +12,10 @@ from swapgate.labelling.question import Part, Question
 from swapgate.labelling.responses import Shown
 from swapgate.labelling.screen import HELP, SCORE_HELP, Screen
 from swapgate.spec.labels import LabelledVerdict
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class Given(Value):
     """What a person said of one response."""
 
     truth: Truth

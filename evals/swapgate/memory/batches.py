@@ -6,12 +6,12 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from swapgate.memory.shared_file import FileKind, SharedFile
 from swapgate.records import Json
+from swapgate.values import Value
 
 BATCHES_FILE = "batches.db"
 _KEPT_S = 30 * 86400.0
@@ -49,8 +49,7 @@ _KIND = FileKind(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredRequest:
+class StoredRequest(Value):
     """One request of a batch. `facts` are the provider's, as JSON."""
 
     key: str
@@ -58,8 +57,7 @@ class StoredRequest:
     facts: Mapping[str, Json]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredBatch:
+class StoredBatch(Value):
     """One batch as it is remembered; times are Unix seconds."""
 
     mark: str
@@ -74,8 +72,7 @@ class StoredBatch:
     open_requests: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(Value):
     """Who sends what: `mark` names the new batch of the keys in `mine`; `theirs` are in a batch already."""
 
     mark: str

@@ -6,7 +6,6 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +28,7 @@ from swapgate.records import (
     to_json,
     to_text,
 )
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     from swapgate.providers import Provider
@@ -48,8 +48,7 @@ CREATE TABLE IF NOT EXISTS responses (  -- one answered request
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recording:
+class Recording(Value):
     """One stored response; `about` names the request for people."""
 
     key: str

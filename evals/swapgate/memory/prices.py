@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from swapgate.records import Usage
 from swapgate.spec.models import ModelSpec, Price
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
@@ -28,8 +28,7 @@ _TIERS_AT_BATCH_PRICE = {("openai", "flex")}
 _DATE = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|\d{8})$")
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(Value, kw_only=False):
     """US dollars per million tokens: `base`, and from more than so many input tokens on another price.
 
     A tier's price holds for all tokens of the call, not for those above the tier's start alone.
@@ -47,8 +46,7 @@ class Rate:
         return Rate(self.base * share, tuple((start, price * share) for start, price in self.tiers))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tariff:
+class Tariff(Value):
     """What one model charges; `call` is in US dollars. Cached and written tokens are part of the input."""
 
     input: Rate
@@ -101,8 +99,7 @@ class Constraint(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class PriceList:
+class PriceList(Value, kw_only=False):
     """The tariffs of one model, the last one that holds counts: some are dearer at certain hours."""
 
     tariffs: tuple[tuple[Constraint | None, Tariff], ...]

@@ -5,15 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from swapgate.errors import StoreError
 from swapgate.memory.wal import BUSY_S, use_wal
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileKind:
+class FileKind(Value):
     """What a file holds. `schema` may be executed again and again; the rest is for messages."""
 
     schema: str

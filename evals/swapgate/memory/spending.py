@@ -11,7 +11,6 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -20,6 +19,7 @@ from swapgate.memory.history.migrations import locked
 from swapgate.memory.history.opening import telling
 from swapgate.memory.history.places import Place, open_engine
 from swapgate.spec.day import Day
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Table
@@ -34,8 +34,7 @@ _KEPT_S = 90 * 86_400
 _LOCK = 0x5357_4442
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spent:
+class Spent(Value):
     """A day of one account, in units (see engine.budget).
 
     `spent` is known to be gone. `held` may still be spent by processes that live. `unknown` was held by
@@ -53,8 +52,7 @@ class Spent:
         return self.spent + self.held + self.unknown
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class Ask(Value):
     """What a process wants of its lease: it has `spent`, its calls in flight `held`, another may cost `most`.
 
     `spare` is wanted on top, so that not every call asks; `limit` is that of the day.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from swapgate.analysis.projection import break_even, monthly_cost, saving
@@ -18,10 +18,10 @@ from swapgate.migration.window import Window, span_of
 from swapgate.runs.priced import recorded
 from swapgate.spec.models import read_catalogue
 from swapgate.spec.settings import Settings
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(Value):
     """What of a migration is asked about, and what only people know.
 
     `old` and `new` are names of models.yml. `between` is a range of git for prompts and cases. `hours` are

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from swapgate.errors import ExitCode, SwapgateError
 from swapgate.migration.looked import Looked
+from swapgate.values import Value
 
 State = Literal["done", "open", "not_applicable", "unknown"]
 # The parts of the checklist, in its order.
@@ -18,8 +18,7 @@ PARTS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class Said(Value):
     """What one step found: `evidence` says why, `todo` what to do where it is not done."""
 
     state: State
@@ -27,8 +26,7 @@ class Said:
     todo: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class Check(Value):
     """One step before it is looked at. `look` raises SwapgateError where it cannot find out."""
 
     name: str
@@ -37,8 +35,7 @@ class Check:
     look: Callable[[Looked], Said]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(Value):
     """One step of the checklist with its state. `part` is a key of PARTS."""
 
     name: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -14,14 +13,14 @@ from swapgate.here import git_says
 from swapgate.migration.window import Span, Window, span_of
 from swapgate.reporting.format import count
 from swapgate.spec.settings import Settings
+from swapgate.values import Value
 
 _YAML = (".yml", ".yaml")
 # The marks cannot stand in a path, which git quotes where it holds one.
 _FORMAT = "--format=%x01%H%x02%aI"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GitChanges:
+class GitChanges(Value):
     """Commits that touched some folders, with the lines and files that they changed."""
 
     commits: tuple[str, ...]

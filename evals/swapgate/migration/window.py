@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
+from swapgate.values import Value
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
+
+class Window(Value):
     """From `since` to before `until`, both ISO 8601 in UTC; None is open."""
 
     since: str | None = None
@@ -24,8 +24,7 @@ class Window:
         return (self.since is None or at >= self.since) and (self.until is None or at < self.until)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class Span(Value):
     """The first and the last moment of something; None where nothing was."""
 
     first: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from swapgate.analysis.night_report import NightReport
@@ -14,6 +14,7 @@ from swapgate.runs.anchor_checks import check_anchors
 from swapgate.runs.under_pytest import Ran, run_pytest, why_no_verdict
 from swapgate.spec.anchors import anchors_path
 from swapgate.spec.settings import Settings
+from swapgate.values import Value
 
 NightAnswer = Literal["gate failed", "drift", "could not find out", "no drift shown"]
 _CODES = {
@@ -24,8 +25,7 @@ _CODES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnchorsAsked:
+class AnchorsAsked(Value):
     """One judge that was asked about its anchors; `problem` says why that failed, else `answer` is there.
 
     Without a name it is that of all judges: the suites could not be read.
@@ -37,8 +37,7 @@ class AnchorsAsked:
     paid_usd: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Concluded:
+class Concluded(Value):
     """What the night comes to, and why, the worst first."""
 
     answer: NightAnswer

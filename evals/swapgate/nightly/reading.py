@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from swapgate.analysis.night_subjects import Watched
 from swapgate.analysis.nights import Night, night_of
@@ -13,14 +12,14 @@ from swapgate.memory.history import Choice, History, has_history
 from swapgate.records import Run
 from swapgate.spec.anchors import AnchorSet, anchors_path, read_anchors
 from swapgate.spec.settings import Settings
+from swapgate.values import Value
 
 # Half a year: a detector needs no more, and a year would take twice as long to read.
 MOST_NIGHTS = 180
 _RECENT = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Nights:
+class Nights(Value):
     """The nights, the oldest first, and the judges of the last of them. `left_out` counts other runs."""
 
     nights: Sequence[Night]
@@ -28,8 +27,7 @@ class Nights:
     left_out: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(Value):
     """Which runs are nights: since a day, of a branch, the newest so many, and whether only marked ones."""
 
     since: str | None = None

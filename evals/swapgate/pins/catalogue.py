@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from swapgate.records import Json
+from swapgate.values import Value
 
 # Names of services under which the models are those of another.
 _SAME = {"google": "gemini"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownModel:
+class KnownModel(Value):
     """A model id that a source names.
 
     `rejects` are parameters that the model refuses by its `rejects_sources`, but for the values in `accepts`.
@@ -51,8 +51,7 @@ class KnownModel:
         return " unless `reasoning_effort` is none" if "none" in self.unless_effort else ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PinCatalogue:
+class PinCatalogue(Value):
     """The ids that are known, by provider. `sources` say what each source's name stands for."""
 
     checked_on: date

@@ -6,12 +6,12 @@ shape. An id that neither tells of is unknown, and unknown is never pinned.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from urllib.parse import urlsplit
 
 from swapgate.pins.catalogue import KnownModel, PinCatalogue
 from swapgate.pins.rules import RULES, Found, PinClass
+from swapgate.values import Value
 
 # Those that need no service, and the services whose ids the catalogue lists.
 _OWN = frozenset({"recorded", "local", "python"})
@@ -19,8 +19,7 @@ _LISTED = frozenset({"openai", "anthropic", "gemini", "google", "mistral", "deep
 PINNED: frozenset[PinClass] = frozenset({"pinned", "provider_pinned_undated"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pin:
+class Pin(Value):
     """What a model id is worth as a pin. `rule` names the rule, `evidence` says what it rests on.
 
     `known` is what the catalogue knows of exactly this id, None where it knows nothing.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date
 
 from swapgate.errors import Severity, nearest
@@ -11,13 +10,13 @@ from swapgate.pins.catalogue import KnownModel, PinCatalogue
 from swapgate.pins.classify import Pin, classify
 from swapgate.spec.model_entries import AcceptUnpinned
 from swapgate.spec.models import Catalogue, ModelSpec
+from swapgate.values import Value
 
 SOON_DAYS = 90
 _PLACES = frozenset({"local", "recorded", "python"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Value):
     """One thing to put right. `rule` names it for machines; `model` is the name in models.yml.
 
     `part` and `key` say where it stands: the part of the file (`models` or `tasks`) and the key of the entry.
@@ -31,8 +30,7 @@ class Finding:
     key: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeclaredModel:
+class DeclaredModel(Value):
     """A name of models.yml with what stands behind it, and how long it is good for.
 
     `days_left` are those until it retires, negative where it has; None where no date is known.

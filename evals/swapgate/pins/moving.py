@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 
 from swapgate.errors import UsageError, nearest
@@ -14,12 +14,12 @@ from swapgate.records import Json
 from swapgate.spec.model_entries import AcceptUnpinned
 from swapgate.spec.models import PROVIDER_OF_PREFIX, Catalogue, ModelSpec, keys_of
 from swapgate.spec.source import Document
+from swapgate.values import Value
 
 _FILES = {"local": "its file: change `path` and `sha256`", "recorded": "its file: change `path`"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
+class Move(Value):
     """A name of models.yml and the pin that it is to get.
 
     `entry` is the model or task whose `model` changes, at the `keys` of the file; `to` is what is written

@@ -6,12 +6,12 @@ import ast
 import re
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from swapgate.here import git_says
 from swapgate.pins.catalogue import PinCatalogue
 from swapgate.spec.models import PROVIDER_OF_PREFIX
+from swapgate.values import Value
 
 SUFFIXES = frozenset({".py", ".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".tsx", ".yml", ".yaml"})
 ALLOWED = "swapgate: allow-model"
@@ -31,8 +31,7 @@ _SHAPE = re.compile(
 _OWNERS = frozenset({*PROVIDER_OF_PREFIX.values(), "google", "x-ai", "mistralai", "bedrock", "vertex_ai"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mention:
+class Mention(Value):
     """A model id in a file: `line` counts from 1. `is_known` says that the catalogue lists it."""
 
     path: Path

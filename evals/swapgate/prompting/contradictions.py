@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from swapgate.prompting.finding import PromptFinding, finding
 from swapgate.prompting.wording import Promised, promised, wanted
 from swapgate.records import Json
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.prompt_entries import Effective, Prompt, effective
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
+class Use(Value):
     """How a suite uses a prompt: the inputs of its cases, and the schema of its answers, None without one.
 
     `choices` are the values that checks allow for a field. `has_own_turns` says that cases bring messages.
@@ -27,8 +26,7 @@ class Use:
     has_own_turns: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Version:
+class _Version(Value):
     """A prompt as some models get it: what it is called, its text, and what that promises."""
 
     shown: str

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from swapgate.engine.estimate import Estimator
 from swapgate.records import Json, Message, Request
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.prompt_entries import Effective, Prompt, effective
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromptVersion:
+class PromptVersion(Value):
     """A prompt as one model gets it, its slots not filled.
 
     `tokens` are those that its text takes: by the model's own stored answers, else as is usual.
@@ -27,8 +26,7 @@ class PromptVersion:
     tokens: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromptDifference:
+class PromptDifference(Value):
     """Two versions of a prompt; `lines` is their unified diff, empty where the texts are the same."""
 
     prompt: str

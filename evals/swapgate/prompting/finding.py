@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from swapgate.errors import Severity
 from swapgate.spec.locate import pointer_of
 from swapgate.spec.prompt_entries import Prompt
 from swapgate.spec.prompts import templates_of
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromptFinding:
+class PromptFinding(Value):
     """One thing to look at. `pointer` is the key in the prompt's file, empty for the whole of it."""
 
     rule: str

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from swapgate.records import Json
+from swapgate.values import Value
 
 _KEY = re.compile(r"""["“]([A-Za-z_][\w-]{0,60})["”]\s*:""")
 # "a" | "b" | "c", or "a|b|c" in one pair of quotes.
@@ -16,8 +16,7 @@ _QUOTED = re.compile(r'"([^"\n]{1,60})"')
 _DEEPEST = 6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Promised:
+class Promised(Value):
     """The keys that a text writes as JSON does, and the choices that it gives for some of them."""
 
     keys: frozenset[str]
@@ -31,8 +30,7 @@ def promised(text: str) -> Promised:
     return Promised(keys=frozenset(_KEY.findall(text)), choices=choices)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(Value):
     """What a JSON Schema wants: every key anywhere in it, those required at the top, and listed values.
 
     `is_closed` says that an object at the top may have no other keys.

@@ -19,6 +19,7 @@ from pydantic_core import from_json
 from swapgate.errors import ErrorKind, ProviderError
 from swapgate.providers.credentials import scrub
 from swapgate.records import Json
+from swapgate.values import Value
 
 # Remedies that several messages end with.
 ASK_AGAIN = "A rerun asks again, and only for what is missing"
@@ -86,8 +87,7 @@ class Target:
         return ProviderError(message, kind=kind, status=status, retry_after_s=retry_after_s)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Said:
+class _Said(Value):
     """An error body boiled down: its message, its codes in one text, and the parameter that it names."""
 
     message: str

@@ -30,6 +30,7 @@ from swapgate.providers._failures import (
 from swapgate.providers.credentials import scrub
 from swapgate.records import Json
 from swapgate.storable import parse_json
+from swapgate.values import Value
 
 # Not the answer's alone: a token of four characters comes in an event of some 300.
 _EVENTS_PER_ANSWER = 8
@@ -57,8 +58,7 @@ class Assembly(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Streamed:
+class Streamed(Value):
     """A whole answer as JSON, the seconds until its first token (None: it has none) and until its end."""
 
     text: str

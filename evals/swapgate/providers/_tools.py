@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from pydantic_core import from_json
 
 from swapgate.errors import ErrorKind, ProviderError
 from swapgate.records import Json, ToolCall
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tool:
+class Tool(Value):
     """One function that a model may call; `parameters` is a JSON Schema."""
 
     name: str

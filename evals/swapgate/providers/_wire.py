@@ -30,6 +30,7 @@ from swapgate.providers._time_limit import TimeLimit
 from swapgate.providers.credentials import Credentials, Sent
 from swapgate.records import Json
 from swapgate.spec.models import ModelSpec
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     from swapgate.providers._route import Route
@@ -43,8 +44,7 @@ Heard = Callable[[Mapping[str, str]], None]
 _ALLOWANCE = b"ratelimit"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(Value):
     """A request in its wire format: the body, the wire parameters as people write them, those left out."""
 
     body: Json

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, Protocol, TypeAlias, TypeVar
 
 from pydantic import BaseModel
@@ -18,6 +18,7 @@ from swapgate.providers._wire import Asked, Wire, encode_json
 from swapgate.providers.services import SERVICES, has_batches
 from swapgate.records import Json, Request, Response
 from swapgate.spec.models import ModelSpec
+from swapgate.values import Value
 
 BatchState = Literal["running", "ended", "failed", "expired", "cancelled"]
 # What became of one request; None: the batch ended before anybody answered it.
@@ -32,16 +33,14 @@ LARGEST_BATCH = 100_000_000
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchLimits:
+class BatchLimits(Value):
     """What one batch may hold."""
 
     requests: int
     bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchStatus:
+class BatchStatus(Value):
     """How far a batch is. Counts are None where the service does not say; `problem` is why it failed."""
 
     state: BatchState
@@ -50,16 +49,14 @@ class BatchStatus:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SentFacts:
+class SentFacts(Value):
     """What must be known of a sent request to read its answer: parameters left out, and those written."""
 
     dropped: tuple[str, ...] = ()
     written: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchLine:
+class BatchLine(Value):
     """One request as a batch carries it: `content` is its JSON."""
 
     custom_id: str

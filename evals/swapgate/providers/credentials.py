@@ -10,6 +10,7 @@ from functools import lru_cache
 from urllib.parse import quote
 
 from swapgate.errors import ErrorKind, ProviderError, UsageError
+from swapgate.values import Value
 
 REDACTED = "[redacted]"
 _CREDENTIAL_WORDS = ("authorization", "api-key", "apikey", "token", "secret", "password", "cookie")
@@ -17,8 +18,7 @@ _CREDENTIAL_WORDS = ("authorization", "api-key", "apikey", "token", "secret", "p
 _SHORTEST_IN_ANSWERS = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvHeader:
+class EnvHeader(Value):
     """A header whose value, after `prefix`, is an environment variable."""
 
     name: str
@@ -26,8 +26,7 @@ class EnvHeader:
     prefix: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class Sent(Value):
     """The headers of one call and the secret values among them. Never stored, never shown."""
 
     headers: Mapping[str, str]

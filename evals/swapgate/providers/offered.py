@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -13,6 +12,7 @@ from swapgate.errors import ProviderError
 from swapgate.providers.credentials import read_credentials, scrub
 from swapgate.providers.services import SERVICES, service_url
 from swapgate.spec.models import ModelSpec
+from swapgate.values import Value
 
 _TIMEOUT_S = 20.0
 _PATHS = {"openai": "/models", "anthropic": "/v1/models?limit=1000", "gemini": "/v1beta/models?pageSize=1000"}
@@ -23,8 +23,7 @@ class NotTold(Exception):
     """A service did not say what it offers; the text says why."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfferedModel:
+class OfferedModel(Value):
     """What a service's list says of a model: the day (in UTC) on which it retires, and whether it has."""
 
     retires_on: date | None = None

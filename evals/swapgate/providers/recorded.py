@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +14,7 @@ from swapgate.providers._tools import arguments_text
 from swapgate.records import FinishReason, Json, Request, Response, ToolCall, Usage
 from swapgate.spec.models import ModelSpec
 from swapgate.storable import parse_json
+from swapgate.values import Value
 
 _MOST_COMPARED = 1000
 _Place = tuple[str | None, str, int]
@@ -44,8 +44,7 @@ class RecordedOutput(BaseModel):
     tool_calls: tuple[RecordedCall, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Line:
+class _Line(Value):
     number: int
     output: RecordedOutput
 

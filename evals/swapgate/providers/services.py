@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from swapgate.spec.models import ModelSpec
+from swapgate.values import Value
 
 Protocol = Literal["openai", "anthropic", "gemini", "http"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
+class Service(Value):
     """One service. `base_url` None: the user gives it; `key_env` None: no key unless `api_key_env` is set.
 
     `has_batches` says that it has a batch API which is spoken here.

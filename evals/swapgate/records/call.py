@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from swapgate.records.written import Json
+from swapgate.values import Value
 
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "other"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolCall:
+class ToolCall(Value):
     """One function call that a model asks for; `arguments` is the JSON text as the model wrote it."""
 
     name: str
@@ -21,8 +21,7 @@ class ToolCall:
     id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(Value):
     """One turn of a conversation."""
 
     role: Role
@@ -31,8 +30,7 @@ class Message:
     tool_call_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(Value):
     """Tokens as the provider counted them; None where it did not say.
 
     `tokens_in` includes `tokens_cached_in`, read from the provider's cache of prompts, and
@@ -46,8 +44,7 @@ class Usage:
     tokens_reasoning: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(Value):
     """All that determines an answer, but for the provider's own identity.
 
     `output_schema` asks for constrained decoding, `json_mode` for any JSON. `variables` are the case's
@@ -69,8 +66,7 @@ class Request:
     top_logprobs: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
+class Token(Value):
     """One token of an answer: its natural log-probability, and those of the likeliest in its place."""
 
     text: str
@@ -78,8 +74,7 @@ class Token:
     top: Mapping[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
+class Response(Value):
     """What a provider answered; `latency_s` is the time of the successful attempt alone.
 
     `batch_id` names the service's batch that it came in, at the price of batches; None for a live call.
@@ -101,8 +96,7 @@ class Response:
     tokens: tuple[Token, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(Value):
     """A response and how it was had: by which model of the catalogue, from the cache or not, at what cost.
 
     `cost_usd` is what this response costs at list price, None when the price is unknown; `from_cache` says

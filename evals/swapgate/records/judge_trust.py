@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from swapgate.values import Value
 
 LabelDesign = Literal["random", "by_verdict", "by_label"]
 CanaryOutcome = Literal["passed", "failed", "error"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgeLabel:
+class JudgeLabel(Value):
     """What people say of a response that a judge has judged; `model` gave it, None where nobody noted."""
 
     model: str | None
@@ -19,8 +19,7 @@ class JudgeLabel:
     cluster: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgeCalibration:
+class JudgeCalibration(Value):
     """A judge's labelled verdicts as a run found them. `design` says how they were chosen.
 
     `warning` says why they do not hold for the judge as it was in the run, empty when they do.
@@ -32,8 +31,7 @@ class JudgeCalibration:
     warning: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CanaryResult:
+class CanaryResult(Value):
     """What a judge said of one answer that must fail, shown to it as the answer to a real case.
 
     `outcome` is passed where the judge let it through, failed where not, error where it gave no verdict.
@@ -50,8 +48,7 @@ class CanaryResult:
     paid_usd: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgeCanaries:
+class JudgeCanaries(Value):
     """A judge's canaries. `blocks` says that one which passes keeps the gate from deciding."""
 
     judge: str
@@ -65,8 +62,7 @@ class JudgeCanaries:
         return tuple(one for one in self.results if one.outcome == "passed")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnchorCheck:
+class AnchorCheck(Value):
     """One time that a judge was asked about its anchors; `agreed` of `n` verdicts are as they were frozen.
 
     `anchors_hash` tells one set of anchors from another, `errors` counts those without a verdict.

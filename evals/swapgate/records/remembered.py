@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from swapgate.records.trial import TrialRole
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class Tally(Value):
     """How one model did in one suite of one run, counted.
 
     The four outcomes add up to `trials`. Of the trials whose structure, or meaning, is known, so many were
@@ -32,8 +30,7 @@ class Tally:
     cost_usd: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromotedRun:
+class PromotedRun(Value):
     """A run that others are compared with under a name (`--baseline=@NAME`): which, by whom, when and why.
 
     `model` is the one of its models that is meant. `promoted_at` is ISO 8601 in UTC.

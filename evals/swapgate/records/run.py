@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from swapgate.records.judge_trust import JudgeCalibration, JudgeCanaries
 from swapgate.records.written import Json
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelIdentity:
+class ModelIdentity(Value):
     """A model as declared: the name in models.yml and what stands behind it. Never a key."""
 
     name: str
@@ -22,8 +22,7 @@ class ModelIdentity:
     file_sha256: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServedModel:
+class ServedModel(Value):
     """What the services said of the answers of one model of the catalogue, as they came in during a run.
 
     `judge` is the judge for which it was asked, None for the answers that are judged. `ids` are the models
@@ -38,8 +37,7 @@ class ServedModel:
     answers: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockedIds:
+class LockedIds(Value):
     """What the lock said of a model when the run began: the ids and fingerprints that it knew.
 
     `run` is the one that had seen them, None where the lock knew of none.
@@ -51,8 +49,7 @@ class LockedIds:
     run: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoppedRule:
+class StoppedRule(Value):
     """What the looks of a run that may stop early say about one rule of the gate, for one candidate.
 
     `suite`, `prompt` and `tag` name its scope. `low` and `high` hold the truth at all looks together, with
@@ -73,8 +70,7 @@ class StoppedRule:
     high: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stopping:
+class Stopping(Value):
     """How a run that may stop early went: `looks` is their planned number, None for one after every case.
 
     `stopped` names the candidates that were decided before the end, each with the reason. `saved_trials` were
@@ -91,8 +87,7 @@ class Stopping:
     saved_usd: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shard:
+class Shard(Value):
     """Which share of one selection a run has: `number` of `count`, counted from 1.
 
     `plan` is the hash of the whole selection and `sizes` are the trials of each shard; both are empty until
@@ -111,8 +106,7 @@ class Shard:
         return f"{self.number}/{self.count}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class Run(Value):
     """One invocation: what was run, with what, when. Times are ISO 8601 in UTC.
 
     `planned` of the `wanted` trials that the suites hold were selected; `wanted` is 0 where nobody counted.

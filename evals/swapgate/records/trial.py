@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from swapgate.errors import ErrorKind
 from swapgate.records.call import Answer, Message
 from swapgate.records.verdict import CheckResult, Verdict
 from swapgate.records.written import Json, total
+from swapgate.values import Value
 
 Outcome = Literal["passed", "missed", "errored", "unscored"]
 TrialRole = Literal["candidate", "baseline"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrialError:
+class TrialError(Value):
     """Why a trial has no result. `source` is `model`, `judge:NAME` or `check:NAME`."""
 
     kind: ErrorKind
@@ -24,8 +24,7 @@ class TrialError:
     source: str = "model"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quarantined:
+class Quarantined(Value):
     """Why a case does not count for now, until which day (ISO 8601), and who says so."""
 
     reason: str
@@ -33,8 +32,7 @@ class Quarantined:
     by: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class Trial(Value):
     """One response of one model to one case, with everything that was said of it.
 
     `case_hash` is that of the case's input, expectation and checks: trials of the same name with another

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from swapgate.records.call import Answer
 from swapgate.records.written import Json, total
+from swapgate.values import Value
 
 CheckKind = Literal["structural", "semantic"]
 SampleStatus = Literal[
@@ -16,8 +17,7 @@ SampleStatus = Literal[
 VerdictStatus = Literal["scored", "skipped", "inapplicable", "error", "unscored"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Value):
     """One thing that a check found: where (JSON pointer, "" for the whole answer), what it wanted and got."""
 
     message: str
@@ -26,8 +26,7 @@ class Finding:
     got: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckResult:
+class CheckResult(Value):
     """What one check says of one answer. `facts` are for machines, for example `{"json_kind": "fenced"}`."""
 
     check: str
@@ -37,16 +36,14 @@ class CheckResult:
     facts: Mapping[str, Json] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(Value):
     """A quote that a judge gave, and whether it occurs in the answer."""
 
     quote: str
     is_verbatim: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgeSample:
+class JudgeSample(Value):
     """One answer of a judge, raw text kept, whatever became of it.
 
     `weights` are the probabilities of each point of a criterion's scale, where a score is their mean.
@@ -65,8 +62,7 @@ class JudgeSample:
     is_weighted: bool | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
+class Spread(Value):
     """How far apart the scores of one criterion are: the lowest, the highest, and their standard deviation.
 
     `sd` is that of a sample (over n - 1).
@@ -78,8 +74,7 @@ class Spread:
     sd: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opinion:
+class Opinion(Value):
     """What one of several models says of an answer by itself: a member of a panel, or a stage.
 
     `stage` is 2 for the model that a verdict was escalated to. `calls` of the verdict's samples are its own:
@@ -97,16 +92,14 @@ class Opinion:
     calls: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Escalation:
+class Escalation(Value):
     """That a judge may ask a second model, and `why` it did: empty where the first was sure enough."""
 
     to: str
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rival:
+class Rival(Value):
     """The other answer that a pairwise judge compared with: of a model, or the case's reference.
 
     `answer` is how it was had, None for a reference. `is_shared` says that a trial of its own has it too, to
@@ -119,8 +112,7 @@ class Rival:
     is_shared: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(Value):
     """What one judge says of one answer: each score's mean over valid samples, and whether it passes.
 
     `inapplicable` is the status of a judge that has nothing to say of this answer, such as the baseline's own

@@ -87,8 +87,8 @@ def once_for_each(written: Callable[[_Shared], str]) -> Callable[[_Shared], str]
 
 
 @cache
-def adapter(record_type: type) -> TypeAdapter[Any]:
-    """Return the (cached) pydantic adapter that reads and writes one kind of record as JSON."""
+def adapter(record_type: Any) -> TypeAdapter[Any]:
+    """Return the (cached) pydantic adapter that reads and writes one kind of record, or a union, as JSON."""
     return TypeAdapter(record_type)
 
 

@@ -137,7 +137,7 @@ def _load(name: str) -> Reporter:
             f"report format {name!r}: the entry point {entry.value!r} cannot be loaded: {exc}. "
             "Reinstall or remove the package that declares it"
         ) from exc
-    return cast(Reporter, loaded() if isinstance(loaded, type) else loaded)
+    return cast("Reporter", loaded() if isinstance(loaded, type) else loaded)
 
 
 def _make(folder: Path, reporter: Reporter) -> None:

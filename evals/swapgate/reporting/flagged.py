@@ -7,7 +7,6 @@ news. Without one they are all misses.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from os.path import normpath
 from pathlib import Path
 from typing import Literal
@@ -18,6 +17,7 @@ from swapgate.facts import Facts
 from swapgate.records import content_hash
 from swapgate.reporting.text import safe_text
 from swapgate.reporting.words.reasons import of_outcome
+from swapgate.values import Value
 
 Kind = Literal["regression", "blind pass", "miss"]
 KINDS: tuple[Kind, ...] = ("regression", "blind pass", "miss")
@@ -25,8 +25,7 @@ _NAME_CHARS = 120
 _REASON_CHARS = 300
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flagged:
+class Flagged(Value):
     """One case that one candidate misses; `missed` counts its repeats. Texts cannot steer a reader."""
 
     kind: Kind
@@ -55,8 +54,7 @@ class Flagged:
         return content_hash([self.suite, self.case, self.model])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(Value):
     """Where a case stands: its suite's file, as seen from the top of the git repository, and the line."""
 
     path: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar
 
@@ -28,6 +27,7 @@ from swapgate.memory.history import StoredTrials
 from swapgate.records import Json, Run, Trial, adapter
 from swapgate.reporting.files import atomic_file, whole
 from swapgate.reporting.words.reasons import in_order
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -44,8 +44,7 @@ DERIVED: dict[str, Json] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(Value):
     """The shape of report.json, in the order in which it is written."""
 
     format: Literal["swapgate.report"]
@@ -103,14 +102,12 @@ def load_report(path: Path) -> tuple[Run, list[Trial]]:
     return stored.run, list(stored.trials)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Head:
+class _Head(Value):
     format: str = ""
     version: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Stored:
+class _Stored(Value):
     run: Run
     trials: tuple[Trial, ...]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import quote
 
@@ -12,14 +12,14 @@ import swapgate
 from swapgate.errors import Severity
 from swapgate.records import Json
 from swapgate.reporting.format import count
+from swapgate.values import Value
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0-rtm.5.json"
 # GitHub shows 5,000 results of a file, and refuses one with more than 25,000.
 MOST_RESULTS = 5_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SarifRule:
+class SarifRule(Value):
     """One rule: `what` a result of it says in general, and what to do about it."""
 
     id: str
@@ -28,8 +28,7 @@ class SarifRule:
     help_text: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SarifResult:
+class SarifResult(Value):
     """One result. `fingerprint` stays the same while it is the same; `path` is that in the repository."""
 
     rule: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
@@ -15,12 +15,12 @@ from swapgate.retrieval.fingerprint import Fingerprint, FingerprintError, Thresh
 from swapgate.retrieval.index import TEXT, AsyncVectorIndex, Hit, Payload, Side, VectorIndex
 from swapgate.retrieval.phases import Migration, Phase
 from swapgate.retrieval.state import StateStore
+from swapgate.values import Value
 
 _OLD_MAY_TURN_TO_NEW = {Phase.CANARY, Phase.PROMOTED, Phase.BAKE}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arm:
+class Arm(Value):
     """An index and its embedder; results below `min_score` are left out."""
 
     index: VectorIndex
@@ -28,8 +28,7 @@ class Arm:
     min_score: Threshold | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AsyncArm:
+class AsyncArm(Value):
     """The same for the asynchronous router."""
 
     index: AsyncVectorIndex
@@ -37,8 +36,7 @@ class AsyncArm:
     min_score: Threshold | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(Value):
     """What a search found, who served it, and at which version of the migration.
 
     `fell_back` says that the other index should have served, and failed.
@@ -50,8 +48,7 @@ class Found:
     fell_back: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class Written(Value):
     """What became of a write; `unmirrored` is the side that lacks it and will be repaired."""
 
     sides: tuple[Side, ...] = field(default=())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,13 +14,13 @@ from swapgate.daemon import message_of
 from swapgate.errors import UsageError
 from swapgate.retrieval.index import Payload
 from swapgate.spec.index import ChunkEntry
+from swapgate.values import Value
 
 _WORD = re.compile(r"\S+")
 _HASHED = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Value, kw_only=False):
     """One text of the source."""
 
     id: str
@@ -29,8 +28,7 @@ class Document:
     payload: Payload
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(Value, kw_only=False):
     """One text to embed. `digest` changes when the text or the payload does."""
 
     id: str
@@ -47,8 +45,7 @@ class Chunking(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chunker:
+class Chunker(Value):
     """Parts texts; `name` is part of the fingerprint, empty where texts are embedded whole."""
 
     name: str

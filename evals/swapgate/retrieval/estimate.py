@@ -13,6 +13,7 @@ from swapgate.retrieval.reading import Reading
 from swapgate.retrieval.sources import Source
 from swapgate.spec.index import StepHours
 from swapgate.spec.models import ModelSpec
+from swapgate.values import Value
 
 _CHARACTERS_A_TOKEN = 4
 _ASSUMED_PER_S = 500.0
@@ -30,8 +31,7 @@ class Amount:
     unchanged: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class Estimate(Value):
     """What it will take. `rate_from` says whose rate it is; hours other than `embedding_h` are set aside.
 
     `cost_usd` is None where the price, or the number of tokens, is unknown.

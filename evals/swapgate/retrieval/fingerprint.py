@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Literal
 
 from swapgate.errors import UsageError
 from swapgate.records import adapter, content_hash, to_json, to_text
+from swapgate.values import Value
 
 Distance = Literal["cosine", "dot", "euclid"]
 _SHOWN_DIGITS = 12
@@ -16,8 +17,7 @@ class FingerprintError(UsageError):
     """Vectors, or a threshold, of one embedding would be used with another's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fingerprint:
+class Fingerprint(Value):
     """One embedding and all that changes its vectors; stamped on indexes, ledgers and thresholds.
 
     `truncation` says what is cut off before embedding (as in `8191 tokens`), `chunker` how texts are parted;
@@ -49,8 +49,7 @@ class Fingerprint:
         return to_text(self)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Threshold:
+class Threshold(Value):
     """A least score, and the digest of the fingerprint that it was tuned for: elsewhere it means nothing."""
 
     value: float

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from swapgate.errors import StoreError
 from swapgate.records import Json
 from swapgate.retrieval.fingerprint import Fingerprint
+from swapgate.values import Value
 
 # One vector, and a matrix with one vector a row; always float32.
 Vector: TypeAlias = npt.NDArray[np.float32]
@@ -27,8 +28,7 @@ class VectorIndexError(StoreError):
     """An index cannot be reached, or refuses what it is asked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(Value, kw_only=False):
     """One result: the higher `score` the better, whatever the distance (a euclidean one is negated)."""
 
     id: str
@@ -36,8 +36,7 @@ class Hit:
     payload: Payload = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Value, kw_only=False):
     """One entry as it lies in an index."""
 
     id: str

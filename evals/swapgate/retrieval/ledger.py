@@ -6,7 +6,6 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 from swapgate.errors import StoreError
@@ -14,6 +13,7 @@ from swapgate.memory.shared_file import FileKind, SharedFile
 from swapgate.memory.wal import BUSY_S, inserts
 from swapgate.retrieval.chunking import Chunk
 from swapgate.retrieval.fingerprint import Fingerprint, FingerprintError, read_fingerprint
+from swapgate.values import Value
 
 _AT_ONCE = 500
 WRITTEN, DEAD = 1, 2
@@ -43,8 +43,7 @@ _KIND = FileKind(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadLetter:
+class DeadLetter(Value):
     """A chunk that is not in the index, and why."""
 
     id: str
@@ -53,8 +52,7 @@ class DeadLetter:
     tries: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Known(Value):
     """What the ledger says of a chunk."""
 
     digest: bytes
@@ -62,8 +60,7 @@ class Known:
     seen: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class Cost(Value):
     """What reindexing took. `usd` is None where no service was paid; `is_known` where anything was noted."""
 
     usd: float | None

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from swapgate.records import Json
 from swapgate.retrieval.index import SIDES, Side
+from swapgate.values import Value
 
 Counted = Literal[
     "queries_old",
@@ -113,8 +114,7 @@ class Counters:
         return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metrics:
+class Metrics(Value):
     """Counts of one or more processes since they began; percentiles are exact to a tenth."""
 
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -122,8 +122,7 @@ class Metrics:
     p95_s: Mapping[Side, float | None] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class Tally(Value):
     """What all processes counted at one version of a migration.
 
     `served` are the queries that a side was meant to serve and did, `missed` those that it did not: whether

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from swapgate.errors import UsageError
 from swapgate.retrieval.fingerprint import require_same
@@ -11,10 +11,10 @@ from swapgate.retrieval.index import VectorIndex
 from swapgate.retrieval.phases import Migration, Phase, is_before, require_allowed, share_in
 from swapgate.retrieval.records import CONTENTS, VERIFICATION, Change, Evidence
 from swapgate.retrieval.state import StateStore
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moved:
+class Moved(Value):
     """The migration after a move, and what the user should know of it."""
 
     migration: Migration

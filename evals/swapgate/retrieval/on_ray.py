@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,7 @@ from swapgate.retrieval.sources import batches
 from swapgate.spec.index import WORDLLAMA, ChunkEntry, EmbedEntry
 from swapgate.spec.models import ModelSpec, read_catalogue
 from swapgate.spec.settings import Settings
+from swapgate.values import Value
 
 _PARTED_AT_ONCE = 64
 _AHEAD = 2  # blocks of documents that wait at each worker
@@ -44,8 +44,7 @@ _SAME_COSINE = 0.99
 _PROBE = "The same text gives the same vector on every machine."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
+class Spread(Value):
     """What a reindexing leaves to workers; None is done here. `workers` is their number."""
 
     executor: RayExecutor
@@ -171,8 +170,7 @@ class RayChunking:
         return parts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Misfit:
+class _Misfit(Value):
     """A FingerprintError on its way back."""
 
     message: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -28,10 +27,10 @@ from swapgate.retrieval.threads import AwaitedEmbedder
 from swapgate.spec.index import WORDLLAMA, IndexEntry, IndexFile, read_index_file
 from swapgate.spec.models import ModelSpec, read_catalogue
 from swapgate.spec.settings import Settings
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, kw_only=True)
-class IndexWorkspace:
+class IndexWorkspace(Value, dict=True):
     """A workspace's migration of indexes, as it is written. Every method raises UsageError for a mistake."""
 
     settings: Settings

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 from swapgate.errors import UsageError
 from swapgate.retrieval.fingerprint import Fingerprint
 from swapgate.retrieval.index import SIDES, Side
+from swapgate.values import Value
 
 
 class Phase(StrEnum):
@@ -45,8 +45,7 @@ _NEW_SERVES = {Phase.PROMOTED, Phase.BAKE, Phase.RETIRED}
 _SHARES = 2.0**64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Migration:
+class Migration(Value):
     """The state that all processes share. `version` grows by one with every change.
 
     `share` is that of the keys which the new index serves; `salt` makes it other keys in every migration.

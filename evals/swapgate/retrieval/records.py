@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from swapgate.records import Json
 from swapgate.retrieval.index import Side
 from swapgate.retrieval.phases import Phase
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Value):
     """One change of a migration. `version` is the one that it made, `was` the phase before (None: none)."""
 
     version: int
@@ -24,8 +24,7 @@ class Change:
     at: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reader:
+class Reader(Value):
     """One process that routes: the version that it acts on, a beat that grows, its counters."""
 
     reader: str
@@ -40,8 +39,7 @@ FILLED = "filled"
 VERIFICATION = "verification"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(Value):
     """What was found out at one version of a migration; `record` is JSON of the kind's own."""
 
     kind: str
@@ -51,8 +49,7 @@ class Evidence:
     at: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repair:
+class Repair(Value):
     """One entry that the index of `side` lacks a write of; settled by its `token` alone."""
 
     side: Side
@@ -65,8 +62,7 @@ class Repair:
 ShadowOutcome = Literal["answered", "failed", "timeout"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShadowRead:
+class ShadowRead(Value):
     """One query that both indexes were asked. The query's text is there only where it was asked to be kept.
 
     `served` and `shadow` are ids, best first, with their scores beside them: scores of two embeddings, never

@@ -20,6 +20,7 @@ from swapgate.retrieval.reading import Part, Reading
 from swapgate.retrieval.sources import Source
 from swapgate.retrieval.writing import Batch, Writing
 from swapgate.spec.index import ReindexEntry
+from swapgate.values import Value
 
 _WRITTEN_AT_ONCE = 4096
 _REMOVED_AT_ONCE = 500
@@ -54,8 +55,7 @@ class Progress:
         return self.seconds * (self.total - self.documents) / self.documents
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reindexed:
+class Reindexed(Value):
     """What a run did. Unless `is_quiet` its last pass still found something new."""
 
     passes: tuple[Progress, ...] = field(default=())
@@ -72,8 +72,7 @@ class Reindexed:
         return sum(one.removed for one in self.passes)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filling:
+class Filling(Value):
     """All that a reindexing needs. `summarise` turns a chunk's text into what is embedded."""
 
     source: Source

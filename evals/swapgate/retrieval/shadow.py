@@ -7,7 +7,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from swapgate.daemon import message_of
 from swapgate.errors import StoreError
@@ -18,6 +17,7 @@ from swapgate.retrieval.index import Hit
 from swapgate.retrieval.metrics import Counted, Counters
 from swapgate.retrieval.records import ShadowOutcome, ShadowRead
 from swapgate.retrieval.state import StateStore, now_text
+from swapgate.values import Value
 
 _LONGEST_ERROR = 300
 _COUNTED: Mapping[ShadowOutcome, Counted] = {
@@ -27,8 +27,7 @@ _COUNTED: Mapping[ShadowOutcome, Counted] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(Value):
     """A query that was served, and is to be asked again of the other index."""
 
     query: str

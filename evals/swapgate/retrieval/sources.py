@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,13 @@ from swapgate.retrieval.chunking import Document
 from swapgate.retrieval.index import TEXT, VectorIndex
 from swapgate.spec.index import SourceEntry
 from swapgate.spec.source import shown_path
+from swapgate.values import Value
 
 _PAGE = 1000
 _PLAIN = (str, int, float, bool, type(None), list, dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Source(Value):
     """One source. `read` begins anew with every call; `count` is exact, or None where that is not known."""
 
     name: str

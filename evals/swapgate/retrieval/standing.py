@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 
 from swapgate.errors import SwapgateError
 from swapgate.records import adapter
@@ -19,12 +18,12 @@ from swapgate.retrieval.ramping.looks import Look, looks
 from swapgate.retrieval.records import FILLED, VERIFICATION, Change, Evidence
 from swapgate.retrieval.state import StateStore
 from swapgate.retrieval.verifying import Verification
+from swapgate.values import Value
 
 _RAMPED = {Phase.SHADOW_READ, Phase.CANARY, Phase.PROMOTED}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IndexStanding:
+class IndexStanding(Value):
     """What is known of one index; one that is down has a problem, and the rest is shown."""
 
     model: str
@@ -33,8 +32,7 @@ class IndexStanding:
     problem: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Router:
+class Router(Value):
     """One process that routes: the version that it acts on, and a beat that grows."""
 
     router: str
@@ -42,8 +40,7 @@ class Router:
     beat: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class Stage(Value):
     """One version of the ramp: what the new index answered in it, and what the ramp and a verification said.
 
     `until` is None for the present one. `answered` and `missed` are queries of the new index, those in the
@@ -63,8 +60,7 @@ class Stage:
     verified_at: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Standing(Value):
     """A migration as it stands. `verification` is the last one.
 
     `verified_usd` is what all of them cost, `filled_usd` what reindexings did that came to their end. None

@@ -6,7 +6,6 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from weakref import WeakSet
 
 from swapgate.errors import StoreError, UsageError
 from swapgate.memory.wal import BUSY_S, use_wal
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, MetaData, Table
@@ -23,8 +23,7 @@ _POSTGRES = ("postgresql://", "postgres://")
 _INSTALL = "pip install 'swapgate[postgres]'"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tables:
+class Tables(Value):
     """The tables by their names; all begin with `swapgate_`, since a database is often shared."""
 
     metadata: MetaData

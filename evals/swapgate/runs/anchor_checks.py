@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from swapgate.analysis.judge_drift import JudgeDrift, Then, judge_drift
@@ -13,6 +12,7 @@ from swapgate.memory.history import History, has_history
 from swapgate.records import AnchorCheck
 from swapgate.runs.manifest import now
 from swapgate.spec.anchors import AnchorSet, read_anchors
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     from swapgate.engine.judging_only import Draw
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from swapgate.spec.settings import Settings
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class Checked(Value):
     """One check of a judge's anchors, with what it was held against; `paid_usd` is what it took."""
 
     known: AnchorSet

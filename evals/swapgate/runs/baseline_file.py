@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +13,7 @@ from swapgate.errors import UsageError
 from swapgate.facts import Facts, pack
 from swapgate.records import PromotedRun, Run, Trial, to_text
 from swapgate.reporting.files import atomic_file
+from swapgate.values import Value
 
 FORMAT = "swapgate.baseline"
 # Semantic versioning, as of report.json.
@@ -21,8 +21,7 @@ VERSION = "1.0.0"
 _HEAD_BYTES = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaselineFile:
+class BaselineFile(Value):
     """The shape of the file, in the order in which it is written. `columns` name the parts of facts."""
 
     format: Literal["swapgate.baseline"]

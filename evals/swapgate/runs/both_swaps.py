@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from swapgate.engine.opened import open_engine
@@ -20,6 +20,7 @@ from swapgate.runs.before_run import warnings_before
 from swapgate.runs.prelude import before_trials
 from swapgate.runs.recorder import Recorder
 from swapgate.spec.index_answers import AnswersEntry
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     from swapgate.engine.judging_only import Draw
@@ -34,8 +35,7 @@ if TYPE_CHECKING:
 _NOT_JUDGED = "it holds both indexes' answers: `swapgate index answers` decides"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
+class Planned(Value):
     """All that is known before a model is asked."""
 
     indexes: IndexWorkspace

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import glob
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from swapgate.errors import UsageError
@@ -14,12 +13,12 @@ from swapgate.records import Run, Shard, Trial
 from swapgate.reporting.report_json import load_report
 from swapgate.runs.stored import as_baseline, load_run
 from swapgate.spec.settings import Settings
+from swapgate.values import Value
 
 _REPORT = "report.json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredShard:
+class StoredShard(Value):
     """One shard as it was found: `source` is the file, or the run in a history; `baseline` a stored one's."""
 
     source: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -13,12 +12,12 @@ from swapgate.errors import SpecError, UsageError
 from swapgate.memory.history import Copied, HistoryWriter, Place, copy_runs
 from swapgate.records import Run, Trial
 from swapgate.reporting.report_json import load_report
+from swapgate.values import Value
 
 _SQLITE = b"SQLite format 3\0"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Line:
+class _Line(Value):
     run: Run | None = None
     trial: Trial | None = None
 

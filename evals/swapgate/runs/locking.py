@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
 
@@ -15,13 +14,13 @@ from swapgate.pins.lint import pin_of
 from swapgate.pins.lock import FORMAT, VERSION, Lock, LockedModel, LockedTask
 from swapgate.records import Run
 from swapgate.spec.models import Catalogue, ModelSpec
+from swapgate.values import Value
 
 # Whole runs that are looked through, the newest first.
 _LOOKED_AT = 500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Seen(Value):
     """The newest whole run in which a model answered, and what the service said of it there."""
 
     run: Run

@@ -7,7 +7,6 @@ import platform
 import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,11 +18,14 @@ from swapgate.here import git_says
 from swapgate.providers.credentials import REDACTED, scrub
 from swapgate.providers.open import file_sha256
 from swapgate.records import Json, ModelIdentity, Run, Shard
+from swapgate.records.written import adapter
 from swapgate.runs.locked import locked_ids
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.prompt_entries import Prompt, effective
-from swapgate.spec.suite import GateEntry, GateSpec
+from swapgate.spec.settings import Settings
+from swapgate.spec.suite import GateEntry, OverallGateEntry
 from swapgate.storable import whole
+from swapgate.values import Value
 
 # What may change an answer, its reading or its price without a word in the workspace.
 _PACKAGES = (
@@ -91,8 +93,7 @@ def manifest(
             "cache": settings.cache,
             "max_cost": settings.max_cost,
             "max_cost_per_day": settings.max_cost_per_day,
-            "gate": _gate(settings.gate),
-            "suite_gates": {suite.name: _gate(suite.loaded.suite.gate) for suite in suites},
+            **_gates(settings, suites),
             **{name: True for name in ("nightly", "locked", "watch") if getattr(settings, name)},
         },
     )
@@ -157,8 +158,13 @@ def judge_hashes(suites: Iterable[ReadySuite]) -> dict[str, str]:
     return {j.spec.judge: j.definition_hash for suite in suites for case in suite.cases for j in case.judges}
 
 
-def _gate(gate: GateEntry | None) -> Json:
-    return gate.model_dump(exclude_none=True) if isinstance(gate, GateSpec) else gate
+def _gates(settings: Settings, suites: Iterable[ReadySuite]) -> dict[str, Json]:
+    """Return the gates as they are written, by what will read them: what pydantic builds, it builds once."""
+    own = adapter(GateEntry | None).dump_python
+    return {
+        "gate": adapter(OverallGateEntry | None).dump_python(settings.gate, exclude_none=True),
+        "suite_gates": {suite.name: own(suite.loaded.suite.gate, exclude_none=True) for suite in suites},
+    }
 
 
 def _identity(name: str, spec: ModelSpec, root: Path) -> ModelIdentity:
@@ -173,8 +179,7 @@ def _identity(name: str, spec: ModelSpec, root: Path) -> ModelIdentity:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Git:
+class _Git(Value):
     """Where the workspace stands in git; all None outside of it. `is_dirty`: tracked files differ."""
 
     commit: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from swapgate.errors import UsageError
 from swapgate.facts import Facts, facts_of
@@ -14,10 +14,10 @@ from swapgate.runs.manifest import new_id
 from swapgate.runs.parts import TrialKey, differing, key_of
 from swapgate.runs.served import merged_served
 from swapgate.spec.settings import Settings
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Merged:
+class Merged(Value):
     """One run of all shards. `why_not_judged` is None when they are all there and all cases were selected."""
 
     run: Run

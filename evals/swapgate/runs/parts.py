@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from swapgate.engine.workspace import Job
 from swapgate.errors import UsageError
 from swapgate.records import Json, ModelIdentity, Run, Shard, Trial, to_json
 from swapgate.spec.settings import Settings
+from swapgate.values import Value
 
 # Suite, case, model and repeat: what no two trials of a run have in common.
 TrialKey: TypeAlias = tuple[str, str, str, int]
@@ -26,8 +26,7 @@ _INCIDENTAL = {
 _LONGEST = 60
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Part(Value):
     """A shard of a run, or what an earlier run lacks; `whole` is empty where nobody collects.
 
     `carried` are the trials that are taken over from the run that is completed.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from swapgate.analysis.projection import PricedAnswer
 from swapgate.errors import UsageError
@@ -13,10 +12,10 @@ from swapgate.records import Run, Trial, Usage
 from swapgate.runs.stored import load_run
 from swapgate.spec.models import Catalogue, ModelSpec
 from swapgate.spec.settings import Settings
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
+class Counted(Value):
     """A model with its answers, and how many more had no token counts."""
 
     name: str

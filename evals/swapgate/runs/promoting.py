@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from swapgate.errors import UsageError
@@ -16,12 +15,12 @@ from swapgate.runs.baseline_file import write_baseline
 from swapgate.runs.manifest import now
 from swapgate.runs.stored import one_model, parted, why_incomplete
 from swapgate.spec.settings import Settings
+from swapgate.values import Value
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Promotion:
+class Promotion(Value):
     """A promoted run with what its trials came to; `before` had the name until now."""
 
     promoted: PromotedRun

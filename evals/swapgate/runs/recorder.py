@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ from swapgate.runs.parts import Part
 from swapgate.runs.served import ServedSeen
 from swapgate.spec.calibration_files import calibration_path
 from swapgate.spec.models import ModelSpec
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     from swapgate.analysis.outcome import RunOutcome
@@ -35,8 +36,7 @@ if TYPE_CHECKING:
 _place = attrgetter("suite", "case", "model", "repeat")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Before:
+class Before(Value):
     """What is known of a run before its first trial, and what that has cost. In US dollars.
 
     `baseline` is the stored run that it is compared with, `notes` are said with the gate.

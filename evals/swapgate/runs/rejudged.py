@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from swapgate.engine.judging_only import Draw
 from swapgate.engine.workspace import ReadySuite, Workspace
@@ -14,10 +14,10 @@ from swapgate.reporting.format import money
 from swapgate.runs.manifest import judge_hashes
 from swapgate.runs.rejudging import plan, rejudge, suites_of
 from swapgate.spec.settings import Settings
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgedRun:
+class JudgedRun(Value):
     """A stored run by today's judges: itself, or the run that judged it again; `told` says which."""
 
     run: Run

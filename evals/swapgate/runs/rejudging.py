@@ -18,6 +18,7 @@ from swapgate.runs.manifest import judge_hashes
 from swapgate.runs.parts import key_of
 from swapgate.runs.recorder import Before, Recorder
 from swapgate.runs.stored import as_baseline, load_run, open_history, why_incomplete
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     from swapgate.analysis.outcome import RunOutcome
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
 _LISTED = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Value):
     """The jobs that judge a run's answers again, and what of it cannot be judged."""
 
     source: Run

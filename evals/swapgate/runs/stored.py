@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,10 +19,10 @@ from swapgate.reporting.report_json import load_report
 from swapgate.runs.baseline_file import is_baseline_file, read_baseline
 from swapgate.spec.settings import Settings
 from swapgate.spec.source import shown_path
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredRun:
+class StoredRun(Value):
     """One model's part of a stored run, in facts: what a comparison needs of it."""
 
     run: Run
@@ -35,8 +35,7 @@ class StoredRun:
         return f"{self.model}@{self.run.id}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredBaseline:
+class StoredBaseline(Value):
     """A stored run that is a baseline, called `MODEL@RUN`; `trials` is empty where only facts are kept.
 
     `file` is where it lies, as seen from the workspace, when that is a baseline's file.

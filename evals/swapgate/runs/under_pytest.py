@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from math import fsum
 
 from swapgate.analysis.decision import GateResult
@@ -20,6 +19,7 @@ from swapgate.records import Run
 from swapgate.runs.manifest import now
 from swapgate.runs.stored import load_facts
 from swapgate.spec.settings import Settings
+from swapgate.values import Value
 
 _LAST_WORDS_S = 60.0
 _UNSAID = {
@@ -32,8 +32,7 @@ _UNSAID = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ran:
+class Ran(Value):
     """What became of the suites: pytest's code, and the run that it stored with its gate, None without."""
 
     code: int

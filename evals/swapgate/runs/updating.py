@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +26,7 @@ from swapgate.spec.prompt_entries import effective
 from swapgate.spec.rewriting import with_value
 from swapgate.spec.settings import Settings
 from swapgate.spec.source import Document
+from swapgate.values import Value
 
 UpdateAnswer = Literal["moved", "failed", "inconclusive", "could not find out"]
 _CODES: Mapping[UpdateAnswer, ExitCode] = {
@@ -36,8 +37,7 @@ _CODES: Mapping[UpdateAnswer, ExitCode] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contest:
+class Contest(Value):
     """Both pins side by side in one run. `settings` are the workspace's with a models file that has both.
 
     `candidate` and `baseline` are their names there, `suites` what they are run on.
@@ -56,8 +56,7 @@ class Contest:
         return [suite.loaded.path.relative_to(root).as_posix() for suite in self.suites]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Updated:
+class Updated(Value):
     """What came of it: the run, None where there is none, and why the answer is what it is."""
 
     answer: UpdateAnswer

@@ -6,19 +6,18 @@ import importlib
 import importlib.util
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from swapgate.errors import UsageError
 from swapgate.spec.source import shown_path
+from swapgate.values import Value
 
 _SUFFIXES = {".jsonl", ".ndjson", ".parquet"}
 _INSTALL_PARQUET = "pip install pyarrow"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk:
+class Chunk(Value):
     """A stretch of one file: `start` and `end` in bytes, for Parquet in row groups.
 
     `number` counts the chunks of all files, from 0.
@@ -31,8 +30,7 @@ class Chunk:
     end: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
+class Text(Value):
     """A chunk as lines of JSON; `first_line` counts from 1 within the file, for Parquet the rows."""
 
     shown: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,13 @@ from swapgate.records import Json, content_hash
 from swapgate.scoring.inputs import Chunk
 from swapgate.scoring.scorer import FACTS, Facts, ScoredPart, Trouble
 from swapgate.spec.source import shown_path
+from swapgate.values import Value
 
 _FORMAT = 1
 _MANIFEST = "scoring.json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DonePart:
+class DonePart(Value):
     """A part that is on disk."""
 
     number: int

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from swapgate.engine.workspace import ReadySuite, Workspace
@@ -18,6 +18,7 @@ from swapgate.scoring.pool import Pool, open_pool
 from swapgate.scoring.scorer import Scorer
 from swapgate.scoring.summary import ScoreSummary, summarise_parts
 from swapgate.spec.settings import Settings
+from swapgate.values import Value
 
 _LARGEST_CHUNK, _SMALLEST_CHUNK = 4 * 1024 * 1024, 256 * 1024
 _CHUNKS_A_PROCESS = 8
@@ -25,8 +26,7 @@ SUMMARY_FILE = "summary.json"
 _SUMMARY_FORMAT = "1.0.0"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scoring:
+class Scoring(Value):
     """A finished scoring: its folder, how many of its parts were there already, and what they add up to."""
 
     folder: Path

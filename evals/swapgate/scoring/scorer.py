@@ -19,6 +19,7 @@ from swapgate.errors import nearest
 from swapgate.providers.recorded import RecordedOutput, read_output, recorded_response
 from swapgate.records import CheckResult, Json
 from swapgate.scoring.inputs import Text
+from swapgate.values import Value
 
 # One row a result: what the summary is made of. `key` is a hash of model, suite, case and repeat.
 FACTS = np.dtype([("key", "<u8"), ("case", "<i4"), ("model", "<u2"), ("said", "u1")])
@@ -67,8 +68,7 @@ class ScoredPart:
     judge_cost_usd: float | None = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Value, kw_only=False):
     """A case with its number among all cases of the suites."""
 
     suite: ReadySuite
@@ -76,8 +76,7 @@ class Known:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Value, kw_only=False):
     """An output and a case that it answers; `place` is `file:line`."""
 
     place: str
@@ -86,8 +85,7 @@ class Found:
     known: Known
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class Said(Value):
     """What is said of one answer: whether each check passed, what the failed ones found, or the error."""
 
     structural: bool | None = None

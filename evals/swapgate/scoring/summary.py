@@ -15,14 +15,14 @@ from swapgate.scoring.parts import DonePart, Parts
 from swapgate.scoring.scorer import ERRORED, SCORED, SEMANTIC, STRUCTURAL, Facts, Trouble, count_checks
 from swapgate.stats.clusters import cluster_codes
 from swapgate.stats.proportion import rate_of_sums
+from swapgate.values import Value
 
 # Keys looked at together: 8 bytes each, and their places.
 _BUCKET = 4_000_000
 _Counts = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScopeScore:
+class ScopeScore(Value):
     """One model on one suite. Rates have 95% intervals over clusters of cases."""
 
     model: str
@@ -35,8 +35,7 @@ class ScopeScore:
     blind_pass: Rate
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckScore:
+class CheckScore(Value):
     """How many responses passed one check, of `n` that it saw, over all models."""
 
     suite: str

@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -33,6 +33,7 @@ from swapgate.shadow.records import Api, Leg, answered
 from swapgate.shadow.requests import mirrored_body, to_request
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.shadow import PromptOverride
+from swapgate.values import Value
 
 _FORMATS: Mapping[str | None, tuple[Api, ...]] = {"openai": ("chat", "responses"), "anthropic": ("messages",)}
 _CARRIED = "carried"
@@ -43,8 +44,7 @@ _NO_PROMPT = PromptOverride()
 _NO_RESPONSES = {"deepseek", "mistral", "together"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(Value):
     """What an application asked: the body in its wire format, and headers that belong to it."""
 
     api: Api

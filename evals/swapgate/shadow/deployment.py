@@ -8,7 +8,7 @@ import inspect
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -25,14 +25,14 @@ from swapgate.shadow.records import Exchange, Leg, answered
 from swapgate.shadow.sampling import is_drawn, unit_hash
 from swapgate.shadow.store import SHADOW_FILE
 from swapgate.spec.shadow import Redaction
+from swapgate.values import Value
 
 P = ParamSpec("P")
 T = TypeVar("T")
 _LOG = logging.getLogger("swapgate.shadow")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Call:
+class _Call(Value):
     """What a call returned, or raised, and the seconds that it took."""
 
     value: Any = None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
@@ -16,6 +15,7 @@ from swapgate.errors import SwapgateError
 from swapgate.records import FinishReason, Json, Response, ToolCall, Usage
 from swapgate.shadow.records import Api
 from swapgate.shadow.requests import api_of
+from swapgate.values import Value
 
 _FINISH: Mapping[str, FinishReason] = {
     "stop": "stop",
@@ -32,8 +32,7 @@ class Unreadable(SwapgateError):
     """A line is not of the format that it should be of."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Logged:
+class Logged(Value):
     """One exchange of a log. `answer` is in its wire format, or `response` is read already.
 
     `id` is the log's own name of it. Times are Unix seconds, and seconds.

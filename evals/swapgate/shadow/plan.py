@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from swapgate.engine.budget import Budget, why_no_price
@@ -18,14 +17,14 @@ from swapgate.spec.models import ModelSpec, read_catalogue
 from swapgate.spec.settings import Settings
 from swapgate.spec.shadow import Route, ShadowConfig, read_shadow, setup_hash
 from swapgate.spec.source import shown_path
+from swapgate.values import Value
 
 SHADOW_CONFIG = "config/shadow.yml"
 DAILY = "budget_usd_per_day"
 _PROXIED = {"openai", "anthropic"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedRoute:
+class PlannedRoute(Value):
     """A route with its models resolved. The upstreams are where both are; None where no proxy can be."""
 
     name: str
@@ -37,8 +36,7 @@ class PlannedRoute:
     candidate_upstream: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Value):
     """What a process that serves or replays goes by. Paths are absolute; upstreams are by wire format."""
 
     config: ShadowConfig

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import httpx
 from multidict import CIMultiDict
@@ -16,6 +15,7 @@ from swapgate.shadow.mirror import body_of
 from swapgate.shadow.plan import Plan, PlannedRoute
 from swapgate.shadow.records import Api, Served
 from swapgate.shadow.requests import candidate_body, encoded
+from swapgate.values import Value
 
 # Who answers a unit (a user, a session, or the request itself) on a route.
 LegFor = Callable[[str, str], Served]
@@ -28,8 +28,7 @@ def control_alone(_route: str, _unit: str) -> Served:
     return "control"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Turned:
+class Turned(Value):
     """A request turned to the candidate."""
 
     base: str

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal
 
 from swapgate.errors import ErrorKind
 from swapgate.records import FinishReason, Json, Response, ToolCall, Usage, content_hash
 from swapgate.storable import parse_json
+from swapgate.values import Value
 
 # How the application asks: the three wire formats, or a callable of its own.
 Api = Literal["chat", "responses", "messages", "call"]
@@ -22,8 +23,7 @@ Served = Literal["control", "candidate"]
 _KEPT_FROM_ANSWERS: set[str | None] = {"refusal", "content_filter"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leg:
+class Leg(Value):
     """One model's answer to an exchange, or why there is none.
 
     `model` is its name in models.yml. `status` is the HTTP status, None where none came. With an `error_kind`
@@ -69,8 +69,7 @@ class Leg:
         return self.finish_reason in _KEPT_FROM_ANSWERS or self.error_kind is ErrorKind.CONTENT_FILTER
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange:
+class Exchange(Value):
     """One request of the application and what its legs answered. Nothing of it is stored before redaction.
 
     `key` is its name for all time: stored once, whatever dies or is replayed. `at` is ISO 8601 in UTC, and
@@ -128,16 +127,14 @@ class Exchange:
         return self.turns > 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class Stored(Value):
     """An exchange as the store holds it, with what its comparison said while the content was at hand."""
 
     exchange: Exchange
     comparison: Mapping[str, Json] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Count:
+class Count(Value):
     """How much of something a route saw on a day; see COUNTED."""
 
     day: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from pydantic_core import from_json
@@ -13,6 +12,7 @@ from swapgate.shadow.plan import Plan, PlannedRoute
 from swapgate.shadow.records import Api
 from swapgate.shadow.requests import api_of
 from swapgate.shadow.sampling import is_drawn, unit_hash
+from swapgate.values import Value
 
 # The application may name its route, opt a request out, and tag it. They are not sent on.
 ROUTE_HEADER = "x-swapgate-route"
@@ -34,8 +34,7 @@ class Headers(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(Value):
     """A request as far as routing needs it. `body` is None where it was too large to be read."""
 
     path: str
@@ -43,8 +42,7 @@ class Asked:
     body: bytes | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(Value):
     """What becomes of a request. `reason` says why it is not mirrored, None when it is."""
 
     planned: PlannedRoute

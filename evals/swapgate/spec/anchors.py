@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from swapgate.records import Json, Message, ToolCall, content_hash
 from swapgate.spec.json_lines import read_rows
 from swapgate.spec.source import shown_path
 from swapgate.spec.suite import Written
+from swapgate.values import Value
 
 
 class Reading(Written):
@@ -42,8 +42,7 @@ class Anchor(Written):
     served: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnchorSet:
+class AnchorSet(Value):
     """The anchors of one judge. `content_hash` tells one set from another."""
 
     path: Path

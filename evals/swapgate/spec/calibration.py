@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,7 @@ from swapgate.spec.labels import (
 )
 from swapgate.spec.source import Document, read_yaml, validate
 from swapgate.spec.suite import Written
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     from swapgate.stats.judge_labels import Labels
@@ -64,8 +64,7 @@ class CalibrationSpec(Written):
     measured: dict[str, Json] = Field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Calibration:
+class Calibration(Value):
     """A calibration read whole, the rows of other files included.
 
     `truths` holds one row a response, with what people agree on; `draws` say how rows of label files were

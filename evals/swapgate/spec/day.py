@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from dataclasses import dataclass
 from zoneinfo import ZoneInfo
+
+from swapgate.values import Value
 
 UTC_ZONE = "UTC"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Day:
+class Day(Value):
     """One day; `start` and `end` are Unix times, the end is not part of it."""
 
     date: dt.date

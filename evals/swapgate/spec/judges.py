@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -12,6 +11,7 @@ from swapgate.records import Json
 from swapgate.spec.judge_models import Decide, Escalate
 from swapgate.spec.passrule import PassRule
 from swapgate.spec.suite import JudgeWhen, Written
+from swapgate.values import Value
 
 # What a canary tries on a judge; the texts are in judging/canaries.py.
 CanaryKind = Literal[
@@ -35,8 +35,7 @@ Part = Literal["evidence", "reasoning", "verdict"]
 Calls = Literal["together", "per_criterion"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Range:
+class Range(Value):
     """The values of one score. One that `is_bare` lies between 0 and 1 and may stand alone in a rule.
 
     `step` is the distance of two scores of one sample, None where there may be any between the ends.

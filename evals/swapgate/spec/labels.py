@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
@@ -14,6 +14,7 @@ from swapgate.errors import SpecError
 from swapgate.spec.json_lines import read_json_lines
 from swapgate.spec.source import validate
 from swapgate.spec.suite import Written
+from swapgate.values import Value
 
 Answer: TypeAlias = Literal["pass", "fail"]
 PairAnswer: TypeAlias = Literal["a", "b", "tie"]
@@ -107,8 +108,7 @@ class DrawRow(Written):
     draw: Draw
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
+class Placed(Value):
     """A row with the place where it is written."""
 
     label: LabelledVerdict
@@ -116,16 +116,14 @@ class Placed:
     line: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabelLines:
+class LabelLines(Value):
     """What a label file holds: rows and draws, in order."""
 
     rows: tuple[Placed, ...]
     draws: tuple[Draw, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Truths:
+class Truths(Value):
     """One row a response, its truth the answer of the majority; what came to no row is counted.
 
     `written` are all rows that count, one an annotator and response. `ties` are responses on which as many

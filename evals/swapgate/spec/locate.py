@@ -6,14 +6,14 @@ import dataclasses
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, JsonValue
 
+from swapgate.values import Value
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spot:
+
+class Spot(Value):
     """Where an error's location leads.
 
     `keys` is the path in the data, `owners` the types of what lies on it, outermost first, `wanted` and

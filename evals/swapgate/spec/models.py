@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from swapgate.spec.model_entries import (
     TaskEntry,
 )
 from swapgate.spec.source import Document, read_yaml, validate
+from swapgate.values import Value
 
 __all__ = [
     "AcceptUnpinned",
@@ -87,8 +88,7 @@ class ModelSpec(BaseModel):
     headers: dict[str, str | dict[str, str]] = Field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Catalogue:
+class Catalogue(Value):
     """The models that can be named. `notes` says which provider was found for each bare id, to be printed."""
 
     path: Path

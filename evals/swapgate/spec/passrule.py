@@ -8,10 +8,10 @@ import operator
 import re
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from swapgate.errors import UsageError, nearest
+from swapgate.values import Value
 
 # What is known of a number: its lowest and highest possible value, equal when it is known.
 Bounds: TypeAlias = tuple[float, float]
@@ -49,8 +49,7 @@ ARITHMETIC: Mapping[type[ast.operator], Callable[[float, float], float]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PassRule:
+class PassRule(Value):
     """A rule that was read and found sound. `names` are the criteria that it uses, in order of appearance."""
 
     text: str
@@ -160,8 +159,7 @@ def _used(tree: ast.expr) -> Iterator[str]:
             yield from _used(child)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Reader:
+class _Reader(Value):
     """Accepts what the language has and names what it has not."""
 
     text: str

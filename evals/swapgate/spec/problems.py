@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 
 from swapgate.errors import nearest
 from swapgate.spec.locate import Spot, bare, fields, is_union, kind, locate, members, pointer_of, within
+from swapgate.values import Value
 
 SHOWN = 80
 _KEY_NAMES = {"api_key", "apikey", "key", "token", "secret", "password", "api_token"}
@@ -27,8 +27,7 @@ _TYPE_WORDS = {str: "text", int: "a whole number", float: "a number", bool: "tru
 _KIND_WORDS = {"mapping": "a mapping", "list": "a list", "scalar": "a JSON value"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Problem(Value):
     """One thing wrong with a value: the JSON pointer of the key to look at, and what to say of it."""
 
     pointer: str

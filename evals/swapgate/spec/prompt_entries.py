@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Literal, Self
@@ -13,6 +13,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from swapgate.records import Json, content_hash
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.suite import Written
+from swapgate.values import Value
 
 OutputMode = Literal["text", "json", "schema"]
 
@@ -75,8 +76,7 @@ def _refuse_both(written: Prompt | Override) -> None:
         raise ValueError("has both user: and messages:; write one of them")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Effective:
+class Effective(Value, dict=True):
     """A prompt with the overrides of one model applied, its templates not yet filled."""
 
     system: str | None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from swapgate.spec.source import Document, read_text, read_yaml, shown_path, val
 from swapgate.spec.suite import InlinePrompt
 from swapgate.spec.templates import check_syntax, render_template
 from swapgate.spec.yaml_core import Place
+from swapgate.values import Value
 
 __all__ = [
     "OutputMode",
@@ -39,8 +39,7 @@ _NEEDS_NO_PROMPT = {"python", "http", "recorded"}
 _NO_PROMPT = Prompt(prompt="")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rendered:
+class Rendered(Value):
     """A prompt rendered for one case and one model.
 
     `hash` is that of the effective templates and parameters for this model (not of the case's values);

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +11,7 @@ from swapgate.errors import SpecError, UsageError
 from swapgate.records import adapter
 from swapgate.spec.problems import explain
 from swapgate.spec.yaml_core import Place, YamlError, read_document
+from swapgate.values import Value
 
 MAX_BYTES = 50_000_000
 MAX_PROBLEMS = 11
@@ -19,8 +19,7 @@ MAX_PROBLEMS = 11
 Model = TypeVar("Model")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class Document(Value):
     """What a file says. `shown` is the path in messages; `data` is plain values and is not to be changed."""
 
     path: Path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self, TypeAlias
@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from swapgate.records import Json, Message, adapter, canonical, content_hash
 from swapgate.spec.quarantine import Quarantine
+from swapgate.values import Value
 
 CASE_ID = r"^[A-Za-z0-9_.-]+$"
 # One check: its bare name (`json`), or a mapping of one name to its options (`json: strict`).
@@ -133,8 +134,7 @@ class Defaults(Written):
 
 
 # No model of pydantic's: every case of a run is held, and a model takes five times the memory.
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class Case(Value):
     """One case.
 
     `input` holds the prompt's variables, `messages` a conversation in the place of the prompt's user turn.
@@ -174,8 +174,7 @@ class Suite(Written):
     cases_from: str | tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlacedCase:
+class PlacedCase(Value):
     """A case with the place where it is written; `line` counts from 1."""
 
     case: Case
@@ -183,8 +182,7 @@ class PlacedCase:
     line: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class LoadedSuite:
+class LoadedSuite(Value, dict=True):
     """A suite read whole: the cases of `cases_from` included, the defaults merged into every case.
 
     `suite` is what the file says beside its cases. `given_hash` is that of a suite which is made of another

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +14,7 @@ from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import MAX_RANGE, ImmutableSandboxedEnvironment, SandboxedEnvironment
 
 from swapgate.errors import PromptError, nearest
+from swapgate.values import Value
 
 MAX_CHARACTERS = 5_000_000
 MAX_STEPS = 1_000_000
@@ -89,8 +89,7 @@ def check_syntax(text: str) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsedNames:
+class UsedNames(Value):
     """What a template reads: the variables of a case, and blocks."""
 
     variables: frozenset[str]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import sqrt
 from typing import Any, Literal, TypeAlias
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from swapgate.stats.interval import Interval, critical_value
 from swapgate.stats.proportion import wilson_bounds
+from swapgate.values import Value
 
 Weights: TypeAlias = Literal["identity", "linear", "quadratic", "ordinal"]
 Level: TypeAlias = Literal["nominal", "ordinal", "interval"]
@@ -245,8 +245,7 @@ def krippendorff_alpha(ratings: Ratings, *, level: Level = "nominal", confidence
     return _interval(agreed, expected, error, n=n, confidence=confidence)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Table:
+class _Table(Value):
     """How many raters put each unit (row) into each category (column)."""
 
     counts: Floats

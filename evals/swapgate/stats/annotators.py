@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from math import sqrt
 from typing import Any, Literal, TypeAlias
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swapgate.stats.multiple import benjamini_yekutieli
+from swapgate.values import Value
 
 Label: TypeAlias = Any
 # How well one label fits those of the other annotators: the higher, the better.
@@ -21,8 +21,7 @@ MIN_ANNOTATORS = 3
 MIN_ITEMS = 30
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnnotatorComparison:
+class AnnotatorComparison(Value):
     """The judge against one annotator, both measured by the other annotators.
 
     `judge_advantage` is how often the judge fits these at least as well, `human_advantage` how often the
@@ -38,8 +37,7 @@ class AnnotatorComparison:
     is_won: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnnotatorTest:
+class AnnotatorTest(Value):
     """The test's answer: pass when the judge wins against half of the annotators or more.
 
     `winning_rate` is omega, `advantage` rho (the average judge advantage), which compares judges. All are

@@ -6,7 +6,6 @@ reaches 1 / alpha with probability alpha at most. No variance is estimated and n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import exp, log
 from typing import Literal
 
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from swapgate.stats.interval import Interval
+from swapgate.values import Value
 
 AnytimeAnswer = Literal["pass", "fail", "futile", "go on"]
 Floats = NDArray[np.float64]
@@ -24,8 +24,7 @@ MOST_LOST = 0.9
 HALVINGS = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(Value):
     """Logarithms of e-processes after each case, shape (..., n).
 
     `passes` is evidence against a candidate that must not pass, `fails` against one that must not fail,
@@ -37,8 +36,7 @@ class Evidence:
     futile: Floats | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnytimeResult:
+class AnytimeResult(Value):
     """The answer, the number of cases that gave it (all so far without one), and the e-values after them.
 
     `futile`: the candidate is worse than the baseline, which is no evidence that it breaks the margin.

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from swapgate.stats.interval import Interval
 from swapgate.stats.judge_labels import Labels, from_two
+from swapgate.values import Value
 
 Ints = NDArray[np.int64]
 ONE_MODEL = "the labels are of one model"
 FEWEST = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelDifference:
+class ModelDifference(Value):
     """Two models' share that the correction uses, beside one verdict (or, by label, one truth).
 
     `given` is the verdict or truth; `difference` is the first model's share minus the second's.
@@ -29,8 +28,7 @@ class ModelDifference:
     difference: Interval
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BetweenModels:
+class BetweenModels(Value):
     """Whether error rates differ: a permutation p-value over all models, and the two that lie furthest apart.
 
     `p_value` is None, and `note` says why, where nothing can be said. A large p-value is no proof that

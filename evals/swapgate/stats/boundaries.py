@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from math import ceil, exp, inf, log, pi, sqrt
@@ -12,6 +11,8 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from swapgate.values import Value
 
 Spending = Literal["obrien-fleming", "pocock"]
 # Normal tails beyond this many standard deviations (1e-15) are no part of any boundary.
@@ -101,8 +102,7 @@ def critical_values(
     return _critical_values(tuple(map(float, fractions)), float(alpha), spending)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Crossings:
+class Crossings(Value):
     """Probabilities of crossing above and below first, by look, and the share of the plan used on average."""
 
     above: tuple[float, ...]

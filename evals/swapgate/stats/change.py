@@ -6,7 +6,6 @@ Each model's rate is over its own trials, so the two may count different ones of
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
@@ -16,13 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 from swapgate.stats.clusters import ONE_CLUSTER, as_results, cluster_codes, few_clusters_note
 from swapgate.stats.interval import Interval, critical_value
 from swapgate.stats.proportion import clustered_rate, wilson_bounds
+from swapgate.values import Value
 
 # A p-value is found to this precision, and not looked for below it.
 SMALLEST_P = 1e-12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConditionalChange:
+class ConditionalChange(Value):
     """A conditional rate of two models and its change, candidate minus baseline.
 
     The rates and `estimate` are None where a model has no counted trial, the bounds and `p_value` also where
@@ -47,8 +46,7 @@ class ConditionalChange:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Rate:
+class _Rate(Value, kw_only=False):
     """One model's rate with what its Wilson bounds need and each cluster's share in its error."""
 
     hits: int

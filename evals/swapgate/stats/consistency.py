@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 
 from swapgate.stats.exact import mcnemar_midp
 from swapgate.stats.interval import Interval
 from swapgate.stats.proportion import wilson_interval
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PositionConsistency:
+class PositionConsistency(Value):
     """How often a pairwise judge names the same winner in both orders, and where its verdicts flip to.
 
     `p_value` is McNemar's mid-p that flips go to either place alike; None where no pair was read. `unread`

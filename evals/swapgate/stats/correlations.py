@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 from math import atanh, erfc, sqrt, tanh
 from typing import Any, Literal, TypeAlias
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swapgate.stats.interval import critical_value
+from swapgate.values import Value
 
 Method: TypeAlias = Literal["pearson", "spearman", "kendall"]
 Scores: TypeAlias = Sequence[float] | NDArray[Any]
@@ -22,8 +22,7 @@ IN_LINE = "all points lie in one order: the interval of a correlation of 1 is no
 FEWEST = {"pearson": 4, "spearman": 4, "kendall": 5}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Correlation:
+class Correlation(Value):
     """A correlation over n points, with interval and two-sided p-value of "none"; None where not given."""
 
     estimate: float | None

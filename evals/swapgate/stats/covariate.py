@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Literal, TypedDict
 
 import numpy as np
@@ -22,6 +21,7 @@ from swapgate.stats.permutation import (
     sequential_p_value,
 )
 from swapgate.stats.trend import rank_trend_p_value
+from swapgate.values import Value
 
 Mask = NDArray[np.bool_]
 Answer = Literal["threshold", "trend, no threshold", "not separated", "too few failures"]
@@ -33,8 +33,7 @@ CLEAR_ADVANTAGE = 6.0
 UNLIKE_SIZES = f"fewer than {FEWEST} clusters have another one of their size to change places with"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CovariateEffect:
+class CovariateEffect(Value):
     """How failures (or the difference of two models) depend on a covariate.
 
     Attributes
@@ -90,8 +89,7 @@ class _Counts(TypedDict):
     rate: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcomes:
+class Outcomes(Value):
     """Outcomes as numbers and as shares of each kind, their covariate, their clusters' numbers."""
 
     outcome: FloatArray
@@ -100,8 +98,7 @@ class Outcomes:
     codes: IntArray | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(Value):
     """What the caller asked for."""
 
     seed: int

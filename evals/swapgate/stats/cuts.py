@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import log, sqrt
 
 import numpy as np
@@ -10,10 +9,10 @@ from numpy.typing import NDArray
 
 from swapgate.stats.exchange import SMALLEST_SIDE, ends_of_ties
 from swapgate.stats.permutation import FloatArray, IntArray
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CutRange:
+class CutRange(Value):
     """The likeliest cut (failures change above it) and the range of cuts that the data do not exclude.
 
     `deff` is how many cases are worth one independent case for the difference between the two sides.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
@@ -26,6 +25,7 @@ from swapgate.stats.permutation import (
     draw_statistics,
     smallest_p_value,
 )
+from swapgate.values import Value
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 # Steps of the grid on which two distribution functions are compared.
@@ -33,8 +33,7 @@ GRID = 100
 BINS = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateDistribution:
+class RateDistribution(Value):
     """One model's pass rates over units, each unit counting the same.
 
     `rates` are sorted; `quantiles` are those at `QUANTILES`; `sd` is the rates' standard deviation and
@@ -50,8 +49,7 @@ class RateDistribution:
     counts: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DistributionComparison:
+class DistributionComparison(Value):
     """Two models' distributions of pass rates over the same units.
 
     Attributes
@@ -222,8 +220,7 @@ def _distribution(rates: FloatArray, noise: FloatArray) -> RateDistribution:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Swaps:
+class _Swaps(Value):
     """Two models' passes in pieces that are swapped with their cluster, and the statistics after swaps.
 
     A piece is what one cluster brings to one unit; the trials of a unit that is a single cluster are pieces

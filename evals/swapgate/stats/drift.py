@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import exp
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from swapgate.values import Value
 
 NIGHTS_PER_YEAR = 365
 # Rates that the baseline may have, at equal shares of what the reference makes likely.
@@ -18,8 +19,7 @@ LARGEST_SHARE = 0.9
 START_MASS = 0.9
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DriftReading:
+class DriftReading(Value):
     """The evidence for a drop after one night, and whether it reaches the alarm's threshold.
 
     `evidence` falls again when the rate recovers. `since` is the likeliest first night of a drop, counted

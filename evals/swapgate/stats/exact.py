@@ -7,13 +7,14 @@ functions: a paired comparison that asks for no exact numbers does not pay for t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import copysign
 from typing import TYPE_CHECKING
 
 from swapgate.stats.interval import Interval, critical_value
 from swapgate.stats.tango import tango_interval
 from swapgate.stats.tango_tables import binomial_weights, fewest_n01
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -170,8 +171,7 @@ def unconditional_p(
     return tables.p_value(difference) if tables else 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Tables:
+class _Tables(Value):
     """The tables of n pairs whose Tango bound lies at least as high as the observed one's, `bound`.
 
     They are the tables with at least `fewest[k]` pairs for the candidate among k discordant ones.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import sqrt
 from typing import Any
 
@@ -14,6 +14,7 @@ from swapgate.stats.clusters import cluster_codes
 from swapgate.stats.interval import Interval, Method
 from swapgate.stats.means import mean_interval
 from swapgate.stats.proportion import clustered_rate
+from swapgate.values import Value
 
 NO_FLOOR = "no second answers of the control: how far it differs from itself is unknown"
 # One pair of correlated clusters is no evidence of correlation; this many are believed by half.
@@ -21,8 +22,7 @@ _BELIEVED = 20
 _MOST_CORRELATED = 0.95
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Excess:
+class Excess(Value):
     """What the candidate's difference is above the control's own, each with its interval.
 
     `correlation` is that of the two estimates, which share requests. `excess` is refused where either of the

@@ -5,12 +5,11 @@ The statistics see only the sums of outcomes between neighbouring cuts, so these
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from swapgate.stats.permutation import FloatArray, IntArray
 from swapgate.stats.trend import midranks
+from swapgate.values import Value
 
 # A cut leaves at least this share of the cases on either side.
 SMALLEST_SIDE = 0.10
@@ -20,8 +19,7 @@ GROUPS = 500
 SHUFFLE_COST = 0.2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shuffle:
+class Shuffle(Value):
     """Every outcome may change places with every other, together with the number of cases behind it."""
 
     residuals: FloatArray
@@ -43,8 +41,7 @@ class Shuffle:
         return residuals, self.sizes[None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deal:
+class Deal(Value):
     """Outcomes of few values are dealt to groups, in time that does not grow with the cases.
 
     `values` come with the most frequent last, `counts` say how many there are of each, `capacity` how many a
@@ -72,8 +69,7 @@ class Deal:
         return sums + self.values[-1] * left, self.sizes[None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blocks:
+class Blocks(Value):
     """A cluster's outcomes change places together with those of another cluster of the same size.
 
     Most clusters are alike, so they stay where they are and the others are dealt places among them. `blocks`
@@ -101,8 +97,7 @@ class Blocks:
         return sums, self.sizes[None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrangement:
+class Arrangement(Value):
     """Sums of outcomes in the covariate's order, and how they change places under the hypothesis.
 
     `residuals` are deviations from the mean, `sizes` the cases behind each, `scores` the covariate's ranks

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import floor
 
 import numpy as np
@@ -12,12 +11,12 @@ from numpy.typing import NDArray
 from swapgate.stats.interval import critical_value
 from swapgate.stats.power import floor_cases
 from swapgate.stats.tango_tables import binomial_weights, fewest_n01
+from swapgate.values import Value
 
 HALVINGS = 40
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatePower:
+class GatePower(Value):
     """The probabilities of the gate's three answers."""
 
     passes: float
@@ -25,8 +24,7 @@ class GatePower:
     inconclusive: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DetectableDrop:
+class DetectableDrop(Value):
     """The smallest true drops that a suite shows with the power asked for; None where none is shown.
 
     `worse`: the interval lies below 0. `fails`: it lies below the margin, None also without a margin.

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import ceil, erfc, inf, sqrt
 from statistics import NormalDist
 from typing import Literal
+
+from swapgate.values import Value
 
 # "score" holds its level on average, "exact" in every case.
 Method = Literal["score", "exact"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
+class Interval(Value):
     """An estimate with its bounds.
 
     `low` and `high` are None when an interval was refused, `estimate` too when there is no data; `note` then

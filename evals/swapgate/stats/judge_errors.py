@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
@@ -14,6 +13,7 @@ from swapgate.stats.clusters import ONE_CLUSTER, cluster_sums, few_clusters_note
 from swapgate.stats.interval import Interval, critical_value
 from swapgate.stats.judge_labels import NOT_SHOWN, Clusters, Labels, beats_chance, refusal
 from swapgate.stats.judge_readings import FAILED, KNOWN_WRONG, PASSED, Floats, Reading, reading
+from swapgate.values import Value
 
 _STRATA = {False: FAILED, True: PASSED, None: KNOWN_WRONG}
 NO_TRIALS = "no trials"
@@ -23,7 +23,6 @@ Verdicts = Sequence[bool | None] | NDArray[Any]
 Strata = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CorrectedInterval(Interval):
     """An interval corrected for a judge's errors.
 
@@ -196,8 +195,7 @@ def corrected_difference(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Table:
+class _Table(Value):
     """Trials by stratum, or pairs by the strata of both models, and the value that each cell stands for.
 
     `ends` are the cells of the lowest and of the highest value in play.

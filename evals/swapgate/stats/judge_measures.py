@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from swapgate.stats.interval import Interval
@@ -16,12 +14,12 @@ from swapgate.stats.judge_labels import (
     refusal,
     share_of,
 )
+from swapgate.values import Value
 
 MEASURES = ("sensitivity", "specificity", "youden", "accuracy", "prevalence")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgeQuality:
+class JudgeQuality(Value):
     """How good a judge is against people.
 
     Each measure is an interval, refused where the labels' design cannot give it. `youden` is sensitivity +

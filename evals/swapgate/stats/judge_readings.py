@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from swapgate.stats.judge_labels import Labels
+from swapgate.values import Value
 
 Floats = NDArray[np.float64]
 # A trial's stratum is its verdict, 0 or 1; or code has found it wrong already, and no judge has a say.
@@ -67,8 +67,7 @@ def _adjusted(shares: tuple[float, float], worth: tuple[float, float], added: fl
     return one, other
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _ByVerdict:
+class _ByVerdict(Value):
     """The truth given verdict pass and verdict fail, and how many independent labels each is worth."""
 
     shares: tuple[float, float]
@@ -89,8 +88,7 @@ class _ByVerdict:
         return float(shares**2 @ per_label), 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _ByTruth:
+class _ByTruth(Value):
     """Verdict pass given truly right (sensitivity) and truly wrong, and what each is worth in labels."""
 
     shares: tuple[float, float]

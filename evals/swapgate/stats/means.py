@@ -6,7 +6,6 @@ Trials in clusters get the cluster-robust standard error. A rate has better inte
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
@@ -22,6 +21,7 @@ from swapgate.stats.clusters import (
     variance_of_mean,
 )
 from swapgate.stats.interval import critical_value
+from swapgate.values import Value
 
 NO_VALUES = "no values"
 ONE_VALUE = "one value only: how much values differ is unknown, so no interval"
@@ -33,8 +33,7 @@ LARGEST = 1e150
 ROUNDING = 1e-13
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeanInterval:
+class MeanInterval(Value):
     """A mean with its standard error and t interval.
 
     `estimate` is None without values, `standard_error` with a single value or cluster; the bounds also
@@ -51,8 +50,7 @@ class MeanInterval:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PairedMeans:
+class PairedMeans(Value):
     """The means of two models on the same trials and their difference, candidate minus baseline.
 
     `ratio` is candidate over baseline, None when the baseline's mean is 0. `difference` holds the interval

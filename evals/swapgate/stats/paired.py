@@ -8,7 +8,6 @@ before a run's first call reaches this module.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from swapgate.stats.clusters import (
 from swapgate.stats.exact import mcnemar_midp, unconditional_interval, unconditional_p
 from swapgate.stats.interval import Interval, Method, as_method, upper_tail
 from swapgate.stats.tango import noninferiority_p, tango_interval
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 NOT_EXACT = "pairs in clusters have no exact interval: this is the score interval"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PairedDifference:
+class PairedDifference(Value):
     """A paired table with its difference (candidate minus baseline), interval and p-value.
 
     `estimate` is None without pairs, the bounds and `p_value` also with a single cluster of several pairs;

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from swapgate.stats.clusters import as_results, cluster_codes, compact_codes
+from swapgate.values import Value
 
 Floats = NDArray[np.float64]
 ROUNDING = 1e-12
@@ -17,8 +17,7 @@ ONE_TRUTH = "people say the same of every response: no score separates right fro
 ONE_SCORE = "the judge gave every response the same score"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cut:
+class Cut(Value):
     """What the judge would be if scores of `score` and more passed.
 
     `pass_share` is the share of passes among the responses, to be held against the share of truly right ones.
@@ -36,8 +35,7 @@ class Cut:
     beaten: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PassScore:
+class PassScore(Value):
     """Every possible cut, and the best by Youden's index (sensitivity + specificity - 1).
 
     `lowest` and `highest` span the cuts that are best in 95% of the resamples. `optimism` is by how much the

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import ceil, sqrt
 
 from swapgate.stats.gate_odds import gate_power
 from swapgate.stats.interval import critical_value
 from swapgate.stats.power import cases_for_margin, cases_for_rate, floor_cases
+from swapgate.values import Value
 
 # Power rises in steps and falls between them. After this many steps without a fall below there is none.
 STEPS = 3
@@ -17,8 +17,7 @@ MOST_CASES = 10_000_000
 ROUNDING = 1e-9
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedCases:
+class PlannedCases(Value):
     """Cases that a plan takes, the clusters they form, and the design effect that was allowed for."""
 
     cases: int

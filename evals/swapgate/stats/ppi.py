@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
@@ -13,6 +12,7 @@ from swapgate.stats.clusters import ONE_CLUSTER, as_results, cluster_sums, few_c
 from swapgate.stats.interval import critical_value
 from swapgate.stats.judge_errors import CorrectedInterval
 from swapgate.stats.judge_labels import Clusters, Labels, refusal
+from swapgate.values import Value
 
 NOT_RANDOM = "prediction-powered inference needs labels drawn at random"
 Ints = NDArray[np.int64]
@@ -165,8 +165,7 @@ def ppi_difference(
     return sample.interval(raw=raw, limits=(-1.0, 1.0), confidence=confidence)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sample:
+class _Sample(Value):
     """Truths and verdicts of the labelled trials, verdicts of the others; or differences of them.
 
     `added` are pairs of truth and verdict that join the labels for the variance and for lambda.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from swapgate.stats.drift import likely_starts
+from swapgate.values import Value
 
 # How steeply is bet on high ranks: small powers see small shifts, large ones the night that tops them all.
 POWERS = (2.0, 4.0, 8.0, 16.0, 32.0)
@@ -17,8 +17,7 @@ AT_ONCE = 0.5
 _LARGEST_LOG = 700.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RankDrift:
+class RankDrift(Value):
     """The evidence for a rise after each night; `since` is the likeliest first night of it, counted from 0.
 
     `earliest` and `latest` are the ends of the nights in which it began with 90% probability, were all alike

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from swapgate.stats.clusters import ONE_CLUSTER, as_results, cluster_codes
 from swapgate.stats.means import NO_VALUES, NO_VARIATION, as_values
+from swapgate.values import Value
 
 Labels = Sequence[Hashable] | NDArray[Any]
 
 NO_REPEATS = "no cluster has two values: how alike they are within one is unknown"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseRate:
+class CaseRate(Value):
     """One case over its repeats."""
 
     case: Hashable
@@ -36,8 +35,7 @@ class CaseRate:
         return 0 < self.passed < self.repeats
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IntraclassCorrelation:
+class IntraclassCorrelation(Value):
     """How alike the values of one cluster are: the share of the variance between clusters.
 
     `between` and `within` add up to 1; both are None when they could not be estimated, and `note` says why.

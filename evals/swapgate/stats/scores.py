@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import sqrt
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from swapgate.stats.clusters import ONE_CLUSTER, cluster_codes
 from swapgate.stats.means import PairedMeans, as_values, paired_mean_difference
+from swapgate.values import Value
 
 NO_PAIRS = "no pairs"
 NO_DIFFERENCE = "no pair differs"
@@ -22,8 +23,7 @@ EXACT_UNTIED = 50
 DECIMALS = 9
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignedRank:
+class SignedRank(Value):
     """Wilcoxon's signed-rank test with Pratt's treatment of zeros.
 
     `statistic` is the smaller of the two rank sums, `z` its normal approximation: positive when the
@@ -39,8 +39,7 @@ class SignedRank:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PairedScores:
+class PairedScores(Value):
     """Scores of two models side by side, and their difference, candidate minus baseline.
 
     `baseline_counts` and `candidate_counts` are the number of scores nearest to each of `levels`.

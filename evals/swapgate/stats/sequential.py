@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import copysign, inf, sqrt
 from typing import Literal
 
@@ -13,14 +12,14 @@ from swapgate.stats.interval import Interval, critical_value
 from swapgate.stats.power import floor_cases
 from swapgate.stats.proportion import wilson_bounds
 from swapgate.stats.tango import tango_interval, tango_z
+from swapgate.values import Value
 
 Answer = Literal["pass", "fail", "futile", "go on", "inconclusive"]
 # Simulated: power falls by half a point, and a candidate worse by twice the margin costs a third of the plan.
 FUTILE_CHANCE = 0.005
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LookAnswer:
+class LookAnswer(Value):
     """What one look says.
 
     `answer`: pass and fail are decided at the error rate of the whole test; futile: the test would hardly be
@@ -232,8 +231,7 @@ class GroupSequential:
         return critical / critical_value(self._confidence)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Look:
+class _Look(Value):
     number: int
     fraction: float
     critical: float

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from swapgate.facts import Facts
 from swapgate.records import Json, Run, Trial
+from swapgate.values import Value
 from swapgate.viewing.archive import Archive, standing
 from swapgate.viewing.asked import Asked
 from swapgate.viewing.diff import Piece, diff
@@ -19,8 +19,7 @@ TERMS = ("suite", "case", "model", "a", "b", "last")
 LAST, MOST = 200, 1_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Value):
     """One answer to the case. Answers of equal words share a number, the first one's is 1."""
 
     answered: Answered

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from swapgate.memory.history import Choice
 from swapgate.records import Run
+from swapgate.values import Value
 from swapgate.viewing import links
 from swapgate.viewing.archive import Archive, Ending
 from swapgate.viewing.asked import Asked
@@ -20,8 +20,7 @@ LAST, MOST = 10, 20
 _WORST = ("blind", "missed", "errored", "unscored", "passed")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Value):
     """One case: how it ended in each of the runs, None where it was not run, and why the last time."""
 
     case: str

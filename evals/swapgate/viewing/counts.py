@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from swapgate.records import Tally
 from swapgate.stats.proportion import wilson_bounds
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
+class Share(Value):
     """So many of so many. The bounds hold at 95% with each case counted once, whatever its repeats."""
 
     right: int
@@ -24,8 +23,7 @@ class Share:
         return self.right / self.known if self.known else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
+class Counts(Value):
     """How one model did in a run, or in one of its suites."""
 
     model: str

@@ -7,10 +7,10 @@ import hmac
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
+from swapgate.values import Value
 from swapgate.viewing.problems import Refused
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ HEADERS: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Guard:
+class Guard(Value):
     """What is asked of every request. `token` is None where everybody on this machine may look.
 
     `hosts` are the names under which the page may be reached beside addresses in digits. A page elsewhere

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Pager:
+class Pager(Value, kw_only=False):
     """Page `page` of `total` rows, `size` at once; `address` makes the link to another page."""
 
     page: int

@@ -8,11 +8,11 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from swapgate.errors import StoreError, SwapgateError, UsageError
 from swapgate.reporting.files import whole
+from swapgate.values import Value
 from swapgate.viewing.archive import Archive
 from swapgate.viewing.asked import Asked
 from swapgate.viewing.case_page import TERMS as CASE_TERMS
@@ -48,8 +48,7 @@ PAGES: Mapping[str, tuple[_Page, tuple[str, ...]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listening:
+class Listening(Value):
     """Where the pages are served."""
 
     host: str

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from math import floor
 
 from swapgate.records import Run
+from swapgate.values import Value
 from swapgate.viewing.counts import Counts, Share
 
 HEIGHT = 190
@@ -15,8 +15,7 @@ HEIGHT = 190
 _STEP = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class Point(Value):
     """One run: x in percent, y and its bounds in pixels from the top."""
 
     run: Run
@@ -27,8 +26,7 @@ class Point:
     bottom: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(Value):
     """One measure over the runs, in their order."""
 
     measure: str
@@ -40,8 +38,7 @@ class Line:
         return list(zip(self.points, self.points[1:], strict=False))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrendChart:
+class TrendChart(Value):
     """One model in one suite. `ticks` are labels with their height, `dates` labels with their x."""
 
     model: str

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import chdir, contextmanager, redirect_stdout
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -17,14 +17,14 @@ import typer
 from swapgate.cli.options import JsonOption
 from swapgate.cli.output import print_json, shown
 from swapgate.errors import ExitCode, SwapgateError, UsageError
+from swapgate.values import Value
 
 _FOLDER = Path("swapgate-demo")
 _NEEDED = ("wordllama", "sqlite_vec", "apsw", "ir_measures")
 INSTALL = "pip install 'swapgate[retrieval]'"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Told(Value):
     """One step: what it is for, what was typed, what it printed and ended with."""
 
     note: str
@@ -34,8 +34,7 @@ class Told:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
+class Scene(Value, kw_only=False):
     """A step of the story before it is run; `ends` is what the command must end with."""
 
     note: str

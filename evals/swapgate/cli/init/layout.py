@@ -6,12 +6,12 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
 from swapgate.errors import SpecError, UsageError
+from swapgate.values import Value
 
 Done = Literal["wrote", "extended", "kept"]
 
@@ -36,8 +36,7 @@ _OWN_MODEL_OPTION = re.compile(r"""addoption\(\s*["']--model["']""")
 _NOT_SEARCHED = {"node_modules", "site-packages", "venv", "build", "dist"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(Value):
     """One file of the workspace and what is done to it; `content` is the whole file afterwards."""
 
     done: Done

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from swapgate.cli.shadow.serve import ConfigOption
 from swapgate.errors import ExitCode, UsageError
 from swapgate.reporting.text import safe_text
 from swapgate.shadow.records import Count
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     from swapgate.cli.shadow.reading import Reading
@@ -123,8 +124,7 @@ def _drawn(reading: Reading, route: str, *, since: str | None, until: str | None
     return draw_keys((one.exchange for one in stored), size=comparing.judged, seed=comparing.seed)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Told:
+class _Told(Value):
     """What the judge says of one route's sample, and what was paid for it."""
 
     route: str
@@ -132,8 +132,7 @@ class _Told:
     paid_usd: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asking:
+class _Asking(Value):
     """What asking the judges takes; `spent_usd` of the budget are gone."""
 
     reading: Reading

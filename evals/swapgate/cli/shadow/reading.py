@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +13,7 @@ import typer
 from swapgate.cli.output import shown
 from swapgate.errors import UsageError, nearest
 from swapgate.spec.settings import Settings
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     from swapgate.shadow.comparing.compare import Comparer
@@ -46,8 +46,7 @@ UntilOption = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(Value):
     """The store opened, the criteria, and who compares each route."""
 
     settings: Settings

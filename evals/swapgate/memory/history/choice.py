@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from swapgate.memory.history.tables import tables
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     from sqlalchemy import Select
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class Choice(Value):
     """The runs that fulfil all that is given; without anything, every run.
 
     `model` answered cases, as a candidate or as the baseline. `since` and `until` are ISO 8601 in UTC, or

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from swapgate.memory.history.places import Place
 from swapgate.memory.history.rows import put
 from swapgate.memory.history.tables import Tables, tables
 from swapgate.records import Run, adapter
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Table
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 256
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Copied:
+class Copied(Value):
     """One run of the source, and whether it was taken: `is_known` says that the target has it whole."""
 
     run: Run

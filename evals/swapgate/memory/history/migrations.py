@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from swapgate.errors import StoreError
@@ -12,6 +11,7 @@ from swapgate.memory.history.places import Place, shown_place
 from swapgate.memory.history.rows import head_of, name_rows, put
 from swapgate.memory.history.tables import Tables, tables
 from swapgate.records import Run, adapter
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -21,8 +21,7 @@ SCHEMA_VERSION = 3
 _LOCK = 0x5357_4147
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(Value):
     """What leads to a version from the one before it, beyond new tables, which are made by themselves."""
 
     version: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,12 +10,12 @@ from swapgate.memory.history.opening import open_prepared, telling
 from swapgate.memory.history.places import Place
 from swapgate.memory.history.tables import tables
 from swapgate.records import PromotedRun, Run
+from swapgate.values import Value
 
 _MAY_RUN = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pruned:
+class Pruned(Value):
     """What is to go, and what would but stays, each with the reason. The newest run comes first."""
 
     going: tuple[Run, ...]

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from swapgate.storable import whole
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     from sqlalchemy import Column, Dialect, MetaData, Table
     from sqlalchemy.types import TypeEngine
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tables:
+class Tables(Value):
     """Every table by its name."""
 
     metadata: MetaData

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from swapgate.analysis.error_limit import DEFAULT_ERRORS
 from swapgate.engine.canaries import judges_of
@@ -17,12 +16,12 @@ from swapgate.prompting.auditing.plan import OverrideUse, Planned
 from swapgate.prompting.auditing.shifts import Floors
 from swapgate.prompting.session import open_session
 from swapgate.records import Trial
+from swapgate.values import Value
 
 _NOT_STORED = "stored runs hold no trial without it: audit without --runs"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Audit:
+class Audit(Value):
     """What an audit says. `models` begin with the base; `tests` are those that a prompt stands among.
 
     `fewest_cases` is how many a prompt needs to be shown to differ at all. `asked` counts all trials, those

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from math import exp, fsum, log
 from typing import Literal
 
@@ -17,12 +17,12 @@ from swapgate.prompting.auditing.failures import KINDS, FailureKind
 from swapgate.prompting.auditing.observed import Observation
 from swapgate.prompting.auditing.shifts import ALPHA, Floors, Shift, shifts_by_prompt
 from swapgate.stats.multiple import holm
+from swapgate.values import Value
 
 Standing = Literal["base", "differs", "not shown", "too few"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Example:
+class Example(Value):
     """The first failure of its kind: where it happened, what said so, which instruction it breaks."""
 
     kind: FailureKind
@@ -33,8 +33,7 @@ class Example:
     instruction: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class Cell(Value):
     """One prompt on one model. `kinds` count the answers that failed so; `chars` is their geometric mean.
 
     `shifts` are against the base model on the same cases, empty for the base itself.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from swapgate.judging.load import AnyJudge
 from swapgate.prompting.auditing.judges import forbidden_by
 from swapgate.prompting.negations import forbidding
 from swapgate.records import CheckResult, Finding, Trial
+from swapgate.values import Value
 
 FailureKind = Literal[
     "format", "verbosity", "negative constraint", "omission", "refusal", "meaning", "unclassified"
@@ -36,8 +36,7 @@ _AROUND = re.compile(
 _MESSAGE_CHARS = 300
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class Failure(Value):
     """One kind of failure of one answer: what said so, and the sentence of the prompt that it breaks."""
 
     kind: FailureKind

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from swapgate.facts import Facts, facts_of, own_answer
 from swapgate.judging.load import AnyJudge
 from swapgate.prompting.auditing.failures import Failure, failures_of
 from swapgate.records import Trial
+from swapgate.values import Value
 
 
 class Arm(NamedTuple):
@@ -20,8 +20,7 @@ class Arm(NamedTuple):
     without: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
+class Observation(Value):
     """One trial. `chars` are those of the model's own answer, None where it has none or it is empty."""
 
     facts: Facts

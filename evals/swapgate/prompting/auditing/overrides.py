@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from swapgate.analysis.rates import GATE_CONFIDENCE
@@ -12,13 +11,13 @@ from swapgate.prompting.auditing.plan import OverrideUse
 from swapgate.prompting.auditing.shifts import Floors, Shift, shifts_by_prompt
 from swapgate.stats.multiple import holm
 from swapgate.stats.power import cases_for_margin
+from swapgate.values import Value
 
 KeepAnswer = Literal["earns", "does not", "cannot tell"]
 _Said: TypeAlias = tuple[KeepAnswer, str, int | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keep:
+class Keep(Value):
     """One override for one model. `shifts` are from without it to with it.
 
     `needed_cases` independent cases would settle it if the observed rates stay; None where no number would.

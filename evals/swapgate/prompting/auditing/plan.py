@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from swapgate.engine.workspace import Job, ReadySuite, Workspace
 from swapgate.errors import UsageError, nearest
 from swapgate.prompting.auditing.observed import Arm
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.prompt_entries import Prompt, effective, matches
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OverrideUse:
+class OverrideUse(Value):
     """An override of a prompt that applies to a model. `changes` is false where the model gets the same."""
 
     prompt: str
@@ -22,8 +22,7 @@ class OverrideUse:
     changes: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
+class Planned(Value):
     """The jobs of each arm in the order in which they run, and what there is nothing to ask of.
 
     `left_out` are prompts and suites with the reason. `unmatched` are overrides that none of the models gets.

@@ -6,7 +6,7 @@ The rates are compared by `analysis.compare`, the lengths as ratios by the t tes
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import exp, log
 from typing import Literal
 
@@ -19,6 +19,7 @@ from swapgate.analysis.table import Codes, by_model
 from swapgate.facts import renamed
 from swapgate.prompting.auditing.observed import Observation
 from swapgate.stats.means import paired_mean_difference
+from swapgate.values import Value
 
 Measure = Literal["structural", "semantic", "length"]
 # A prompt must be shown to differ with this chance of any wrong one among all that are named.
@@ -26,8 +27,7 @@ ALPHA = 0.05
 _OURS, _THEIRS = "ours", "theirs"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Floors:
+class Floors(Value):
     """What is worth acting on: a difference of rates of so much, answers so many times as long or short."""
 
     rate: float
@@ -41,8 +41,7 @@ class Floors:
         return size >= (log(self.length) if shift.measure == "length" else self.rate)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shift:
+class Shift(Value):
     """One measure of two arms on their common cases.
 
     `before` and `after` are rates, or geometric means of characters. `estimate` with its 90% bounds is their

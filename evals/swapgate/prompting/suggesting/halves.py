@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from swapgate.engine.workspace import ReadyCase, ReadySuite
 from swapgate.records import content_hash, to_json
+from swapgate.values import Value
 
 Placed = tuple[ReadySuite, ReadyCase]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Halves:
+class Halves(Value):
     """The training half and the held-out half, in the suites' order."""
 
     training: Sequence[Placed]

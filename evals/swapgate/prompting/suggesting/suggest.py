@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from swapgate.analysis.error_limit import DEFAULT_ERRORS
 from swapgate.analysis.outcome import RunOutcome, conclude
@@ -18,13 +18,13 @@ from swapgate.records import Message, Run, Trial
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.prompt_entries import Override, Prompt, effective
 from swapgate.spec.suite import Case, LoadedSuite, PlacedCase, Suite
+from swapgate.values import Value
 
 NOW = "the prompt as it is"
 _SUITE = "prompt-suggest"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
+class Score(Value):
     """How many trials of some cases passed, of those that did not error."""
 
     passed: int
@@ -46,8 +46,7 @@ class Score:
         return f"{self.passed} of {self.counted} passed{errored}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Try:
+class Try(Value):
     """One proposal: why its author thinks so, and its score on the training half, or why it was refused."""
 
     number: int
@@ -57,8 +56,7 @@ class Try:
     chars: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Suggestion:
+class Suggestion(Value):
     """What came of it. `override` is the one that was chosen on the training half, None without any.
 
     `held_out` is what the gate says of it on cases that neither the proposals nor the choice have seen:

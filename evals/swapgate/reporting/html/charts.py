@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
 from swapgate.analysis.covariates import TOKENS, CovariateFinding
@@ -12,14 +11,14 @@ from swapgate.facts import Facts
 from swapgate.reporting import format as show
 from swapgate.stats.distribution import DistributionComparison
 from swapgate.stats.interval import Interval
+from swapgate.values import Value
 
 # A judge's usual scale has five levels, this many are shown one by one.
 LEVELS = 11
 _BINS = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
+class Counted(Value):
     """One level or bin: how often on either side, and the two as shares of the largest one."""
 
     label: str
@@ -29,8 +28,7 @@ class Counted:
     after_share: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
+class Side(Value):
     """The rate on one side of a cut: a line with a band; x and width from the left, y from the top."""
 
     x: float
@@ -40,8 +38,7 @@ class Side:
     height: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(Value):
     """Failures below and above a cut, which may lie anywhere in a range."""
 
     below: Side

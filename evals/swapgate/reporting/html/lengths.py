@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from swapgate.analysis.covariates import TOKENS, CovariateFinding
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.facts import Facts
+from swapgate.values import Value
 
 _BINS = 10
 # Fewer trials in a bin make a share that says nothing.
 _FEWEST = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LengthBin:
+class LengthBin(Value):
     """Trials whose inputs have from `low` to `high` tokens; `x` and `width` in percent of the chart."""
 
     low: int
@@ -36,8 +35,7 @@ class LengthBin:
         return f"{self.low:,}" if self.low == self.high else f"{self.low:,} to {self.high:,}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LengthChart:
+class LengthChart(Value):
     """One model's bins, and where the threshold lies that the analysis found, if it found one."""
 
     model: str

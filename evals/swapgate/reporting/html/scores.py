@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.reporting.html.charts import binned
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Level:
+class Level(Value):
     """How often each model has a level or a range of them, beside its share of the largest count."""
 
     label: str
     counts: tuple[tuple[int, float], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scores:
+class Scores(Value):
     """One criterion of a judge."""
 
     criterion: str

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from math import floor, log10
 
 from swapgate.analysis.night_series import NightSeries, Point
 from swapgate.reporting.words import nights as words
+from swapgate.values import Value
 
 _LEAST_SPAN = 0.05
 _TICKS = 4
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dot:
+class Dot(Value):
     """One night: x from the left, y and the interval's ends from the top."""
 
     x: float
@@ -27,16 +26,14 @@ class Dot:
     is_since: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tick:
+class Tick(Value):
     """A line across the chart with what stands beside it."""
 
     y: float
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chart:
+class Chart(Value):
     """One series as a line with a band of intervals; `since_x` is the night with which it changed, which
     may be any from `earliest_x` to `latest_x`."""
 

@@ -14,6 +14,7 @@ from swapgate.records import CanaryResult, JudgeCalibration, JudgeCanaries, Verd
 from swapgate.stats.interval import Interval
 from swapgate.stats.judge_labels import Labels
 from swapgate.stats.judge_measures import judge_quality
+from swapgate.values import Value
 
 _LISTED = 20
 _DRAWN = {"random": "at random", "by_verdict": "by verdict", "by_label": "by label"}
@@ -46,8 +47,7 @@ class Seen:
         self.spoken_to += bool(verdict.suspicions)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Calibrated:
+class Calibrated(Value):
     """People's labels beside a judge's verdicts; the rates are refused where the design cannot give them."""
 
     labels: int
@@ -57,8 +57,7 @@ class Calibrated:
     note: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgeTrust:
+class JudgeTrust(Value):
     """One judge of a run. None stands for what was not tried."""
 
     judge: str

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from swapgate.stats.interval import Interval
+from swapgate.values import Value
 
 # The axis of a chart shows at least so much around zero.
 _LEAST_AXIS = 0.05
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Whisker:
+class Whisker(Value):
     """An interval on an axis, in percent of its width; None where there is none to be drawn."""
 
     name: str
@@ -22,8 +21,7 @@ class Whisker:
     high: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chart:
+class Chart(Value):
     """Intervals beneath each other on one axis, with its zero and the margin."""
 
     whiskers: tuple[Whisker, ...]

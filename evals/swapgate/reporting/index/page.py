@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from swapgate.retrieval.phases import Phase
 from swapgate.retrieval.standing import Standing
 from swapgate.retrieval.verifying import Verification
 from swapgate.retrieval.verifying.verification import Compared
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -27,8 +27,7 @@ _COUNTS = ("fallbacks", "failures_old", "failures_new", "stale_reads", "shadow_d
            "shadow_timeout", "shadow_lost", "unmirrored_old", "unmirrored_new")  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Station:
+class Station(Value):
     """One phase on the way: `state` is past, here or ahead."""
 
     name: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.analysis.summary import Summary
@@ -13,10 +12,10 @@ from swapgate.reporting import format as show
 from swapgate.reporting.markdown.report import MAX_CHARS, render
 from swapgate.reporting.markdown.text import SENTENCE_CHARS, escaped, own, table
 from swapgate.reporting.words.reasons import overall
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpdateFacts:
+class UpdateFacts(Value):
     """What the text says beside the run: `why` are reasons, prices are US dollars per million tokens in, out.
 
     `candidate` and `baseline` are the names that the pins have in the run.

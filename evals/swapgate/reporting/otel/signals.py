@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from swapgate.records import Json
+from swapgate.values import Value
 
 Kind = Literal["client", "internal"]
 NS = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(Value):
     """What happened at one instant."""
 
     name: str
@@ -22,8 +21,7 @@ class Event:
     attributes: Mapping[str, Json]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class Span(Value):
     """What took a while, in nanoseconds since 1970. `error` is empty where it went well."""
 
     name: str

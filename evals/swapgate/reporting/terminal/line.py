@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from swapgate.reporting.text import safe_text
+from swapgate.values import Value
 
 Colour = Literal["green", "red", "yellow"]
 NAME_CHARS = 32
 MESSAGE_CHARS = 500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(Value):
     """Text that cannot steer a terminal, with pytest's names for how it looks."""
 
     text: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +11,13 @@ import numpy.typing as npt
 from swapgate.errors import UsageError
 from swapgate.retrieval.fingerprint import Distance, Fingerprint
 from swapgate.retrieval.index import Hit, Payload, Stored, Vector, VectorIndexError, Vectors, as_vectors
+from swapgate.values import Value
 
 _FIRST_ROOM = 1024
 _COMPACT_ABOVE = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
+class _Rows(Value, kw_only=False):
     """Rows as a search sees them: the first `used` are written and never change but for being dropped."""
 
     vectors: Vectors

@@ -7,7 +7,6 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from swapgate.errors import UsageError
 from swapgate.retrieval.fingerprint import Distance, Fingerprint, read_fingerprint
 from swapgate.retrieval.index import Hit, Payload, Stored, Vector, VectorIndexError, Vectors, as_vectors
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     import psycopg
@@ -37,8 +37,7 @@ _MOST_INDEXED = 2000
 _SCANS_ON = (0, 8)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Columns:
+class Columns(Value):
     """What the columns of the table are called; `payload` is of type jsonb."""
 
     id: str = "id"

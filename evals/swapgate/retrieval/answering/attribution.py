@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from swapgate.retrieval.answering.observations import Measure
 from swapgate.retrieval.answering.rulings import Ruling, State, find
+from swapgate.values import Value
 
 Cause = Literal["embedding", "model", "both", "together", "neither", "unknown"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attribution:
+class Attribution(Value):
     """What broke a measure on a slice (None: overall); `rulings` are what it follows from."""
 
     measure: Measure

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from swapgate.retrieval.answering.observations import (
@@ -22,6 +22,7 @@ from swapgate.stats.multiple import holm
 from swapgate.stats.paired import PairedDifference, paired_difference
 from swapgate.stats.proportion import clustered_rate
 from swapgate.stats.sign_flips import sign_flip_test
+from swapgate.values import Value
 
 EffectName = Literal["embedding", "embedding_after", "model", "model_after", "both", "interaction"]
 # The first of each is held against the second. `_after`: once the other swap was made.
@@ -36,8 +37,7 @@ EFFECTS: tuple[EffectName, ...] = (*_PAIRS, "interaction")
 CONFIDENCE = 0.95
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArmRate:
+class ArmRate(Value):
     """How often an arm is right by a measure, with its interval."""
 
     arm: Arm
@@ -47,8 +47,7 @@ class ArmRate:
     slice: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effect:
+class Effect(Value):
     """What a swap changes by a measure: a difference of shares with its interval, and the two-sided p-value.
 
     `lost` questions are right before it alone, `won` ones after it alone. `p_adjusted` allows for all effects
@@ -67,8 +66,7 @@ class Effect:
     p_adjusted: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contrast:
+class Contrast(Value):
     """The results before and after a swap where both are known, with the cluster of each."""
 
     before: Sequence[bool]

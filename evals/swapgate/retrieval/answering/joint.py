@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from swapgate.errors import ExitCode
@@ -23,6 +23,7 @@ from swapgate.retrieval.answering.observations import (
 from swapgate.retrieval.answering.parts import Part, parts
 from swapgate.retrieval.answering.rulings import DECIDING, Ruling, rule, rulings
 from swapgate.retrieval.answering.steps import Stratum, strata
+from swapgate.values import Value
 
 Verdict = Literal["pass", "fail", "inconclusive"]
 # What is answered in the end decides; the other measures say where it broke.
@@ -34,8 +35,7 @@ _EXITS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class Terms(Value):
     """What is asked of the swaps. Slices that are named must have `slice_questions` questions."""
 
     margin: float
@@ -44,8 +44,7 @@ class Terms:
     max_errors: float = 0.05
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Joint:
+class Joint(Value):
     """What both swaps do, from the observations alone.
 
     `first` is the attribution to be told first, `rulings` are those on the measures that only explain;

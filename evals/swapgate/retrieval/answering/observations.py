@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import product
 from typing import Literal, NamedTuple
 
 from swapgate.facts import Facts
 from swapgate.retrieval.index import SIDES, Side
+from swapgate.values import Value
 
 Role = Literal["control", "candidate"]
 ROLES: tuple[Role, Role] = ("control", "candidate")
@@ -28,8 +29,7 @@ class Arm(NamedTuple):
 ARMS = tuple(Arm(side, role) for role, side in product(ROLES, SIDES))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Value):
     """What is known of one answer; None where it is not: it errored, or nothing judges it."""
 
     structure: bool | None = None
@@ -38,8 +38,7 @@ class Outcome:
     is_errored: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
+class Observation(Value):
     """One question, asked once of every arm. `found` says of which indexes the texts were right."""
 
     question: str

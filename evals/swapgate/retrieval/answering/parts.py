@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from swapgate.retrieval.answering.attribution import Attribution
 from swapgate.retrieval.answering.effects import contrast
 from swapgate.retrieval.answering.observations import Observations, in_slice, questions_of, slices_of
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Part(Value):
     """A slice's share of an effect on all questions: a difference of shares, of all of them."""
 
     slice: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from swapgate.engine.again import Again
 from swapgate.engine.workspace import Job, ReadyCase, ReadySuite, Workspace, case_hash
@@ -17,14 +17,14 @@ from swapgate.spec.index_answers import AnswersEntry
 from swapgate.spec.prompts import render
 from swapgate.spec.source import shown_path
 from swapgate.spec.suite import PlacedCase
+from swapgate.values import Value
 
 # The number of a case that says whether its right text was found: reports hold failures against it.
 FOUND = "found"
 _PROBE = "swapgate looks for this text"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Questions:
+class Questions(Value):
     """The questions as they are written, with the judges that are asked beside those of the suite."""
 
     entry: AnswersEntry

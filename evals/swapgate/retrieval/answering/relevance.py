@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from swapgate.engine.again import Again
 from swapgate.engine.judging_only import Draw, judge_only
@@ -14,10 +14,10 @@ from swapgate.retrieval.answering.questions import Questions
 from swapgate.retrieval.answering.texts import Retrieved, Texts, by_labels
 from swapgate.retrieval.index import SIDES, Side
 from swapgate.retrieval.verifying.labels import Labels, read_labels
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToJudge:
+class ToJudge(Value):
     """The texts of one index for one question, and the job that shows them to the judge."""
 
     question: str

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from swapgate.retrieval.answering.joint import Joint
 from swapgate.retrieval.answering.observations import Role
 from swapgate.retrieval.answering.worst import WorstQuestion
 from swapgate.retrieval.index import Side
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JointReport:
+class JointReport(Value):
     """Both swaps of a migration. `run` is the one of the history that holds every answer.
 
     `same_texts` counts the questions for which both indexes found the same texts in the same order: there the

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from swapgate.retrieval.answering.effects import Contrast, EffectName, contrast
@@ -11,6 +10,7 @@ from swapgate.retrieval.answering.observations import Measure, Observations
 from swapgate.stats.interval import Interval
 from swapgate.stats.paired import PairedDifference
 from swapgate.stats.power import cases_for_margin, floor_cases
+from swapgate.values import Value
 
 State = Literal["falls", "holds", "open"]
 # One-sided: how often anything is said to fall that stays within the margin; overall, and on the slices.
@@ -18,8 +18,7 @@ ALPHA = 0.05
 DECIDING: tuple[EffectName, ...] = ("embedding", "model", "both")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ruling:
+class Ruling(Value):
     """What is shown of one swap by one measure. The interval is the one that it was decided on.
 
     `needed` is about how many questions it takes until it is shown, None where that is known or cannot be.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from swapgate.retrieval.answering.effects import CONFIDENCE, EffectName, contrast
 from swapgate.retrieval.answering.observations import MEASURES, Measure, Observation, Observations
 from swapgate.stats.interval import Interval
+from swapgate.values import Value
 
 Fate = Literal["kept", "lost", "won", "never"]
 _FATES: dict[tuple[bool, bool], Fate] = {
@@ -23,8 +23,7 @@ FATES: tuple[Fate, ...] = ("kept", "lost", "won", "never")
 _SWAPS: tuple[EffectName, ...] = ("embedding", "model", "model_after", "both")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conditional:
+class Conditional(Value):
     """The effect of a swap by a measure among questions of one fate; `points` is what that is of the whole.
 
     The shares of all fates add up to the whole effect on the questions whose fate is known.
@@ -37,8 +36,7 @@ class Conditional:
     share: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stratum:
+class Stratum(Value):
     """The questions whose right text both indexes find (`kept`), the old or the new one alone, or neither."""
 
     fate: Fate

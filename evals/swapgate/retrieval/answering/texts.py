@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from swapgate.errors import UsageError
 from swapgate.reporting.format import count
 from swapgate.retrieval.index import SIDES, TEXT, Side
 from swapgate.retrieval.verifying.asking import Asked, Ranking, document_of
 from swapgate.retrieval.verifying.labels import Labels
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Passage:
+class Passage(Value):
     """One text that was found, with its id."""
 
     id: str
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Texts:
+class Texts(Value):
     """What one index found for a question, best first, or the error; and whether it holds the answer."""
 
     passages: tuple[Passage, ...] = ()
@@ -34,8 +33,7 @@ class Texts:
         return "\n\n".join(f"[{number}] {one.text}" for number, one in enumerate(self.passages, start=1))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retrieved:
+class Retrieved(Value):
     """The texts of both indexes, by question. In US dollars; seconds are those of all searches.
 
     `stood_in` says that the texts are others, as long as those that would be found: nothing was embedded.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from swapgate.facts import Facts, facts_of
 from swapgate.facts.reasons import first_reason
@@ -22,12 +21,12 @@ from swapgate.retrieval.answering.observations import (
 from swapgate.retrieval.answering.questions import Questions
 from swapgate.retrieval.answering.texts import Retrieved, Texts
 from swapgate.retrieval.index import Side
+from swapgate.values import Value
 
 ArmOf = Mapping[tuple[str, str], Arm]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GivenAnswer:
+class GivenAnswer(Value):
     """One arm's answer to a question, and why it is wrong where it is."""
 
     arm: Arm
@@ -36,8 +35,7 @@ class GivenAnswer:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorstQuestion:
+class WorstQuestion(Value):
     """A question that the old index with the old model gets right, and another arm does not."""
 
     question: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.resources import files
+
+from swapgate.values import Value
 
 GENERAL, MEDICAL = "general", "medical"
 DRUGS = (
@@ -41,16 +42,14 @@ SECTIONS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class Document(Value):
     """One page or leaflet."""
 
     id: str
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(Value):
     """One question, and the document that answers it."""
 
     id: str

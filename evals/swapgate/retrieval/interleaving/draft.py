@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from swapgate.retrieval.index import Hit, Side
+from swapgate.values import Value
 
 _BITS_A_HASH = 256
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drafted:
+class Drafted(Value):
     """One entry of the list, and the side that picked it."""
 
     hit: Hit

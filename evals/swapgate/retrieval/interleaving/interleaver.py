@@ -8,7 +8,6 @@ import os
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeAlias
 
@@ -22,6 +21,7 @@ from swapgate.retrieval.interleaving.records import Click, Impression, add_click
 from swapgate.retrieval.phases import Migration, Phase
 from swapgate.retrieval.router import DualIndexRouter
 from swapgate.retrieval.state import StateStore, now_text
+from swapgate.values import Value
 
 _ID_BYTES = 12
 # Where real users see results of the new index.
@@ -29,8 +29,7 @@ _SHOWN_TO_USERS = {Phase.CANARY, Phase.PROMOTED, Phase.BAKE}
 _Row: TypeAlias = Impression | Click
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interleaved:
+class Interleaved(Value):
     """A list to show. `impression` is what to credit clicks to; None where one index alone answered."""
 
     hits: tuple[Hit, ...]

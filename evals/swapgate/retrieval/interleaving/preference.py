@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from swapgate.retrieval.interleaving.records import Click, Impression, picked_by
 from swapgate.retrieval.verifying.verification import VerdictWord
@@ -11,14 +10,14 @@ from swapgate.spec.index_verify import PreferenceVerify
 from swapgate.stats.excess import share_mean_interval
 from swapgate.stats.interval import Interval, more_needed
 from swapgate.stats.sign_flips import sign_flip_test
+from swapgate.values import Value
 
 PREFERENCE = "preference"
 EVEN = 0.5
 _ALPHA = 0.05
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preference:
+class Preference(Value):
     """How often the new index won a list that was clicked, ties by half: above 0.5 it is preferred.
 
     `users` are different keys. `p_worse` is that of a permutation test: the sides of all lists of a user are

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from swapgate.records import adapter, to_text
 from swapgate.retrieval.index import Side
 from swapgate.retrieval.state import StateStore, now_text
 from swapgate.retrieval.state_tables import tables
+from swapgate.values import Value
 
 _AT_ONCE = 500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Impression:
+class Impression(Value):
     """One list that was shown: what each side picked. Of the key, a user or session, stays a hash."""
 
     id: str
@@ -25,8 +24,7 @@ class Impression:
     new: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Click:
+class Click(Value):
     """One result that was chosen from a list."""
 
     impression: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from swapgate.analysis.stages import lasted, next_share, share_text, too_little
 from swapgate.errors import UsageError
@@ -11,12 +10,12 @@ from swapgate.retrieval.phases import Migration, Phase, is_before
 from swapgate.retrieval.ramping.looks import Word
 from swapgate.retrieval.ramping.seen import Seen
 from swapgate.spec.index_ramp import RampEntry
+from swapgate.values import Value
 
 _SERVING = {Phase.CANARY, Phase.PROMOTED}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(Value):
     """What to do; `to` and `share` where something changes, `reasons` in the order of their weight."""
 
     word: Word

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from math import pi
 from typing import Literal
 
@@ -13,14 +12,14 @@ from swapgate.retrieval.metrics import Tally
 from swapgate.spec.index_ramp import RampEntry
 from swapgate.stats import difference_of_intervals, quantile_interval, wilson_interval
 from swapgate.stats.interval import Interval
+from swapgate.values import Value
 
 ALPHA = 0.05
 # More durations tell no more, and would be held in memory.
 _MOST_DURATIONS = 100_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ruling:
+class Ruling(Value):
     """One answer about live traffic, as a sentence. `unknown`: neither shown to be well nor to be bad."""
 
     what: Literal["failures", "latency"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from swapgate.records import adapter, to_json
@@ -11,6 +11,7 @@ from swapgate.retrieval.phases import Migration, Phase
 from swapgate.retrieval.ramping.clock import Moment, at_wall, elapsed_s, wall_s
 from swapgate.retrieval.records import Change
 from swapgate.retrieval.state import StateStore
+from swapgate.values import Value
 
 RAMP = "ramp"
 # wait: not enough is known yet; bad: one bad look, which may pass; hold: the gate failed, and nobody is to be
@@ -20,8 +21,7 @@ Word = Literal["advance", "wait", "bad", "hold", "rollback", "done"]
 _AT_ONCE_S = 60.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Look(Value):
     """One look at one version: what was decided and why, and what was counted until then.
 
     `to` and `share` are where it leads, None where it stays. `served` and `missed` are queries of the new

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from swapgate.analysis.stages import lasted
@@ -22,6 +22,7 @@ from swapgate.retrieval.ramping.looks import Look, age_h, bad_in_a_row, looks
 from swapgate.retrieval.records import VERIFICATION, Change, Evidence
 from swapgate.retrieval.state import StateStore
 from swapgate.spec.index_ramp import RampEntry
+from swapgate.values import Value
 
 _HOUR_S = 3600.0
 # Each rollback doubles the pause, up to so many times.
@@ -29,16 +30,14 @@ _MOST_DOUBLED = 5
 _LONGEST_REASON = 500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
+class Verified(Value):
     """What a verification said of the stage; `missing` where there is none, `unread` where it broke off."""
 
     word: Literal["passed", "failed", "inconclusive", "missing", "unread"]
     reasons: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Troubles:
+class Troubles(Value):
     """What is wrong with the new index: it is another, or cannot be asked (`here`: by this process alone).
 
     `old` is what is wrong with the old one.
@@ -53,8 +52,7 @@ class Troubles:
         return bool(self.broken or self.unreachable or self.old)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Seen(Value):
     """All that a decision is made from.
 
     `disliked` is that users were shown to choose the new index's results less. `in_the_way` keeps the next

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from swapgate.analysis.stages import share_text
 from swapgate.errors import ExitCode, NotAsked, ProviderError
@@ -20,6 +20,7 @@ from swapgate.retrieval.ramping.seen import Seen, Verified, last_verified, said,
 from swapgate.retrieval.records import VERIFICATION
 from swapgate.retrieval.state import MigrationChanged, StateStore
 from swapgate.retrieval.verifying import verify
+from swapgate.values import Value
 
 EXIT_CODES: dict[Word, ExitCode] = {
     "advance": ExitCode.OK,
@@ -34,8 +35,7 @@ _TRIES = 3
 _DRY = "that is done first where it is no dry run"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(Value):
     """What one look led to: the migration before it and after, which are the same where nothing changed."""
 
     before: Migration

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import isnan
 
 from swapgate.daemon import message_of
@@ -21,6 +21,7 @@ from swapgate.retrieval.fingerprint import require_same
 from swapgate.retrieval.index import SIDES, TEXT, Hit, Side, Vector, VectorIndex
 from swapgate.retrieval.opening import IndexWorkspace
 from swapgate.retrieval.verifying.queries import Query
+from swapgate.values import Value
 
 _LONGEST_ERROR = 200
 # Of a document that was parted into chunks more are asked for, so that as many documents are left.
@@ -29,8 +30,7 @@ _FEWEST_FAILURES = 20
 Draw = Callable[[str, int, int], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ranking:
+class Ranking(Value):
     """What one index answered to one query: ids, best first, with scores; or the error.
 
     `texts` are those of the first results, where the index keeps them. `vector` is the query's.
@@ -44,8 +44,7 @@ class Ranking:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(Value):
     """One query with the answers of both indexes."""
 
     query: Query
@@ -57,8 +56,7 @@ class Asked:
         return self.old if side == "old" else self.new
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Depth:
+class Depth(Value):
     """How many results are asked for and kept; `texts` of the first ones. `documents` joins chunks."""
 
     results: int

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from swapgate.analysis.wording import confidence_percent
 from swapgate.reporting.format import count, percent
 from swapgate.retrieval.verifying.verification import Compared, RulingAnswer, Scope, VerdictWord
 from swapgate.spec.index_verify import VerifyEntry
 from swapgate.stats.interval import Interval, more_needed
+from swapgate.values import Value
 
 # One-sided: how often a new index at the margin passes, and one that is as good fails.
 ALPHA = 0.05
@@ -17,8 +17,7 @@ ALPHA = 0.05
 UNEVEN = 0.05
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(Value):
     """What is known of one measure on one scope, before it is decided on.
 
     `strict` is the interval that a fail needs: wider, for as many tests as there are slices and measures.
@@ -38,8 +37,7 @@ class Evidence:
     only_fails: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ruled:
+class Ruled(Value):
     """An answer, its sentence, and how many more queries would tell."""
 
     answer: RulingAnswer

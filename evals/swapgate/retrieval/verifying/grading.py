@@ -6,7 +6,7 @@ The judge, its calls and the cache are those of runs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import floor
 from pathlib import Path
 
@@ -22,14 +22,14 @@ from swapgate.spec.judges import RubricSpec
 from swapgate.spec.suite import Case, LoadedSuite, PlacedCase, Suite
 from swapgate.stats.agreement import cohen_kappa
 from swapgate.stats.interval import Interval
+from swapgate.values import Value
 
 _SUITE = "index-verification"
 _DOCUMENT = "document"
 _HIGHEST = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grader:
+class Grader(Value):
     """A judge that gives one grade from 0 to `highest`; `passes_from` is the lowest that passes its rule."""
 
     judge: Judge
@@ -38,8 +38,7 @@ class Grader:
     passes_from: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Agreement:
+class Agreement(Value):
     """How a judge's grades stand to people's on the same texts. `kappa` is Cohen's with quadratic weights."""
 
     checked: int
@@ -48,8 +47,7 @@ class Agreement:
     within_one: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grades:
+class Grades(Value):
     """The judge's grades by query and entry; what it failed to grade; what was paid now."""
 
     labels: Labels

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from swapgate.errors import UsageError
 from swapgate.retrieval.verifying.queries import QUERY_ID
 from swapgate.retrieval.verifying.rows import Row, read_rows
 from swapgate.spec.source import shown_path
+from swapgate.values import Value
 
 _DOCUMENT = ("corpus-id", "doc_id", "docid", "document", "doc", "corpus_id", "document_id")
 _GRADE = ("score", "relevance", "rel", "grade", "label")
@@ -19,8 +20,7 @@ _HIGHEST = 100
 _BEIR = Path("qrels") / "test.tsv"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Labels:
+class Labels(Value):
     """Grades of documents, by query; 0 is not relevant. `lowered` counts those that were written below 0.
 
     `strangers` are labelled queries that are not among those asked.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from swapgate.errors import UsageError
 from swapgate.records import content_hash
@@ -11,10 +10,10 @@ from swapgate.retrieval.index import SIDES, TEXT
 from swapgate.retrieval.verifying.asking import Asked
 from swapgate.retrieval.verifying.labels import Labels
 from swapgate.retrieval.verifying.queries import Query
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pooled:
+class Pooled(Value):
     """One text to grade for a query. `id` names the entry, not the index; an entry may have two texts."""
 
     query: Query
@@ -27,8 +26,7 @@ class Pooled:
         return content_hash([self.query.text, self.text])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pool:
+class Pool(Value):
     """Texts without a label of people, and those of a sample with one, to hold the judge against."""
 
     unlabelled: list[Pooled]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from swapgate.errors import UsageError
@@ -13,6 +12,7 @@ from swapgate.retrieval.verifying.measuring import parse_metrics
 from swapgate.retrieval.verifying.queries import Query, drawn, queries_file, read_queries, recorded_queries
 from swapgate.retrieval.verifying.verification import LabelSource
 from swapgate.spec.index_verify import SHADOW, VerifyEntry
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     from swapgate.retrieval.verifying.grading import Grader
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 _JUDGED_QUERIES = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class Prepared(Value):
     """Queries, people's labels, and who grades the rest; `without_labels` counts queries that are not asked.
 
     `documents` says that results are documents, of which an index holds chunks.

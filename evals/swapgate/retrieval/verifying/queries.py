@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from swapgate.errors import UsageError, nearest
@@ -12,6 +11,7 @@ from swapgate.retrieval.records import ShadowRead
 from swapgate.retrieval.verifying.rows import Row, read_rows
 from swapgate.spec.index_verify import VerifyEntry
 from swapgate.spec.source import shown_path
+from swapgate.values import Value
 
 QUERY_ID = ("_id", "id", "query_id", "query-id", "qid")
 _TEXT = ("text", "query", "query_text", "title")
@@ -19,8 +19,7 @@ _BEIR = "queries.jsonl"
 _DEFAULT_SLICE = "slice"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
+class Query(Value):
     """One query. `slices` are named `field:value`; `cluster` is who asked it: queries of one count as one."""
 
     id: str

@@ -5,20 +5,19 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from swapgate.errors import SpecError, nearest
 from swapgate.spec.json_lines import read_json_lines
 from swapgate.spec.source import read_text, shown_path
+from swapgate.values import Value
 
 _JSON = {".jsonl", ".ndjson", ".json"}
 _LONGEST_CELL = 10_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Value):
     """One row with its line. Fields of an object under `metadata`, as BEIR has it, are fields like others."""
 
     shown: str

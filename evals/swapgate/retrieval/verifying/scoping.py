@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import median
 
 import numpy as np
@@ -30,6 +30,7 @@ from swapgate.spec.index_verify import VerifyEntry
 from swapgate.stats.excess import share_mean_interval
 from swapgate.stats.interval import Interval
 from swapgate.stats.multiple import holm
+from swapgate.values import Value
 
 Floats = npt.NDArray[np.float64]
 PValues = Mapping[str, float | None]
@@ -37,8 +38,7 @@ PValues = Mapping[str, float | None]
 SHOWN = 0.90
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class Measured(Value):
     """All that scopes are made of. `values` are those of the `counted` queries, in their order.
 
     `random_pairs` are sorted scores of random pairs, by side.
@@ -51,8 +51,7 @@ class Measured:
     random_pairs: Mapping[Side, Floats]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Part:
+class _Part(Value):
     """The queries of one scope: the places of those that count, and the name of the slice (None: all)."""
 
     name: str | None

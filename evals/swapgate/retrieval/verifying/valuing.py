@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,21 +15,20 @@ from swapgate.retrieval.verifying.labels import Labels
 from swapgate.retrieval.verifying.measuring import measured, parse_metrics
 from swapgate.retrieval.verifying.verification import LeftOut
 from swapgate.spec.index_verify import VerifyEntry
+from swapgate.values import Value
 
 Floats = npt.NDArray[np.float64]
 BySide = Mapping[Side, Mapping[str, Floats]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
+class Counted(Value):
     """The queries that are measured, and how many are not, by reason."""
 
     asked: list[Asked]
     left_out: LeftOut
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Values:
+class Values(Value):
     """Each measure's value of each query, by side. `condensed` passes over results without a label.
 
     It is None where that would say nothing. `unjudged` is the share of the first k that have no label.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from swapgate.errors import ExitCode
 from swapgate.retrieval.index import Side
 from swapgate.stats.interval import Interval
+from swapgate.values import Value
 
 VerdictWord = Literal["passed", "failed", "inconclusive"]
 RulingAnswer = Literal["pass", "fail", "inconclusive"]
@@ -19,8 +20,7 @@ EXIT_CODES: dict[VerdictWord, ExitCode] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
+class Compared(Value):
     """One measure of both indexes on the same queries; `difference` is new minus old.
 
     `p_worse` is that of the permutation test of "the new index is no worse", `p_adjusted` the same after Holm
@@ -41,8 +41,7 @@ class Compared:
     needed: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SideScope:
+class SideScope(Value):
     """One index on the queries of a scope.
 
     `unjudged` is the share of its first k results without a label, `first_percentile` and `last_percentile`
@@ -56,8 +55,7 @@ class SideScope:
     empty: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Changed:
+class Changed(Value):
     """How much the results differ. It says "changed", and nothing of better or worse."""
 
     overlap: Interval
@@ -65,8 +63,7 @@ class Changed:
     same_first: Interval
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
+class Scope(Value):
     """All queries (`name` None), or one slice of them. `queries` counts those that are measured."""
 
     name: str | None
@@ -79,8 +76,7 @@ class Scope:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SideFacts:
+class SideFacts(Value):
     """What asking one index took. Seconds are of embedding and search together."""
 
     model: str
@@ -93,8 +89,7 @@ class SideFacts:
     missing_relevant: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Graded:
+class Graded(Value):
     """What the judge did: `graded` documents, and how it agrees with people on those that they labelled.
 
     `kappa` is Cohen's, quadratic weights; `within_one` the share of grades that differ by one at most.
@@ -112,8 +107,7 @@ class Graded:
     path: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class Result(Value):
     """One result of a query, with its grade where there is one."""
 
     id: str
@@ -121,8 +115,7 @@ class Result:
     text: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorstQuery:
+class WorstQuery(Value):
     """A query on which the new index lost most, with the first results of both."""
 
     id: str
@@ -136,8 +129,7 @@ class WorstQuery:
     failed: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut:
+class LeftOut(Value):
     """Queries that are not measured, by reason."""
 
     without_labels: int = 0
@@ -146,8 +138,7 @@ class LeftOut:
     both_failed: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verification:
+class Verification(Value):
     """The decision about a stage. `reasons` are sentences, the one that decides first.
 
     `relevant_from` is the grade from which a result counts as relevant, `k` what the application shows.

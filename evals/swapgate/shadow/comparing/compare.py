@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from swapgate.checks import Subject
 from swapgate.checks.options import OptionError
@@ -17,13 +16,13 @@ from swapgate.shadow.comparing.likeness import Comparison, Likeness
 from swapgate.shadow.comparing.structure import Structure, find_structure, subject
 from swapgate.shadow.records import Exchange, Leg
 from swapgate.spec.shadow_criteria import Comparing
+from swapgate.values import Value
 
 NO_SIMILARITY = "none"
 _MOST_EMBEDDED = 20_000  # characters of an answer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
+class _Seen(Value):
     """A leg with its answer as checks look at it, None without words, and the checks that it fails."""
 
     leg: Leg
@@ -36,8 +35,7 @@ class _Seen:
         return "" if self.subject is None else answer_text(self.subject.response)[:_MOST_EMBEDDED]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparer:
+class Comparer(Value):
     """Compares the exchanges of one route. `basis` is a hash of how it does."""
 
     structure: Structure

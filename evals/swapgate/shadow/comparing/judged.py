@@ -27,6 +27,7 @@ from swapgate.shadow.replay import LEASE_S, RENEW_EVERY_S
 from swapgate.shadow.store import ShadowStore
 from swapgate.spec.judge_kinds import PairwiseSpec
 from swapgate.spec.suite import Case, LoadedSuite, PlacedCase, Suite
+from swapgate.values import Value
 
 _SUITE = "shadow"
 _REFERENCE = "reference"
@@ -58,8 +59,7 @@ class Preferences:
         self.worse += preference < _EVEN
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Pair:
+class _Pair(Value):
     """An exchange with what comparing it said, and its two answers."""
 
     exchange: Exchange

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from pydantic import ValidationError
 
 from swapgate.errors import StoreError
 from swapgate.records import Json, adapter, to_json
+from swapgate.values import Value
 
 # The basis of an exchange that a judge has seen and no code has compared.
 UNCOMPARED = ""
@@ -17,8 +18,7 @@ UNCOMPARED = ""
 ASPECTS = ("failure", "refusal", "finish", "structure", "tools", "fields")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Likeness:
+class Likeness(Value):
     """How another answer to a request stands to the control's first one.
 
     `is_answer` is False where there was none: a timeout, a rate limit, a broken stream. All else is None, or
@@ -57,8 +57,7 @@ class Likeness:
         return self.same_tools is not None or bool(self.same_fields)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(Value):
     """One exchange compared. `basis` is a hash of how: checks, fields and embedder.
 
     `candidate` and `again` stand to the control; None where that leg was not asked. The `*_failed` are the

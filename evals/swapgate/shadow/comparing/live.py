@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from swapgate.errors import SwapgateError
@@ -13,6 +12,7 @@ from swapgate.shadow.mirror import Compare, no_comparison
 from swapgate.shadow.plan import PlannedRoute
 from swapgate.shadow.records import Exchange
 from swapgate.spec.settings import Settings
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     from swapgate.shadow.comparing.compare import Comparer
@@ -44,8 +44,7 @@ def live_compare(settings: Settings) -> Compare:
     return compare
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparers:
+class Comparers(Value):
     """Who compares each route that is written, and under an empty name all others."""
 
     by_route: Mapping[str, Comparer]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from swapgate.daemon import in_daemon_thread
@@ -21,6 +20,7 @@ from swapgate.shadow.records import Exchange
 from swapgate.shadow.replay import CompareLater, NotCompared, nothing_compared
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.settings import Settings
+from swapgate.values import Value
 
 # One alone costs as much to send to a worker as to compare; all that comes within a moment goes together.
 _TOGETHER = 32
@@ -28,8 +28,7 @@ _GATHER_S = 0.01
 _Pair = tuple[str, Exchange]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hands:
+class Hands(Value):
     """Who opens a replay's models and compares its exchanges; `on_ray` where workers of Ray do."""
 
     executor: Executor
@@ -122,8 +121,7 @@ class ComparedTogether:
         return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Compared:
+class _Compared(Value):
     """What is to be stored of one exchange, or why there is nothing."""
 
     stored: Mapping[str, Json] | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from swapgate.checks import Check, Subject
 from swapgate.checks.build import UserCheckFailed, run_checks
@@ -14,10 +13,10 @@ from swapgate.engine.workspace import ReadySuite, Workspace
 from swapgate.errors import UsageError, nearest
 from swapgate.records import Response
 from swapgate.shadow.records import Leg
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Structure:
+class Structure(Value):
     """What of a suite applies to answers whose cases nobody has written: no check that needs `expected`."""
 
     checks: tuple[Check, ...] = ()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from swapgate.shadow.deciding import measures
 from swapgate.shadow.deciding.measures import EVEN, Beside, Differing, Observations
@@ -12,12 +11,12 @@ from swapgate.shadow.deciding.observations import Observation, Traffic, sliced
 from swapgate.shadow.deciding.promotion import Promotion
 from swapgate.stats.excess import Excess
 from swapgate.stats.interval import Interval
+from swapgate.values import Value
 
 SHOWN_CONFIDENCE = 0.95
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(Value):
     """The numbers of one scope: everything (`name` is empty), a slice, a day. Intervals are of 95%."""
 
     name: str
@@ -39,8 +38,7 @@ class Evidence:
     length_ratio: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RouteReport:
+class RouteReport(Value):
     """One route: the decision about it, and what it rests on. `worst` are keys of exchanges, worst first."""
 
     promotion: Promotion

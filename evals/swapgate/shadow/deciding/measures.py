@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import exp, inf, log, nan
 from statistics import median
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from swapgate.stats.paired import paired_difference
 from swapgate.stats.proportion import clustered_rate
 from swapgate.stats.quantiles import quantile_interval
 from swapgate.stats.ratios import ratio_interval
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,8 +35,7 @@ _TIMEOUT = "timeout"
 Observations = Sequence[Observation]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Beside:
+class Beside(Value):
     """An amount of both models, and the ratio candidate over control, each with its interval."""
 
     control: Interval
@@ -43,8 +43,7 @@ class Beside:
     ratio: Interval
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Differing:
+class Differing(Value):
     """In what answers differ: how often the candidate's do, and the control's own second ones."""
 
     aspect: str

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from swapgate.shadow.comparing.likeness import UNCOMPARED, Comparison, Likeness, from_stored
 from swapgate.shadow.records import Exchange, Leg, Stored
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
 LATER_TURN, FIRST_TURN = "turns:later", "turns:first"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Amounts:
+class Amounts(Value):
     """What a leg took; None where it is not known."""
 
     latency_s: float | None = None
@@ -28,8 +28,7 @@ class Amounts:
     cost_usd: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
+class Observation(Value):
     """One exchange whose candidate was asked. `slices` are its tags and whether it is a later turn.
 
     `failure` is why the candidate has no answer, None where it has one; `again_failure` that of control'.
@@ -55,8 +54,7 @@ class Observation:
         return self.comparison.candidate
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Traffic:
+class Traffic(Value):
     """The observations of one route's present setup, and what was left out.
 
     `older` exchanges are of another setup (models, parameters or prompt): they are no part of this

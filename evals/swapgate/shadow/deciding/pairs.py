@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from swapgate.judging.subject import answer_text
 from swapgate.records import Message, Response
@@ -11,10 +10,10 @@ from swapgate.shadow.comparing.asked import messages_of
 from swapgate.shadow.deciding.observations import Observation
 from swapgate.shadow.records import Exchange, Leg
 from swapgate.shadow.store import ShadowStore
+from swapgate.values import Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class Pair(Value):
     """One exchange with its words, None where they are not kept.
 
     `differs_in` names aspects, `preference` is the judge's.

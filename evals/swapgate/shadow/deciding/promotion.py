@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from swapgate.errors import ExitCode
@@ -11,6 +10,7 @@ from swapgate.shadow.deciding.observations import FIRST_TURN, Traffic, sliced
 from swapgate.shadow.deciding.rules import Ruling, rulings, slice_rulings, tests_per_slice
 from swapgate.shadow.records import Count
 from swapgate.spec.shadow_criteria import Criteria
+from swapgate.values import Value
 
 PromotionVerdict = Literal["promote", "hold", "inconclusive", "rollback"]
 EXIT_CODES: dict[PromotionVerdict, ExitCode] = {
@@ -24,8 +24,7 @@ _WORST_FIRST: tuple[PromotionVerdict, ...] = ("rollback", "hold", "inconclusive"
 _TURNS = FIRST_TURN.partition(":")[0]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Promotion:
+class Promotion(Value):
     """The decision about one route, said in one sentence, with every criterion's ruling."""
 
     route: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil, inf, log
 from typing import Literal
 
@@ -14,14 +14,14 @@ from swapgate.shadow.deciding.wording import Form, bounds, dollars, plain, point
 from swapgate.spec.shadow_criteria import Criteria, Most
 from swapgate.stats.excess import Excess
 from swapgate.stats.interval import Interval, more_needed
+from swapgate.values import Value
 
 RulingAnswer = Literal["pass", "fail", "inconclusive"]
 # One-sided: how often a candidate at the margin is promoted, and one within it held.
 ALPHA = 0.05
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ruling:
+class Ruling(Value):
     """One criterion applied to a route, or to one slice of it.
 
     `low` and `high` bound `value` at `confidence` (two-sided). `needed` is how many more it would take if
@@ -91,8 +91,7 @@ def tests_per_slice(criteria: Criteria) -> int:
     return sum(one is not None for one in (criteria.disagreement, criteria.structure, criteria.preference))
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
+class _Rule(Value, kw_only=False):
     """One criterion's name, what it measures in words, and how its numbers are written."""
 
     criterion: str

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from swapgate.judging.similarity import Embed, cosine_of
 from swapgate.shadow.deciding.pairs import Pair
+from swapgate.values import Value
 
 # Requests that are so alike are one: measured on texts of one template with other names and numbers in it.
 ALIKE = 0.9
@@ -15,8 +15,7 @@ _MOST_CHARS = 4_000
 _NUMBERS, _SPACE = re.compile(r"\d+"), re.compile(r"\s+")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class Group(Value):
     """Alike disagreements, the worst one first."""
 
     pairs: tuple[Pair, ...]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from swapgate.errors import UsageError
 from swapgate.memory.shared_file import FileKind, SharedFile
+from swapgate.values import Value
 
 RAMP_FILE = "ramp.db"
 _SCHEMA = """
@@ -52,8 +53,7 @@ _KIND = FileKind(
 RampAction = Literal["start", "advance", "rollback"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RampState:
+class RampState(Value):
     """What share of a route's units the candidate serves, since when; `salt` decides who they are."""
 
     route: str
@@ -64,8 +64,7 @@ class RampState:
     changed_at: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RampChange:
+class RampChange(Value):
     """One change: from which share to which, by whom and why."""
 
     at: str
@@ -78,8 +77,7 @@ class RampChange:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SaidVerdict:
+class SaidVerdict(Value):
     """What `swapgate shadow promote` said of a route at a time."""
 
     at: str

@@ -10,6 +10,7 @@ from swapgate.errors import ErrorKind
 from swapgate.shadow.deciding.observations import compared
 from swapgate.shadow.records import Leg, Stored
 from swapgate.spec.shadow_criteria import WatchedRate
+from swapgate.values import Value
 
 if TYPE_CHECKING:
     from swapgate.shadow.comparing.compare import Comparer
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 HOUR, DAY = 13, 10  # characters of an ISO time
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
+class Served(Value):
     """One request as the application saw it: by which model, when, and what became of it.
 
     `is_wrong` is None for a rate that says nothing of it: no answer has no structure.
@@ -40,8 +40,7 @@ class Bucket:
     wrong: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Swap:
+class Swap(Value):
     """The requests of a route around a swap: those of the model before it, and those of the one since."""
 
     route: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -15,6 +15,7 @@ from swapgate.stats.drift import DriftDetector
 from swapgate.stats.interval import Interval
 from swapgate.stats.proportion import wilson_interval
 from swapgate.stats.quantiles import quantile_interval
+from swapgate.values import Value
 
 WatchAnswer = Literal["alarm", "well", "not_found_out"]
 _HOURS = 24  # of what the detector takes for a night
@@ -23,8 +24,7 @@ _DISPERSION_TAIL = 0.2
 _TAILS = 2.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
+class Watched(Value):
     """One rate of a route: its level before the swap, what it is since and in the last day, and the answer.
 
     `since` is the hour or day in which it likeliest rose, None without an alarm. `ratio` is the last day's
