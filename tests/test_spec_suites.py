@@ -10,6 +10,7 @@ import pytest
 from swapgate.engine.workspace import case_hash
 from swapgate.errors import SpecError
 from swapgate.records import to_json
+from swapgate.spec.covariates import case_covariates
 from swapgate.spec.judges import RubricSpec
 from swapgate.spec.read_suites import is_fragment, read_suite
 from swapgate.spec.source import read_yaml, validate
@@ -262,6 +263,15 @@ def test_defaults_go_under_what_a_case_says_itself(cases: Path) -> None:
         None,
         "d",
     )
+
+
+def test_a_number_that_no_record_can_hold_is_no_covariate(cases: Path) -> None:
+    loaded = suite(
+        cases,
+        "suite: qa\ncases:\n  - id: a\n"
+        f"    input: {{none: .nan, endless: -.inf, vast: {10**400}, files: 3, on: true, diff: abc}}\n",
+    )
+    assert case_covariates(only(loaded).case) == {"input.files": 3, "input.diff.chars": 3}
 
 
 def test_the_hash_follows_what_matters_and_not_where_or_in_which_order_it_is_written(cases: Path) -> None:

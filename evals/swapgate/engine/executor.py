@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -113,8 +114,13 @@ def has_work(models: Iterable[ModelSpec], cases: Iterable[ReadyCase]) -> bool:
 
 def is_user_code(check: Check) -> bool:
     """Whether a check is code of the user's or of another package's: it may block, and may be slow."""
-    is_built_in = type(check).__module__.startswith("swapgate.")
-    return not is_built_in or isinstance(check, PythonCheck | PythonModelCheck)
+    return _is_of_user(type(check))
+
+
+@cache
+def _is_of_user(kind: type[Check]) -> bool:
+    is_built_in = kind.__module__.startswith("swapgate.")
+    return not is_built_in or issubclass(kind, PythonCheck | PythonModelCheck)
 
 
 def has_user_code(case: ReadyCase) -> bool:

@@ -15,7 +15,7 @@ from swapgate.engine.ask import Asker
 from swapgate.engine.budget import Budget
 from swapgate.engine.call import Caller, OpenModel
 from swapgate.engine.day_budget import open_day_budget
-from swapgate.engine.executor import Executor, ThisProcess
+from swapgate.engine.executor import Executor, ThisProcess, has_user_code
 from swapgate.engine.hedge import share_of
 from swapgate.engine.judged import UserCode
 from swapgate.engine.paces import Paces, is_service
@@ -349,17 +349,10 @@ class Engine:
         return self._window is None or self._started - self._consumed < self._window
 
     async def _run(self, job: Job) -> None:
-        """Run one trial to its record: the task boundary, where a bug becomes a recorded error."""
+        """Run one trial to its end: its consumer gets it, or is told why there is none."""
         try:
-            trial, text = storable_text(
-                await run_trial(job, models=self._models, asker=self._asker, user_code=self._user_code)
-            )
-        except BaseException as exc:
-            if self._is_closing:
-                raise
-            trial, text = storable_text(blank_trial(job, _unexpected(exc)))
-        self._finished += 1
-        try:
+            trial, text = await self._record(job)
+            self._finished += 1
             facts = facts_of(trial)
             self._errored += facts.outcome == "errored"
             is_kept = self._take(trial, facts, text)
@@ -372,6 +365,19 @@ class Engine:
             if self._awaited is job:
                 self._has_ended.notify()
         self._pump()
+
+    async def _record(self, job: Job) -> tuple[Trial, str]:
+        """Return a trial's record and its JSON: the task boundary, where a bug becomes a recorded error."""
+        try:
+            return storable_text(
+                await run_trial(job, models=self._models, asker=self._asker, user_code=self._user_code),
+                # What a user's provider answers has been read on its way here.
+                is_ours=not has_user_code(job.case),
+            )
+        except BaseException as exc:
+            if self._is_closing:
+                raise
+            return storable_text(blank_trial(job, _unexpected(exc)))
 
 
 def _unexpected(exc: BaseException) -> TrialError:

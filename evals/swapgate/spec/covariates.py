@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from swapgate.records import Json
 from swapgate.spec.suite import Case
 
@@ -10,7 +12,8 @@ def case_covariates(case: Case) -> dict[str, float]:
     """Return the covariates of a case by name.
 
     `input.NAME` is a number of the input, `input.NAME.count` the length of a list in it, `input.NAME.chars`
-    that of a text, `messages` the number of turns. What `covariates:` states goes under its own name.
+    that of a text, `messages` the number of turns. What `covariates:` states goes under its own name. An
+    input that is infinite, or no number (`.nan`), is none of them.
     """
     found: dict[str, float] = {}
     for name, value in case.input.items():
@@ -27,4 +30,11 @@ def _numbers(name: str, value: Json) -> dict[str, float]:
         return {f"{name}.count": len(value)}
     if isinstance(value, str):
         return {f"{name}.chars": len(value)}
-    return {name: value}
+    return {name: value} if _is_finite(value) else {}
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer of more than 308 digits
+        return False
