@@ -15,7 +15,7 @@ from swapgate.engine.judged import Askers, UserCode, judged, subject_of
 from swapgate.engine.workspace import Job
 from swapgate.errors import ErrorKind, NotAsked, ProviderError
 from swapgate.providers.services import gives_logprobs
-from swapgate.records import Answer, CheckResult, Request, Trial, TrialError
+from swapgate.records import Answer, CheckResult, Json, Request, Trial, TrialError, once_for_each
 from swapgate.spec.covariates import case_covariates
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.prompts import PromptError, Rendered, render
@@ -89,9 +89,15 @@ def _askers(job: Job, models: Mapping[str, ModelSpec], asker: Ask) -> Askers:
 
 def judge_request(spec: ModelSpec, request: Request) -> Request:
     """Return a judge's request with the catalogue's parameters under its own, `unset` taken out."""
-    params = {k: v for k, v in {**spec.params, **request.params}.items() if k not in spec.unset}
-    top_logprobs = request.top_logprobs if gives_logprobs(spec) else 0
+    top_logprobs = request.top_logprobs if request.top_logprobs and gives_logprobs(spec) else 0
+    params = _under(spec, request.params)
     return replace(request, model=spec.model, params=params, top_logprobs=top_logprobs)
+
+
+@once_for_each
+def _under(spec: ModelSpec, params: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Return a model's own parameters with others over them, `unset` taken out."""
+    return {k: v for k, v in {**spec.params, **params}.items() if k not in spec.unset}
 
 
 async def _with_fallback(

@@ -72,6 +72,7 @@ class Judge(Abstaining):
         self.definition_hash = definition_hash(spec, self.kind)
         self.models = spec.models
         self._call_hash = call_hash(spec, self.kind)
+        self._params = call_params(spec)
         self._shapes = tuple(self.kind.shapes(self.kind.seen(self.kind.probe())))
         self._questions = {name: q for shape in self._shapes for name, q in shape.criteria.items()}
         self._readers = tuple(ReplyReader(shape, weighs=spec.logprobs) for shape in self._shapes)
@@ -176,7 +177,7 @@ class Judge(Abstaining):
         return Request(
             model=self.model_names,
             messages=call_messages(self.spec, shape, seen, call_hash=self._call_hash, sample=sample),
-            params=call_params(self.spec),
+            params=self._params,
             output_schema=shape.schema,
             repeat=sample,
             suite=suite,

@@ -42,8 +42,7 @@ def call_messages(
     beginning that providers cache; those around the answer depend on the answer, the input and the sample.
     """
     known = _known(call_hash, judged)
-    asked = canonical(list(shape.criteria))
-    markers = Markers.of_written(_ANSWER, known, canonical_text(judged.output), asked, canonical(sample))
+    markers = Markers.of_written(_ANSWER, known, canonical_text(judged.output), shape.names, str(sample))
     template = spec.template if isinstance(spec, RubricSpec) else None
     if template is None:
         answers = _answers(shape, judged, known=known, markers=markers)
@@ -58,7 +57,7 @@ def call_messages(
 def _known(call_hash: str, judged: Judged) -> str:
     """Return what is known but for the answer, written canonically: call, input and reference."""
     given = canonical_texts(judged.input_parts)
-    return f"[{canonical(call_hash)},{given},{canonical_text(judged.reference)}]"
+    return f"[{canonical_text(call_hash)},{given},{canonical_text(judged.reference)}]"
 
 
 def system_text(spec: JudgeSpec) -> str:

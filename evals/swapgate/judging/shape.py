@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from swapgate.judging.questions import Question
-from swapgate.records import Json
+from swapgate.records import Json, canonical
 from swapgate.spec.judges import Calls, JudgeSpec, Part
 from swapgate.values import Value
 
@@ -75,6 +75,11 @@ class Shape(Value, dict=True):
     def gives(self) -> tuple[str, ...]:
         """The names of the scores that a reply can give."""
         return tuple(score for name, question in self.criteria.items() for score in question.gives(name))
+
+    @cached_property
+    def names(self) -> str:
+        """The names of the questions, written canonically."""
+        return canonical(list(self.criteria))
 
     @cached_property
     def about(self) -> str | None:

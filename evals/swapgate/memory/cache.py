@@ -23,6 +23,7 @@ from swapgate.records import (
     adapter,
     canonical,
     canonical_text,
+    canonical_texts,
     hash_of,
     once_for_each,
     to_json,
@@ -61,30 +62,28 @@ def request_key(request: Request, provider: Provider) -> str:
 
     What asks for log-probabilities is part of it where they are asked for.
     """
-    head: dict[str, Json] = {
-        "format": _FORMAT,
-        "identity": dict(provider.identity),
-        "json_mode": request.json_mode,
-    }
-    tail: dict[str, Json] = {
-        "params": dict(request.params),
-        "repeat": request.repeat,
-        "tools": list(request.tools),
-        **({"top_logprobs": request.top_logprobs} if request.top_logprobs else {}),
-        "variables": dict(request.variables) if provider.needs_variables else None,
-    }
-    # The canonical text of all of it, in the order of keys: nearly the whole are the messages.
+    # The canonical text of all of it, in the order of keys: nearly the whole are the messages, and nearly all
+    # of the rest is shared by every request of a suite.
     messages = ",".join(map(_canonical_message, request.messages))
-    schema = "null" if request.output_schema is None else _canonical_schema(request.output_schema)
+    schema = "null" if request.output_schema is None else _canonical(request.output_schema)
+    asks_for = f'"top_logprobs":{request.top_logprobs},' if request.top_logprobs else ""
+    variables = canonical_texts(request.variables) if provider.needs_variables else "null"
     return hash_of(
-        f'{canonical(head)[:-1]},"messages":[{messages}],"model":{canonical_text(request.model)},'
-        f'"output_schema":{schema},{canonical(tail)[1:]}'
+        f'{_head(provider.identity, request.json_mode)},"messages":[{messages}],'
+        f'"model":{canonical_text(request.model)},"output_schema":{schema},'
+        f'"params":{_canonical(request.params)},"repeat":{request.repeat},"tools":{_canonical(request.tools)},'
+        f'{asks_for}"variables":{variables}}}'
     )
 
 
 @once_for_each
-def _canonical_schema(schema: Mapping[str, Json]) -> str:
-    return canonical(dict(schema))
+def _head(identity: Mapping[str, Json], json_mode: bool) -> str:
+    return canonical({"format": _FORMAT, "identity": dict(identity), "json_mode": json_mode})[:-1]
+
+
+@once_for_each
+def _canonical(shared: Mapping[str, Json] | Sequence[Json]) -> str:
+    return canonical(dict(shared) if isinstance(shared, Mapping) else list(shared))
 
 
 def _canonical_message(message: Message) -> str:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
-from swapgate.records import Usage
+from swapgate.records import Usage, once_for_each
 from swapgate.spec.models import ModelSpec, Price
 from swapgate.values import Value
 
@@ -143,6 +143,7 @@ def cost_usd(model: ModelSpec, usage: Usage, *, is_batch: bool = False) -> float
     return live * (1 - prices.batch_discount)
 
 
+@once_for_each
 def price_list(model: ModelSpec) -> PriceList | None:
     """Return what a model charges: its own price, else the bundled list's; None when nobody knows."""
     if model.price is not None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar
 
 from pydantic import JsonValue, TypeAdapter
 from pydantic_core import PydanticSerializationError
@@ -23,7 +23,8 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_asci
 # For more than this hashlib lets other threads in, each time, which takes longer than to hash it.
 _HASHED_AT_ONCE = 2047
 _SHARED_AT_MOST = 64
-_Shared = TypeVar("_Shared")
+_Shared = ParamSpec("_Shared")
+_Result = TypeVar("_Result")
 
 
 def total(parts: list[float | None]) -> float | None:
@@ -68,19 +69,20 @@ def hash_of(written: str) -> str:
     return digest.hexdigest()
 
 
-def once_for_each(written: Callable[[_Shared], str]) -> Callable[[_Shared], str]:
-    """Return the function with its results kept by the object itself, which nobody changes.
+def once_for_each(work_out: Callable[_Shared, _Result]) -> Callable[_Shared, _Result]:
+    """Return the function with its results kept by the objects themselves, which nobody changes.
 
     For what thousands of requests share, such as a schema: to compare it with itself takes as long again.
     """
-    kept: dict[int, tuple[_Shared, str]] = {}
+    kept: dict[tuple[int, ...], tuple[tuple[object, ...], _Result]] = {}
 
-    def known(shared: _Shared) -> str:
-        found = kept.get(id(shared))
+    def known(*shared: _Shared.args, **named: _Shared.kwargs) -> _Result:
+        ids = tuple(map(id, shared))
+        found = kept.get(ids)
         if found is None:
             if len(kept) >= _SHARED_AT_MOST:
                 kept.clear()
-            found = kept[id(shared)] = shared, written(shared)
+            found = kept[ids] = shared, work_out(*shared, **named)
         return found[1]
 
     return known
