@@ -50,7 +50,9 @@ def parse_at(text: str, start: int) -> Parsed | Broken:
         return Broken(start=start, at=exc.pos, is_cut_off=is_cut_off(text, exc.pos))
     except RecursionError:
         return Broken(start=start, at=start, is_too_deep=True)
-    if _is_deeper_than(value, MAX_DEPTH):
+    if text.count("{", start, end) + text.count("[", start, end) > MAX_DEPTH and _is_deeper_than(
+        value, MAX_DEPTH
+    ):
         return Broken(start=start, at=start, is_too_deep=True)
     duplicates, non_finite = recorder.pointers(value)
     return Parsed(
@@ -68,6 +70,24 @@ class _NonFinite(float):
     """A NaN or Infinity that was written as a literal, unlike the infinity that 1e999 becomes."""
 
 
+class _NotPlainError(ValueError):
+    """There is something about a value that is to be noted."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise _NotPlainError
+    return made
+
+
+def _refused(_name: str) -> float:
+    raise _NotPlainError
+
+
+_PLAIN: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refused)
+
+
 class _Recorder:
     """Decodes with hooks that note what strict JSON forbids and Python's decoder lets pass."""
 
@@ -78,6 +98,15 @@ class _Recorder:
         self.has_huge_ints = False
 
     def decode(self, text: str, start: int) -> tuple[Any, int]:
+        """Return the value and where it ends; nearly every one is plain, and nothing is to be noted."""
+        try:
+            return _PLAIN.raw_decode(text, start)
+        except json.JSONDecodeError:
+            raise
+        except ValueError:
+            return self._noted(text, start)
+
+    def _noted(self, text: str, start: int) -> tuple[Any, int]:
         hooks: dict[str, Any] = {"object_pairs_hook": self._object, "parse_constant": self._constant}
         try:
             return json.JSONDecoder(**hooks).raw_decode(text, start)
@@ -156,7 +185,7 @@ def _is_deeper_than(value: Any, limit: int) -> bool:
 
 
 def _has_lone_surrogates(text: str, start: int, end: int, value: Any) -> bool:
-    if not _SURROGATE_ESCAPE.search(text, start, end):
+    if (text.isascii() and "\\u" not in text) or not _SURROGATE_ESCAPE.search(text, start, end):
         return False
     try:
         json.dumps(value, ensure_ascii=False).encode()
