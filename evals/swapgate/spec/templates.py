@@ -159,6 +159,8 @@ def render_template(text: str, *, variables: Mapping[str, object], blocks: Mappi
 
 
 def _filled(text: str, values: Mapping[str, Any]) -> str:
+    if (written := _of_texts(text, values)) is not None:
+        return written
     parts: list[str] = []
     length = 0
     for part in _compiled(text).generate(values):
@@ -167,6 +169,41 @@ def _filled(text: str, values: Mapping[str, Any]) -> str:
             raise TooMuchError(f"the text is longer than {MAX_CHARACTERS:,} characters")
         parts.append(part)
     return "".join(parts)
+
+
+def _of_texts(text: str, values: Mapping[str, Any]) -> str | None:
+    """Return a template that does no more than insert texts, None for any other and for what is too long.
+
+    Nearly all do no more; Jinja takes five times as long to say the same.
+    """
+    if (pieces := _pieces(text)) is None:
+        return None
+    parts: list[str] = []
+    for name, part in pieces:
+        value = values.get(name) if name else part
+        if type(value) is not str:
+            return None
+        parts.append(value)
+    written = "".join(parts)
+    return written if len(written) <= MAX_CHARACTERS else None
+
+
+@lru_cache(maxsize=1024)
+def _pieces(text: str) -> tuple[tuple[str, str], ...] | None:
+    """Return a template as names of variables and texts between them, None where it does more."""
+    pieces = []
+    for node in _environment().parse(text).body:
+        if not isinstance(node, nodes.Output):
+            return None
+        for piece in node.nodes:
+            match piece:
+                case nodes.TemplateData(data=data):
+                    pieces.append(("", data))
+                case nodes.Name(name=name) if name != "self":  # which Jinja takes for the template
+                    pieces.append((name, ""))
+                case _:
+                    return None
+    return tuple(pieces)
 
 
 @lru_cache(maxsize=1)
