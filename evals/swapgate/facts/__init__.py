@@ -25,7 +25,16 @@ from swapgate.facts.amounts import (
     sum_of,
 )
 from swapgate.facts.reasons import first_reason, shortened
-from swapgate.records import Answer, CheckResult, Json, Trial, content_hash
+from swapgate.records import (
+    Answer,
+    CheckResult,
+    Json,
+    Trial,
+    canonical,
+    canonical_text,
+    content_hash,
+    hash_of,
+)
 
 _HASH_CHARS = 16
 MISSING = "missing"
@@ -194,12 +203,16 @@ def _is_refused(trial: Trial) -> bool:
 def _answer_hash(answer: Answer) -> str:
     response = answer.response
     calls: list[Json] = [[call.name, call.arguments] for call in response.tool_calls]
-    return content_hash([" ".join(response.text.split()), calls])[:_HASH_CHARS]
+    text = canonical_text(" ".join(response.text.split()))
+    return hash_of(f"[{text},{canonical(calls) if calls else '[]'}]")[:_HASH_CHARS]
+
+
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def pack(facts: Facts) -> str:
     """Return the facts as one line of JSON."""
-    return json.dumps(facts, separators=(",", ":"))
+    return _compact(facts)
 
 
 def unpack(texts: Sequence[str]) -> list[Facts]:

@@ -89,9 +89,12 @@ def answer_text(response: Response) -> str:
     return "\n".join([response.text, *calls] if response.text.strip() or not calls else calls)
 
 
+_readable = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def as_text(value: Json) -> str:
     """Return a string as it stands, anything else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else _readable(value)
 
 
 def _turn(message: Message) -> str:

@@ -15,6 +15,8 @@ _HIDING = re.compile(
     "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
+# What of them is ASCII: to look for it alone takes less than half of the time.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def visible(text: str) -> str:
@@ -24,7 +26,7 @@ def visible(text: str) -> str:
     and characters that are blank. Kept is what shapes visible text: a joiner between two characters beyond
     ASCII (emoji, Persian, Indic scripts), one variation selector after a character, the tags of a flag.
     """
-    if not _HIDING.search(text):
+    if not (_CONTROL if text.isascii() else _HIDING).search(text):
         return text
     kept: list[str] = []
     end = 0
