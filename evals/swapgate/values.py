@@ -11,6 +11,15 @@ from msgspec import field as struct_field
 
 _V = TypeVar("_V", bound="Value")
 
+if TYPE_CHECKING:
+
+    def replace(value: _V, /, **changes: Any) -> _V:
+        """Return a copy with other content in some fields."""
+else:
+    from msgspec.structs import replace
+
+__all__ = ["Value", "replace"]
+
 
 class _ValueMeta(StructMeta):
     """Makes the class from what would be a dataclass's."""
@@ -43,7 +52,8 @@ class Value(Struct, frozen=True, metaclass=_ValueMeta):
 
     That is a tenth of a second of every run; an object takes a tenth of what it takes a dataclass. The header
     of a class may say `kw_only=False`, `eq=False`, and `dict=True` for cached properties. `dataclasses.field`
-    gives defaults; `dataclasses.replace`, `asdict` and `fields` and pydantic take a value for a dataclass.
+    gives defaults. The standard library and pydantic take a value for a dataclass; `replace` of this module
+    takes a tenth of the time of theirs.
     """
 
     if TYPE_CHECKING:

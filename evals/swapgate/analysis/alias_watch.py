@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Literal
 
@@ -12,7 +11,7 @@ from swapgate.analysis.alias_measures import LEAST, MEASURES, SHARES, Counted, c
 from swapgate.analysis.night_subjects import LATE, Served, minute, time_of
 from swapgate.stats.odd_last import odd_last_p
 from swapgate.stats.rank_drift import RankDrift, p_evidence
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 # Looks that are needed before anything is said of the last of them.
 FEWEST_LOOKS = 6

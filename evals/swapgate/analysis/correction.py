@@ -9,7 +9,6 @@ are, and say so.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from statistics import NormalDist
 
 from swapgate.analysis.compare import Comparison, Difference
@@ -27,6 +26,7 @@ from swapgate.stats.interval import critical_value
 from swapgate.stats.judge_errors import corrected_difference, corrected_rate
 from swapgate.stats.judge_labels import MIN_LABELS, Labels, refusal
 from swapgate.stats.judge_measures import judge_quality
+from swapgate.values import replace
 
 RULE = "judge"
 SEVERAL = "several judges decide, and how their errors fall together is not known"

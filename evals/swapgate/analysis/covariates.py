@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from swapgate.stats.covariate import CovariateEffect
 from swapgate.stats.interval import Interval
 from swapgate.stats.multiple import benjamini_hochberg
 from swapgate.stats.threshold import covariate_effect, paired_covariate_effect
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 Progress = Callable[[float], None]
 TOKENS = "tokens_in"

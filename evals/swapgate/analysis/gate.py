@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TypeAlias
 
 from swapgate.analysis.compare import Comparison
@@ -22,6 +22,7 @@ from swapgate.analysis.wording import where
 from swapgate.errors import ExitCode
 from swapgate.records import Run
 from swapgate.spec.suite import GateEntry, GateSpec, OverallGate, SliceGate
+from swapgate.values import replace
 
 __all__ = ["Decision", "GateAnswer", "GateResult", "judge_gate"]
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from swapgate.analysis.decision import Decision, GateResult
 from swapgate.errors import ExitCode, Severity
 from swapgate.pins.compared import unlike_served
 from swapgate.records import LockedIds, Run
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 RULE = "locked"
 _MEANT = "If that is meant, write the lock anew: `swapgate models lock`"

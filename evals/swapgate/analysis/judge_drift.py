@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import replace
 
 from swapgate.stats.drift import DriftDetector
 from swapgate.stats.multiple import holm
 from swapgate.stats.paired import paired_difference
 from swapgate.stats.scores import paired_scores
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 # Of a judge that does not change one night in a hundred shows a drift: three or four a year.
 LEVEL = 0.01

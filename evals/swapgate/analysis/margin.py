@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from swapgate.analysis.compare import Comparison, Difference
 from swapgate.analysis.decision import Decision, GateAnswer
 from swapgate.analysis.rule_scopes import MEASURE_WORDS, floor_of
@@ -12,6 +10,7 @@ from swapgate.analysis.shifts import BlindPassChange
 from swapgate.analysis.summary import Summary
 from swapgate.analysis.wording import confidence_percent, limit_points, over_looks, points, where
 from swapgate.stats.power import cases_for_margin, implied_icc, repeats_for_margin
+from swapgate.values import replace
 
 RULE = "margin"
 RISE_RULE = "blind_pass.rise"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Literal
 
 from swapgate.analysis.compare import Comparison, Difference
@@ -12,7 +11,7 @@ from swapgate.analysis.scopes import Scope
 from swapgate.analysis.summary import Summary
 from swapgate.facts import Facts
 from swapgate.stats.multiple import benjamini_hochberg
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 Standing = Literal["baseline", "worse", "better", "not separated", "too few"]
 # The share of the cells called worse or better that may be so by chance (Benjamini and Hochberg).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import takewhile
 from math import exp
 
@@ -27,6 +27,7 @@ from swapgate.analysis.night_series import (
 from swapgate.analysis.nights import Night, Part, Segment, pin, rate_counts, segment
 from swapgate.stats.drift import DriftDetector
 from swapgate.stats.rank_drift import rank_evidence
+from swapgate.values import replace
 
 # What a series must have moved by, for nights differ a little without anybody's doing.
 LEAST_RATIO, LEAST_SHARE = 1.10, 0.01

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from swapgate.analysis.night_changes import Change, changes
@@ -11,7 +10,7 @@ from swapgate.analysis.nights import Night
 from swapgate.analysis.rates import REPORT_CONFIDENCE
 from swapgate.stats.drift import NIGHTS_PER_YEAR, DriftDetector
 from swapgate.stats.proportion import wilson_interval
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 # The nights that a pass rate is held against; one more is the first that can be told from them.
 REFERENCE_NIGHTS = 10

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -19,7 +18,7 @@ from swapgate.analysis.night_series import (
 )
 from swapgate.analysis.nights import MOST_ERRORS, Night, pin
 from swapgate.records import AnchorCheck, Run
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 # A night is late when it is half as late again as nights usually follow each other.
 LATE = 1.5

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from math import fsum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,7 +38,7 @@ from swapgate.facts import Facts, facts_of
 from swapgate.records import Json, Run, Stopping, Trial
 from swapgate.records.written import adapter
 from swapgate.spec.suite import GateEntry, OverallGateEntry, interval_of
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from swapgate.analysis.compare import Comparison, Difference, overall_difference
 from swapgate.analysis.correction import Corrections
@@ -12,7 +11,7 @@ from swapgate.analysis.scopes import OVERALL, Scope
 from swapgate.analysis.summary import Summary
 from swapgate.analysis.table import ModelTrials
 from swapgate.stats.multiple import benjamini_hochberg, holm
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 # Two models are told apart when Holm's p-value is at most this.
 LEVEL = 0.05

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from swapgate.analysis.table import UNKNOWN, Codes, Results
 from swapgate.stats.clusters import count_codes
 from swapgate.stats.interval import Method
 from swapgate.stats.proportion import clustered_rate
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 # Two-sided, so that each side is wrong at most 5% of the time.
 GATE_CONFIDENCE = 0.90

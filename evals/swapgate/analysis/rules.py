@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Literal
 
 from swapgate.analysis.decision import Decision, GateAnswer
@@ -20,6 +20,7 @@ from swapgate.analysis.wording import (
 )
 from swapgate.spec.suite import RateRule
 from swapgate.stats.power import cases_for_rate, implied_icc, repeats_for_rate
+from swapgate.values import replace
 
 # With fewer than ceil(ln 0.05 / ln 0.95) values even the largest may lie below the true 95th percentile.
 LATENCIES_FOR_P95 = 59

@@ -7,7 +7,6 @@ miss. What has two answers only (`on: point`, ceilings) is judged where the run 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from swapgate.analysis.compare import Comparison, Difference
 from swapgate.analysis.pairs import pair_up
@@ -29,7 +28,7 @@ from swapgate.analysis.wording import usd, where
 from swapgate.facts import Facts
 from swapgate.records import StoppedRule, Stopping
 from swapgate.spec.suite import GateEntry, SliceGate
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 # Returns the planned numbers of trials in a scope at which to look, for one rule.
 LooksIn = Callable[[Scope], Sequence[int]]

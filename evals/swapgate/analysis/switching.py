@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from swapgate.analysis.projection import BreakEven, MonthlyCost, Saving
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 # The items of a migration, and what people's hours may be given for. The order is that of the report.
 ITEMS = {

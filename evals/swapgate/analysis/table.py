@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from functools import cached_property
 from itertools import repeat
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from swapgate.facts import Facts
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 # A result that is not known; 1 is right and 0 wrong.
 UNKNOWN = -1

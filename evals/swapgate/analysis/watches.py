@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, field, replace
+from dataclasses import asdict, field
 from typing import Protocol
 
 import numpy as np
@@ -29,7 +29,7 @@ from swapgate.stats.anytime import (
 )
 from swapgate.stats.interval import Interval
 from swapgate.stats.sequential import GroupSequential, LookAnswer
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 # One-sided, over all looks together: the interval of both sides then has GATE_CONFIDENCE.
 ALPHA = 0.05

@@ -6,7 +6,7 @@ import copy
 import inspect
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from swapgate.checks.options import CheckOptions, CheckType, Folders, OptionErro
 from swapgate.daemon import message_of
 from swapgate.errors import SwapgateError, nearest
 from swapgate.records import CheckKind, CheckResult, Finding, Json
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 MAX_FINDINGS: Final = 20
 _GIVEN: Final[dict[str, Callable[[Subject], Any]]] = {

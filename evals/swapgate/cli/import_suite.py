@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +14,7 @@ from swapgate.cli.output import print_json, shown
 from swapgate.errors import UsageError
 from swapgate.reporting.format import count
 from swapgate.reporting.text import safe_text
+from swapgate.values import replace
 
 if TYPE_CHECKING:
     from swapgate.convert.imported import Imported

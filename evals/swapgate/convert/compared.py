@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Literal
 
 from swapgate.convert import assertions
 from swapgate.convert.imported import Imported, ImportedCase, Judges, Untranslated
 from swapgate.records import Json
+from swapgate.values import replace
 
 Way = Literal["equals", "contains", "judge"]
 _SUITE = "the suite"

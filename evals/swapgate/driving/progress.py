@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
 import pytest
 
 from swapgate.engine.runner import Progress
 from swapgate.reporting.terminal.progress import Speed, may_draw, progress_text
+from swapgate.values import replace
 
 if TYPE_CHECKING:
     from swapgate.facts import Facts

@@ -6,7 +6,6 @@ import contextlib
 import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +14,7 @@ from swapgate.driving.collect import CaseItem
 from swapgate.driving.workers import is_controller, is_worker, own_trials, processes
 from swapgate.engine.workspace import Job, ReadyCase
 from swapgate.errors import StoreError, UsageError
+from swapgate.values import replace
 
 if TYPE_CHECKING:
     from swapgate.driving.progress import LiveLine

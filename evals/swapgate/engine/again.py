@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from swapgate.records import Rival, Trial, TrialError, Verdict
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 
 class Again(Value):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from swapgate.engine.again import Again
@@ -14,7 +13,7 @@ from swapgate.judging.judge import Judge
 from swapgate.records import Answer, Response, Trial, content_hash, total
 from swapgate.spec.anchors import Anchor, Reading
 from swapgate.spec.suite import Case, LoadedSuite, PlacedCase, Suite
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 _MODEL = "anchor"
 

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from swapgate.daemon import in_daemon_thread
@@ -16,7 +15,7 @@ from swapgate.providers.batch import BatchStatus, Outcome, SentFacts
 from swapgate.records import Response, adapter
 from swapgate.spec.settings import Settings
 from swapgate.storable import storable
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 if TYPE_CHECKING:
     from swapgate.engine.batch_lane import Lane

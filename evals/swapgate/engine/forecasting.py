@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from swapgate.checks import Subject
@@ -34,7 +33,7 @@ from swapgate.providers.open import open_provider
 from swapgate.records import Answer, Request, Response, Rival
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.settings import Settings
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 if TYPE_CHECKING:
     import httpx

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 from swapgate.checks import Subject
 from swapgate.checks.build import UserCheckFailed
@@ -16,7 +15,7 @@ from swapgate.judging.judge import Ask, Judge
 from swapgate.judging.load import AnyJudge
 from swapgate.judging.subject import answer_text
 from swapgate.records import Answer, Rival, Trial, TrialError, Verdict
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 NO_BASELINE = (
     "it compares with the baseline's answer, and there is no model for a baseline in this run: "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +18,7 @@ from swapgate.records import Answer, CheckResult, Json, Request, Trial, TrialErr
 from swapgate.spec.covariates import case_covariates
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.prompts import PromptError, Rendered, render
+from swapgate.values import replace
 
 
 class Ask(Protocol):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -34,7 +33,7 @@ from swapgate.spec.read_suites import is_fragment, read_suite
 from swapgate.spec.settings import Settings
 from swapgate.spec.source import read_yaml, shown_path
 from swapgate.spec.suite import InlinePrompt, LoadedSuite, PlacedCase
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 _SUFFIXES = {".yml", ".yaml"}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from swapgate.checks import Subject
 from swapgate.judging.abstaining import Abstaining
@@ -12,7 +11,7 @@ from swapgate.judging.scoring import explained
 from swapgate.records import Json, Verdict
 from swapgate.spec.judge_kinds import SimilaritySpec
 from swapgate.spec.judges import JudgeHead
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 ABSTAINED = "the function returned None: it cannot assess the answer"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
@@ -18,6 +17,7 @@ from swapgate.spec.judge_models import VERDICT, Escalate, Point, point_of, reach
 from swapgate.spec.judges import JudgeSpec
 from swapgate.spec.passrule import PassRule
 from swapgate.spec.source import read_yaml
+from swapgate.values import replace
 
 
 class Escalating(Judge):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Protocol
 
 from swapgate.errors import ProviderError
@@ -32,7 +31,7 @@ from swapgate.records import (
 )
 from swapgate.spec.judge_kinds import PairwiseSpec
 from swapgate.spec.judges import JudgeSpec
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 # After these the judge is shown what was wrong. A refusal stands, and an empty reply cannot be shown.
 ASKED_AGAIN: frozenset[SampleStatus] = frozenset(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from statistics import fmean
 from typing import NotRequired, TypedDict, Unpack
 
@@ -16,7 +15,7 @@ from swapgate.judging.subject import Judged
 from swapgate.records import Json, Message, Opinion, Request, Response, Rival, Verdict, VerdictStatus
 from swapgate.spec.judges import JudgeSpec
 from swapgate.spec.passrule import PassRule
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 _WORDS = {True: "pass", False: "fail"}
 

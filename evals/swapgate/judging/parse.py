@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -15,6 +14,7 @@ from swapgate.judging.logprobs import weighted_scores
 from swapgate.judging.questions import Question
 from swapgate.judging.shape import Shape
 from swapgate.records import Answer, Evidence, JudgeSample, Response, SampleStatus
+from swapgate.values import replace
 
 NO_ANSWERS = {"refusal", "content_filter"}
 LONGEST_SHOWN = 60

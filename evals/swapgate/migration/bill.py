@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from pathlib import Path
 
 from swapgate.analysis.projection import break_even, monthly_cost, saving
@@ -18,7 +18,7 @@ from swapgate.migration.window import Window, span_of
 from swapgate.runs.priced import recorded
 from swapgate.spec.models import read_catalogue
 from swapgate.spec.settings import Settings
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 
 class Asked(Value):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import date
 
 from swapgate.errors import UsageError, nearest
@@ -14,7 +13,7 @@ from swapgate.records import Json
 from swapgate.spec.model_entries import AcceptUnpinned
 from swapgate.spec.models import PROVIDER_OF_PREFIX, Catalogue, ModelSpec, keys_of
 from swapgate.spec.source import Document
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 _FILES = {"local": "its file: change `path` and `sha256`", "recorded": "its file: change `path`"}
 

@@ -11,7 +11,6 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -25,6 +24,7 @@ from swapgate.providers.openai import OpenAIProvider
 from swapgate.providers.weights import require_weights, served_name, weights_sha256
 from swapgate.records import Json, Request, Response
 from swapgate.spec.models import ModelSpec
+from swapgate.values import replace
 
 _START_LIMIT_S = 120.0
 _STOP_LIMIT_S = 5.0

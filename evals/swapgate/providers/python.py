@@ -11,7 +11,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from swapgate.errors import ErrorKind, ProviderError, UsageError, nearest
 from swapgate.records import Json, Request, Response
 from swapgate.spec.models import ModelSpec
 from swapgate.storable import Unstorable, storable
+from swapgate.values import replace
 
 _THREADS = 64
 _BY_NAME = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}

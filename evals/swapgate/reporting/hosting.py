@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from swapgate.values import replace
 
 if TYPE_CHECKING:
     from swapgate.analysis.outcome import RunOutcome

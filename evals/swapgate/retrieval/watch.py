@@ -7,13 +7,13 @@ import os
 import secrets
 import socket
 import threading
-from dataclasses import replace
 
 from swapgate.errors import StoreError, SwapgateError
 from swapgate.retrieval.metrics import Counters
 from swapgate.retrieval.phases import Migration
 from swapgate.retrieval.records import Reader
 from swapgate.retrieval.state import StateStore
+from swapgate.values import replace
 
 
 class Watch:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from swapgate.engine.judging_only import Draw
 from swapgate.engine.workspace import ReadySuite, Workspace
@@ -14,6 +13,7 @@ from swapgate.runs.manifest import judge_hashes
 from swapgate.runs.recorder import Before
 from swapgate.runs.rejudged import judged_by_today
 from swapgate.runs.stored import baseline_of, load_baseline, open_history, why_incomplete
+from swapgate.values import replace
 
 
 def open_baseline(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from swapgate.errors import UsageError
 from swapgate.facts import Facts, facts_of
@@ -14,7 +13,7 @@ from swapgate.runs.manifest import new_id
 from swapgate.runs.parts import TrialKey, differing, key_of
 from swapgate.runs.served import merged_served
 from swapgate.spec.settings import Settings
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 
 class Merged(Value):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from swapgate.engine.runner import Progress
 from swapgate.engine.workspace import ReadyCase, ReadySuite, Workspace
 from swapgate.runs.recorder import Before
+from swapgate.values import replace
 
 
 def before_trials(

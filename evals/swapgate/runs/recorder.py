@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -27,7 +26,7 @@ from swapgate.runs.parts import Part
 from swapgate.runs.served import ServedSeen
 from swapgate.spec.calibration_files import calibration_path
 from swapgate.spec.models import ModelSpec
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 if TYPE_CHECKING:
     from swapgate.analysis.outcome import RunOutcome

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from swapgate.engine.judging_only import Draw
 from swapgate.engine.workspace import ReadySuite, Workspace
@@ -14,7 +13,7 @@ from swapgate.reporting.format import money
 from swapgate.runs.manifest import judge_hashes
 from swapgate.runs.rejudging import plan, rejudge, suites_of
 from swapgate.spec.settings import Settings
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 
 class JudgedRun(Value):

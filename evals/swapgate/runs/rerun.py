@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
 from swapgate.engine.workspace import Job, ReadySuite, Workspace
 from swapgate.errors import UsageError
@@ -16,6 +15,7 @@ from swapgate.runs.manifest import manifest
 from swapgate.runs.parts import Part, differing, job_key, key_of
 from swapgate.runs.stored import open_history
 from swapgate.spec.prompt_entries import Prompt, effective
+from swapgate.values import replace
 
 _CHEAP = "what is stored of it costs nothing"
 

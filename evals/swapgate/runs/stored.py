@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,7 +18,7 @@ from swapgate.reporting.report_json import load_report
 from swapgate.runs.baseline_file import is_baseline_file, read_baseline
 from swapgate.spec.settings import Settings
 from swapgate.spec.source import shown_path
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 
 class StoredRun(Value):

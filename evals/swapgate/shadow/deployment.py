@@ -8,7 +8,6 @@ import inspect
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -25,7 +24,7 @@ from swapgate.shadow.records import Exchange, Leg, answered
 from swapgate.shadow.sampling import is_drawn, unit_hash
 from swapgate.shadow.store import SHADOW_FILE
 from swapgate.spec.shadow import Redaction
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 P = ParamSpec("P")
 T = TypeVar("T")

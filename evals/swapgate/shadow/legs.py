@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import datetime
 
 from swapgate.errors import BudgetSpent
@@ -13,6 +12,7 @@ from swapgate.shadow.plan import PlannedRoute
 from swapgate.shadow.records import Count, Exchange, Leg, State, total_cost_usd
 from swapgate.shadow.requests import Untranslatable
 from swapgate.shadow.store import ShadowStore
+from swapgate.values import replace
 
 
 class Legs:

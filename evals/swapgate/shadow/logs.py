@@ -6,7 +6,6 @@ import asyncio
 import gzip
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -22,6 +21,7 @@ from swapgate.shadow.records import Exchange, Leg, answered
 from swapgate.shadow.requests import has_server_tools
 from swapgate.shadow.sampling import is_drawn, unit_hash
 from swapgate.shadow.spool import read_spool
+from swapgate.values import replace
 
 LogFormat: TypeAlias = Literal["spool", "openai", "litellm", "otel"]
 LOG_FORMATS: tuple[LogFormat, ...] = ("spool", "openai", "litellm", "otel")

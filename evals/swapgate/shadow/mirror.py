@@ -7,7 +7,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -27,6 +26,7 @@ from swapgate.shadow.sampling import is_drawn
 from swapgate.shadow.spool import JsonlSpool
 from swapgate.shadow.store import ShadowStore
 from swapgate.storable import parse_json
+from swapgate.values import replace
 
 # Compares the legs of a whole exchange while their content is at hand; what it returns is stored with it.
 Compare = Callable[[Exchange, PlannedRoute], Mapping[str, Json] | None]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from typing import Literal
 
 from swapgate.errors import ErrorKind
 from swapgate.records import FinishReason, Json, Response, ToolCall, Usage, content_hash
 from swapgate.storable import parse_json
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 # How the application asks: the three wire formats, or a callable of its own.
 Api = Literal["chat", "responses", "messages", "call"]

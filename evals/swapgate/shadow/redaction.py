@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 
 from swapgate.errors import UsageError
@@ -16,6 +16,7 @@ from swapgate.records import Json
 from swapgate.shadow.records import Exchange, Leg
 from swapgate.spec.key_shapes import KEYS
 from swapgate.spec.shadow import Redaction
+from swapgate.values import replace
 
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,63}\b")
 _CARD = re.compile(r"(?<![\d.])(?:\d[ -]?){12,18}\d(?![\d.])")

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from swapgate.engine.budget import Budget
@@ -19,6 +19,7 @@ from swapgate.shadow.plan import Plan, PlannedRoute, open_daily
 from swapgate.shadow.records import Exchange, total_cost_usd, without_content
 from swapgate.shadow.redaction import Redactor, redacted
 from swapgate.shadow.store import ShadowStore
+from swapgate.values import replace
 
 # Compares the legs of a whole exchange while their content is at hand; what it returns is stored with it.
 CompareLater = Callable[[Exchange, PlannedRoute], Awaitable[Mapping[str, Json] | None]]

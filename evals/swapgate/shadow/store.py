@@ -6,7 +6,6 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -18,6 +17,7 @@ from swapgate.memory.writer import BatchWriter
 from swapgate.records import Json, adapter
 from swapgate.shadow.records import Count, Exchange, State, Stored, without_content
 from swapgate.storable import storable_text
+from swapgate.values import replace
 
 SHADOW_FILE = "shadow.db"
 _READ_AT_ONCE = 200

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from swapgate.errors import nearest
 from swapgate.spec.calibration_files import is_calibration
 from swapgate.spec.source import Document, read_yaml
+from swapgate.values import replace
 
 LIBRARY = Path(__file__).parents[1] / "judging" / "library"
 PREFIX = "swapgate/"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
@@ -14,7 +13,7 @@ from swapgate.errors import SpecError
 from swapgate.spec.json_lines import read_json_lines
 from swapgate.spec.source import validate
 from swapgate.spec.suite import Written
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 Answer: TypeAlias = Literal["pass", "fail"]
 PairAnswer: TypeAlias = Literal["a", "b", "tie"]

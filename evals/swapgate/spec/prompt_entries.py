@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Literal, Self
@@ -13,7 +12,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from swapgate.records import Json, content_hash
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.suite import Written
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 OutputMode = Literal["text", "json", "schema"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -19,6 +18,7 @@ from swapgate.spec.judges import TEMPLATE_NAMES, Criterion, JudgeHead, JudgeSpec
 from swapgate.spec.locate import pointer_of
 from swapgate.spec.passrule import PassRule
 from swapgate.spec.source import Document, read_yaml, validate
+from swapgate.values import replace
 
 # Scores that may have any value in their range are tried out at so many of them.
 GRID = 101

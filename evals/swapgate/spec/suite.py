@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import field, replace
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self, TypeAlias
@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from swapgate.records import Json, Message, adapter, canonical, content_hash
 from swapgate.spec.quarantine import Quarantine
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 CASE_ID = r"^[A-Za-z0-9_.-]+$"
 # One check: its bare name (`json`), or a mapping of one name to its options (`json: strict`).

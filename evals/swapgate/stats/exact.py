@@ -7,14 +7,13 @@ functions: a paired comparison that asks for no exact numbers does not pay for t
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import copysign
 from typing import TYPE_CHECKING
 
 from swapgate.stats.interval import Interval, critical_value
 from swapgate.stats.tango import tango_interval
 from swapgate.stats.tango_tables import binomial_weights, fewest_n01
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 if TYPE_CHECKING:
     import numpy as np

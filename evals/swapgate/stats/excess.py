@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import replace
 from math import sqrt
 from typing import Any
 
@@ -14,7 +13,7 @@ from swapgate.stats.clusters import cluster_codes
 from swapgate.stats.interval import Interval, Method
 from swapgate.stats.means import mean_interval
 from swapgate.stats.proportion import clustered_rate
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 NO_FLOOR = "no second answers of the control: how far it differs from itself is unknown"
 # One pair of correlated clusters is no evidence of correlation; this many are believed by half.

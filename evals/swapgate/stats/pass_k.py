@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +12,7 @@ from swapgate.stats.interval import Interval
 from swapgate.stats.means import mean_interval
 from swapgate.stats.proportion import NO_TRIALS, wilson_bounds
 from swapgate.stats.repeats import Labels, count_by_case
+from swapgate.values import replace
 
 
 def any_of_k(passed: ArrayLike, repeats: ArrayLike, *, k: int) -> NDArray[np.float64]:

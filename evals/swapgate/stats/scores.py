@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import replace
 from math import sqrt
 from typing import Any
 
@@ -12,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from swapgate.stats.clusters import ONE_CLUSTER, cluster_codes
 from swapgate.stats.means import PairedMeans, as_values, paired_mean_difference
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 NO_PAIRS = "no pairs"
 NO_DIFFERENCE = "no pair differs"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +20,7 @@ from swapgate.reporting import find_reporter
 from swapgate.runs.concluded import concluded
 from swapgate.runs.stored import StoredRun, join, one_model, refuse_other_judges
 from swapgate.spec.settings import Settings
+from swapgate.values import replace
 from swapgate.viewing.links import Answered
 from swapgate.viewing.problems import Refused
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,6 +24,7 @@ from swapgate.cli.options import (
 )
 from swapgate.cli.output import live_line, print_json, shown, warn
 from swapgate.errors import ExitCode, UsageError
+from swapgate.values import replace
 
 if TYPE_CHECKING:
     from swapgate.retrieval.answering.report import JointReport

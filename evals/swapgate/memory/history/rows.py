@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from swapgate.facts import Facts, pack
 from swapgate.memory.history.tables import without_nul
 from swapgate.memory.wal import inserts
 from swapgate.records import PromotedRun, Run, Tally, to_text
+from swapgate.values import replace
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from math import exp, fsum, log
 from typing import Literal
 
@@ -17,7 +17,7 @@ from swapgate.prompting.auditing.failures import KINDS, FailureKind
 from swapgate.prompting.auditing.observed import Observation
 from swapgate.prompting.auditing.shifts import ALPHA, Floors, Shift, shifts_by_prompt
 from swapgate.stats.multiple import holm
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 Standing = Literal["base", "differs", "not shown", "too few"]
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
 from swapgate.engine.workspace import Job, ReadySuite, Workspace
 from swapgate.errors import UsageError, nearest
 from swapgate.prompting.auditing.observed import Arm
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.prompt_entries import Prompt, effective, matches
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 
 class OverrideUse(Value):

@@ -6,7 +6,6 @@ The rates are compared by `analysis.compare`, the lengths as ratios by the t tes
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from math import exp, log
 from typing import Literal
 
@@ -19,7 +18,7 @@ from swapgate.analysis.table import Codes, by_model
 from swapgate.facts import renamed
 from swapgate.prompting.auditing.observed import Observation
 from swapgate.stats.means import paired_mean_difference
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 Measure = Literal["structural", "semantic", "length"]
 # A prompt must be shown to differ with this chance of any wrong one among all that are named.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
 from swapgate.analysis.error_limit import DEFAULT_ERRORS
 from swapgate.analysis.outcome import RunOutcome, conclude
@@ -18,7 +17,7 @@ from swapgate.records import Message, Run, Trial
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.prompt_entries import Override, Prompt, effective
 from swapgate.spec.suite import Case, LoadedSuite, PlacedCase, Suite
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 NOW = "the prompt as it is"
 _SUITE = "prompt-suggest"

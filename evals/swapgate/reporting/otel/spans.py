@@ -7,7 +7,6 @@ a judge's calls begin where the model's ends.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.records import Json, ModelIdentity, Run, Trial
@@ -16,6 +15,7 @@ from swapgate.reporting.otel.calls import call_span, failed_span
 from swapgate.reporting.otel.content import Content, input_messages
 from swapgate.reporting.otel.evaluations import evaluations
 from swapgate.reporting.otel.signals import Span, known, nanoseconds
+from swapgate.values import replace
 
 # The conventions know no other result of a case.
 _STATUS = {"passed": "pass", "missed": "fail"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Literal
 
 from swapgate.retrieval.answering.observations import (
@@ -22,7 +21,7 @@ from swapgate.stats.multiple import holm
 from swapgate.stats.paired import PairedDifference, paired_difference
 from swapgate.stats.proportion import clustered_rate
 from swapgate.stats.sign_flips import sign_flip_test
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 EffectName = Literal["embedding", "embedding_after", "model", "model_after", "both", "interaction"]
 # The first of each is held against the second. `_after`: once the other swap was made.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from swapgate.engine.again import Again
 from swapgate.engine.workspace import Job, ReadyCase, ReadySuite, Workspace, case_hash
@@ -17,7 +16,7 @@ from swapgate.spec.index_answers import AnswersEntry
 from swapgate.spec.prompts import render
 from swapgate.spec.source import shown_path
 from swapgate.spec.suite import PlacedCase
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 # The number of a case that says whether its right text was found: reports hold failures against it.
 FOUND = "found"

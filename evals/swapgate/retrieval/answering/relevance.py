@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 from swapgate.engine.again import Again
 from swapgate.engine.judging_only import Draw, judge_only
@@ -14,7 +13,7 @@ from swapgate.retrieval.answering.questions import Questions
 from swapgate.retrieval.answering.texts import Retrieved, Texts, by_labels
 from swapgate.retrieval.index import SIDES, Side
 from swapgate.retrieval.verifying.labels import Labels, read_labels
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 
 class ToJudge(Value):

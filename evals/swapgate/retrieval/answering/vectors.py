@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from swapgate.errors import UsageError
 from swapgate.records import Json, Response, Usage, content_hash
 from swapgate.retrieval.embedding.api import ApiEmbedder
+from swapgate.values import replace
 
 if TYPE_CHECKING:
     from swapgate.memory.cache import ResponseCache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Literal
 
 from swapgate.analysis.stages import lasted
@@ -22,7 +21,7 @@ from swapgate.retrieval.ramping.looks import Look, age_h, bad_in_a_row, looks
 from swapgate.retrieval.records import VERIFICATION, Change, Evidence
 from swapgate.retrieval.state import StateStore
 from swapgate.spec.index_ramp import RampEntry
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 _HOUR_S = 3600.0
 # Each rollback doubles the pause, up to so many times.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from swapgate.analysis.stages import share_text
 from swapgate.errors import ExitCode, NotAsked, ProviderError
@@ -20,7 +19,7 @@ from swapgate.retrieval.ramping.seen import Seen, Verified, last_verified, said,
 from swapgate.retrieval.records import VERIFICATION
 from swapgate.retrieval.state import MigrationChanged, StateStore
 from swapgate.retrieval.verifying import verify
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 EXIT_CODES: dict[Word, ExitCode] = {
     "advance": ExitCode.OK,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +10,7 @@ import numpy.typing as npt
 from swapgate.stats.excess import share_mean_interval
 from swapgate.stats.interval import Interval
 from swapgate.stats.sign_flips import sign_flip_test
+from swapgate.values import replace
 
 Floats = npt.NDArray[np.float64]
 Clusters = Sequence[Hashable] | None

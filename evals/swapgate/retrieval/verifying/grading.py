@@ -6,7 +6,6 @@ The judge, its calls and the cache are those of runs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from math import floor
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from swapgate.spec.judges import RubricSpec
 from swapgate.spec.suite import Case, LoadedSuite, PlacedCase, Suite
 from swapgate.stats.agreement import cohen_kappa
 from swapgate.stats.interval import Interval
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 _SUITE = "index-verification"
 _DOCUMENT = "document"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from statistics import median
 
 import numpy as np
@@ -30,7 +29,7 @@ from swapgate.spec.index_verify import VerifyEntry
 from swapgate.stats.excess import share_mean_interval
 from swapgate.stats.interval import Interval
 from swapgate.stats.multiple import holm
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 Floats = npt.NDArray[np.float64]
 PValues = Mapping[str, float | None]

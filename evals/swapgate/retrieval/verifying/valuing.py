@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,7 @@ from swapgate.retrieval.verifying.labels import Labels
 from swapgate.retrieval.verifying.measuring import measured, parse_metrics
 from swapgate.retrieval.verifying.verification import LeftOut
 from swapgate.spec.index_verify import VerifyEntry
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 Floats = npt.NDArray[np.float64]
 BySide = Mapping[Side, Mapping[str, Floats]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from swapgate.records import Json, to_json
@@ -26,6 +25,7 @@ from swapgate.retrieval.verifying.scoping import Measured, scopes
 from swapgate.retrieval.verifying.valuing import counted, values_of
 from swapgate.retrieval.verifying.verification import Graded, Scope, Verification
 from swapgate.spec.index_verify import VerifyEntry
+from swapgate.values import replace
 
 if TYPE_CHECKING:
     from swapgate.engine.runner import Progress

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from swapgate.engine.again import Again
@@ -27,7 +27,7 @@ from swapgate.shadow.replay import LEASE_S, RENEW_EVERY_S
 from swapgate.shadow.store import ShadowStore
 from swapgate.spec.judge_kinds import PairwiseSpec
 from swapgate.spec.suite import Case, LoadedSuite, PlacedCase, Suite
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 _SUITE = "shadow"
 _REFERENCE = "reference"

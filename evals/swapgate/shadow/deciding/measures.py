@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from math import exp, inf, log, nan
 from statistics import median
 from typing import TYPE_CHECKING
@@ -23,7 +22,7 @@ from swapgate.stats.paired import paired_difference
 from swapgate.stats.proportion import clustered_rate
 from swapgate.stats.quantiles import quantile_interval
 from swapgate.stats.ratios import ratio_interval
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 if TYPE_CHECKING:
     import numpy as np

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from swapgate.shadow.comparing.likeness import UNCOMPARED, Comparison, Likeness, from_stored
 from swapgate.shadow.records import Exchange, Leg, Stored
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 if TYPE_CHECKING:
     import numpy as np

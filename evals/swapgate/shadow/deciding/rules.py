@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from math import ceil, inf, log
 from typing import Literal
 
@@ -14,7 +13,7 @@ from swapgate.shadow.deciding.wording import Form, bounds, dollars, plain, point
 from swapgate.spec.shadow_criteria import Criteria, Most
 from swapgate.stats.excess import Excess
 from swapgate.stats.interval import Interval, more_needed
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 RulingAnswer = Literal["pass", "fail", "inconclusive"]
 # One-sided: how often a candidate at the margin is promoted, and one within it held.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import astuple, replace
+from dataclasses import astuple
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from swapgate.errors import UsageError
 from swapgate.memory.shared_file import FileKind, SharedFile
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 RAMP_FILE = "ramp.db"
 _SCHEMA = """

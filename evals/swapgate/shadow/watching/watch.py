@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -15,7 +14,7 @@ from swapgate.stats.drift import DriftDetector
 from swapgate.stats.interval import Interval
 from swapgate.stats.proportion import wilson_interval
 from swapgate.stats.quantiles import quantile_interval
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 WatchAnswer = Literal["alarm", "well", "not_found_out"]
 _HOURS = 24  # of what the detector takes for a night
