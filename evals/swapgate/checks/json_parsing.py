@@ -185,7 +185,8 @@ def _is_deeper_than(value: Any, limit: int) -> bool:
 
 
 def _has_lone_surrogates(text: str, start: int, end: int, value: Any) -> bool:
-    if (text.isascii() and "\\u" not in text) or not _SURROGATE_ESCAPE.search(text, start, end):
+    is_plain = text.isascii() and text.find("\\u", start, end) < 0
+    if is_plain or not _SURROGATE_ESCAPE.search(text, start, end):
         return False
     try:
         json.dumps(value, ensure_ascii=False).encode()
