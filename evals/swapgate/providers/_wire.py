@@ -28,7 +28,7 @@ from swapgate.providers._reply import (
 from swapgate.providers._stream import Assembly, EventStream
 from swapgate.providers._time_limit import TimeLimit
 from swapgate.providers.credentials import Credentials, Sent
-from swapgate.records import Json
+from swapgate.records import Json, once_for_each
 from swapgate.spec.models import ModelSpec
 from swapgate.values import Value
 
@@ -45,11 +45,20 @@ _ALLOWANCE = b"ratelimit"
 
 
 class Asked(Value):
-    """A request in its wire format: the body, the wire parameters as people write them, those left out."""
+    """A request in its wire format: the body, the wire parameters as people write them, those left out.
 
-    body: Json
+    `shared` is the end of the body, the same object for many requests.
+    """
+
+    body: dict[str, Json]
+    shared: Mapping[str, Json] = field(default_factory=dict)
     written: Mapping[str, str]
     dropped: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> dict[str, Json]:
+        """The body with all its parts."""
+        return {**self.body, **self.shared}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,15 +82,22 @@ class Wire:
     _limit: TimeLimit | None = field(default=None, init=False, repr=False)
 
     async def send(
-        self, body: Json, *, written: Mapping[str, str] | None = None, assembly: Assembly | None = None
+        self,
+        body: Json,
+        *,
+        shared: Mapping[str, Json] | None = None,
+        written: Mapping[str, str] | None = None,
+        assembly: Assembly | None = None,
     ) -> Reply:
         """Exchange a body (None: none) for a reply; `written` maps wire parameters to what people write.
 
-        `assembly` puts a streamed answer together; a server that answers in one piece is taken at its word.
+        `shared` is the rest of a body that is an object, the same for many requests. `assembly` puts a
+        streamed answer together; a server that answers in one piece is taken at its word.
         """
         sent = self.credentials.take()
         target = self._target(sent, written or {})
-        return await self._send(target, sent, encode_json(target, body), "application/json", assembly)
+        content = encode_json(target, body, shared)
+        return await self._send(target, sent, content, "application/json", assembly)
 
     async def send_content(self, content: bytes, content_type: str) -> Reply:
         """Exchange bytes of any type for a reply in JSON."""
@@ -242,12 +258,13 @@ def check_url(where: str, url: str) -> None:
         )
 
 
-def encode_json(target: Target, body: Json) -> bytes | None:
+def encode_json(target: Target, body: Json, shared: Mapping[str, Json] | None = None) -> bytes | None:
     """Return a body as compact JSON (None: none); ProviderError when it cannot be written as such."""
     if body is None:
         return None
     try:
-        return _of_texts(body) or _ENCODER.encode(body).encode()
+        written = _of_texts(body) or _encoded(body)
+        return b"%b,%b" % (written[:-1], _encoded_once(shared)[1:]) if shared else written
     except ValueError as exc:
         raise target.error(f"the request cannot be written as JSON: {exc}", ErrorKind.BAD_REQUEST) from None
 
@@ -267,7 +284,16 @@ def _of_texts(body: Json) -> bytes | None:
         return None
     if not texts or not rest:
         return written if texts else None
-    return b"%b,%b" % (written[:-1], _ENCODER.encode(rest).encode()[1:])
+    return b"%b,%b" % (written[:-1], _encoded(rest)[1:])
+
+
+def _encoded(value: Json) -> bytes:
+    return _ENCODER.encode(value).encode()
+
+
+@once_for_each
+def _encoded_once(shared: Mapping[str, Json]) -> bytes:
+    return _encoded(dict(shared))
 
 
 def _is_text(value: Json) -> bool:

@@ -14,7 +14,17 @@ from swapgate.providers._reply import Reply
 from swapgate.providers._told import Told
 from swapgate.providers._tools import arguments_text, read_tools
 from swapgate.providers._wire import Asked, WireProvider
-from swapgate.records import FinishReason, Json, Message, Request, Response, ToolCall, Usage, turn_of
+from swapgate.records import (
+    FinishReason,
+    Json,
+    Message,
+    Request,
+    Response,
+    ToolCall,
+    Usage,
+    once_for_each,
+    turn_of,
+)
 from swapgate.spec.models import ModelSpec
 
 _FINISH: dict[str | None, FinishReason] = {
@@ -49,39 +59,48 @@ _STRICT_KEYWORDS = {
 class OpenAIProvider(WireProvider):
     """Asks one model over `POST {base_url}/chat/completions`."""
 
-    _last: tuple[Mapping[str, Json] | None, bool] = (None, False)
-
     async def complete(self, request: Request) -> Response:
         """Return the response to one request; one attempt."""
         asked = self.body(request)
         if self._spec.stream:
-            body, written = streamed(self._spec, asked.body), {**asked.written, **_STREAM}
+            body, written = streamed(self._spec, asked.whole), {**asked.written, **_STREAM}
             reply = await self._wire.send(body, written=written, assembly=CompletionStream())
         else:
-            reply = await self._wire.send(asked.body, written=asked.written)
+            reply = await self._wire.send(asked.body, shared=asked.shared, written=asked.written)
         return read_completion(reply, dropped=asked.dropped, has_tokens=request.top_logprobs > 0)
-
-    def _is_strict(self, schema: Mapping[str, Json] | None) -> bool:
-        """Return whether a schema qualifies for strict decoding; thousands of requests share the last one."""
-        if schema is not self._last[0]:
-            self._last = schema, schema is not None and is_strict(dict(schema))
-        return self._last[1]
 
     def body(self, request: Request) -> Asked:
         """Return the request as it goes over the wire."""
-        params, dropped = kept_params(self._spec, {**_logprobs(request), **request.params})
-        wire_params = _wire_params(self._spec, params)
-        body: dict[str, Json] = {
-            "model": self._spec.model,
-            "messages": [_message(m) for m in request.messages],
-        }
-        body |= wire_params
-        if request.tools:
-            body["tools"] = [_tool(tool) for tool in request.tools]
-        if self._spec.structured_output is not False:
-            body |= _response_format(request, is_strict=self._is_strict(request.output_schema))
-        written = {name: _written(params, name) for name in (*wire_params, "response_format")}
-        return Asked(body=body, written=written, dropped=dropped)
+        shape = request.json_mode if request.output_schema is None else request.output_schema
+        frame = _frame(self._spec, request.params, shape, request.tools, request.top_logprobs)
+        messages: Json = [_message(m) for m in request.messages]
+        body, shared = {"model": self._spec.model, "messages": messages}, frame.body
+        if body.keys() & shared.keys():  # a parameter of such a name takes its place
+            body, shared = {**body, **shared}, {}
+        return Asked(body=body, shared=shared, written=frame.written, dropped=frame.dropped)
+
+
+@once_for_each
+def _frame(
+    spec: ModelSpec,
+    given: Mapping[str, Json],
+    shape: Mapping[str, Json] | bool,
+    tools: tuple[Json, ...],
+    top_logprobs: int,
+) -> Asked:
+    """Return all of a request but for its messages: thousands share it.
+
+    `shape` is a schema, or whether any JSON is wanted.
+    """
+    params, dropped = kept_params(spec, {**_logprobs(top_logprobs), **given})
+    wire_params = _wire_params(spec, params)
+    body = dict(wire_params)
+    if tools:
+        body |= {"tools": [_tool(tool) for tool in tools]}
+    if spec.structured_output is not False:
+        body |= _response_format(shape)
+    written = {name: _written(params, name) for name in (*wire_params, "response_format")}
+    return Asked(body=body, written=written, dropped=dropped)
 
 
 def read_completion(reply: Reply, *, dropped: tuple[str, ...] = (), has_tokens: bool = False) -> Response:
@@ -172,8 +191,8 @@ class _Completion(Told):
     usage: _Usage | None = None
 
 
-def _logprobs(request: Request) -> dict[str, Json]:
-    return {"logprobs": True, "top_logprobs": request.top_logprobs} if request.top_logprobs else {}
+def _logprobs(top_logprobs: int) -> dict[str, Json]:
+    return {"logprobs": True, "top_logprobs": top_logprobs} if top_logprobs else {}
 
 
 def _wire_params(spec: ModelSpec, params: Mapping[str, Json]) -> dict[str, Json]:
@@ -216,11 +235,12 @@ def _tool(written: Json) -> Json:
     return {"type": "function", "function": function}
 
 
-def _response_format(request: Request, *, is_strict: bool) -> dict[str, Json]:
-    if request.output_schema is not None:
-        named: Json = {"name": "answer", "schema": dict(request.output_schema), "strict": is_strict}
-        return {"response_format": {"type": "json_schema", "json_schema": named}}
-    return {"response_format": {"type": "json_object"}} if request.json_mode else {}
+def _response_format(shape: Mapping[str, Json] | bool) -> dict[str, Json]:
+    if isinstance(shape, bool):
+        return {"response_format": {"type": "json_object"}} if shape else {}
+    schema = dict(shape)
+    named: Json = {"name": "answer", "schema": schema, "strict": is_strict(schema)}
+    return {"response_format": {"type": "json_schema", "json_schema": named}}
 
 
 def _call(call: _Call) -> ToolCall:

@@ -60,7 +60,7 @@ class OpenAIBatches:
     def line(self, custom_id: str, request: Request) -> BatchLine:
         """Return a request as one line of the file."""
         asked = self._provider.body(request)
-        told: Json = {"custom_id": custom_id, "method": "POST", "url": _ENDPOINT, "body": asked.body}
+        told: Json = {"custom_id": custom_id, "method": "POST", "url": _ENDPOINT, "body": asked.whole}
         return batch_line(self._wire, custom_id, asked, told)
 
     async def submit(self, lines: Sequence[BatchLine], *, mark: str) -> str:
