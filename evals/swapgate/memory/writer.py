@@ -19,7 +19,8 @@ class BatchWriter(Generic[T]):
 
     `open` runs in the thread and returns the `write` and `close` functions, so that a database connection
     belongs to the thread that uses it; with `waits` the thread begins at `begin`. The first failure stops the
-    writing and is raised by `flush` and `close`; rows queued after it are counted in `lost`.
+    writing and is raised by `flush` and `close`; rows queued after it are counted in `lost`. Rows come
+    together for `gather_s`, by default as briefly as the store can follow.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class BatchWriter(Generic[T]):
         name: str,
         on_written: Callable[[Sequence[T]], None] = lambda _rows: None,
         waits: bool = False,
+        gather_s: float | None = None,
     ) -> None:
         self._open_store = open_store
         self._on_written = on_written
@@ -36,6 +38,7 @@ class BatchWriter(Generic[T]):
         self._failure: BaseException | None = None
         self._is_wanted = threading.Event()
         self._took_s = 0.0
+        self._gather_s = gather_s
         self.lost = 0
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         if not waits:
@@ -85,11 +88,12 @@ class BatchWriter(Generic[T]):
             close()
 
     def _gather(self) -> None:
-        """Let rows come together for a few times as long as the last batch took: a commit a row is slow.
+        """Let rows come together, by default for a few times as long as the last batch took.
 
-        Whoever flushes or closes is not kept waiting.
+        A commit a row is slow. Whoever flushes or closes is not kept waiting.
         """
-        self._is_wanted.wait(min(_LONGEST_GATHERING_S, _GATHERING * self._took_s))
+        brief_s = min(_LONGEST_GATHERING_S, _GATHERING * self._took_s)
+        self._is_wanted.wait(brief_s if self._gather_s is None else self._gather_s)
 
     def _write_batch(self, write: Callable[[Sequence[T]], None]) -> bool:
         """Take what is there, write it in one go; False once the end was seen."""

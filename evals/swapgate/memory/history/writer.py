@@ -17,6 +17,8 @@ from swapgate.records import Run, Tally, Trial, to_text
 
 # A trial's row, and the facts beside it.
 _Rows: TypeAlias = tuple[Row, Facts]
+# What a kill takes away of a history is made anew from the cache, and fewer commits take a fifth less time.
+_GATHER_S = 0.1
 
 
 class HistoryWriter:
@@ -28,7 +30,7 @@ class HistoryWriter:
         self._is_stored = False
         # What the database needs to be opened takes longer to import than the first calls to be sent.
         self._writer: BatchWriter[Run | Tally | _Rows] = BatchWriter(
-            self._open, name="swapgate-history", waits=True
+            self._open, name="swapgate-history", waits=True, gather_s=_GATHER_S
         )
         self._writer.put(run)
 
