@@ -335,7 +335,8 @@ def test_killed_run_continues_where_it_stopped(pytester: pytest.Pytester) -> Non
         server.requests.clear()
         assert "40 passed" in ended(pytester, "--concurrency=8")[1]
         again = sum(not is_judge(r) for r in server.requests)
-        assert answered - 4 <= 40 - again <= answered  # four were in flight when it was killed
+        # Four were in flight when it was killed, and as many at most on their way to the disk.
+        assert answered - 8 <= 40 - again <= answered
 
 
 # Several workers
