@@ -119,6 +119,12 @@ def test_openai_itself_takes_max_completion_tokens_and_others_max_tokens() -> No
     assert other.json["max_tokens"] == 9
 
 
+def test_a_parameter_that_is_called_as_a_part_of_the_request_takes_its_place() -> None:
+    _, sent = exchange("vllm", openai_completion(), request(params={"model": "other", "seed": 7}))
+    assert (sent.json["model"], sent.json["seed"]) == ("other", 7)
+    assert sent.body.count(b'"model"') == 1
+
+
 def test_unset_removes_a_parameter_and_reports_it() -> None:
     response, sent = exchange(
         "openai", openai_completion(), request(params={"temperature": 0.1}), unset=("temperature",)

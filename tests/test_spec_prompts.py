@@ -70,6 +70,15 @@ def test_a_mapping_of_texts_is_never_evaluated(value: dict[str, str]) -> None:
     assert json.loads(text_of("{{ v }}", v=dict(value))) == value
 
 
+def test_templates_that_only_insert_texts_are_filled_as_jinja_fills_them() -> None:
+    assert text_of("{# of the case #}<{{ a }}>{% raw %}{{ a }}{% endraw %}\r\n\n", a="{{ b }}\n") == (
+        "<{{ b }}\n>{{ a }}\n"
+    )
+    assert text_of("{{ a }}{{ b }}{{ a }}", a="x", b=[1]) == "x[1]x"
+    assert text_of("{{ a }} {{ range }}", a="x", range="y") == "x y"
+    assert "TemplateReference" in text_of("{{ self }}", self="x")
+
+
 def test_a_missing_variable_is_said_with_what_the_case_offers() -> None:
     with pytest.raises(PromptError) as caught:
         text_of("{{ dif_text }}", diff_text="x", repo="y")
