@@ -140,8 +140,8 @@ def ended(jobs: list[Job], is_right: Callable[[Job], bool], **chosen: object) ->
     """Return how a run of these trials ends that goes by the least rate of 60%."""
     settings = Settings(root=Path(), gate=GateSpec(semantic=RateRule(min=0.6)), **chosen)  # type: ignore[arg-type]
     early = EarlyStop(settings, jobs, seed=1, baseline=None)
-    for job in jobs:
-        if early.admit(job) is not None:
+    for place, job in enumerate(jobs):
+        if early.admit(place) is not None:
             placed = job.case.placed.case
             made = trial(placed.id, semantic=is_right(job), model=job.model, cluster=placed.cluster)
             early.add(facts_of(replace(made, repeat=job.repeat)))

@@ -116,12 +116,12 @@ def _run_all(engine: Engine, jobs: Sequence[Job], early: EarlyStop | None) -> No
     """Run the jobs in order, without those that are not wanted any more."""
     if early is None:
         engine.plan(jobs)
-    for job in jobs:
+    for place, job in enumerate(jobs):
         if early is not None:
-            admitted = early.admit(job)
+            admitted = early.admit(place)
             if admitted is None:
                 continue
-            engine.plan(admitted)
+            engine.plan(jobs[one] for one in admitted)
         finished = engine.wait(job)
         if early is not None:
             early.add(finished.facts)

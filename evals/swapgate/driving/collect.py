@@ -96,7 +96,7 @@ class CaseItem(pytest.Item):
 
     def runtest(self) -> None:
         """Wait for the trial; raise what NOT_PASSED holds, but for a baseline's or one in quarantine."""
-        self.finished = self.parent.swapgate.running.wait(self.job)
+        self.finished = self.parent.swapgate.running.wait(self)
         facts = self.finished.facts
         self.user_properties.extend(_properties(facts.model, facts.structural, facts.semantic))
         if facts.role == "baseline" or facts.is_quarantined:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from swapgate.driving.collect import CaseItem
+from swapgate.driving.one_heap import give_back_what_is_free
 from swapgate.driving.workers import is_controller, is_worker, own_trials, processes
 from swapgate.engine.workspace import Job, ReadyCase
 from swapgate.errors import StoreError, UsageError
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 _LONGEST_HEAD_START_S = 0.5
 _LOOK_S = 0.005
+# Trials: the texts of so many are some ten megabytes, and giving those back takes a few milliseconds.
+_GIVE_BACK_AFTER = 500
 
 
 class Running:
@@ -39,10 +42,13 @@ class Running:
         self._workspace = session.workspace
         self._engine: Engine | None = None
         self._line: LiveLine | None = None
-        self._prefetched: set[Job] = set()
+        # With --stop-early alone, all trials in order, and the place of each.
+        self._trials: Sequence[CaseItem] = ()
+        self._places: dict[CaseItem, int] = {}
         self._is_prepared = False
         self._last: tuple[Job, Finished] | None = None
         self._over: CaseItem | None = None
+        self._let_go = 0
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -91,6 +97,7 @@ class Running:
             self._line.clear()
             if self._engine is not None:
                 self._session.batches = self._engine.batches
+            give_back_what_is_free()  # deciding and reporting want no less than the last calls did
 
     def _whole(self, items: Sequence[CaseItem]) -> Sequence[Job]:
         """Return the trials of which this session may run a part."""
@@ -121,7 +128,8 @@ class Running:
         if self._session.early is None:
             self.prefetch(own_trials(session.items, self._config))
         else:
-            self._prefetched = {item.job for item in items if item.is_prefetched()}
+            self._trials = items
+            self._places = {item: place for place, item in enumerate(items)}
         if not is_worker(self._config):
             try:
                 self._let_calls_begin()
@@ -138,6 +146,8 @@ class Running:
         for item, job in zip(items, jobs, strict=True):
             item.job = replace(job, suite=bare[id(job.suite)])
         self._workspace.forget_suites()
+        if self._session.part is not None:
+            self._session.part = self._session.part.without_cases()
 
     def _let_calls_begin(self) -> None:
         """Leave the processor to the engine until the first calls are on their way: the record can wait."""
@@ -173,21 +183,24 @@ class Running:
         if self._engine is not None:
             self._engine.plan(item.job for item in trials if item.is_prefetched())
 
-    def wait(self, job: Job) -> Finished:
-        """Return the finished trial of a job, waiting in short slices so that Ctrl-C is seen.
+    def wait(self, item: CaseItem) -> Finished:
+        """Return the finished trial of an item, waiting in short slices so that Ctrl-C is seen.
 
         A plugin that runs failures again gets the same trial: asked until it passes, a model would be judged
         by its best answer.
         """
         assert self._engine is not None
+        job = item.job
         if self._last is not None and self._last[0] is job:
             return self._last[1]
         early = self._session.early
         if early is not None:
-            admitted = early.admit(job)
+            place = self._places[item]
+            admitted = early.admit(place)
             if admitted is None:
-                pytest.skip(f"stopped early: {early.why_skipped(job)}")
-            self._engine.plan(one for one in admitted if one in self._prefetched)
+                self.over(item)
+                pytest.skip(f"stopped early: {early.why_skipped(place)}")
+            self.prefetch(self._trials[one] for one in admitted)
         self._engine.plan([job])
         if not self._is_prepared and self._engine.is_draining():
             self._prepare_end()
@@ -203,6 +216,9 @@ class Running:
         """Let go of what the trial before this one was made from: this one may be run again."""
         if self._over is not None and self._over is not item:
             self._over.let_go()
+            self._let_go += 1
+            if self._let_go % _GIVE_BACK_AFTER == 0:
+                give_back_what_is_free()
         self._over = item
 
     def _prepare_end(self) -> None:
@@ -217,14 +233,13 @@ class Running:
     def _load_end(self) -> None:
         from importlib import import_module
 
-        from swapgate.driving.one_heap import give_back_what_is_free
-
-        give_back_what_is_free()
         from swapgate.reporting import find_reporter
 
         import_module("swapgate.analysis.outcome")
+        give_back_what_is_free()  # what reading modules leaves lies in pages that texts had given back
         for name in self._settings.formats:
             find_reporter(name)
+        give_back_what_is_free()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self) -> None:

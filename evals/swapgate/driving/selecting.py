@@ -10,7 +10,7 @@ import pytest
 from swapgate.driving.collect import CaseItem
 from swapgate.driving.workers import is_controller, is_worker, refusal
 from swapgate.errors import StoreError, UsageError
-from swapgate.records import Shard, Trial, adapter
+from swapgate.records import Shard, adapter
 from swapgate.runs.parts import Part
 
 if TYPE_CHECKING:
@@ -124,9 +124,8 @@ class PartHooks:
             return
         if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and part.is_void:
             session.exitstatus = pytest.ExitCode.OK
-        has_missed = any(map(_counts_as_missed, part.carried))
         is_unjudged = outcome is not None and outcome.gate.answer == "not_judged"
-        if session.exitstatus == pytest.ExitCode.OK and is_unjudged and has_missed:
+        if session.exitstatus == pytest.ExitCode.OK and is_unjudged and part.has_missed:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     @pytest.hookimpl
@@ -139,8 +138,3 @@ class PartHooks:
             return
         if part.is_void or part.completes is not None:
             terminalreporter.write_line(f"swapgate: {part.told}")
-
-
-def _counts_as_missed(trial: Trial) -> bool:
-    is_missed = trial.outcome in {"missed", "unscored"} and trial.quarantine is None
-    return is_missed and trial.role == "candidate"

@@ -32,7 +32,8 @@ class SwapgateSession:
     """The hooks of collecting, and the state that the session's rooms share.
 
     A worker of xdist has one too; `recorder` is None there. `wanted` counts the trials that the paths of the
-    command line hold, selected or not. `problems` are told at the end, and end nothing.
+    command line hold, selected or not; so many as `deselected` says were told to be left out. `problems` are
+    told at the end, and end nothing.
     """
 
     def __init__(self, config: pytest.Config, workspace: Workspace) -> None:
@@ -48,6 +49,7 @@ class SwapgateSession:
         self.batches: BatchQueue | None = None
         self.spent_usd = 0.0  # of the budget, before the first trial
         self.wanted = 0
+        self.deselected = 0
         self.has_ordinary_failure = False
         self.runs_user_code = False  # known when the trials begin
         self.reports: list[Path] = []
@@ -72,6 +74,14 @@ class SwapgateSession:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """A file that cannot be collected is no miss."""
         self.has_ordinary_failure |= report.failed
+
+    @pytest.hookimpl
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Let go of what is not run: pytest keeps these items to the end, to count them."""
+        for item in items:
+            if isinstance(item, CaseItem):
+                item.let_go()
+                self.deselected += 1
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:

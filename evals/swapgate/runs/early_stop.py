@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, groupby
 from math import fsum
@@ -14,11 +15,12 @@ from swapgate.analysis.scopes import Scope
 from swapgate.analysis.stopping import Monitor, Rules
 from swapgate.engine.workspace import Job, Workspace
 from swapgate.facts import Facts
-from swapgate.records import Stopping
+from swapgate.records import Stopping, TrialRole
 from swapgate.spec.calibration_files import calibration_path
 from swapgate.spec.settings import Settings
 from swapgate.spec.suite import interval_of
 from swapgate.stats.looks import planned_looks, random_order
+from swapgate.values import Value
 
 Item = TypeVar("Item")
 # With a look after every case one is taken when the trials have grown by this share: a look takes a time that
@@ -69,10 +71,11 @@ def why_not(workspace: Workspace, jobs: Sequence[Job]) -> str:
 
 
 class EarlyStop:
-    """Decides trial by trial what is still worth a call.
+    """Decides trial by trial what is still worth a call, and holds no case for it.
 
-    `jobs` are all trials in the order of the run, in which they also come back; `stored` are the facts of
-    a baseline that is not run beside, `baseline` its name or that of the model that is.
+    `jobs` are all trials in the order of the run, in which they also come back: each is called by its place,
+    counted from 0. `stored` are the facts of a baseline that is not run beside, `baseline` its name or that
+    of the model that is.
     """
 
     def __init__(
@@ -84,8 +87,8 @@ class EarlyStop:
         baseline: str | None,
         stored: Iterable[Facts] = (),
     ) -> None:
-        self._jobs = jobs
-        self._places = {job: place for place, job in enumerate(jobs)}
+        self._trials = _described(jobs)
+        self._planned_cases = len({_case(job) for job in jobs})
         self._seed = seed
         self._looks = settings.looks if isinstance(settings.looks, int) else None
         self._ahead = settings.concurrency
@@ -94,10 +97,10 @@ class EarlyStop:
             sizes = [end - start for start, end in zip([0, *self._ends], self._ends, strict=False)]
             self._ends = list(planned_looks(sizes, self._looks))
         self._stored, self._own = list(stored), list[Facts]()
-        self._started: set[Job] = set()
+        self._is_started = bytearray(len(jobs))
         self._horizon = self._looked = 0
         self._passed = self._whole = 0
-        self._skipped: list[Job] = []
+        self._skipped: Counter[str] = Counter()  # by model
         self._candidates = list(dict.fromkeys(job.model for job in jobs if job.role == "candidate"))
         suites = {job.suite.name: job.suite.loaded.suite.gate for job in jobs}
         self._monitor = Monitor(
@@ -106,23 +109,22 @@ class EarlyStop:
             looks_in=None if self._looks is None else self._looks_in,
         )
 
-    def admit(self, job: Job) -> list[Job] | None:
-        """Look where a look is due, and return the trials to start now; None when this one is not wanted.
+    def admit(self, place: int) -> list[int] | None:
+        """Look where a look is due, and return the places to start now; None when this one is not wanted.
 
-        To be asked for every job in order, before its result is waited for.
+        To be asked for every place in order, before its result is waited for.
         """
-        place = self._places[job]
         if self._is_due(place):
             self._looked = place
             self._monitor.look(without_quarantined([*self._stored, *self._own[: self._whole]]))
-        if job not in self._started and not self._is_wanted(job):
-            self._skipped.append(job)
+        if not self._is_started[place] and not self._is_wanted(place):
+            self._skipped[self._trials[place].model] += 1
             return None
         return self._start(place)
 
-    def why_skipped(self, job: Job) -> str:
+    def why_skipped(self, place: int) -> str:
         """Return why a trial is not wanted any more."""
-        return self._monitor.stopped.get(job.model, "every candidate is decided")
+        return self._monitor.stopped.get(self._trials[place].model, "every candidate is decided")
 
     def add(self, facts: Facts) -> None:
         """Take a finished trial."""
@@ -134,22 +136,23 @@ class EarlyStop:
         return Stopping(
             looks=self._looks,
             seed=self._seed,
-            planned_cases=len({_case(job) for job in self._jobs}),
+            planned_cases=self._planned_cases,
             cases=len({(f.suite, f.case) for f in self._own}),
             stopped=dict(self._monitor.stopped),
             rules=self._monitor.answers,
-            saved_trials=len(self._skipped),
+            saved_trials=self._skipped.total(),
             saved_usd=self._saved_usd(),
         )
 
-    def _start(self, place: int) -> list[Job]:
+    def _start(self, place: int) -> list[int]:
         """Return the trials up to the next look, or as many as may be under way, but for those started."""
         later = bisect_right(self._ends, place)
-        next_end = self._ends[later] if later < len(self._ends) else len(self._jobs)
+        next_end = self._ends[later] if later < len(self._ends) else len(self._trials)
         horizon = next_end if self._looks is not None else max(next_end, place + self._ahead)
-        new = [job for job in self._jobs[self._horizon : horizon] if self._is_wanted(job)]
+        new = [one for one in range(self._horizon, min(horizon, len(self._trials))) if self._is_wanted(one)]
         self._horizon = max(self._horizon, horizon)
-        self._started.update(new)
+        for one in new:
+            self._is_started[one] = True
         return new
 
     def _is_due(self, place: int) -> bool:
@@ -164,28 +167,62 @@ class EarlyStop:
             return False
         return self._looks is not None or place - self._looked >= GROWTH * place
 
-    def _is_wanted(self, job: Job) -> bool:
+    def _is_wanted(self, place: int) -> bool:
         """Whether a trial can still change the gate's answer: its model's, or for a baseline anybody's."""
-        if job.role == "candidate":
-            return job.model not in self._monitor.stopped
+        trial = self._trials[place]
+        if trial.role == "candidate":
+            return trial.model not in self._monitor.stopped
         return any(model not in self._monitor.stopped for model in self._candidates)
 
     def _looks_in(self, scope: Scope) -> list[int]:
         """Return how many trials of one candidate lie in a scope at each planned look."""
-        is_inside = [job.model == self._candidates[0] and _is_in(job, scope) for job in self._jobs]
-        counts = list(accumulate(is_inside, initial=0))
+        inside = (one.model == self._candidates[0] and one.is_in(scope) for one in self._trials)
+        counts = list(accumulate(inside, initial=0))
         return sorted({counts[end] for end in self._ends} - {0})
 
     def _saved_usd(self) -> float | None:
         """Return what the skipped trials would have cost, at each model's mean of this run."""
         parts = []
-        for model in dict.fromkeys(job.model for job in self._skipped):
+        for model, skipped in self._skipped.items():
             amounts = [(f.cost_usd, f.judge_cost_usd) for f in self._own if f.model == model]
             known = [own + judge for own, judge in amounts if own is not None and judge is not None]
             if not known:
                 return None
-            parts.append(fsum(known) / len(known) * sum(job.model == model for job in self._skipped))
+            parts.append(fsum(known) / len(known) * skipped)
         return fsum(parts)
+
+
+class _Planned(Value, kw_only=False):
+    """What of a trial decides whether it is wanted, alike for many of them."""
+
+    model: str
+    role: TrialRole
+    suite: str
+    prompt: str | None
+    tags: tuple[str, ...]
+    is_quarantined: bool
+
+    def is_in(self, scope: Scope) -> bool:
+        return (
+            not self.is_quarantined
+            and scope.suite in {None, self.suite}
+            and scope.prompt in {None, self.prompt}
+            and (scope.tag is None or scope.tag in self.tags)
+        )
+
+
+def _described(jobs: Iterable[Job]) -> list[_Planned]:
+    """Return what is planned, the same object for all that are alike."""
+    known: dict[_Planned, _Planned] = {}
+    return [known.setdefault(one, one) for one in map(_planned, jobs)]
+
+
+def _planned(job: Job) -> _Planned:
+    prompt, case = job.suite.prompt, job.case
+    name = prompt.prompt if prompt else None
+    return _Planned(
+        job.model, job.role, job.suite.name, name, case.placed.case.tags, case.quarantine is not None
+    )
 
 
 def _cluster_ends(jobs: Sequence[Job]) -> list[int]:
@@ -195,13 +232,3 @@ def _cluster_ends(jobs: Sequence[Job]) -> list[int]:
 
 def _case(job: Job) -> tuple[str, str]:
     return job.suite.name, job.case.placed.case.id
-
-
-def _is_in(job: Job, scope: Scope) -> bool:
-    case, prompt = job.case.placed.case, job.suite.prompt
-    return (
-        job.case.quarantine is None
-        and scope.suite in {None, job.suite.name}
-        and scope.prompt in {None, prompt.prompt if prompt else None}
-        and (scope.tag is None or scope.tag in case.tags)
-    )

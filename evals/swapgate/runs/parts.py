@@ -7,9 +7,10 @@ from typing import TypeAlias
 
 from swapgate.engine.workspace import Job
 from swapgate.errors import UsageError
+from swapgate.facts import Facts
 from swapgate.records import Json, ModelIdentity, Run, Shard, Trial, to_json
 from swapgate.spec.settings import Settings
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 # Suite, case, model and repeat: what no two trials of a run have in common.
 TrialKey: TypeAlias = tuple[str, str, str, int]
@@ -29,20 +30,27 @@ _LONGEST = 60
 class Part(Value):
     """A shard of a run, or what an earlier run lacks; `whole` is empty where nobody collects.
 
-    `carried` are the trials that are taken over from the run that is completed.
+    So many trials as `taken_over` says stay as they are in the run that is completed, `carried` are their
+    keys; `has_missed` says whether one of them speaks against a candidate.
     """
 
     whole: Sequence[Job] = ()
     jobs: Sequence[Job] = ()
     shard: Shard | None = None
     completes: Run | None = None
-    carried: tuple[Trial, ...] = ()
+    taken_over: int = 0
+    carried: frozenset[TrialKey] = frozenset()
+    has_missed: bool = False
+
+    def without_cases(self) -> Part:
+        """Return what is still to be told of it once the engine has the cases."""
+        return replace(self, whole=(), jobs=(), carried=frozenset())
 
     @property
     def is_void(self) -> bool:
         """Whether there is nothing to run, although cases were selected."""
         if self.completes is not None:
-            return len(self.carried) >= self.completes.planned
+            return self.taken_over >= self.completes.planned
         return (
             self.shard is not None and bool(self.shard.sizes) and not self.shard.sizes[self.shard.number - 1]
         )
@@ -54,12 +62,10 @@ class Part(Value):
             assert self.shard is not None
             none = "; none of them falls to it" if self.is_void else ""
             return f"shard {self.shard.name} of {sum(self.shard.sizes):,} trials{none}"
-        missing = self.completes.planned - len(self.carried)
+        missing = self.completes.planned - self.taken_over
         if not missing:
             return f"nothing errored in run {self.completes.id}, so nothing is run again"
-        return (
-            f"what run {self.completes.id} has no result of; its other {len(self.carried):,} are taken over"
-        )
+        return f"what run {self.completes.id} has no result of; its other {self.taken_over:,} are taken over"
 
 
 def refuse_contradictions(settings: Settings) -> None:
@@ -85,7 +91,7 @@ def refuse_contradictions(settings: Settings) -> None:
         )
 
 
-def key_of(trial: Trial) -> TrialKey:
+def key_of(trial: Trial | Facts) -> TrialKey:
     """Return what tells a trial from all others of its run."""
     return trial.suite, trial.case, trial.model, trial.repeat
 

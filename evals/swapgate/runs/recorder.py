@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from swapgate.analysis.outcome import RunOutcome
     from swapgate.runs.stored import StoredBaseline
 
+_TAKEN_AT_ONCE = 1_000
 _place = attrgetter("suite", "case", "model", "repeat")
 
 
@@ -128,9 +129,18 @@ class Recorder:
             for one in self._waiting:
                 writer.add(*one)
             self._waiting.clear()
-        for trial in part.carried if part is not None else ():
-            self.add(trial, facts_of(trial))
+        if part is not None and part.completes is not None:
+            self._take_over(part.completes)
         return run
+
+    def _take_over(self, completed: Run) -> None:
+        """Store what stays of a run that is completed, waiting for the disk: in memory it would be most of it."""
+        from swapgate.runs.rerun import taken_over
+
+        for number, trial in enumerate(taken_over(self._workspace.settings, completed), start=1):
+            self.add(trial, facts_of(trial))
+            if number % _TAKEN_AT_ONCE == 0:
+                self.require_open()
 
     def require_open(self) -> None:
         """Open the history, to be done once the first calls are on their way; StoreError when that fails."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
 
 from swapgate.engine.workspace import Job, ReadySuite, Workspace
 from swapgate.errors import UsageError
@@ -15,8 +16,11 @@ from swapgate.runs.manifest import manifest
 from swapgate.runs.parts import Part, differing, job_key, key_of
 from swapgate.runs.stored import open_history
 from swapgate.spec.prompt_entries import Prompt, effective
+from swapgate.spec.settings import Settings
 from swapgate.values import replace
 
+# Suite, model, and the hash of the prompt that it was asked by.
+_Asked: TypeAlias = tuple[str, str, str]
 _CHEAP = "what is stored of it costs nothing"
 
 
@@ -30,19 +34,37 @@ def completion(
     """
     with contextlib.closing(open_history("--rerun-errors", workspace.settings)) as history:
         run = history.find(run_id) if run_id else _last_run(history, workspace, suites, is_selection)
-        trials = list(history.trials(run.id))
-    _refuse_changes(run, trials, workspace, suites)
-    carried = tuple(trial for trial in trials if trial.outcome != "errored")
-    return Part(completes=run, carried=carried)
+        facts = history.facts(run.id)
+        _refuse_changes(run, _asked(history, run, facts), workspace, suites)
+    carried = [one for one in facts if one.outcome != "errored"]
+    return Part(
+        completes=run,
+        taken_over=len(carried),
+        carried=frozenset(map(key_of, carried)),
+        has_missed=any(map(_counts_as_missed, carried)),
+    )
+
+
+def taken_over(settings: Settings, run: Run) -> Iterator[Trial]:
+    """Yield the trials that a run's completion takes over, suite by suite: all may be more than fits."""
+    with contextlib.closing(open_history("--rerun-errors", settings)) as history:
+        for suite in sorted(run.suites):
+            for trial in history.trials(run.id, suite=suite):
+                if trial.outcome != "errored":
+                    yield trial
+
+
+def _counts_as_missed(facts: Facts) -> bool:
+    is_missed = facts.outcome in {"missed", "unscored"} and not facts.is_quarantined
+    return is_missed and facts.role == "candidate"
 
 
 def rest_of(part: Part, jobs: Sequence[Job]) -> Part:
     """Return the part with those of the jobs whose trials its run lacks; UsageError at other cases."""
     assert part.completes is not None
-    carried = {key_of(trial) for trial in part.carried}
-    lacking = [job for job in jobs if job_key(job) not in carried]
+    lacking = [job for job in jobs if job_key(job) not in part.carried]
     planned = count(part.completes.planned, "trial")
-    if len(jobs) != part.completes.planned or len(jobs) - len(lacking) != len(carried):
+    if len(jobs) != part.completes.planned or len(jobs) - len(lacking) != part.taken_over:
         raise UsageError(
             f"--rerun-errors: run {part.completes.id} set out to make {planned}, and "
             f"these are {len(jobs):,}, or of other cases. Select the same ones (paths, -k, -m), or run "
@@ -92,7 +114,7 @@ def require_baseline(part: Part, baseline: Sequence[Facts]) -> None:
 
 
 def _refuse_changes(
-    run: Run, trials: Iterable[Trial], workspace: Workspace, suites: Sequence[ReadySuite]
+    run: Run, asked: Iterable[_Asked], workspace: Workspace, suites: Sequence[ReadySuite]
 ) -> None:
     if run.stopping is not None:
         raise UsageError(
@@ -100,7 +122,7 @@ def _refuse_changes(
             f"Run it again as it was: {_CHEAP}"
         )
     own = [suite for suite in suites if suite.name in run.suites]
-    changed = [*_differing(run, own, workspace), *_other_prompts(trials, own, workspace)]
+    changed = [*_differing(run, own, workspace), *_other_prompts(asked, own, workspace)]
     if changed:
         raise UsageError(
             f"--rerun-errors: since run {run.id} something has changed: {'; '.join(changed)}. Old results "
@@ -118,10 +140,23 @@ def _differing(run: Run, suites: Sequence[ReadySuite], workspace: Workspace) -> 
     return differing(replace(run, settings={}, baseline=None), replace(now, settings={}, baseline=None))
 
 
+def _asked(history: History, run: Run, facts: Iterable[Facts]) -> Iterable[_Asked]:
+    """Return by which prompts the run has asked: from the run where it can be, not from all its trials."""
+    answered = dict.fromkeys((one.suite, one.model) for one in facts if one.outcome != "errored")
+    known = {f"{suite}/{model}" for suite, model in answered} <= set(run.prompt_hashes)
+    asked = dict.fromkeys(
+        (trial.suite, trial.model, trial.prompt_hash)
+        for trial in history.trials(run.id, outcome="errored" if known else None)
+        if trial.prompt_hash is not None
+    )
+    if known:
+        asked |= dict.fromkeys((*one, run.prompt_hashes["/".join(one)]) for one in answered)
+    return asked
+
+
 def _other_prompts(
-    trials: Iterable[Trial], suites: Sequence[ReadySuite], workspace: Workspace
+    asked: Iterable[_Asked], suites: Sequence[ReadySuite], workspace: Workspace
 ) -> Iterator[str]:
-    asked = dict.fromkeys((t.suite, t.model, t.prompt_hash) for t in trials if t.prompt_hash is not None)
     prompts = {suite.name: suite.prompt or Prompt(prompt="") for suite in suites}
     for suite, model, before in asked:
         if effective(prompts[suite], workspace.model(model)).hash != before:
