@@ -161,9 +161,18 @@ def _resident_pages(pid: int) -> int:
     try:
         own = int((process / "statm").read_text().split()[1])
         children = [one for task in (process / "task").iterdir() for one in _children(task)]
+        program = (process / "cmdline").read_bytes()
     except (OSError, IndexError):
         return 0
-    return own + sum(map(_resident_pages, children))
+    return own + sum(_resident_pages(one) for one in children if not _is_about_to_begin(one, program))
+
+
+def _is_about_to_begin(child: int, program: bytes) -> bool:
+    """Whether a child is still in its parent's memory, on its way to another program (vfork)."""
+    try:
+        return Path(f"/proc/{child}/cmdline").read_bytes() == program
+    except OSError:
+        return True
 
 
 def _children(task: Path) -> list[int]:

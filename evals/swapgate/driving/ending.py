@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from swapgate.driving.one_heap import give_back_what_is_free
 from swapgate.driving.workers import is_worker
 from swapgate.reporting import ReportsFailed, write_reports
 from swapgate.reporting.hosting import placed
@@ -36,6 +37,7 @@ class Ending:
             stopping=ours.early.conclude() if ours.early is not None else None,
             shard=ours.part.shard if ours.part is not None else None,
         )
+        give_back_what_is_free()  # what deciding took lies between what stays
         ours.outcome = placed(outcome, self._settings, os.environ)
         self._tell_junit(outcome)
         self._write_reports(ours.outcome, recorder)

@@ -134,7 +134,7 @@ class Recorder:
         return run
 
     def _take_over(self, completed: Run) -> None:
-        """Store what stays of a run that is completed, waiting for the disk: in memory it would be most of it."""
+        """Store what stays of a run that is completed, no faster than the disk takes it."""
         from swapgate.runs.rerun import taken_over
 
         for number, trial in enumerate(taken_over(self._workspace.settings, completed), start=1):
