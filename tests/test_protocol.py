@@ -36,8 +36,23 @@ def test_conftest_that_looks_at_the_phases_sees_all_three(pytester: pytest.Pytes
     assert phases(pytester) == ["setup", "call", "teardown"] * 3
 
 
-def test_case_is_held_no_longer_than_its_trial(pytester: pytest.Pytester) -> None:
-    recorded_workspace(pytester.path, ANSWERS)
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["-k", "case-1 or case-2"],
+        ["cases/triage.yml::case-1[new]"],
+        ["--shard=1/2"],
+        ["--stop-early", "--swapgate-seed=1"],
+    ],
+    ids=["plain", "keyword", "node id", "shard", "stop-early"],
+)
+def test_case_is_held_no_longer_than_its_trial(pytester: pytest.Pytester, options: list[str]) -> None:
+    recorded_workspace(
+        pytester.path,
+        {"new": {f"case-{n}": RIGHT for n in range(60)}},
+        gate={"semantic": {"min": 0.4}},  # decided long before the last case
+    )
     counter = (
         "import gc\n"
         "def pytest_sessionfinish():\n"
@@ -46,9 +61,9 @@ def test_case_is_held_no_longer_than_its_trial(pytester: pytest.Pytester) -> Non
         "    print('held:', sum(type(one) is Case for one in gc.get_objects()))\n"
     )
     lay(pytester.path, {"conftest.py": counter})
-    ran = pytester.runpytest_subprocess("--model=new", "-s")
-    ran.assert_outcomes(passed=3)
-    ran.stdout.fnmatch_lines(["*held: [01]*"])  # the engine knows the last one that it was asked for
+    ran = pytester.runpytest_subprocess("--model=new", "-s", *options)
+    assert (ran.parseoutcomes().get("skipped", 0) > 0) == ("--stop-early" in options)
+    ran.stdout.fnmatch_lines(["*held: [0-3]"])  # those that were asked for last
 
 
 def test_trial_that_is_over_can_be_run_once_more(pytester: pytest.Pytester) -> None:

@@ -190,17 +190,12 @@ class Running:
         by its best answer.
         """
         assert self._engine is not None
-        job = item.job
-        if self._last is not None and self._last[0] is job:
+        if self._last is not None and self._last[0] is item.job:
             return self._last[1]
         early = self._session.early
         if early is not None:
-            place = self._places[item]
-            admitted = early.admit(place)
-            if admitted is None:
-                self.over(item)
-                pytest.skip(f"stopped early: {early.why_skipped(place)}")
-            self.prefetch(self._trials[one] for one in admitted)
+            self._admit(item, early)
+        job = item.job
         self._engine.plan([job])
         if not self._is_prepared and self._engine.is_draining():
             self._prepare_end()
@@ -211,6 +206,15 @@ class Running:
             self._session.misses.note(finished.trial)
         self._last = (job, finished)
         return finished
+
+    def _admit(self, item: CaseItem, early: EarlyStop) -> None:
+        """Start what is wanted now; skip the item when it is not."""
+        place = self._places[item]
+        admitted = early.admit(place)
+        if admitted is None:
+            self.over(item)
+            pytest.skip(f"stopped early: {early.why_skipped(place)}")
+        self.prefetch(self._trials[one] for one in admitted)
 
     def over(self, item: CaseItem) -> None:
         """Let go of what the trial before this one was made from: this one may be run again."""

@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from swapgate.engine.executor import Executor, executing
+from swapgate.engine.open_files import allow_calls
+from swapgate.engine.paces import is_service
 from swapgate.engine.runner import Engine
 from swapgate.engine.workspace import ReadyCase
 from swapgate.errors import StoreError
@@ -35,6 +37,8 @@ def open_engine(
     block is done before the cache closes. `tell_unstored` is told what that could not store, which is raised
     without it.
     """
+    if endpoints := _endpoints(models):
+        allow_calls(max(1, settings.concurrency // share), endpoints=endpoints)
     own = executing(settings, models, cases) if executor is None else contextlib.nullcontext(executor)
     with _cache(settings, tell_unstored) as cache, own as chosen:
         engine = Engine(
@@ -49,6 +53,11 @@ def open_engine(
         )
         with engine:
             yield engine
+
+
+def _endpoints(models: Mapping[str, ModelSpec]) -> int:
+    """Return how many services the models are of."""
+    return len({(spec.provider, spec.base_url) for spec in models.values() if is_service(spec)})
 
 
 @contextlib.contextmanager
