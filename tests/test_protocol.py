@@ -55,15 +55,19 @@ def test_case_is_held_no_longer_than_its_trial(pytester: pytest.Pytester, option
     )
     counter = (
         "import gc\n"
+        "def held():\n"
+        "    from swapgate.spec.suite import PlacedCase\n"
+        "    return sum(type(one) is PlacedCase for one in gc.get_objects())\n"
+        "def pytest_collection_modifyitems():\n"
+        "    print('collected:', held())\n"
         "def pytest_sessionfinish():\n"
-        "    from swapgate.spec.suite import Case\n"
         "    gc.unfreeze()\n"
-        "    print('held:', sum(type(one) is Case for one in gc.get_objects()))\n"
+        "    print('held:', held())\n"
     )
     lay(pytester.path, {"conftest.py": counter})
     ran = pytester.runpytest_subprocess("--model=new", "-s", *options)
     assert (ran.parseoutcomes().get("skipped", 0) > 0) == ("--stop-early" in options)
-    ran.stdout.fnmatch_lines(["*held: [0-3]"])  # those that were asked for last
+    ran.stdout.fnmatch_lines(["*collected: 60*", "*held: [0-3]"])  # those that were asked for last
 
 
 def test_trial_that_is_over_can_be_run_once_more(pytester: pytest.Pytester) -> None:

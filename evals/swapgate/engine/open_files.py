@@ -1,4 +1,4 @@
-"""How many files a process may have open: each call in flight is one, beside those that a run needs anyway."""
+"""How many files a process may have open: each call in flight is one, beside those that any run needs."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from swapgate.engine.workspace import ReadySuite, Workspace
 from swapgate.errors import StoreError
-from swapgate.facts import Facts, facts_of
+from swapgate.facts import Facts
 from swapgate.memory.history import HistoryWriter, StoredTrials, TeamWriter, open_writer
 from swapgate.records import (
     Json,
@@ -137,8 +137,8 @@ class Recorder:
         """Store what stays of a run that is completed, no faster than the disk takes it."""
         from swapgate.runs.rerun import taken_over
 
-        for number, trial in enumerate(taken_over(self._workspace.settings, completed), start=1):
-            self.add(trial, facts_of(trial))
+        for number, one in enumerate(taken_over(self._workspace.settings, completed), start=1):
+            self.add(*one)
             if number % _TAKEN_AT_ONCE == 0:
                 self.require_open()
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from swapgate.engine.workspace import Job, ReadySuite, Workspace
 from swapgate.errors import UsageError
-from swapgate.facts import Facts
+from swapgate.facts import Facts, facts_of
 from swapgate.memory.history import History
 from swapgate.records import Run, Trial
 from swapgate.reporting.format import count
@@ -45,13 +45,17 @@ def completion(
     )
 
 
-def taken_over(settings: Settings, run: Run) -> Iterator[Trial]:
-    """Yield the trials that a run's completion takes over, suite by suite: all may be more than fits."""
+def taken_over(settings: Settings, run: Run) -> Iterator[tuple[Trial, Facts]]:
+    """Yield the trials that a run's completion takes over, suite by suite: all may be more than fits.
+
+    Their facts are as they are stored: another version of swapgate completes no run.
+    """
     with contextlib.closing(open_history("--rerun-errors", settings)) as history:
         for suite in sorted(run.suites):
+            known = {key_of(facts): facts for facts in history.facts(run.id, suite=suite)}
             for trial in history.trials(run.id, suite=suite):
                 if trial.outcome != "errored":
-                    yield trial
+                    yield trial, known.get(key_of(trial)) or facts_of(trial)
 
 
 def _counts_as_missed(facts: Facts) -> bool:
