@@ -29,16 +29,18 @@ class _Hold(Value, kw_only=False):
 
 
 _BLIND = _Hold(0.0, 1)
+_FEWEST = _Hold(0.0, 2)
 _SHORT = _Hold(1.2, 5)
 _LONG = _Hold(30.0, 150)
 _FEWEST_A_PROBE = 50
-# The first estimate is probed once, sooner where a rejection costs no pause.
-_PROBED_S = 5.0
-_PROBED_CALLS = 50
-_ASKED_A_PROBE = 30.0
-_HINTED = _Hold(3.0, 15)
 _LONGEST_S = 300.0
-_PAUSES_A_HOLD = 40.0
+# What a rejection costs is earned back before the next: so many times the seconds that it lost.
+_TIMES_LOST = 50.0
+# A second is the least that `retry-after` can say in whole ones: it may mean a tenth of one.
+_LEAST_ASKED_S = 1.0
+# A settled rate is tried much higher, and now and then a little: the limit may have jumped or crept.
+_FAR = 1.5
+_STEPS = (_FAR, _FAR, 1.05)
 
 
 @dataclass(slots=True)
@@ -78,8 +80,9 @@ class LearnedRate:
         self._answered = 0
         self._changed_at = -math.inf
         self.is_due = self._is_confirmed = self._is_window = self._is_blind = False
-        self._rounds = self._strikes = 0
-        self._pause_s = self._asked_s = 0.0
+        self._is_settled = self._is_alone = False
+        self._rounds = self._strikes = self._settled = 0
+        self._burst = 1
 
     @property
     def is_unfounded(self) -> bool:
@@ -112,15 +115,30 @@ class LearnedRate:
         self._all.reject(sent_at)
         self._last.reject(sent_at)
         if (self.rate is None and self.is_due) or sent_at < self._changed_at:
-            return retry_after_s or 0.0  # sent before the last rejection was known: it tells nothing new
+            # Sent before the last rejection was known: it tells nothing new.
+            return 0.0 if self._is_alone else retry_after_s or 0.0
+        ahead_s = self._ahead_s(now)
+        is_first = self.rate is None and self._all.accepted >= _FEW
+        self._is_alone = self._is_least(retry_after_s)
         pause_s = self._fall_back(now) if self._is_borne() else self._plan_estimate()
-        self._asked_s = retry_after_s or 0.0
-        if retry_after_s is not None:
-            is_first = self.rate is None and self._all.accepted >= _FEW
+        if retry_after_s is not None and not self._is_alone:
             pause_s = max(retry_after_s, self._all.begun_at + _FIRST_PAUSE_S - now if is_first else 0.0)
-        self._pause_s = pause_s
+        if self._is_settled:
+            self._earn_back(pause_s - ahead_s)
         self._changed_at, self._answered = now + pause_s, 0
         return pause_s
+
+    def _is_least(self, retry_after_s: float | None) -> bool:
+        """Whether the pause that is asked for is the least that can be said, and less will do.
+
+        A rate that is borne by no window was tried too high: its last one was borne. Rejected again at that
+        one, before any answer, the endpoint is left alone for as long as it asks.
+        """
+        if retry_after_s is None or retry_after_s > _LEAST_ASKED_S:
+            return False
+        if self.rate is None or not self._is_borne() or self._low * retry_after_s <= 1:
+            return False
+        return self.rate > self._low or self._answered > 0 or not self._is_alone
 
     def _is_borne(self) -> bool:
         """Whether the rate has held for so long that a rejection is about a little less or more of it."""
@@ -136,7 +154,7 @@ class LearnedRate:
 
     def _fall_back(self, now: float) -> float:
         """Lower the rate where it was too high, but not where nothing at all is accepted any more."""
-        pause_s = self._lower() if self._last.accepted else self._wait_longer()
+        pause_s = self._lower(now) if self._last.accepted else self._wait_longer()
         self._last = _Span(now)
         return pause_s
 
@@ -152,18 +170,17 @@ class LearnedRate:
         self._high = math.inf
         self._is_blind = not count
         self._is_window = count >= _FEW and window_s is not None and count / window_s <= (before or math.inf)
+        self._burst = max(1, count)
         if self._is_window and window_s is not None:
             self.rate = self._low = _MARGIN * count / window_s
-            self._least_hold_s = 1.2 * window_s
-            self._step = 1.5
-            seconds = max(_PROBED_S, _ASKED_A_PROBE * self._asked_s, self._least_hold_s)
-            self._hold = _Hold(seconds, _PROBED_CALLS)
-            if 0 < self._asked_s * self._low < 0.5:
-                # Sooner than a window would: perhaps a bucket that holds less than a second lets through.
-                self._hold = _HINTED
+            # Perhaps it was a bucket that holds less than a second's calls: then a higher rate is borne.
+            self._least_hold_s, self._step = 1.2 * window_s, 1.5
+            self._hold = _Hold(self._least_hold_s, _SHORT.calls)
         else:
             self.rate = self._low = max(count / span_s, _LEAST_RATE) if count else _BLIND_RATE
-            self._step, self._hold = 2.0 if count < _FEW else 1.25, _SHORT if count else _BLIND
+            # Of so few nothing can be read off but that they were let through: hurry.
+            self._least_hold_s, self._step = (0.0, 2.0) if count < _FEW else (_SHORT.seconds, 1.25)
+            self._hold = _BLIND if not count else _FEWEST if count < _FEW else _SHORT
             if before is not None and before > self._low:
                 self._high, self.rate = before, math.sqrt(self._low * before)
         self.is_due = self._is_confirmed = False
@@ -185,45 +202,62 @@ class LearnedRate:
         assert self.rate is not None
         was_probe = self.rate > self._low
         self._is_window &= not was_probe
+        self._is_settled &= not was_probe
         self._low = self.rate
         self._is_confirmed = True
         self._strikes = self._rounds = 0
         if self._high == math.inf:
-            self.rate = self._low * self._step
             if was_probe:  # far from the limit: hurry
-                self._step = min(2.0, self._step**1.5)
-                self._hold = _Hold(
-                    max(self._least_hold_s, self._hold.seconds / 2),
-                    max(_SHORT.calls, self._hold.calls // 2),
-                )
+                self._step = min(2.0, max(_FAR, self._step**2))
+            self._try(self._low * self._step)
         elif self._high > _CLOSE * self._low:
-            self.rate = math.sqrt(self._low * self._high)
+            self._try(math.sqrt(self._low * self._high))
         else:
             self._settle()
         self._changed_at, self._answered = now, 0
 
-    def _lower(self) -> float:
+    def _try(self, rate: float) -> None:
+        """Try a higher rate, for so long that no bucket which was full can bear what is too much of it."""
+        self.rate = rate
+        calls = math.ceil(self._burst * rate / (rate - self._low))
+        self._hold = _Hold(self._least_hold_s, calls + 1)
+
+    def _ahead_s(self, now: float) -> float:
+        """Return by how much the calls are ahead of the last rate that was borne, of trying a higher one."""
+        if self.rate is None or self.rate <= self._low:
+            return 0.0
+        return (1 - self._low / self.rate) * (now - self._changed_at)
+
+    def _lower(self, now: float) -> float:
         """Fall back to the last rate that was borne, or below it; return a pause if none is asked for."""
         assert self.rate is not None
         if self.rate > self._low:
+            pause_s = self._ahead_s(now) + 0.5 / self._low
             self._high, self.rate = self.rate, self._low
-            if self._is_window or self._high <= _CLOSE * self._low:
+            if self._is_settled or self._is_window or self._high <= _CLOSE * self._low:
                 self._settle()
-            return 0.5 / self.rate
+            else:
+                self._hold = _Hold(self._least_hold_s, _SHORT.calls)
+            return min(_LONGEST_PAUSE_S, pause_s)
         self.rate = max(_LEAST_RATE, self._low * _DECREASES[min(self._strikes, len(_DECREASES) - 1)])
         self._strikes += 1
         if self._strikes == 1:
             self._settle()
         else:
-            self._high, self._hold = self._low, _SHORT
+            self._high, self._hold, self._is_settled = self._low, _SHORT, False
         self._low = self.rate
         return min(_LONGEST_PAUSE_S, self._strikes / self.rate)
 
     def _settle(self) -> None:
-        """Stay for long, the longer the more a rejection costs; then try a little more."""
-        self._high, self._step = math.inf, 1.02
-        seconds = max(_LONG.seconds, 2 * self._hold.seconds, _PAUSES_A_HOLD * self._pause_s)
+        """Stay for long, then try more: much and little by turns, as the limit may have jumped or crept."""
+        self._step = _STEPS[self._settled % len(_STEPS)]
+        self._settled += 1
+        self._high, self._is_settled = math.inf, True
         # At a low rate as many calls would take minutes; a rejection among fifty is 2% still.
         assert self.rate is not None
         calls = min(_LONG.calls, max(_FEWEST_A_PROBE, int(_LONG.seconds * self.rate)))
-        self._hold = _Hold(min(_LONGEST_S, seconds), calls)
+        self._hold = _Hold(self._least_hold_s, calls)
+
+    def _earn_back(self, lost_s: float) -> None:
+        """Stay for the longer the more a rejection cost."""
+        self._hold = _Hold(min(_LONGEST_S, max(self._hold.seconds, _TIMES_LOST * lost_s)), self._hold.calls)

@@ -24,7 +24,8 @@ class Meter:
         self.ready_at += units * self._interval_s
 
     def change(self, rate: float) -> None:
-        """Space what follows for another rate."""
+        """Space what follows for another rate; one that is higher lets the next one through sooner."""
+        self.ready_at -= max(0.0, self._interval_s - 1.0 / rate)
         self._interval_s = 1.0 / rate
 
     def hurry(self, at: float) -> None:
