@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from swapgate.engine.budget import Budget
 from swapgate.engine.call import Caller, OpenModel
+from swapgate.engine.learned_pace import Account
 from swapgate.engine.pace import Pace
 from swapgate.engine.slots import Slots
 from swapgate.errors import ErrorKind, ProviderError
@@ -189,13 +190,14 @@ class Run:
         self.retries = retries
         self.random = random.Random(seed)
 
-    def open(self, server: Server, **limits: float) -> OpenModel:
+    def open(self, server: Server, *, account: Account | None = None, **limits: float) -> OpenModel:
         pace = Pace(
             Limits.model_validate(limits),
             most=self.slots.size,
             retries=self.retries,
             jitter=self.random,
             ramps=True,
+            account=account,
         )
         return OpenModel(
             spec=ModelSpec(name="m", provider="openai", model="m"),
@@ -218,3 +220,44 @@ async def gathered(calls: Any) -> list[Any]:
     """Return the results of all calls; an exception in the place of a result."""
     awaited: list[Awaitable[Any]] = list(calls)
     return await asyncio.gather(*awaited, return_exceptions=True)
+
+
+async def two_models(
+    one: Limit,
+    other: Limit,
+    retry_after: RetryAfter,
+    *,
+    seed: int,
+    calls: tuple[int, int],
+    concurrency: int = 16,
+) -> tuple[float, float]:
+    """Ask two models of one account; return the seconds it took, and the earlier end over the later."""
+    run, account = Run(concurrency=concurrency, seed=seed), Account()
+    ends = []
+
+    async def ask(limit: Limit, count: int, server_seed: int) -> None:
+        server = Server(limit, retry_after=retry_after, seed=server_seed)
+        answers = await run.ask_many(run.open(server, account=account), count)
+        assert [type(answer) for answer in answers] == [tuple] * count
+        ends.append(now())
+
+    await asyncio.gather(ask(one, calls[0], seed), ask(other, calls[1], seed + 100))
+    return max(ends), min(ends) / max(ends)
+
+
+async def refusing(share: float, *, calls: int, concurrency: int, seed: int = 0) -> tuple[int, float, float]:
+    """Ask a server that refuses a share of the calls, by chance, with 529.
+
+    Return how many calls were lost, the seconds it took, and the attempts a call.
+    """
+    server = Server(seed=seed)
+
+    def drawn(_request: Request) -> ProviderError | None:
+        is_refused = server.random.random() < share
+        return ProviderError("HTTP 529", kind=ErrorKind.SERVER, status=529) if is_refused else None
+
+    server._failure = drawn
+    run = Run(concurrency=concurrency, seed=seed)
+    answers = await run.ask_many(run.open(server), calls)
+    lost = sum(not isinstance(answer, tuple) for answer in answers)
+    return lost, now(), len(server.seen) / calls

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 
+from swapgate.engine.refusals import Refusals, is_overload
 from swapgate.errors import ErrorKind, ProviderError
 from swapgate.values import Value
 
@@ -14,8 +15,7 @@ LONGEST_RETRY_AFTER_S = 300.0
 _DOUBTFUL = 5
 _BAD_KEYS = 2
 _RATE_ROUNDS = 8
-# The statuses with which a server says that it has too much to do, and that this will pass.
-OVERLOADED = frozenset({503, 529})
+_RATE_ROW_S = 30.0
 _FIRST_PROBE_S = 10.0
 _LONGEST_PROBE_S = 120.0
 _REMEDIES = {
@@ -48,6 +48,7 @@ class Breaker:
 
     def __init__(self, *, retries: int, jitter: random.Random) -> None:
         self._retries = retries
+        self.refusals = Refusals()
         self._jitter = jitter
         self._given_up: _GivenUp | None = None
         self._has_answered = False
@@ -81,6 +82,7 @@ class Breaker:
     def succeeded(self) -> None:
         """An answer came: whatever failed before, the endpoint works."""
         self._has_answered = True
+        self.refusals.answered()
         if self._row or self._keys or self._rate_rounds or self._given_up is not None:
             self._row = self._keys = self._rounds = self._rate_rounds = 0
             self._round_from = -math.inf
@@ -98,7 +100,11 @@ class Breaker:
             return 0.0
         self._begin_row(now, sent_at)
         self._row += 1
-        if self._row < _DOUBTFUL or sent_at < self._round_from:
+        doubtful = _DOUBTFUL
+        if is_overload(error):
+            self.refusals.refused()
+            doubtful = self.refusals.in_a_row(_DOUBTFUL)
+        if self._row < doubtful or sent_at < self._round_from:
             return 0.0
         self.is_doubtful = True
         self._rounds += 1
@@ -114,7 +120,7 @@ class Breaker:
         """Return how many rounds without an answer are borne."""
         if error.kind is ErrorKind.TIMEOUT:
             return min(self._retries, 1)
-        if error.status in OVERLOADED and self._has_answered:
+        if is_overload(error) and self._has_answered:
             return max(1, self._most_rate_rounds())
         # Quick failures of one burst may have overtaken its answers: a round more finds out.
         return max(1, self._retries)
@@ -130,7 +136,8 @@ class Breaker:
             self._rate_rounds += 1
             self._round_from = now + pause_s
         asked_s = error.retry_after_s or 0.0
-        if asked_s > LONGEST_RETRY_AFTER_S or self._rate_rounds > self._most_rate_rounds():
+        is_long = now - self._row_since >= _RATE_ROW_S  # pauses of some milliseconds are soon over
+        if asked_s > LONGEST_RETRY_AFTER_S or (is_long and self._rate_rounds > self._most_rate_rounds()):
             self._give_up(now, error)
 
     def _begin_row(self, now: float, sent_at: float) -> None:

@@ -11,6 +11,7 @@ from swapgate.engine.breaker import LONGEST_RETRY_AFTER_S, most_rejections
 from swapgate.engine.budget import Budget
 from swapgate.engine.hedge import first_answer
 from swapgate.engine.pace import Pace, Ticket
+from swapgate.engine.refusals import is_overload
 from swapgate.engine.slots import Slots, SpareRoom
 from swapgate.errors import ErrorKind, ProviderError
 from swapgate.memory.prices import cost_usd
@@ -23,6 +24,8 @@ from swapgate.values import Value
 if TYPE_CHECKING:
     from swapgate.providers.batch import BatchProvider
 
+# Calls that are refused one by one, while others are answered, wait no longer than after so many failures.
+_LONGEST_BACKOFF = 4
 _NO_ANSWERS = {"refusal", "content_filter"}
 
 
@@ -116,6 +119,10 @@ class Caller:
             pace.answered(ticket, loop.time(), response.usage)
         except ProviderError as error:
             pace.failed(ticket, loop.time(), error)
+            if is_overload(error):
+                # A place is kept for as long as an answer would keep it: to be refused at once is no
+                # reason to ask the more often.
+                await asyncio.sleep(pace.left_s(ticket, loop.time()))
             raise
         except asyncio.CancelledError:
             ticket.is_cancelled = True
@@ -171,11 +178,13 @@ class Caller:
         if error.kind is ErrorKind.RATE_LIMIT:
             # The pace waits, for all its calls.
             return 0.0 if rejections < most_rejections(self._retries) else None
-        if not error.is_transient or failures > self._retries or not pace.may_retry():
+        is_refused = is_overload(error) and self._retries > 0
+        most = pace.breaker.refusals.in_a_row(self._retries) if is_refused else self._retries
+        if not error.is_transient or failures > most or not (is_refused or pace.may_retry()):
             return None
         if error.retry_after_s is not None:
             return error.retry_after_s if error.retry_after_s <= LONGEST_RETRY_AFTER_S else None
-        return pace.backoff_s(failures)
+        return pace.backoff_s(min(failures, _LONGEST_BACKOFF) if is_refused else failures)
 
 
 def response_cost(spec: ModelSpec, response: Response) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from swapgate.values import Value
@@ -56,6 +57,12 @@ class _Span:
         """How many were not rejected; of those sent last, the rejections may still be on their way."""
         return self.sent - self.rejected
 
+    @classmethod
+    def together(cls, spans: Sequence[_Span]) -> _Span:
+        """Return the calls of several spans as those of one."""
+        begun_at = min(one.begun_at for one in spans)
+        return cls(begun_at, sum(one.sent for one in spans), sum(one.rejected for one in spans))
+
     def reject(self, sent_at: float) -> None:
         """Count the rejection of a call, if it was sent within this span."""
         self.rejected += sent_at >= self.begun_at
@@ -66,8 +73,8 @@ class LearnedRate:
 
     `rate` is None as long as nothing was rejected. The estimate is what was accepted over the time until the
     server took calls again; it is made with the next call when it `is_due`. From there on `_low` has been
-    borne and `_high` has not; once they are close, the rate stays for long and is then tried a little higher,
-    so that probing costs few rejections.
+    borne and `_high` has not; once they are close, the rate is settled. It stays for long, and is then tried
+    much higher, now and then a little: if that fails, it stays for as long again as the rejection cost.
     """
 
     def __init__(self) -> None:
@@ -81,8 +88,32 @@ class LearnedRate:
         self._changed_at = -math.inf
         self.is_due = self._is_confirmed = self._is_window = self._is_blind = False
         self._is_settled = self._is_alone = False
+        # What the latest rejection was: one that tells something new, of a rate that had been borne.
+        self.is_news = self.was_borne = False
         self._rounds = self._strikes = self._settled = 0
         self._burst = 1
+
+    @classmethod
+    def joined(cls, rates: Sequence[LearnedRate], now: float) -> LearnedRate:
+        """Return the search for one limit of what was searched as several: it bears their sum, perhaps."""
+        joint = cls()
+        joint.rate = joint._low = math.fsum(one._low for one in rates)
+        joint._all = _Span.together([one._all or _Span(now) for one in rates])
+        joint._last = _Span.together([one._last for one in rates])
+        joint._burst = max(one._burst for one in rates)
+        joint._changed_at = max(one._changed_at for one in rates)
+        joint._rounds = max(one._rounds for one in rates)
+        joint.is_due = any(one.is_due for one in rates)
+        joint._is_confirmed = all(one._is_confirmed for one in rates)
+        return joint
+
+    def resumed(self, now: float, least: float) -> LearnedRate:
+        """Return the search that goes on from here, after a while in which another one was gone by."""
+        again = self.joined([self], now)
+        again.rate = again._low = max(self._low, least, _LEAST_RATE)
+        again._all, again._last, again._changed_at = _Span(now), _Span(now), now
+        again.is_due, again._is_confirmed, again._rounds = False, True, 0
+        return again
 
     @property
     def is_unfounded(self) -> bool:
@@ -114,7 +145,9 @@ class LearnedRate:
         assert self._all is not None
         self._all.reject(sent_at)
         self._last.reject(sent_at)
-        if (self.rate is None and self.is_due) or sent_at < self._changed_at:
+        self.is_news = sent_at >= self._changed_at and not (self.rate is None and self.is_due)
+        self.was_borne = self.rate is not None and self.rate <= self._low
+        if not self.is_news:
             # Sent before the last rejection was known: it tells nothing new.
             return 0.0 if self._is_alone else retry_after_s or 0.0
         ahead_s = self._ahead_s(now)
@@ -232,7 +265,8 @@ class LearnedRate:
         """Fall back to the last rate that was borne, or below it; return a pause if none is asked for."""
         assert self.rate is not None
         if self.rate > self._low:
-            pause_s = self._ahead_s(now) + 0.5 / self._low
+            # A window that is full takes nothing before its end.
+            pause_s = self._ahead_s(now) + (1.0 if self._is_window else 0.5) / self._low
             self._high, self.rate = self.rate, self._low
             if self._is_settled or self._is_window or self._high <= _CLOSE * self._low:
                 self._settle()

@@ -10,13 +10,14 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from swapgate.engine.breaker import OVERLOADED, Breaker, backoff_s
+from swapgate.engine.breaker import Breaker, backoff_s
 from swapgate.engine.crowding import Cohort, Crowding
 from swapgate.engine.latencies import Latencies
-from swapgate.engine.learned_rate import LearnedRate
+from swapgate.engine.learned_pace import Account, Member
 from swapgate.engine.meter import Meter
 from swapgate.engine.quota import Quota
 from swapgate.engine.rate_headers import Allowance, Unit, read_allowances
+from swapgate.engine.refusals import is_overload
 from swapgate.errors import ErrorKind, ProviderError
 from swapgate.records import Request, Usage
 from swapgate.spec.models import Limits
@@ -60,6 +61,7 @@ class Pace:
         retries: int = 0,
         jitter: random.Random | None = None,
         ramps: bool = False,
+        account: Account | None = None,
     ) -> None:
         most = min(most, max(1, limits.concurrency // share)) if limits.concurrency else most
         self._jitter = jitter or random.Random()  # noqa: S311 - spreads retries, decides nothing
@@ -69,8 +71,7 @@ class Pace:
         self.latencies = Latencies()
         self.has_answered = False
         self._crowding = Crowding(most)
-        self._learned = LearnedRate()
-        self._learned_meter: Meter | None = None
+        self._learned = Member(account)
         self._requests = _a_minute(limits.requests_per_minute, share)
         self._tokens = _a_minute(limits.tokens_per_minute, share)
         self._quotas: dict[Unit, Quota] = {}
@@ -90,6 +91,11 @@ class Pace:
         return int(self._crowding.limit)
 
     @property
+    def shares_limit(self) -> bool:
+        """Whether another model goes by the same learned rate."""
+        return self._learned.pace.sharers > 1
+
+    @property
     def counts_tokens(self) -> bool:
         """Whether an attempt needs an estimate of its tokens."""
         return self._counts_tokens
@@ -98,7 +104,7 @@ class Pace:
         """Return when the next attempt may be made: now, later, or (inf) after another one has ended."""
         if self.in_flight >= self._crowding.limit or (self.breaker.is_doubtful and self._probes):
             return math.inf
-        at = max(now, self._paused_until)
+        at = max(now, self._paused_until, self._learned.pace.ready_at)
         for one in self._timed:
             ready_at = one.ready_at if isinstance(one, Meter) else one.ready_at(now)
             at = max(at, ready_at)
@@ -114,15 +120,15 @@ class Pace:
             if not self._in_ramp:
                 self._ramp = None
                 self._collect()
-        self._learned.sent(now)
-        self._follow_learned(now)
+        self._learned.take(now)
+        if self._knows_tokens:  # a call that waited for long was taken for as many as nobody knew then
+            tokens_out = self._tokens_out
         ticket = Ticket(
             now, tokens_in, tokens_out, self.breaker.is_doubtful, self._crowding.sent(self.in_flight)
         )
         self._probes += ticket.is_probe
-        for meter in (self._learned_meter, self._requests):
-            if meter is not None:
-                meter.take(now)
+        if self._requests is not None:
+            self._requests.take(now)
         if self._counts_tokens:
             self._take_tokens(now, tokens_in, tokens_out)
         if "requests" in self._quotas:
@@ -134,8 +140,7 @@ class Pace:
         latency_s = now - ticket.sent_at
         self.has_answered = True
         self.breaker.succeeded()
-        self._learned.answered(now, ticket.sent_at)
-        self._follow_learned(now)
+        self._learned.pace.answered(now, ticket.sent_at)
         self._crowding.answered(latency_s, ticket.cohort)
         self.latencies.add(latency_s)
         if usage.tokens_out is not None:
@@ -149,18 +154,15 @@ class Pace:
         """Learn from a failure; what it means for the endpoint is a pause, fewer calls, or to give it up."""
         if error.kind is ErrorKind.RATE_LIMIT:
             pause_s = self._learned.rejected(now, ticket.sent_at, error.retry_after_s)
-            self._follow_learned(now)
-            if self._learned.is_due and self._learned_meter is not None:
-                self._learned_meter.hurry(now + pause_s)
             self.breaker.rejected(now, ticket.sent_at, error, pause_s)
             self._correct_tokens(-ticket.tokens_in, -ticket.tokens_out)
-        else:
-            if error.kind is ErrorKind.SERVER and error.status in OVERLOADED:
-                self._crowding.overloaded(now, ticket.sent_at)
-            pause_s = self.breaker.failed(now, ticket.sent_at, error)
-            if self._learned.is_unfounded and self._learned_meter is not None:
-                # It was the one call that was to find out what is accepted: the next one does instead.
-                self._learned_meter.hurry(now + max(pause_s, self.backoff_s(1)))
+            return
+        if is_overload(error):
+            self._crowding.overloaded(now, ticket.sent_at)
+        pause_s = self.breaker.failed(now, ticket.sent_at, error)
+        if self._learned.pace.rate.is_unfounded:
+            # It was the one call that was to find out what is accepted: the next one does instead.
+            self._learned.pace.hurry(now + max(pause_s, self.backoff_s(1)))
         self._paused_until = max(self._paused_until, now + pause_s)
 
     def ended(self, ticket: Ticket) -> None:
@@ -196,6 +198,10 @@ class Pace:
         self._hedged += 1
         return self.take(now, tokens_in=ticket.tokens_in, tokens_out=ticket.tokens_out)
 
+    def left_s(self, ticket: Ticket, now: float) -> float:
+        """Return for how long most answers would still keep an attempt's place."""
+        return max(0.0, (self.latencies.quantile(0.5) or 0.0) - (now - ticket.sent_at))
+
     def backoff_s(self, attempt: int) -> float:
         """Return how long to wait after this many failed attempts, drawn."""
         return backoff_s(attempt, self._jitter)
@@ -230,19 +236,8 @@ class Pace:
             if unit in self._quotas:
                 self._quotas[unit].correct(_units(unit, tokens_in, tokens_out))
 
-    def _follow_learned(self, now: float) -> None:
-        rate = self._learned.rate
-        if rate is None:
-            return
-        if self._learned_meter is None:
-            self._learned_meter = Meter(rate)
-            self._learned_meter.begin_at(now)
-            self._collect()
-        else:
-            self._learned_meter.change(rate)
-
     def _collect(self) -> None:
-        meters = (self._ramp, self._learned_meter, self._requests, self._tokens)
+        meters = (self._ramp, self._requests, self._tokens)
         self._timed = (*(meter for meter in meters if meter is not None), *self._quotas.values())
 
 

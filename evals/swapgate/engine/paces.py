@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Mapping
 
+from swapgate.engine.learned_pace import Account
 from swapgate.engine.pace import Pace
 from swapgate.providers.services import SERVICES, service_url
 from swapgate.spec.models import Limits, ModelSpec
@@ -33,14 +34,18 @@ class Paces:
         together: dict[_Endpoint, list[tuple[ModelSpec, Limits]]] = {}
         for spec, limits in models:
             together.setdefault(_endpoint(spec), []).append((spec, limits))
+        accounts: dict[_Endpoint, Account] = {}
         for endpoint, same in together.items():
+            is_called = is_service(same[0][0])
+            account = accounts.setdefault((endpoint[0], endpoint[-1]), Account()) if is_called else None
             self._paces[endpoint] = Pace(
                 _least(limits for _spec, limits in same),
                 most=most,
                 share=share,
                 retries=retries,
                 jitter=jitter,
-                ramps=is_service(same[0][0]),
+                ramps=is_called,
+                account=account,
             )
 
     def of(self, spec: ModelSpec) -> Pace:

@@ -202,7 +202,8 @@ class Slots:
             if is_judge is None:
                 del self._lines[pace]
                 continue
-            rank = (int(is_judge is not judges_first), pace.in_flight)
+            # Those who share a limit take turns, however long each one's answers take.
+            rank = (int(is_judge is not judges_first), 0 if pace.shares_limit else pace.in_flight)
             if rank < best and self._ready_at(pace, now) <= now:
                 chosen, best = (pace, is_judge), rank
         if chosen is None:
