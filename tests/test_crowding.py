@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from simulated import Run, Server, now, simulate
+from simulated import Run, Server, now, refusing, simulate
 from swapgate.errors import ErrorKind, ProviderError
 from swapgate.records import Request, Response
 
@@ -136,5 +136,49 @@ def test_a_few_calls_that_are_refused_for_what_others_send_slow_nobody_down(
         assert [answer for answer in answers if not isinstance(answer, tuple)] == []
         assert now() <= longest * 1700 * 0.2 / 64
         assert model.pace.at_once >= 50
+
+    simulate(main())
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6])
+def test_as_long_as_some_are_answered_no_call_is_lost_to_what_is_refused_at_random(share: float) -> None:
+    lost, _took_s, sent = simulate(refusing(share, calls=400, concurrency=16))
+    assert lost == 0
+    assert sent <= 1.2 / (1 - share)
+
+
+def test_server_that_refuses_at_once_is_not_asked_more_often() -> None:
+    """Each attempt keeps its place for as long as an answer would."""
+
+    async def main() -> None:
+        server = Server(seed=3)
+        answered = server.complete
+
+        async def complete(request: Request) -> Response:
+            if len(server.seen) > 50 and server.random.random() < 0.8:
+                server.seen.append((now(), False))
+                raise ProviderError("HTTP 529", kind=ErrorKind.SERVER, status=529)
+            return await answered(request)
+
+        server.complete = complete  # type: ignore[method-assign]
+        run = Run(concurrency=16)
+        await run.ask_many(run.open(server), 300)
+        assert len(server.seen) <= 16 / 0.2 * now()
+
+    simulate(main())
+
+
+def test_call_that_alone_is_refused_for_ever_becomes_an_error_soon() -> None:
+    async def main() -> None:
+        server = Server()
+        server._failure = lambda request: (
+            ProviderError("HTTP 503", kind=ErrorKind.SERVER, status=503)
+            if request.messages[0].content == "case 7"
+            else None
+        )
+        run = Run(concurrency=4)
+        answers = await run.ask_many(run.open(server), 300)
+        assert [n for n, answer in enumerate(answers) if not isinstance(answer, tuple)] == [7]
+        assert len(server.seen) <= 300 + 10
 
     simulate(main())

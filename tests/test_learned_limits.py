@@ -10,7 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulated import TELLS, FixedWindow, Limit, Run, Server, SlidingWindow, TokenBucket, now, simulate
+from simulated import (
+    TELLS,
+    FixedWindow,
+    Limit,
+    Run,
+    Server,
+    SlidingWindow,
+    TokenBucket,
+    now,
+    simulate,
+    two_models,
+)
 from swapgate.engine.learned_rate import LearnedRate
 from swapgate.engine.pace import Pace
 from swapgate.errors import ErrorKind, ProviderError
@@ -40,6 +51,35 @@ def test_ten_calls_a_second_are_used_nearly_in_full(kind: str, tells: str, seed:
     a_second, rejected = simulate(drive(LIMITS[kind](seed), tells, calls=300, concurrency=16, seed=seed))
     assert a_second >= 9.5
     assert rejected < 0.02
+
+
+@pytest.mark.parametrize("tells", TELLS)
+@pytest.mark.parametrize("holds", [1, 3])
+def test_bucket_that_holds_less_than_a_second_is_used_too(holds: int, tells: str) -> None:
+    """A `retry-after` of a whole second is the least that can be said: a tenth of it would do."""
+    limit = TokenBucket(10, holds=holds)
+    a_second, rejected = simulate(drive(limit, tells, calls=600, concurrency=16, seed=2))
+    assert a_second >= 8.2
+    assert rejected < 0.02
+
+
+@pytest.mark.parametrize("limit", [TokenBucket(10, holds=1), TokenBucket(10, holds=10), SlidingWindow(10)])
+def test_two_models_behind_one_limit_share_it_evenly(limit: Limit) -> None:
+    took_s, evenness = simulate(two_models(limit, limit, TELLS["nothing"], seed=1, calls=(200, 200)))
+    assert took_s <= 1.4 * 40
+    assert evenness >= 0.9
+
+
+def test_what_one_of_two_models_leaves_of_a_limit_the_other_one_gets() -> None:
+    limit = TokenBucket(10, holds=5)
+    took_s, _evenness = simulate(two_models(limit, limit, TELLS["whole seconds"], seed=1, calls=(100, 400)))
+    assert took_s <= 1.1 * 50
+
+
+def test_models_with_limits_of_their_own_keep_them() -> None:
+    limits = TokenBucket(10, holds=10), TokenBucket(40, holds=40)
+    took_s, _evenness = simulate(two_models(*limits, TELLS["whole seconds"], seed=1, calls=(300, 1200)))
+    assert took_s <= 1.2 * 30
 
 
 @pytest.mark.parametrize("kind", LIMITS)
@@ -137,7 +177,7 @@ def test_limit_that_falls_and_rises_again_is_followed() -> None:
     simulate(main())
 
 
-def test_limit_that_rises_tenfold_is_found_in_minutes() -> None:
+def test_limit_that_rises_tenfold_is_found_in_half_a_minute() -> None:
     async def main() -> None:
         limit = TokenBucket(5, holds=5)
         run = Run(concurrency=64)
@@ -146,7 +186,7 @@ def test_limit_that_rises_tenfold_is_found_in_minutes() -> None:
         limit.rate = limit.holds = 50.0
         started = now()
         await run.ask_many(model, 3000)
-        assert now() - started < 3000 / 50 + 90
+        assert now() - started < 3000 / 50 + 30
         assert server.rejected < 0.02 * len(server.seen)
 
     simulate(main())

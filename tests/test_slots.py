@@ -149,6 +149,17 @@ def test_requests_and_tokens_a_minute_are_kept_and_used() -> None:
     simulate(main())
 
 
+def test_calls_that_wait_are_taken_for_what_answers_are_by_then() -> None:
+    """Who waits from the start was taken for 256 tokens; answers have ten."""
+
+    async def main() -> None:
+        run = Run(concurrency=16)
+        await run.ask_many(run.open(Server(), tokens_per_minute=18_000), 1500)
+        assert now() <= 1.1 * 1500 * 30 / 300
+
+    simulate(main())
+
+
 def test_ten_thousand_waiting_calls_cost_little_each() -> None:
     async def main() -> float:
         slots, one = Slots(256), pace()

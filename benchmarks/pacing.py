@@ -1,0 +1,117 @@
+"""Limits that nobody told, under a simulated clock: what is used of them, and what is rejected.
+
+600 calls of 0.2 s against ten a second, the worst of the seeds. Then two models behind one limit, limits that
+rise, and servers that refuse at random.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:1] = [str(ROOT), str(ROOT / "tests")]  # see statistics.py; the servers are those of the tests
+
+from benchmarks.table import Row, run
+from simulated import (
+    TELLS,
+    FixedWindow,
+    Limit,
+    Run,
+    Server,
+    SlidingWindow,
+    TokenBucket,
+    now,
+    refusing,
+    simulate,
+    two_models,
+)
+
+A_SECOND = 10
+LIMITS: dict[str, Callable[[int], Limit]] = {
+    "a bucket of 1": lambda _seed: TokenBucket(A_SECOND, holds=1),
+    "a bucket of 3": lambda _seed: TokenBucket(A_SECOND, holds=3),
+    "a bucket of 10": lambda _seed: TokenBucket(A_SECOND, holds=10),
+    "a bucket of 20": lambda _seed: TokenBucket(A_SECOND, holds=20),
+    "a sliding window": lambda _seed: SlidingWindow(A_SECOND),
+    "a fixed window": lambda seed: FixedWindow(A_SECOND, phase=seed / 4),
+}
+
+
+def measure_all(*, quick: bool) -> Iterator[Row]:
+    """Yield every goal's row."""
+    seeds = range(1) if quick else range(4)
+    for name in LIMITS:
+        for tells in TELLS:
+            yield from one_model(name, tells, seeds, calls=600)
+    for name in LIMITS:
+        for tells in TELLS:
+            yield from several_models(name, tells, seeds)
+    for name in ("a bucket of 1", "a bucket of 10"):
+        yield rise(name, seeds)
+    for share in (0.2, 0.5, 0.7):
+        yield from random_refusals(share)
+
+
+def one_model(name: str, tells: str, seeds: range, *, calls: int) -> Iterator[Row]:
+    """One model at 16, 64 and 256 calls at once; `beside` has the wider ones."""
+
+    async def drive(seed: int, concurrency: int) -> tuple[float, float]:
+        server = Server(LIMITS[name](seed), retry_after=TELLS[tells], seed=seed)
+        of_run = Run(concurrency=concurrency, seed=seed)
+        await of_run.ask_many(of_run.open(server), calls)
+        accepted = [at for at, is_accepted in server.seen if is_accepted]
+        span_s = accepted[-1] - accepted[0] + 1 / A_SECOND
+        return calls / span_s / A_SECOND, server.rejected / len(server.seen)
+
+    found = {c: [simulate(drive(seed, c)) for seed in seeds] for c in (16, 64, 256)}
+    used = {c: min(share for share, _rejected in each) for c, each in found.items()}
+    rejected = {c: max(share for _used, share in each) for c, each in found.items()}
+    for goal, limit, values in (("used", ">= 0.95", used), ("rejected", "<= 0.02", rejected)):
+        beside = {f"c = {c}": values[c] for c in (64, 256)}
+        yield Row(goal=f"{name}, {tells}, c = 16: {goal}", value=values[16], limit=limit, beside=beside)
+
+
+def several_models(name: str, tells: str, seeds: range) -> Iterator[Row]:
+    """Two models with one key: behind one limit, and with a limit of ten and one of forty a second."""
+    shared = [
+        simulate(two_models((limit := LIMITS[name](seed)), limit, TELLS[tells], seed=seed, calls=(300, 300)))
+        for seed in seeds
+    ]
+    yield Row(
+        goal=f"two models behind {name}, {tells}: time / least",
+        value=max(took_s for took_s, _share in shared) / 60,
+        limit="<= 1.3",
+        beside={"first to end / last": min(share for _took_s, share in shared)},
+    )
+
+
+def rise(name: str, seeds: range) -> Row:
+    """Five a second become fifty: the seconds that are lost until that is used."""
+
+    async def drive(seed: int) -> float:
+        limit = TokenBucket(5, holds=1 if name.endswith(" 1") else 5)
+        of_run = Run(concurrency=64, seed=seed)
+        model = of_run.open(Server(limit, retry_after=TELLS["exactly"], seed=seed))
+        await of_run.ask_many(model, 300)
+        limit.rate, limit.holds = 50.0, limit.holds * 10 if limit.holds > 1 else 1
+        started = now()
+        await of_run.ask_many(model, 3000)
+        return now() - started - 3000 / 50
+
+    worst_s = max(simulate(drive(seed)) for seed in seeds)
+    return Row(goal=f"{name} rises tenfold: s lost", value=worst_s, limit="<= 60")
+
+
+def random_refusals(share: float) -> Iterator[Row]:
+    """529 for a share of the calls, whatever is sent."""
+    errors, took_s, sent = simulate(refusing(share, calls=1000, concurrency=64))
+    goal = f"529 at random for {share:.0%}, c = 64: "
+    yield Row(
+        goal=goal + "calls lost", value=errors, limit="<= 0", beside={"sent / calls": sent, "s": took_s}
+    )
+
+
+if __name__ == "__main__":
+    run(measure_all, description=__doc__)
