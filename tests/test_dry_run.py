@@ -210,6 +210,34 @@ def test_mistakes_and_workers_stop_it(pytester: Pytester, server: Server) -> Non
     assert pytester.runpytest("--model=candidate", "--dry-run").ret == 2
 
 
+def test_a_baseline_that_the_run_would_refuse_is_refused(
+    pytester: Pytester, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay_priced(pytester.path, server.url)
+    result = pytester.runpytest("--model=candidate", "--baseline=nobody", "--dry-run")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*'nobody'*"])
+    assert main(["estimate", "--root", str(pytester.path), "--model=candidate", "--baseline=nobody"]) == 4
+    assert "'nobody'" in capsys.readouterr().err
+
+
+def test_batches_are_expected_at_half_the_price_and_at_most_at_that_of_live_calls(
+    pytester: Pytester, server: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay_priced(pytester.path, server.url, provider="openai")
+    live = estimated(capsys, pytester.path)
+    monkeypatch.setenv("SWAPGATE_BATCH", "true")
+    found = estimated(capsys, pytester.path)
+    # The judge's service has no batch API.
+    assert found["batched"] == ["candidate"]
+    assert found["seconds"] is None
+    assert found["rows"][0]["cost_usd"] == pytest.approx(live["rows"][0]["cost_usd"] / 2)
+    assert found["rows"][0]["most_usd"] == live["rows"][0]["most_usd"]
+    assert found["rows"][1] == live["rows"][1]
+    result = pytester.runpytest("--model=candidate", "--dry-run")
+    result.stdout.fnmatch_lines(["candidate in batches: within a day, mostly much sooner. *"])
+
+
 def test_trials_of_a_model_that_is_not_under_test_are_counted_too(tmp_path: Path, server: Server) -> None:
     lay_priced(tmp_path, server.url)
     catalogue = json.loads((tmp_path / "config/models.yml").read_text())

@@ -325,6 +325,9 @@ def test_rejudged_baseline_asks_the_judge_alone_and_is_compared(
 ) -> None:
     before = stored_and_edited(root)
     arguments = ("--model=other", f"--baseline={before}", "--rejudge", *workers)
+    if not workers:
+        foretold = pytester.runpytest(*arguments, "--dry-run")
+        foretold.stdout.fnmatch_lines(["*6 trials would take:", "judge (judge) *<= 12 * 0 *"])
     result = pytester.runpytest(*arguments)
     result.stdout.fnmatch_lines(["other against candidate@*", f"*run {before} was judged again*"])
     assert models_asked(server) == {"other-1", "judge-1"}

@@ -18,7 +18,7 @@ def estimate(
         typer.Option("--model", metavar="NAME", help="The model under test; repeat for several."),
     ] = None,
     baseline: Annotated[
-        str | None, typer.Option("--baseline", metavar="NAME", help="A model to run beside.")
+        str | None, typer.Option("--baseline", metavar="NAME", help="A model to run beside, or a stored run.")
     ] = None,
     repeats: RepeatsOption = None,
     *,
@@ -29,9 +29,9 @@ def estimate(
 
     The same as `pytest --dry-run`, without a selection of cases.
     """
-    from swapgate.engine.forecasting import forecast
     from swapgate.engine.workspace import Workspace
     from swapgate.runs.forecast_lines import forecast_lines
+    from swapgate.runs.foretelling import foretell
 
     settings = open_settings(root, model=model, baseline=baseline, repeats=repeats)
     if not settings.models:
@@ -41,7 +41,7 @@ def estimate(
     if not files:
         raise UsageError("there is no suite here to estimate")
     jobs = [job for file in files for job in workspace.jobs(workspace.suite(file))]
-    found = forecast(workspace, jobs)
+    found = foretell(workspace, jobs)
     if as_json:
         print_json(found.to_json())
         return

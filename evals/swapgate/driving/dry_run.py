@@ -35,11 +35,11 @@ class DryRun:
         option = self._config.option
         if option.collectonly or (session.testsfailed and not option.continue_on_collection_errors):
             return None
-        from swapgate.engine.forecasting import forecast
+        from swapgate.runs.foretelling import foretell
 
         jobs = [item.job for item in session.items if isinstance(item, CaseItem)]
         try:
-            self._forecast = forecast(self._workspace, jobs)
+            self._forecast = foretell(self._workspace, jobs)
         except (UsageError, StoreError) as exc:
             raise pytest.UsageError(str(exc)) from exc
         return True

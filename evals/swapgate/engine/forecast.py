@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import fsum
 
 from swapgate.engine.estimate import Expected
-from swapgate.memory.prices import price_list
+from swapgate.memory.prices import cost_usd, price_list
 from swapgate.records import Json, Usage, to_json
 from swapgate.spec.models import ModelSpec
 from swapgate.values import Value
@@ -47,7 +47,8 @@ class Forecast(Value):
     """What a run of so many trials would take. `seconds` is None where a latency is not known yet.
 
     `unpriced` names the models to be asked whose price nobody knows: the total is then a lower bound.
-    `notes` say what would go wrong.
+    `batched` names those that are asked in batches: their costs are those of a batch, *at most* that of live
+    calls, since what a batch does not answer is called live. `notes` say what would go wrong.
     """
 
     trials: int
@@ -55,6 +56,7 @@ class Forecast(Value):
     total: Row
     seconds: float | None
     unpriced: tuple[str, ...] = ()
+    batched: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Json]:
@@ -69,6 +71,7 @@ class Tally:
 
     spec: ModelSpec
     role: str
+    is_batched: bool = False
     cached: int = 0
     sent: list[Expected] = field(default_factory=list)
     saved: list[float | None] = field(default_factory=list)
@@ -86,7 +89,7 @@ class Tally:
             tokens_out=sum(one.tokens_out for one in self.sent),
             most_tokens_in=sum(one.most_in for one in self.sent),
             most_tokens_out=sum(one.most_out for one in self.sent),
-            cost_usd=_sum(expected_usd(self.spec, one) for one in self.sent),
+            cost_usd=_sum(expected_usd(self.spec, one, is_batch=self.is_batched) for one in self.sent),
             most_usd=_sum(_most_usd(self.spec, one) for one in self.sent),
             saved_usd=_sum(self.saved),
             is_at_most=self.is_at_most and bool(self.sent),
@@ -94,11 +97,10 @@ class Tally:
         )
 
 
-def expected_usd(spec: ModelSpec, expected: Expected) -> float | None:
+def expected_usd(spec: ModelSpec, expected: Expected, *, is_batch: bool = False) -> float | None:
     """Return what a call is expected to cost, without a provider's discount for repeated prompts."""
-    prices = price_list(spec)
     usage = Usage(tokens_in=expected.tokens_in, tokens_out=expected.tokens_out)
-    return None if prices is None else prices.at().cost_usd(usage)
+    return cost_usd(spec, usage, is_batch=is_batch)
 
 
 def _most_usd(spec: ModelSpec, expected: Expected) -> float | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from swapgate.checks import Subject
 from swapgate.checks.build import UserCheckFailed, run_checks
 from swapgate.engine.ask import reads_stored
+from swapgate.engine.call import response_cost
 from swapgate.engine.canaries import wanted_canaries
 from swapgate.engine.estimate import CHARS_PER_TOKEN, Estimator, Expected
 from swapgate.engine.executor import is_user_code
@@ -30,6 +31,7 @@ from swapgate.memory.stored_responses import StoredResponses
 from swapgate.providers import Provider
 from swapgate.providers.http_client import open_http
 from swapgate.providers.open import open_provider
+from swapgate.providers.services import has_batches
 from swapgate.records import Answer, Request, Response, Rival
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.settings import Settings
@@ -42,36 +44,42 @@ if TYPE_CHECKING:
 _AGAIN_TOKENS = 500
 
 
-def forecast(workspace: Workspace, jobs: Sequence[Job]) -> Forecast:
+def forecast(workspace: Workspace, jobs: Sequence[Job], *, before: Sequence[Job] = ()) -> Forecast:
     """Return what these trials would call, take and cost; nothing is called, created or changed.
 
+    `before` are trials of another run whose answers are judged again first: calls, and no trials of this run.
     Raises UsageError for mistakes in the workspace's files, StoreError for a cache that cannot be read.
     """
     settings = workspace.settings
     stored = StoredResponses(settings.state_dir / CACHE_FILE, recordings=settings.recordings)
     with contextlib.closing(stored):
-        return asyncio.run(_forecast(workspace, jobs, stored))
+        return asyncio.run(_forecast(workspace, jobs, before, stored))
 
 
-async def _forecast(workspace: Workspace, jobs: Sequence[Job], stored: StoredResponses) -> Forecast:
+async def _forecast(
+    workspace: Workspace, jobs: Sequence[Job], before: Sequence[Job], stored: StoredResponses
+) -> Forecast:
     settings = workspace.settings
     asked = dict.fromkeys(job.model for job in jobs if job.again is None)
-    specs = workspace.models_of((job.case for job in jobs), also=asked)
+    specs = workspace.models_of((job.case for job in (*before, *jobs)), also=asked)
+    batched = {name for name, spec in specs.items() if settings.is_batched and has_batches(spec)}
     notes = list(_why_not_ready(workspace, specs))
     async with open_http(concurrency=1, timeout_s=settings.timeout_s) as http:
         answers = _Answers(_opened(specs, settings, http), stored, settings)
-        walk = _Walk(specs, answers, Estimator(stored.samples()))
+        walk = _Walk(specs, answers, Estimator(stored.samples()), batched=batched)
         canaries = wanted_canaries(_suites(jobs), [job.case for job in jobs])
-        for job in (*jobs, *(one.job for one in canaries)):
+        for job in (*jobs, *before, *(one.job for one in canaries)):
             await walk.add(job)
         await asyncio.gather(*(provider.close() for provider in answers.providers.values()))
     rows = tuple(tally.row() for tally in walk.tallies.values())
+    waits = tuple(dict.fromkeys(row.model for row in rows if row.to_send and row.model in batched))
     return Forecast(
         trials=len(jobs),
         rows=rows,
         total=total_of(rows),
-        seconds=_seconds(rows, specs, walk.estimator, settings),
+        seconds=None if waits else _seconds(rows, specs, walk.estimator, settings),
         unpriced=tuple(dict.fromkeys(row.model for row in rows if row.to_send and row.cost_usd is None)),
+        batched=waits,
         notes=(*notes, *walk.notes()),
     )
 
@@ -144,8 +152,16 @@ class _Found(Value):
 class _Walk:
     """Goes through the trials as a run does and counts what it would ask."""
 
-    def __init__(self, specs: Mapping[str, ModelSpec], answers: _Answers, estimator: Estimator) -> None:
+    def __init__(
+        self,
+        specs: Mapping[str, ModelSpec],
+        answers: _Answers,
+        estimator: Estimator,
+        *,
+        batched: Collection[str] = (),
+    ) -> None:
         self.estimator = estimator
+        self._batched = batched
         self.tallies: dict[tuple[str, str], Tally] = {}
         self._specs = specs
         self._answers = answers
@@ -188,7 +204,7 @@ class _Walk:
             return None
         if response is not None:
             tally.cached += 1
-            tally.saved.append(0.0 if spec.provider == "recorded" else cost_usd(spec, response.usage))
+            tally.saved.append(0.0 if spec.provider == "recorded" else response_cost(spec, response))
             return _Found(response=response)
         if not self._answers.may_call:
             self._problems[f"--replay: a response of {spec.name} is not recorded, an error of its trial"] += 1
@@ -197,7 +213,7 @@ class _Walk:
         expected = self.estimator.expect(spec, request, role="judge" if is_judge else "model")
         if not is_stand_in and self._answers.is_repeated(spec, request):
             tally.cached += 1
-            tally.saved.append(expected_usd(spec, expected))
+            tally.saved.append(expected_usd(spec, expected, is_batch=tally.is_batched))
         else:
             tally.sent.append(_twice(expected) if is_judge else expected)
         return _Found(tokens_out=expected.tokens_out)
@@ -297,7 +313,8 @@ class _Walk:
         return not judge.why_unsure(verdict)
 
     def _tally(self, spec: ModelSpec, role: str) -> Tally:
-        return self.tallies.setdefault((spec.name, role), Tally(spec=spec, role=role))
+        made = Tally(spec=spec, role=role, is_batched=spec.name in self._batched)
+        return self.tallies.setdefault((spec.name, role), made)
 
 
 def _text(found: _Found) -> str:

@@ -6,13 +6,14 @@ import contextlib
 from collections.abc import Mapping, Sequence
 
 from swapgate.engine.judging_only import Draw
-from swapgate.engine.workspace import ReadySuite, Workspace
+from swapgate.engine.workspace import Job, ReadySuite, Workspace
 from swapgate.errors import UsageError
-from swapgate.records import Run
+from swapgate.records import Run, Trial
 from swapgate.runs.manifest import judge_hashes
 from swapgate.runs.recorder import Before
-from swapgate.runs.rejudged import judged_by_today
-from swapgate.runs.stored import baseline_of, load_baseline, open_history, why_incomplete
+from swapgate.runs.rejudged import by_today, judged_by_today
+from swapgate.runs.rejudging import Plan
+from swapgate.runs.stored import StoredBaseline, baseline_of, load_baseline, open_history, why_incomplete
 from swapgate.values import replace
 
 
@@ -23,6 +24,24 @@ def open_baseline(
 
     Without `--rejudge` that is a UsageError: verdicts of two judges are not compared.
     """
+    stored, is_by_today = _found(workspace, suites)
+    if is_by_today:
+        return Before(baseline=stored)
+    again = judged_by_today(stored.run, _own(stored), workspace.settings, draw=draw)
+    return Before(baseline=baseline_of(again.run, again.trials), paid_usd=again.paid_usd, notes=(again.told,))
+
+
+def judged_first(workspace: Workspace, suites: Sequence[ReadySuite]) -> Sequence[Job]:
+    """Return the trials of the baseline that `open_baseline` would have judged again; the same UsageErrors."""
+    stored, is_by_today = _found(workspace, suites)
+    if is_by_today:
+        return ()
+    found = by_today(stored.run, _own(stored), Workspace(workspace.settings))
+    return found.jobs if isinstance(found, Plan) else ()
+
+
+def _found(workspace: Workspace, suites: Sequence[ReadySuite]) -> tuple[StoredBaseline, bool]:
+    """Return the baseline that is named, and whether today's judges have judged it."""
     name = workspace.settings.baseline
     assert name is not None
     if name == "latest":
@@ -32,7 +51,7 @@ def open_baseline(
     if reason := why_incomplete(run):
         raise UsageError(f"run {run.id} is no baseline: {reason}. Choose a complete run")
     if not (changed := _changed_judges(run, judge_hashes(suites), workspace)):
-        return Before(baseline=stored)
+        return stored, True
     if not workspace.settings.rejudge:
         raise UsageError(
             f"run {run.id} is no baseline: the judge {changed[0]!r} has changed since, and verdicts of two "
@@ -43,9 +62,11 @@ def open_baseline(
             f"{name} holds no answers that could be judged again. Name the run {run.id}, or write the file "
             "with --with-texts"
         )
-    own = [replace(trial, model=stored.model, role="candidate") for trial in stored.trials]
-    again = judged_by_today(run, own, workspace.settings, draw=draw)
-    return Before(baseline=baseline_of(again.run, again.trials), paid_usd=again.paid_usd, notes=(again.told,))
+    return stored, False
+
+
+def _own(stored: StoredBaseline) -> list[Trial]:
+    return [replace(trial, model=stored.model, role="candidate") for trial in stored.trials]
 
 
 def _changed_judges(run: Run, now: Mapping[str, str], workspace: Workspace) -> list[str]:

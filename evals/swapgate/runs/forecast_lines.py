@@ -55,6 +55,9 @@ def _savings(forecast: Forecast) -> Iterator[str]:
 def _duration(forecast: Forecast, settings: Settings) -> str:
     if not forecast.total.to_send:
         return "nothing needs to be called"
+    if forecast.batched:
+        models = listed([name(model) for model in forecast.batched], None)
+        return f"{models} in batches: within a day, mostly much sooner. *at most* is the price of live calls"
     at_once = f"{settings.concurrency} calls at once"
     if forecast.seconds is None:
         return f"how long that takes with {at_once} is not known before there are stored answers"

@@ -11,7 +11,7 @@ from swapgate.memory.history import History, has_history
 from swapgate.records import Run, Trial
 from swapgate.reporting.format import money
 from swapgate.runs.manifest import judge_hashes
-from swapgate.runs.rejudging import plan, rejudge, suites_of
+from swapgate.runs.rejudging import Plan, plan, rejudge, suites_of
 from swapgate.spec.settings import Settings
 from swapgate.values import Value, replace
 
@@ -35,6 +35,16 @@ def judged_by_today(
 ) -> JudgedRun:
     """Return the run's candidates as today's judges judge them; what a stored run has of that is taken."""
     workspace = Workspace(settings)
+    found = by_today(run, trials, workspace)
+    if isinstance(found, JudgedRun):
+        return found
+    outcome, paid_usd = rejudge(found, workspace, draw=draw, spent_usd=spent_usd)
+    told = f"run {run.id} was judged again by today's judges, as run {outcome.run.id}: {money(paid_usd)} paid"
+    return JudgedRun(run=outcome.run, trials=list(outcome.trials), paid_usd=paid_usd, told=told)
+
+
+def by_today(run: Run, trials: Sequence[Trial], workspace: Workspace) -> JudgedRun | Plan:
+    """Return what is stored of the run's candidates by today's judges, else what judges them again."""
     suites = suites_of(run, workspace)
     now = judge_hashes(suites)
     if dict(run.judge_hashes) == now:
@@ -42,11 +52,8 @@ def judged_by_today(
     own = [trial for trial in trials if trial.role == "candidate"]
     models = tuple(m for m in run.models if m.name in {trial.model for trial in own})
     source = replace(run, models=models, baseline=None)
-    if (known := _judged_before(source, suites, now, settings)) is not None:
-        return known
-    outcome, paid_usd = rejudge(plan(source, own, workspace), workspace, draw=draw, spent_usd=spent_usd)
-    told = f"run {run.id} was judged again by today's judges, as run {outcome.run.id}: {money(paid_usd)} paid"
-    return JudgedRun(run=outcome.run, trials=list(outcome.trials), paid_usd=paid_usd, told=told)
+    known = _judged_before(source, suites, now, workspace.settings)
+    return plan(source, own, workspace) if known is None else known
 
 
 def _judged_before(
