@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from swapgate.providers._time_limit import TimeLimit
-from virtual_time import simulate
+from virtual_time import simulate, stand_still
 
 
 async def wait(limit: TimeLimit, *, start_s: float, takes_s: float) -> float:
@@ -33,6 +33,25 @@ def test_each_wait_has_the_whole_time() -> None:
 
 def test_without_a_limit_nothing_ends() -> None:
     assert simulate(wait(TimeLimit(None), start_s=0, takes_s=1000)) > 0
+
+
+def test_what_came_while_the_process_was_stopped_is_read_before_the_time_is_over() -> None:
+    async def answered(limit: TimeLimit, answer: asyncio.Future[str]) -> str:
+        with limit.bound():
+            return await answer
+
+    async def run() -> None:
+        limit, loop = TimeLimit(10), asyncio.get_running_loop()
+        came: asyncio.Future[str] = loop.create_future()
+        reading = asyncio.create_task(answered(limit, came))
+        lost = asyncio.create_task(wait(limit, start_s=0, takes_s=1000))
+        await asyncio.sleep(5)
+        stand_still(100)
+        loop.call_soon(came.set_result, "read")  # before the timers of the same turn, as the selector does
+        assert await reading == "read"
+        assert await lost == -(5 + 100 + 5)
+
+    simulate(run())
 
 
 def test_a_task_that_is_cancelled_is_no_timeout() -> None:

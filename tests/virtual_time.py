@@ -31,6 +31,13 @@ class _Loop(asyncio.SelectorEventLoop):
         return self.clock.now
 
 
+def stand_still(seconds: float) -> None:
+    """Let time pass in which nothing runs, as in a process that was stopped."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, _Loop)
+    loop.clock.now += seconds
+
+
 def simulate(main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end; raises RuntimeError where it would wait for ever."""
     with asyncio.Runner(loop_factory=_Loop) as runner:

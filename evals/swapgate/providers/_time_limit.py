@@ -8,15 +8,23 @@ from __future__ import annotations
 import asyncio
 from types import TracebackType
 
+# A timer that rings so late rings in a process that was stopped. What came in meanwhile is not read yet.
+_STOPPED_S = 1.0
+_TO_READ_S = 5.0
+
 
 class TimeLimit:
-    """Ends a block that takes longer than `limit_s` (None: none does). Belongs to one event loop."""
+    """Ends a block that takes longer than `limit_s` (None: none does). Belongs to one event loop.
+
+    After a stop of the whole process (Ctrl-Z, a sleeping machine) every block has a while left.
+    """
 
     def __init__(self, limit_s: float | None) -> None:
         self._limit_s = limit_s
         # Each with when it ends: those that began first stand first.
         self._begun: dict[Bounded, float] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = 0.0
 
     def bound(self) -> Bounded:
         """Return the context of one block; TimeoutError leaves it where it takes too long."""
@@ -29,18 +37,25 @@ class TimeLimit:
         loop = asyncio.get_running_loop()
         self._begun[block] = ends_at = loop.time() + self._limit_s
         if self._timer is None:
-            self._timer = loop.call_at(ends_at, self._ring)
+            self._ring_at(ends_at)
 
     def end(self, block: Bounded) -> None:
         """The block is over."""
         self._begun.pop(block, None)
 
+    def _ring_at(self, when: float) -> None:
+        self._rings_at = when
+        self._timer = asyncio.get_running_loop().call_at(when, self._ring)
+
     def _ring(self) -> None:
         loop, self._timer = asyncio.get_running_loop(), None
         now = loop.time()
+        if now - self._rings_at > _STOPPED_S:
+            until = now + min(_TO_READ_S, self._limit_s or 0.0)
+            self._begun = {block: max(ends_at, until) for block, ends_at in self._begun.items()}
         for block, ends_at in list(self._begun.items()):
             if ends_at > now:
-                self._timer = loop.call_at(ends_at, self._ring)
+                self._ring_at(ends_at)
                 return
             del self._begun[block]
             block.expire()

@@ -32,7 +32,7 @@ def open_baseline(
 
 
 def judged_first(workspace: Workspace, suites: Sequence[ReadySuite]) -> Sequence[Job]:
-    """Return the trials of the baseline that `open_baseline` would have judged again; the same UsageErrors."""
+    """Return the trials of the baseline that `open_baseline` would have judged again; raises as that does."""
     stored, is_by_today = _found(workspace, suites)
     if is_by_today:
         return ()
