@@ -7,11 +7,14 @@ import contextlib
 import datetime
 import gzip
 import json
+import re
 import socket
 import time
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -112,6 +115,19 @@ def test_an_answer_that_echoes_the_key_is_scrubbed_also_when_escaped() -> None:
 @pytest.mark.parametrize("form", [KEY, json.dumps(KEY)[1:-1], json.dumps(KEY)[1:-1].replace("/", "\\/")])
 def test_every_written_form_of_a_secret_is_scrubbed(form: str) -> None:
     assert scrub(f"a {form} b", [KEY]) == "a [redacted] b"
+
+
+@pytest.mark.parametrize("around", [("", ""), ("Bearer ", ""), ("user:", ":x"), ("ab", "\n")])
+@pytest.mark.parametrize("key", [KEY, "sk-+/=&?~>>>0123", "0123456789"])
+def test_nothing_of_a_secret_is_left_in_base64_or_a_url(key: str, around: tuple[str, str]) -> None:
+    whole = key.join(around)
+    for encode in (b64encode, urlsafe_b64encode):
+        left = scrub(encode(whole.encode()).decode(), [key]).split("[redacted]")
+        assert len(left) == 2
+        assert len(left[0]) <= len(around[0]) * 4 / 3 + 1
+        assert len(left[1]) <= len(around[1]) * 4 / 3 + 4
+    in_url = re.sub("%..", lambda sign: sign[0].lower(), quote(key, safe=""))
+    assert scrub(in_url, [key]) == "[redacted]"
 
 
 def test_a_short_key_does_not_change_answers() -> None:

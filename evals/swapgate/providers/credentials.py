@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+import re
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import quote
@@ -84,7 +86,7 @@ def read_credentials(
 
 
 def scrub(text: str, secrets: Iterable[str], *, is_answer: bool = False) -> str:
-    """Replace every secret in the text, also as JSON or a URL would write it."""
+    """Replace every secret in the text, also as JSON, a URL or base64 would write it."""
     for secret in sorted(secrets, key=len, reverse=True):
         if is_answer and len(secret) < _SHORTEST_IN_ANSWERS:
             continue
@@ -96,7 +98,22 @@ def scrub(text: str, secrets: Iterable[str], *, is_answer: bool = False) -> str:
 @lru_cache(maxsize=64)
 def _forms(secret: str) -> set[str]:
     escaped = json.dumps(secret)[1:-1]
-    return {secret, escaped, escaped.replace("/", "\\/"), quote(secret), quote(secret, safe="")}
+    in_urls = {quote(secret), quote(secret, safe="")}
+    forms = {secret, escaped, escaped.replace("/", "\\/"), *in_urls, *map(_small_hex, in_urls)}
+    return forms if len(secret) < _SHORTEST_IN_ANSWERS else forms | set(_in_base64(secret))
+
+
+def _small_hex(in_url: str) -> str:
+    return re.sub("%..", lambda sign: sign[0].lower(), in_url)
+
+
+def _in_base64(secret: str) -> Iterator[str]:
+    """Yield what a secret leaves in base64, whatever stands around it, such as `Bearer ` or a user."""
+    for before in range(3):
+        raw = bytes(before) + secret.encode()
+        begins, ends = -(-before * 8 // 6), len(raw) * 8 // 6  # the signs that it alone decides
+        for encode in (b64encode, urlsafe_b64encode):
+            yield encode(raw).decode()[begins:ends]
 
 
 def _secrets(values: Iterable[str]) -> Iterable[str]:
