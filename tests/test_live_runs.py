@@ -136,6 +136,10 @@ def test_certificates_that_are_not_there_are_a_mistake_told_before_any_call(
     result = pytester.runpytest("--model=candidate")
     assert result.ret == 4
     result.stderr.fnmatch_lines(["*SSL_CERT_FILE names '/nowhere/ca.pem'*correct it, or unset it*"])
+    monkeypatch.setenv("SSL_CERT_FILE", str(pytester.path / "config/models.yml"))
+    result = pytester.runpytest("--model=candidate")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(["*SSL_CERT_FILE names '*models.yml', which holds no certificate*"])
     assert server.requests == []
 
 

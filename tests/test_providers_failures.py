@@ -31,7 +31,7 @@ from servers import (
     serving,
     talking,
 )
-from swapgate.errors import ErrorKind, ProviderError
+from swapgate.errors import ErrorKind, ProviderError, UsageError
 from swapgate.providers._failures import excerpt, retry_after_s
 from swapgate.providers.credentials import scrub
 from swapgate.providers.http_client import open_http
@@ -463,6 +463,35 @@ def test_a_proxy_of_the_environment_is_used_but_never_for_loopback(monkeypatch: 
         assert ask("http://model.invalid").text == "by proxy"
         assert ask(server.url).text == "hello"
     assert len(proxy.requests) == 1
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_does_not_let_us_through_is_what_is_told(
+    monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with serving(Answer({}, status=407)) as proxy:
+        monkeypatch.setenv(f"{scheme.upper()}_PROXY", proxy.url.replace("://", "://m%40:planted-password@"))
+        with pytest.raises(ProviderError, match=r"HTTP 407.*USER:PASSWORD@HOST") as refused:
+            ask(f"{scheme}://model.invalid")
+    assert refused.value.kind is ErrorKind.AUTH
+    assert proxy.requests[0].headers["proxy-authorization"] == "Basic bUA6cGxhbnRlZC1wYXNzd29yZA=="
+    with pytest.raises(ProviderError, match=r"no connection to the proxy 127\.0\.0\.1: check") as dead:
+        ask(f"{scheme}://model.invalid")
+    assert dead.value.kind is ErrorKind.CONNECTION
+    assert "planted" not in f"{refused.value}{dead.value}"
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1080", "http://[bad", "http://", "http://host:port"])
+def test_a_proxy_that_cannot_be_asked_is_refused_before_any_call(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(UsageError, match="HTTPS_PROXY names no proxy"):
+        open_http(concurrency=1, timeout_s=1)
 
 
 def test_a_cancelled_call_leaves_a_client_that_closes_cleanly() -> None:

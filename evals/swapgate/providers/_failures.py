@@ -17,6 +17,7 @@ import httpx
 from pydantic_core import from_json
 
 from swapgate.errors import ErrorKind, ProviderError
+from swapgate.providers._proxies import PROXY_ADVICE, UNKNOWN_TO_PROXY, proxy_failure
 from swapgate.providers.credentials import scrub
 from swapgate.records import Json
 from swapgate.values import Value
@@ -143,6 +144,9 @@ def broken() -> tuple[type[Exception], ...]:
 def connection_failure(target: Target, error: BaseException, *, timeout_s: float | None) -> ProviderError:
     """Classify an exchange that broke before an HTTP answer was whole."""
     chain = list(_chain(error))
+    if (of_proxy := proxy_failure(chain, host=target.host)) is not None:
+        kind, text = of_proxy
+        return target.error(text, kind)
     if any(isinstance(e, ssl.SSLError | ssl.CertificateError) for e in chain):
         text = (
             "no TLS connection: the certificate or the protocol was not accepted. Check base_url; "
@@ -188,6 +192,7 @@ def _classify(target: Target, status: int, said: _Said) -> tuple[ErrorKind, str]
         (status != 401 and _says(_FILTER, everything), ErrorKind.CONTENT_FILTER, ""),
         (status in {400, 413, 422, 500} and _says(_CONTEXT, everything), ErrorKind.CONTEXT_LENGTH, ""),
         (status in {401, 403}, ErrorKind.AUTH, _key_advice(target)),
+        (status == UNKNOWN_TO_PROXY, ErrorKind.AUTH, PROXY_ADVICE),
         (status == 400 and _says(_BAD_KEY, everything), ErrorKind.AUTH, _key_advice(target)),
         (status in {408, 504}, ErrorKind.TIMEOUT, ASK_AGAIN),
         (status == 429 and _says(_TOO_LARGE, everything), ErrorKind.BAD_REQUEST, _LESS),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+from base64 import b64encode
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from swapgate.errors import UsageError
+from swapgate.providers._proxies import require_proxies
 
 if TYPE_CHECKING:
     from httpx_aiohttp import AiohttpTransport
@@ -25,9 +27,10 @@ def open_http(*, concurrency: int, timeout_s: float) -> httpx.AsyncClient:
     """Return a client for `concurrency` requests at a time; close it in the loop that used it.
 
     Proxies of the environment are honoured, but never for loopback addresses. Redirects are not followed.
-    Raises UsageError where the environment names certificates that are not there.
+    Raises UsageError where the environment names certificates or a proxy that cannot be.
     """
     _require_certificates()
+    require_proxies()
     connections = max(1, concurrency) + _SPARE_CONNECTIONS
     return _Client(
         limits=httpx.Limits(
@@ -54,7 +57,18 @@ class _Client(httpx.AsyncClient):
         return LateTransport(limits=settings["limits"])
 
     def _init_proxy_transport(self, proxy: httpx.Proxy, **settings: Any) -> httpx.AsyncBaseTransport:  # type: ignore[override]
-        return LateTransport(limits=settings["limits"], proxy=proxy)
+        return LateTransport(limits=settings["limits"], proxy=_with_header(proxy))
+
+
+def _with_header(proxy: httpx.Proxy) -> httpx.Proxy:
+    """Return a proxy whose password is a header: what httpx-aiohttp makes of one warns, since aiohttp 3.14.
+
+    aiohttp sends it to the proxy alone, as `proxy-authorization`.
+    """
+    if proxy.auth is None:
+        return proxy
+    basic = b64encode(":".join(proxy.auth).encode()).decode()
+    return httpx.Proxy(proxy.url, headers={**proxy.headers, "authorization": f"Basic {basic}"})
 
 
 class LateTransport(httpx.AsyncBaseTransport):
@@ -91,6 +105,10 @@ def _require_certificates() -> None:
             raise UsageError(
                 f"{variable} names {named!r}, and there are no certificates there: correct it, or unset it"
             )
+    bundle = os.environ.get("SSL_CERT_FILE")
+    # To load them takes a tenth of a second, which a run that the cache answers does without.
+    if bundle and b"-----BEGIN " not in Path(bundle).read_bytes():
+        raise UsageError(f"SSL_CERT_FILE names {bundle!r}, which holds no certificate in PEM's form")
 
 
 @cache
