@@ -272,3 +272,17 @@ def test_a_server_error_of_the_call_that_finds_out_does_not_keep_all_others_wait
     pace.failed(probe, 0.11, ProviderError("internal", kind=ErrorKind.SERVER, status=500))
     pace.ended(probe)
     assert pace.ready_at(0.11) < 5.0
+
+
+def test_two_early_rejections_do_not_slow_a_server_down_to_nothing() -> None:
+    # A call accepted, one rejected; then three accepted and one rejected, on a machine that is up for a day.
+    rate, at = LearnedRate(), 86_400.0
+    for is_rejected in (False, True, False, False, False, True, False):
+        rate.sent(at)
+        if is_rejected:
+            rate.rejected(at + 0.01, at, 0.05)
+        else:
+            rate.answered(at + 0.01, at)
+        at += 0.1
+    assert rate.rate is not None
+    assert rate.rate > 1

@@ -83,7 +83,7 @@ class LearnedRate:
         self._hold = _SHORT
         self._least_hold_s = _SHORT.seconds
         self._all: _Span | None = None
-        self._last = _Span(0.0)
+        self._last = _Span(math.inf)  # until the first call
         self._answered = 0
         self._changed_at = -math.inf
         self.is_due = self._is_confirmed = self._is_window = self._is_blind = False
@@ -123,7 +123,7 @@ class LearnedRate:
     def sent(self, now: float) -> None:
         """Count a call that goes out now; after a pause this is where the rate is estimated."""
         if self._all is None:
-            self._all = _Span(now)
+            self._all, self._last = _Span(now), _Span(now)
         if self.is_due:
             self._estimate(now)
         self._all.sent += 1
