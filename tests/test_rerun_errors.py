@@ -249,7 +249,7 @@ def refused(pytester: pytest.Pytester, *arguments: str) -> str:
 
 def test_first_run_and_other_models_have_nothing_to_complete(pytester: pytest.Pytester) -> None:
     recorded_workspace(pytester.path, {"new": {"one": RIGHT}, "old": {"one": RIGHT}}, gate=GATE)
-    assert "no history" in refused(pytester)
+    assert "--rerun-errors: there is no history yet" in refused(pytester)
     pytester.runpytest("--model=old")
     assert "the history has no run of new over all cases of triage" in refused(pytester)
     pytester.runpytest("--model=new")

@@ -184,12 +184,15 @@ def why_incomplete(run: Run) -> str:
 
 
 def open_history(name: str, settings: Settings) -> History:
-    """Open the workspace's history, which must exist; `name` is what was looked for."""
+    """Open the workspace's history, which must exist; `name` is what is looked for, or an option."""
     if not has_history(settings.history):
-        raise UsageError(
-            f"{name!r} is neither a model of models.yml nor a report, and there is no history "
-            f"yet ({shown_path(Path(settings.history), settings.root)}): `pytest --model=NAME` makes one"
+        place = shown_path(Path(settings.history), settings.root)
+        what = (
+            f"{name}:"
+            if name.startswith("--")
+            else f"{name!r} is neither a model of models.yml nor a report, and"
         )
+        raise UsageError(f"{what} there is no history yet ({place}): `pytest --model=NAME` makes one")
     return History(settings.history)
 
 
