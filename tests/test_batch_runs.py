@@ -345,9 +345,9 @@ def test_deadline_cancels_the_batch_keeps_its_answers_and_calls_the_rest_live(
     with serving_batches(service) as server:
         lay_batch(pytester.path, server.url, provider=provider)
         deadline = "--swapgate-batch-deadline=0.00005"
-        pytester.runpytest("--model=candidate", "--batch", "--report=none", deadline).assert_outcomes(
-            passed=4
-        )
+        result = pytester.runpytest("--model=candidate", "--batch", "--report=none", deadline)
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(["*called live: the batch * was not done at the deadline*"])
     assert service.cancelled == list(service.batches)
     # This one of Google's has no results once it is cancelled.
     assert len(service.live) == (4 if provider == "gemini" else 1)

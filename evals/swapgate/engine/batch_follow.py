@@ -68,6 +68,7 @@ class Follower:
         self.batch: StoredBatch | None = None
         self.status: BatchStatus | None = None
         self.is_fetching = False
+        self._is_late = False
         self._lane = lane
         self._api = lane.api
         self._store = lane.store
@@ -138,7 +139,8 @@ class Follower:
             left_s = deadline - self._pacing.clock()
             if left_s <= -self._pacing.cancel_s:
                 return "expired"
-            if left_s <= 0 and not is_cancelled:
+            self._is_late = left_s <= 0
+            if self._is_late and not is_cancelled:
                 is_cancelled = await self._cancel(batch, batch_id)
                 wait_s = self._pacing.first_poll_s
             await self._pacing.sleep(min(wait_s, left_s) if left_s > 0 else wait_s)
@@ -226,4 +228,5 @@ class Follower:
     def _why(self, state: StoredState) -> str:
         batch_id = self.batch.batch_id if self.batch else None
         told = f": {self.status.problem}" if self.status and self.status.problem else ""
-        return f"the batch {batch_id} {_HOW.get(state, state)}{told}"
+        how = "was not done at the deadline" if self._is_late else _HOW.get(state, state)
+        return f"the batch {batch_id} {how}{told}"
