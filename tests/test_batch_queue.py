@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from swapgate.memory.cache import ResponseCache
 from swapgate.providers.batch import BatchLimits, BatchLine, BatchStatus, Outcome, SentFacts
 from swapgate.records import Message, Request, Response
 from swapgate.spec.models import Limits, ModelSpec
+from swapgate.values import replace
 
 
 @dataclass
@@ -86,7 +87,7 @@ QUICK = Pacing(
 async def ask_all(
     root: Path,
     desk: Desk,
-    keys: Sequence[str],
+    keys: Iterable[str],
     *,
     pacing: Pacing = QUICK,
     is_busy: Callable[[], bool] = lambda: False,
@@ -135,12 +136,24 @@ def test_batch_is_sent_when_it_is_full_and_the_rest_when_nobody_asks(
 
 def test_requests_that_come_while_calls_are_under_way_wait_for_each_other(tmp_path: Path) -> None:
     keys = [f"k{n}" for n in range(5)]
+    under_way = list(keys)
+
+    def as_calls_end() -> Iterator[str]:
+        for key in keys:
+            yield key
+            under_way.remove(key)
+
+    desk, patient = Desk(), replace(QUICK, longest_gather_s=60)
+    asking = ask_all(
+        tmp_path, desk, as_calls_end(), pacing=patient, pause_s=0.03, is_busy=lambda: bool(under_way)
+    )
+    assert len(asyncio.run(asking)) == 5
+    assert [len(batch) for batch in desk.batches] == [5]
+
+
+def test_calls_that_take_long_keep_nobody_waiting_for_ever(tmp_path: Path) -> None:
     desk = Desk()
-    asyncio.run(ask_all(tmp_path, desk, keys, pause_s=0.03))
-    assert [len(batch) for batch in desk.batches] == [1] * 5
-    busy = Desk()
-    asyncio.run(ask_all(tmp_path, busy, [f"b{key}" for key in keys], pause_s=0.03, is_busy=lambda: True))
-    assert [len(batch) for batch in busy.batches] == [5]
+    assert texts(asyncio.run(ask_all(tmp_path, desk, ["k"], is_busy=lambda: True))) == ["answer to k"]
 
 
 def test_looks_come_ever_later_and_faults_of_the_service_are_waited_out(tmp_path: Path) -> None:
