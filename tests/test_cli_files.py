@@ -122,6 +122,20 @@ def test_check_counts_what_it_read(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "1 suite, 1 case, 1 prompt, 0 judges, 3 models: no mistakes\n"
 
 
+@pytest.mark.parametrize("entry", ["{provider: openai, model: 3}", "[1"])
+def test_mistake_in_models_is_told_once_however_many_judges_name_the_model(
+    root: Path, capsys: pytest.CaptureFixture[str], entry: str
+) -> None:
+    judge = "judge: {0}\nmodel: big\ncriteria: {{a: {{ask: b}}}}\npass: a >= 1\n"
+    judges = {f"judges/{name}.yml": judge.format(name) for name in ("j", "k")}
+    suite = {"cases/triage.yml": SUITE.replace("checks:", "judges: [j, k]\nchecks:")}
+    lay(root, {**judges, **suite, "config/models.yml": f"models:\n  big: {entry}\n"})
+    assert main(["check"]) == 4
+    mistake, last = capsys.readouterr().out.splitlines()
+    assert mistake.startswith("config/models.yml:") and mistake.count("config/models.yml:") == 1
+    assert last.endswith(": 1 mistake")
+
+
 def test_check_reports_every_mistake_with_its_place(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lay(
         root,

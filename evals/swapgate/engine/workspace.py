@@ -326,7 +326,7 @@ class Workspace:
         try:
             return self.prompts.get(written)
         except UsageError as error:
-            raise self._place(error, loaded, "/prompt") from error
+            raise self._placed(error, loaded.path, "/prompt") from error
 
     def judge(self, name: str) -> AnyJudge:
         """Return the judge of this name, whose models are known."""
@@ -342,7 +342,7 @@ class Workspace:
         try:
             return tuple(self.judge(name) for name in dict.fromkeys((*loaded.suite.judges, *further)))
         except UsageError as error:
-            raise self._place(error, loaded, "/judges") from error
+            raise self._placed(error, loaded.path, "/judges") from error
 
     def _require_judged(self, judge: AnyJudge, placed: PlacedCase) -> None:
         """Refuse a case that lacks what one of its judges needs."""
@@ -357,13 +357,13 @@ class Workspace:
             try:
                 self.model(name)
             except UsageError as error:
-                document = read_yaml(judge_files(self.settings.judges_dir)[judge.spec.judge])
-                raise document.error(str(error), pointer) from error
+                file = judge_files(self.settings.judges_dir)[judge.spec.judge]
+                raise self._placed(error, file, pointer) from error
 
     @staticmethod
-    def _place(error: UsageError, loaded: LoadedSuite, pointer: str) -> UsageError:
+    def _placed(error: UsageError, path: Path, pointer: str) -> UsageError:
         """Say where the name was used, unless the error already names a place of its own."""
-        return error if isinstance(error, SpecError) else read_yaml(loaded.path).error(str(error), pointer)
+        return error if isinstance(error, SpecError) else read_yaml(path).error(str(error), pointer)
 
 
 def case_hash(loaded: LoadedSuite, placed: PlacedCase, *, expected: Json) -> str:
