@@ -54,7 +54,10 @@ def _line(row: Row) -> str:
 
 
 def _plain(row: Row) -> dict[str, object]:
-    return {"goal": row.goal, "value": float(row.value), "limit": row.limit, "ok": row.ok}
+    """Return the row as JSON: `beside` is there when there are other values."""
+    plain = {"goal": row.goal, "value": float(row.value), "limit": row.limit, "ok": row.ok}
+    beside = {name: float(value) for name, value in row.beside.items()}
+    return plain | ({"beside": beside} if beside else {})
 
 
 def run(measure: Callable[..., Iterable[Row]], *, description: str) -> None:

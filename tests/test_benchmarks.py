@@ -71,7 +71,7 @@ def test_a_benchmark_prints_its_table_and_writes_its_rows(tmp_path):
     assert done.returncode == 1
     assert "| a | 0.5 | <= 1 | yes | naive 2 |" in done.stdout
     assert json.loads((tmp_path / "rows.json").read_text()) == [
-        {"goal": "a", "value": 0.5, "limit": "<= 1", "ok": True},
+        {"goal": "a", "value": 0.5, "limit": "<= 1", "ok": True, "beside": {"naive": 2.0}},
         {"goal": "b", "value": 3.0, "limit": "<= 1", "ok": False},
     ]
 
