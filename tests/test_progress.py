@@ -194,7 +194,7 @@ def test_v_gives_each_miss_two_lines_and_vv_all_of_it(pytester: pytest.Pytester)
         ("-p", "and 2 more: -v gives the reason of each")
     ]
     last = next(n for n, line in enumerate(shown["-v"]) if "::case-4 by new" in line)
-    assert shown["-v"][last + 1] == "  expected at /label: /label is 'bug', expected 'billing'."
+    assert shown["-v"][last + 1] == "  expected: /label is 'bug', expected 'billing'."
 
 
 @pytest.mark.parametrize("options", [[], ["-v"]], ids=str)

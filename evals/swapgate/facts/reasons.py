@@ -36,7 +36,7 @@ def _check_reason(check: CheckResult) -> str:
     if not check.findings:
         return check.check
     finding = check.findings[0]
-    where = f" at {finding.pointer}" if finding.pointer else ""
+    where = f" at {finding.unsaid_pointer}" if finding.unsaid_pointer else ""
     return f"{check.check}{where}: {finding.message}"
 
 

@@ -25,6 +25,16 @@ class Finding(Value):
     wanted: str = ""
     got: str = ""
 
+    @property
+    def unsaid_pointer(self) -> str:
+        """The pointer, empty where the message begins with it: `/label is 'bug', expected 'billing'.`"""
+        return "" if self.message.startswith(f"{self.pointer} ") else self.pointer
+
+    @property
+    def placed_message(self) -> str:
+        """The message, which says where."""
+        return f"{self.unsaid_pointer}: {self.message}" if self.unsaid_pointer else self.message
+
 
 class CheckResult(Value):
     """What one check says of one answer. `facts` are for machines, for example `{"json_kind": "fenced"}`."""

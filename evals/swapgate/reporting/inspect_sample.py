@@ -122,7 +122,7 @@ def _target(expected: Json) -> str | list[str]:
 
 
 def _of_check(result: CheckResult) -> tuple[str, dict[str, Any]]:
-    said = "\n".join(f"{f.pointer}: {f.message}" if f.pointer else f.message for f in result.findings)
+    said = "\n".join(finding.placed_message for finding in result.findings)
     metadata = {"kind": result.kind, **result.facts}
     return result.check, {
         "value": _letter(result.passed),

@@ -181,7 +181,7 @@ def by_checks(found: Found) -> Said:
 
 def findings_of(result: CheckResult) -> Json:
     """Return what a check found, one text each."""
-    return [f"{f.pointer}: {f.message}" if f.pointer else f.message for f in result.findings]
+    return [finding.placed_message for finding in result.findings]
 
 
 def count_checks(counts: dict[str, list[int]], suite: str, said: Mapping[str, bool], *, by: int) -> None:

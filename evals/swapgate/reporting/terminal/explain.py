@@ -65,7 +65,7 @@ def _lines(trial: Trial) -> Iterator[str]:
 
 def _check(check: CheckResult) -> Iterator[str]:
     for finding in check.findings[:_FINDINGS]:
-        where = f" at {safe_text(finding.pointer)}" if finding.pointer else ""
+        where = f" at {safe_text(finding.unsaid_pointer)}" if finding.unsaid_pointer else ""
         yield f"  {check.check}{where}: {safe_text(finding.message, _TEXT_CHARS)}"
     if len(check.findings) > _FINDINGS:
         yield f"  {check.check}: {len(check.findings) - _FINDINGS} more findings"

@@ -19,7 +19,7 @@ const prose = (title, text) => {
 const findingItem = (places, finding) => {
   const [message, pointer, wanted, got] = finding;
   return el("li", {}, findingPlace(places, finding), " ", message,
-    pointer ? quiet(" at ", el("code", {}, pointer)) : null,
+    pointer && !message.startsWith(`${pointer} `) ? quiet(" at ", el("code", {}, pointer)) : null,
     wanted ? el("p", {}, "wanted ", el("code", {}, wanted)) : null,
     got ? el("p", {}, "got ", el("code", {}, got)) : null);
 };
