@@ -48,7 +48,7 @@ def test_blind_pass_is_shown_as_a_miss_with_its_place_and_reason(pytester: Pytes
         [
             "cases?triage.yml .m*",
             "cases/triage.yml:*: triage::two by a: blind pass*",
-            "*expected at /label: *bug*billing*",
+            "*expected: /label is 'bug', expected 'billing'.*",
         ]
     )
     assert result.ret == 0  # 1 of 2 is right, the gate wants half
@@ -143,6 +143,37 @@ def test_partial_selection_runs_it_and_judges_nothing(pytester: Pytester, select
     assert result.parseoutcomes()["passed"] == 1
     assert "missed" not in result.parseoutcomes()
     result.stdout.fnmatch_lines(["gate not judged: partial selection"])
+
+
+# What ends a declared name, what pytest.mark refuses, what it takes for a misspelling, what it means itself.
+ODD_TAGS = ["lang:python", "size(large)", "(", ":", "_private", "parametrise", "two words", "50%", "日本語", ""]
+
+
+@pytest.mark.parametrize("strict", [[], ["--strict-markers"]])
+def test_any_tag_is_a_mark_without_a_warning(pytester: Pytester, strict: list[str]) -> None:
+    lay_answers(pytester, {"one": RIGHT, "two": RIGHT}, tags={"two": [*ODD_TAGS, "plain"]})
+    result = pytester.runpytest("--model=a", "-W", "error", *strict)
+    result.assert_outcomes(passed=2)
+    assert result.ret == 0
+    pytester.runpytest("--model=a", "-m", "plain", *strict).assert_outcomes(passed=1, deselected=1)
+
+
+@pytest.mark.parametrize(
+    ("selection", "passed"),
+    [
+        (["-m", "lang:python"], 1),
+        (["-m", "not lang:python"], 1),
+        (["-m", "lang"], 0),
+        (["-m", "_private and 日本語"], 1),
+        (["-k", "size"], 1),
+    ],
+)
+def test_tag_that_pytest_cannot_declare_selects_its_cases(
+    pytester: Pytester, selection: list[str], passed: int
+) -> None:
+    lay_answers(pytester, {"one": RIGHT, "two": RIGHT}, tags={"two": ODD_TAGS})
+    result = pytester.runpytest("--model=a", "--collect-only", "-q", *selection)
+    assert sum("::" in line for line in result.outlines) == passed
 
 
 def test_last_failed_runs_the_misses_again(pytester: Pytester) -> None:

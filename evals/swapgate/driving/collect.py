@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from swapgate.engine.runner import Finished
 
 REASON_CHARS = 200
+# What ends the name in a line of pytest's ini key `markers`.
+_ENDS_A_NAME = frozenset(":(")
 _MAY_SKIP = frozenset(("skip", "skipif", "xfail"))
 
 
@@ -75,8 +77,7 @@ class CaseItem(pytest.Item):
         self._job: Job | None = job
         self.finished: Finished | None = None
         for tag in job.case.placed.case.tags:
-            self.config.stash[TAGS].register(self.config, tag)
-            self.add_marker(tag)
+            self.add_marker(self.config.stash[TAGS].mark(self.config, tag))
         self.extra_keyword_matches.update(job.case.placed.case.tags)
 
     @property
@@ -138,17 +139,21 @@ def _properties(model: str, structural: bool | None, semantic: bool | None) -> t
     return tuple((name, str(value).lower()) for name, value in shown.items() if value is not None)
 
 
-class TagRegistry:
-    """Declares each tag as a marker once, so that `-m` takes it under --strict-markers."""
+class TagMarks:
+    """Makes each tag a mark once, whatever is written in it."""
 
     def __init__(self) -> None:
-        self._known: set[str] = set()
+        self._made: dict[str, pytest.MarkDecorator] = {}
 
-    def register(self, config: pytest.Config, tag: str) -> None:
-        """Declare a tag."""
-        if tag not in self._known:
-            self._known.add(tag)
-            config.addinivalue_line("markers", f"{tag}: a tag of swapgate's cases")
+    def mark(self, config: pytest.Config, tag: str) -> pytest.MarkDecorator:
+        """Return the mark of a tag; one that pytest can know by name is declared, for --strict-markers."""
+        if tag not in self._made:
+            if not _ENDS_A_NAME.intersection(tag):
+                config.addinivalue_line("markers", f"{tag}: a tag of swapgate's cases")
+            # Not `pytest.mark`, which warns of every name that cannot be declared and refuses `_private`.
+            mark = pytest.Mark(tag, (), {}, _ispytest=True)
+            self._made[tag] = pytest.MarkDecorator(mark, _ispytest=True)
+        return self._made[tag]
 
 
-TAGS = pytest.StashKey[TagRegistry]()
+TAGS = pytest.StashKey[TagMarks]()

@@ -13,7 +13,7 @@ import pytest
 from swapgate.driving import trial_reports
 from swapgate.driving.announcing import Announcements
 from swapgate.driving.closing import ClosingWords
-from swapgate.driving.collect import TAGS, TagRegistry
+from swapgate.driving.collect import TAGS, TagMarks
 from swapgate.driving.ending import Ending
 from swapgate.driving.protocol import TrialProtocol
 from swapgate.driving.recording import Recording
@@ -82,10 +82,10 @@ def open_session(config: pytest.Config) -> SwapgateSession:
         raise pytest.UsageError(str(exc)) from exc
     if config.option.swapgate_model and config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args = _cases_only(settings.cases_dirs)
-    config.stash[TAGS] = TagRegistry()
+    config.stash[TAGS] = TagMarks()
     if config.option.swapgate_watch and config.option.markexpr:
         # That no case has the tag is told in our words, also under --strict-markers.
-        config.stash[TAGS].register(config, config.option.markexpr)
+        config.stash[TAGS].mark(config, config.option.markexpr)
     session = SwapgateSession(config, workspace)
     for name, hooks in _rooms(session).items():
         config.pluginmanager.register(hooks, f"swapgate-{name}")
