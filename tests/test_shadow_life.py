@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -145,6 +147,57 @@ def test_sighup_takes_a_new_configuration_and_refuses_a_wrong_one(
         post(shadow.url, "three")
         shadow.wait_for_exchanges(1)
         assert [r.json["messages"][0]["content"] for r in candidate.requests] == ["three"]
+
+
+KEY = b"sk-planted-0123456789abcdef"
+HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer " + KEY + b"\r\n"
+# Bytes, and as what they are counted; None: a connection that ends without a request is none.
+NO_REQUESTS: Mapping[str, tuple[bytes, str | None]] = {
+    "nothing": (b"", None),
+    "half a head": (HEAD, None),
+    "tls": (b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03" + bytes(range(190)), "no_http"),
+    "zeros": (b"\0" * 1000, "no_http"),
+    "ssh": (b"SSH-2.0-OpenSSH_9.6\r\n", "no_http"),
+    "long line": (b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\n\r\n", "too_large"),
+    "long header": (HEAD + b"x: " + KEY * 10_000 + b"\r\n\r\n", "too_large"),
+    "many headers": (HEAD + b"".join(b"x%d: 1\r\n" % n for n in range(2000)) + b"\r\n", "too_large"),
+    "no such version": (b"GET / HTTP/9.9\r\n\r\n", "broken"),
+    "http/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "broken"),
+    "no such length": (HEAD + b"content-length: -1\r\n\r\n", "broken"),
+    "a zero byte": (HEAD + b"x: a\0" + KEY + b"\r\n\r\n", "broken"),
+    "no chunk": (HEAD + b"transfer-encoding: chunked\r\n\r\nzz\r\n" + KEY + b"\r\n", "broken"),
+}
+
+
+def send(url: str, raw: bytes) -> None:
+    """Send these bytes, take what comes as long as something comes, and hang up."""
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as connection, suppress(ConnectionError):
+        connection.sendall(raw)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(65536):
+            pass
+
+
+def test_what_is_no_http_is_counted_and_told_on_a_line_for_each_reason(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with (
+        serving(Answer(openai_completion("old"))) as control,
+        serving(Answer(openai_completion("new"))) as candidate,
+        shadowing(tmp_path, control=control.url, candidate=candidate.url) as shadow,
+    ):
+        for raw, _reason in (*NO_REQUESTS.values(), *NO_REQUESTS.values()):
+            send(shadow.url, raw)
+        assert post(shadow.url, "after them").status_code == 200
+        metrics = httpx.get(f"{shadow.url}/-/swapgate/metrics").text
+    counted = Counter(reason for _raw, reason in NO_REQUESTS.values() if reason is not None)
+    for reason, number in counted.items():
+        assert f'swapgate_shadow_refused_total{{reason="{reason}"}} {2.0 * number}\n' in metrics
+    told = capfd.readouterr().err
+    assert len(told.splitlines()) == len(counted), told
+    assert "Traceback" not in told and KEY.decode() not in told
+    assert [r.json["messages"][0]["content"] for r in control.requests] == ["after them"]
 
 
 def test_sigterm_lets_an_answer_in_flight_end(tmp_path: Path) -> None:

@@ -36,6 +36,12 @@ class Metrics:
             ["route", "reason"],
             registry=self.registry,
         )
+        self._refused = Counter(
+            "swapgate_shadow_refused",
+            "What came to the port and was no HTTP request: no_http, too_large or broken.",
+            ["reason"],
+            registry=self.registry,
+        )
         self._candidate = Counter(
             "swapgate_shadow_candidate",
             "What became of the candidate's answers: answered, unasked, or the kind of error.",
@@ -57,6 +63,10 @@ class Metrics:
     def not_mirrored(self, route: str, reason: str) -> None:
         """Count a request that was not mirrored."""
         self._not_mirrored.labels(route, reason).inc()
+
+    def refused(self, reason: str) -> None:
+        """Count what was no request."""
+        self._refused.labels(reason).inc()
 
     def hear(self, told: Mapping[str, Any]) -> None:
         """Take what the mirror's process tells."""

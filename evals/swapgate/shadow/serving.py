@@ -18,6 +18,7 @@ from swapgate.shadow.metrics import Metrics
 from swapgate.shadow.plan import Plan
 from swapgate.shadow.proxy import Proxy
 from swapgate.shadow.ramped import LegFor, control_alone
+from swapgate.shadow.unread import log_of_bugs
 
 _LONGEST_HEADER = 64 * 1024
 _MOST_HEADERS = 512
@@ -47,6 +48,7 @@ async def serve(
         proxy.handle,
         handler_cancellation=True,
         access_log=None,
+        logger=log_of_bugs(metrics.refused),
         auto_decompress=False,
         max_line_size=_LONGEST_HEADER,
         max_field_size=_LONGEST_HEADER,
