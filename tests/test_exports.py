@@ -14,7 +14,7 @@ from swapgate.cli import main
 from swapgate.records import Answer, Message, Response, ToolCall, Trial, TrialError, Usage
 from swapgate.reporting.inspect_sample import sample, scores
 from swapgate.spec.read_suites import read_suite
-from workspaces import BLIND, FENCED, RIGHT, judged_workspace, lay, newest_run
+from workspaces import BLIND, FENCED, RIGHT, judged_workspace, lay, newest_run, recorded_workspace
 
 ANSWERS = {
     "new": {"one": RIGHT, "two": FENCED, "three": BLIND},
@@ -92,6 +92,24 @@ def test_both_exports_come_back_as_the_cases_and_answers_that_they_were(
             rows = [json.loads(line) for line in lines]
             got = {(name, row["case"], row.get("repeat", 1)): row["output"] for row in rows}
             assert got == {key: text for key, text in answered.items() if key[0] == name}
+
+
+def test_models_whose_names_make_one_file_name_have_a_log_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    models = ["vendor/new", "vendor-new", "Vendor/new"]
+    recorded_workspace(tmp_path, {model: {"one": RIGHT} for model in models})
+    swapgate.run("cases/triage.yml", model=models, root=tmp_path)
+    given = ["report", "latest", "--report=inspect", "--report=openai-evals", "--out", str(tmp_path / "out")]
+    assert main(given) == 0
+    logs = sorted((tmp_path / "out" / "inspect").iterdir())
+    assert len({log.name.lower() for log in logs}) == 3
+    assert {log_of(log)["eval"]["metadata"]["swapgate_model"] for log in logs} == set(models)
+    # And back: both models' answers come from one file, and each gets its own.
+    file = tmp_path / "out" / "openai-evals" / "triage.jsonl"
+    assert main(["import", str(file), "--suite", "back"]) == 0
+    assert len(list((tmp_path / "outputs").glob("back-*"))) == 3
 
 
 def test_the_same_run_makes_the_same_log(

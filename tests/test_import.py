@@ -88,6 +88,29 @@ def test_promptfoo_tests_become_cases_with_checks_judges_and_suites_a_prompt(
     assert "--model=openai:gpt-4.1-mini --model=anthropic:claude-sonnet-4-6" in told["notes"][0]
 
 
+def test_promptfoo_prompts_of_one_name_in_two_folders_make_a_suite_each(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = "prompts: [file://support/tone.txt, file://sales/tone.txt]\nproviders: [openai:gpt-4.1-mini]\n"
+    lay(
+        root,
+        {
+            "theirs/promptfooconfig.yaml": config + "tests: [{vars: {city: Leeds}}]\n",
+            "theirs/support/tone.txt": "Calmly: {{ city }}",
+            "theirs/sales/tone.txt": "Loudly: {{ city }}",
+        },
+    )
+    imported(capsys, root / "theirs" / "promptfooconfig.yaml")
+    prompts = {
+        name: read_suite(root / "cases" / f"{name}.yml", root=root).suite.prompt
+        for name in ("it-tone", "it-tone-2")
+    }
+    assert [getattr(prompt, "user", None) for prompt in prompts.values()] == [
+        "Calmly: {{ city }}",
+        "Loudly: {{ city }}",
+    ]
+
+
 def test_pydantic_evaluators_become_checks_and_judges(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = imported(capsys, FILES / "pydantic_evals.yaml")
     suite = read_suite(root / "cases" / "it.yml", root=root).suite

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from swapgate.convert.imported import Imported, ImportedCase
+from swapgate.convert.imported import Imported, ImportedCase, unique_ids
 from swapgate.errors import StoreError, UsageError
 from swapgate.records import Json
 from swapgate.spec.read_suites import read_suite
@@ -119,15 +119,15 @@ def _case(case: ImportedCase) -> dict[str, Json]:
 
 def _outputs(imported: Imported) -> Iterator[tuple[str, str]]:
     """Yield the recorded answers of each model, as lines of the provider `recorded`."""
-    models = dict.fromkeys(output.model for case in imported.cases for output in case.outputs)
-    for model in models:
+    models = list(dict.fromkeys(output.model for case in imported.cases for output in case.outputs))
+    for model, name in zip(models, unique_ids(models), strict=True):
         lines = [
             {"case": case.name, "repeat": output.repeat, "output": output.text}
             for case in imported.cases
             for output in case.outputs
             if output.model == model
         ]
-        yield model, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        yield name, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
 
 
 def yaml_text(value: Mapping[str, Any]) -> str:

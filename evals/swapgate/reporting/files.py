@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import BinaryIO
 from swapgate.errors import StoreError
 
 LATEST = "latest"
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 class CannotWrite(StoreError):
@@ -42,6 +44,25 @@ def write_text(path: Path, text: str) -> None:
 def whole(text: str) -> str:
     """Return the text with lone surrogates replaced by U+FFFD, so that UTF-8 can hold it."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+class FileNames:
+    """Names for files of one folder, made of other names: letters, digits, `_`, `.` and `-`, and none twice.
+
+    Nor are there two that differ by upper and lower case alone: some disks hold those for one.
+    """
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def of(self, *parts: str) -> str:
+        """Return the parts with points between them; `-2` and so on at the end where that is taken."""
+        wanted = ".".join(_NOT_IN_NAMES.sub("-", part) for part in parts)
+        name, turn = wanted, 2
+        while name.lower() in self._taken:
+            name, turn = f"{wanted}-{turn}", turn + 1
+        self._taken.add(name.lower())
+        return name
 
 
 def mark_latest(folder: Path) -> Path:

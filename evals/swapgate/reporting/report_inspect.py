@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import zipfile
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swapgate.records import ModelIdentity, Run, Trial, content_hash, total
-from swapgate.reporting.files import atomic_file, whole
+from swapgate.reporting.files import FileNames, atomic_file, whole
 from swapgate.reporting.inspect_sample import sample, summary
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 _FORMAT = 2  # Inspect's LOG_SCHEMA_VERSION
 # The earliest that a zip file can hold.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
-_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 class InspectReporter:
@@ -36,14 +34,15 @@ class InspectReporter:
         The trials go through once, in the order in which they are stored: by suite first.
         """
         path = folder / self.filename
-        open_logs: dict[str, _Log] = {}
+        names, open_logs = FileNames(), dict[str, _Log]()
         with ExitStack() as stack:
             for trial in outcome.trials:
                 if any(log.suite != trial.suite for log in open_logs.values()):
                     stack.pop_all().close()
                     open_logs.clear()
                 if trial.model not in open_logs:
-                    open_logs[trial.model] = stack.enter_context(_Log(path, outcome, trial))
+                    file = path / f"{names.of(trial.suite, trial.model)}.eval"
+                    open_logs[trial.model] = stack.enter_context(_Log(file, outcome, trial))
                 open_logs[trial.model].add(trial)
         return path
 
@@ -52,7 +51,7 @@ class InspectReporter:
 class _Log:
     """One log while it is written: samples go into the zip file as they come, what is of all at the end."""
 
-    folder: Path
+    path: Path
     outcome: RunOutcome
     first: Trial
     summaries: list[dict[str, Any]] = field(default_factory=list)
@@ -67,8 +66,7 @@ class _Log:
         return self.first.suite
 
     def __enter__(self) -> _Log:
-        names = [_NOT_IN_NAMES.sub("-", part) for part in (self.first.suite, self.first.model)]
-        file = self._stack.enter_context(atomic_file(self.folder / f"{'.'.join(names)}.eval"))
+        file = self._stack.enter_context(atomic_file(self.path))
         self._zip = self._stack.enter_context(zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED))
         return self
 

@@ -6,18 +6,15 @@ https://platform.openai.com/docs/api-reference/evals
 from __future__ import annotations
 
 import json
-import re
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from swapgate.records import Answer, ToolCall, Trial, turn_of
-from swapgate.reporting.files import atomic_file, whole
+from swapgate.reporting.files import FileNames, atomic_file, whole
 
 if TYPE_CHECKING:
     from swapgate.analysis.outcome import RunOutcome
-
-_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 class OpenAIEvalsReporter:
@@ -29,15 +26,14 @@ class OpenAIEvalsReporter:
     def write(self, outcome: RunOutcome, folder: Path) -> Path:
         """Write a file for each suite into the folder, and return the folder with them."""
         path = folder / self.filename
-        suite: str | None = None
+        names, suite = FileNames(), None
         stream: BinaryIO | None = None
         with ExitStack() as stack:
             for trial in outcome.trials:  # by suite first
                 if stream is None or trial.suite != suite:
                     stack.pop_all().close()
                     suite = trial.suite
-                    file = path / f"{_NOT_IN_NAMES.sub('-', suite)}.jsonl"
-                    stream = stack.enter_context(atomic_file(file))
+                    stream = stack.enter_context(atomic_file(path / f"{names.of(suite)}.jsonl"))
                 stream.write(_line(trial).encode())
         return path
 

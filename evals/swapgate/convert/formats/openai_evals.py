@@ -13,7 +13,6 @@ from swapgate.convert.imported import (
     ImportedCase,
     Output,
     Untranslated,
-    as_id,
     as_input,
     as_mapping,
     content_text,
@@ -150,7 +149,7 @@ def _outputs(group: Sequence[Mapping[str, Any]]) -> list[Output]:
     for row in group:
         sample = row.get("sample") or {}
         if text := sample.get("output_text"):
-            model = as_id(sample.get("model") or "") or "imported"
+            model = str(sample.get("model") or "imported")
             repeat = sum(one.model == model for one in found) + 1
             found.append(Output(model=model, repeat=repeat, text=str(text)))
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,7 @@ def read(source: Source) -> Imported:
     return Imported(
         name=as_id(source.path.stem) or "imported",
         description=str(data.get("description") or ""),
-        prompts=dict(_prompts(source, data["prompts"], left)),
+        prompts=_named_apart(_prompts(source, data["prompts"], left)),
         cases=cases,
         judges=judges.files,
         untranslated=left,
@@ -168,6 +168,13 @@ def _beside(source: Source, written: str) -> Path | None:
     name = written.removeprefix("file://")
     path = source.path.parent / name
     return path if "://" not in name and path.is_file() else None
+
+
+def _named_apart(prompts: Iterable[tuple[str, Mapping[str, Json]]]) -> dict[str, Mapping[str, Json]]:
+    """Return the prompts by name: `support/tone.txt` and `sales/tone.txt` are both called `tone`."""
+    found = list(prompts)
+    names = unique_ids(name for name, _prompt in found)
+    return {name: prompt for name, (_name, prompt) in zip(names, found, strict=True)}
 
 
 def _prompts(
