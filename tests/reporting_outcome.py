@@ -62,6 +62,34 @@ DIFF = """\
 """
 
 
+def of_many_suites(number: int) -> RunOutcome:
+    """Return such a run with many suites more: of one the gate failed, one became worse, the last are lowest."""
+    outcome = made_up_outcome()
+    names = [f"suite-{n:03d}" for n in range(number)]
+    one = next(s for s in outcome.summaries if s.model == CANDIDATE and s.suite == "summaries")
+    parts = tuple(
+        replace(one, suite=name, semantic=replace(one.semantic, rate=1 - n / 10_000))
+        for n, name in enumerate(names)
+    )
+    passed = next(d for d in outcome.gate.decisions if d.answer == "pass")
+    decisions = [*outcome.gate.decisions, *(replace(passed, suite=name) for name in names)]
+    decisions += [replace(passed, suite=name, answer="fail") for name in names[123:124]]
+    comparison = outcome.comparisons[0]
+    same = replace(comparison.differences[0], prompt=None, tag=None, p_value=0.5, p_adjusted=None)
+    differences = [replace(same, suite=name) for name in names]
+    differences[200:201] = [replace(one, p_value=0.001, estimate=-0.5) for one in differences[200:201]]
+    comparison = replace(comparison, differences=(*comparison.differences, *differences))
+    return replace(
+        outcome,
+        run=replace(outcome.run, suites=(*outcome.run.suites, *names)),
+        summaries=(*outcome.summaries, *parts),
+        gate=replace(outcome.gate, decisions=tuple(decisions)),
+        comparisons=(comparison,),
+        matrix=(),
+        warnings=tuple(f"few cases on {name}" for name in names),
+    )
+
+
 def made_up_outcome(*, cases: int = 8, long_text: int = 0) -> RunOutcome:
     """Return a finished run of three models on two suites of `cases` cases each (8: 48 trials)."""
     trials = [

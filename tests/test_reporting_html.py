@@ -17,7 +17,7 @@ import pytest
 
 from benchmarks.made_trials import made_trials
 from html_cases import blocks_of, cases_of
-from reporting_outcome import CANDIDATE, HOSTILE, made_up_outcome, with_response
+from reporting_outcome import CANDIDATE, HOSTILE, made_up_outcome, of_many_suites, with_response
 from swapgate.analysis.gate import GateAnswer
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.records import CanaryResult, JudgeCanaries
@@ -437,32 +437,22 @@ def test_a_part_of_a_run_is_named_with_what_it_belongs_to(tmp_path: Path) -> Non
     assert ", shard 2/3, of 1 shard, completes run <code>2026-05-04-090000-000002</code>" in text
 
 
-def test_tables_of_many_suites_end_after_the_worst_and_say_so() -> None:
-    outcome = made_up_outcome()
-    one = next(s for s in outcome.summaries if s.model == CANDIDATE and s.suite == "summaries")
-    parts = tuple(
-        replace(one, suite=f"suite-{n:03d}", semantic=replace(one.semantic, rate=1 - n / 1000))
-        for n in range(300)
-    )
-    decision, difference = outcome.gate.decisions[-1], outcome.comparisons[0].differences[-1]
-    gate = replace(
-        outcome.gate,
-        decisions=(
-            *(replace(decision, suite=f"passes-{n}") for n in range(300)),
-            replace(decision, suite="the-one-that-fails", answer="fail"),
-        ),
-    )
-    differences = tuple(replace(difference, suite=f"differs-{n}", tag=None) for n in range(300))
-    comparison = replace(outcome.comparisons[0], differences=differences)
-    many = replace(
-        outcome, summaries=(*outcome.summaries, *parts), gate=gate, comparisons=(comparison,), matrix=()
-    )
-    text = _static(page(many))
-    assert (text.count(">suite-299<"), text.count(">suite-000<")) == (2, 0)
-    assert len(re.findall(r'<th scope="row" class="suite">', text)) < 2 * 200
+def test_of_many_suites_the_worst_are_shown_and_the_others_are_folded() -> None:
+    text = _static(page(of_many_suites(300)))
+    shown = re.sub(r"<details.*?</details>", "", text)
+    for put_away in ("286 more suites", "184 more rules", "184 more differences"):
+        assert put_away in text
+    # Its gate failed; it became worse; then those with the lowest rates.
+    assert re.findall(r">(suite-\d+)<", shown)[:5] == [f"suite-{n}" for n in (123, 200, 299, 298, 297)]
+    # Everyone is found by name, the fold opens where a browser looks for it.
+    assert {f"suite-{n:03d}" for n in range(300)} <= set(re.findall(r">(suite-\d+)<", text))
+    assert len(re.findall(r"<tr", shown)) < 140
+    assert ">Suites</dt><dd><details" in text
+
+
+def test_tables_of_very_many_suites_end_and_say_so() -> None:
+    text = _static(page(of_many_suites(1200)))
+    assert len(re.findall(r'<th scope="row" class="suite">', text)) <= 1000 + 200 + 2 * 16
     assert "suites more, all in report.json; these are those with the lowest rates" in text
-    assert "the-one-that-fails" in text
-    assert text.count("passes-") == 199
-    assert "and 101 rules more, all in report.json" in text
-    assert text.count("differs-") == 200
-    assert "and 100 differences more" in text
+    assert "and 1,004 rules more, all in report.json" in text
+    assert "differences more, all in report.json" in text

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from reporting_outcome import HOSTILE, made_up_outcome
+from reporting_outcome import HOSTILE, made_up_outcome, of_many_suites
 from swapgate.analysis.compare import Flip
 from swapgate.analysis.gate import GateAnswer
 from swapgate.analysis.outcome import RunOutcome
@@ -391,3 +391,31 @@ def test_why_an_interval_was_refused_is_said_once() -> None:
         replace(outcome, summaries=(replace(first, semantic=refused), *outcome.summaries[1:]))
     )
     assert lines.count("note: all suites: one cluster") == 1
+
+
+def test_of_many_suites_the_worst_are_shown_and_the_others_counted() -> None:
+    lines = summary_lines(of_many_suites(300), width=140)
+    assert len(lines) < 110
+    rows = [line.split()[0] for line in lines if line.startswith("  suite-")]
+    assert rows[:3] == ["suite-123", "suite-200", "suite-299"]
+    assert "  and 286 more suites: -v shows all" in lines
+    (told,) = [line for line in lines if "semantic in suite-" in line]
+    assert "suite-200" in told and ": worse" in told
+    assert "  and 299 more differences by suite, 0 of them told apart: -v shows all" in lines
+    end = lines.index(next(line for line in lines if line.startswith("gate: FAIL")))
+    assert any(line.startswith("  FAIL  structural (model-new, suite-123)") for line in lines[:end])
+    assert lines[end - 1] == "  and 302 more rules: -v shows all"
+    assert [line for line in lines[end:] if line.startswith("warning: ")][-1] == (
+        "warning: and 292 more: -v shows all"
+    )
+    assert len(summary_lines(of_many_suites(300), width=140, verbose=1)) > 1200
+
+
+def test_a_dozen_suites_are_all_shown_in_their_order() -> None:
+    lines = summary_lines(of_many_suites(12), width=140)
+    rows = [line.split()[0] for line in lines if line.startswith("  suite-")]
+    assert rows == [f"suite-{n:03d}" for n in range(12)]
+    assert sum("semantic in suite-" in line for line in lines) == 12
+    assert sum(line.startswith("warning: ") for line in lines) == 12
+    assert not any("-v shows all" in line for line in lines)
+    assert not any(line.startswith("  FAIL") for line in lines)

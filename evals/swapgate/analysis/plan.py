@@ -45,11 +45,11 @@ def count_cases(placed: Iterable[PlannedCase]) -> dict[Scope, int]:
     """Return the number of independent cases in every scope that a gate may name."""
     clusters: dict[Scope, set[tuple[str, str]]] = {OVERALL: set()}
     for case in placed:
-        names = {None, case.suite}
-        scopes = {Scope(suite) for suite in names}
-        scopes |= {Scope(suite, tag=tag) for suite in names for tag in case.tags}
+        names = (None, case.suite)
+        scopes = [Scope(suite) for suite in names]
+        scopes += [Scope(suite, tag=tag) for suite in names for tag in case.tags]
         if case.prompt is not None:
-            scopes |= {Scope(suite, prompt=case.prompt) for suite in names}
+            scopes += [Scope(suite, prompt=case.prompt) for suite in names]
         for scope in scopes:
             clusters.setdefault(scope, set()).add((case.suite, case.cluster))
     return {scope: len(found) for scope, found in clusters.items()}

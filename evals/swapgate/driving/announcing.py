@@ -51,9 +51,12 @@ class Announcements:
             folders = ", ".join(folder.name for folder in self._settings.cases_dirs)
             is_asked = bool(self._session.config.option.swapgate_model) and self._session.part is None
             return [f"swapgate: warning: no case is selected; suites lie in {folders}"] if is_asked else []
-        is_quiet = self._session.config.get_verbosity() < 0
-        head = [] if is_quiet else [f"swapgate: {self._told(jobs)}"]
-        return [*head, *(f"swapgate: warning: {text}" for text in self._session.warnings)]
+        from swapgate.reporting.words import warnings
+
+        verbose = self._session.config.get_verbosity()
+        head = [] if verbose < 0 else [f"swapgate: {self._told(jobs)}"]
+        shown = warnings.shown(self._session.warnings, verbose=verbose)
+        return [*head, *(f"swapgate: warning: {text}" for text in shown)]
 
     def _told(self, jobs: Sequence[Job]) -> str:
         """Return how many trials there are, how fast they are run and who judges them."""

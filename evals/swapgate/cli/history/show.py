@@ -8,11 +8,13 @@ from typing import Annotated
 
 import typer
 
-from swapgate.cli.options import JsonOption, RootOption, open_settings
+from swapgate.cli.options import JsonOption, RootOption, VerboseOption, open_settings
 from swapgate.cli.output import print_json
 from swapgate.records import ModelIdentity, Run, to_json
+from swapgate.reporting.format import count
 from swapgate.reporting.text import safe_text
 from swapgate.reporting.words.runs import run_state
+from swapgate.reporting.worst import ALL_SUITES, FEW
 
 _HASH_CHARS = 12
 _VERSIONS = 4  # of swapgate, Python, pytest and pydantic; --json has all
@@ -23,6 +25,7 @@ def show_run(
         str, typer.Argument(metavar="RUN", help="A run's id, the beginning of one, `latest` or `@NAME`.")
     ],
     *,
+    verbose: VerboseOption = 0,
     root: RootOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -40,11 +43,11 @@ def show_run(
         return
     from swapgate.reporting.terminal.summary import summary_lines
 
-    for line in (*_head(outcome.run), *summary_lines(outcome)):
+    for line in (*_head(outcome.run, verbose=verbose), *summary_lines(outcome, verbose=verbose)):
         typer.echo(line)
 
 
-def _head(run: Run) -> Iterator[str]:
+def _head(run: Run, *, verbose: int) -> Iterator[str]:
     yield safe_text(f"run {run.id}, {run_state(run)}, started {run.started_at}, {run.planned} trials planned")
     if run.shard is not None:
         yield safe_text(f"shard {run.shard.name} of {sum(run.shard.sizes)} trials")
@@ -58,7 +61,7 @@ def _head(run: Run) -> Iterator[str]:
     for judge in run.judges:
         yield safe_text(f"judge model {judge.name}: {_asked_for(judge)}")
     yield from map(safe_text, _judges(run))
-    yield from map(safe_text, _suites(run))
+    yield from map(safe_text, _suites(run, verbose=verbose))
     yield from map(safe_text, _made_with(run))
 
 
@@ -68,9 +71,10 @@ def _judges(run: Run) -> Iterator[str]:
         yield f"judge {judge} {found[:_HASH_CHARS]}{': ' if served else ''}{', '.join(served)}"
 
 
-def _suites(run: Run) -> Iterator[str]:
+def _suites(run: Run, *, verbose: int) -> Iterator[str]:
     """Yield each suite's hash, with those of its prompt as each model was asked, and of its schemas."""
-    for suite in run.suites:
+    shown = run.suites if verbose > 0 or len(run.suites) <= ALL_SUITES else run.suites[:FEW]
+    for suite in shown:
         own = f"{suite}/"
         parts = [f"suite {suite} {run.suite_hashes.get(suite, '')[:_HASH_CHARS]}".rstrip()]
         for kind, hashes in (("prompt of", run.prompt_hashes), ("schema", run.schema_hashes)):
@@ -80,6 +84,8 @@ def _suites(run: Run) -> Iterator[str]:
                 if name.startswith(own)
             ]
         yield ", ".join(parts)
+    if len(run.suites) > len(shown):
+        yield f"and {count(len(run.suites) - len(shown), 'more suite')}: -v shows all"
 
 
 def _made_with(run: Run) -> Iterator[str]:

@@ -22,8 +22,9 @@ from swapgate.analysis.summary import CheckCount, Summary
 from swapgate.facts import Facts
 from swapgate.records import StoppedRule
 from swapgate.reporting import format as show
+from swapgate.reporting import worst
 from swapgate.reporting.files import atomic_file, whole
-from swapgate.reporting.html import charts, worst
+from swapgate.reporting.html import charts
 from swapgate.reporting.html.lengths import length_charts
 from swapgate.reporting.html.packing import PackedCases, blocks
 from swapgate.reporting.html.scores import scores_by_model
@@ -88,7 +89,7 @@ def page(outcome: RunOutcome, seen: PackedCases | None = None) -> str:
     seen = seen or PackedCases()
     script = _script()
     models = overall(outcome)
-    suites, suites_left_out = worst.suites_of(outcome, models)
+    suites = worst.suites_of(outcome, models)
     all_slices = [s for model in models for s in slices(outcome, model)]
     notes = interval_notes(outcome)
     all_notes = interval_notes(outcome, with_slices=True)
@@ -98,8 +99,12 @@ def page(outcome: RunOutcome, seen: PackedCases | None = None) -> str:
         "headlines": [headline(s) for s in models if s.role == "candidate"],
         "word": GATE_WORDS[outcome.gate.answer],
         "notes": [*correction_notes(outcome), *notes],
-        "rows": [row for model, own in zip(models, suites, strict=True) for row in (model, *own)],
-        "suites_left_out": suites_left_out,
+        "rows": [row for model, own in zip(models, suites.shown, strict=True) for row in (model, *own)],
+        # Of many suites the better ones: folded, each model's after its own row.
+        "further": [row for own, model in zip(suites.rest, models, strict=False) for row in (model, *own)],
+        "folded_suites": max((len(own) for own in suites.rest), default=0),
+        "suites_left_out": suites.left_out,
+        "has_many_suites": worst.has_many_suites(outcome),
         "slices": all_slices,
         "slice_notes": [note for note in all_notes if note not in notes],
         "has_matrix": findings.has_matrix(outcome),

@@ -9,6 +9,7 @@ from swapgate.analysis.distributions import Spread
 from swapgate.analysis.matrix import FEWEST_CASES
 from swapgate.analysis.shifts import AmountShift, ScoreShift
 from swapgate.reporting import format as show
+from swapgate.reporting import worst
 from swapgate.reporting.markdown.text import (
     NAME_CHARS,
     REASON_CHARS,
@@ -28,7 +29,7 @@ _DIFFERENCES = ("Measure", "Scope", "Pairs", "Difference in points", "Interval",
 def comparison_lines(comparison: Comparison, spreads: Sequence[Spread], most: int) -> list[str]:
     """Return the lines of one comparison; what is long is folded."""
     lines = [f"### {escaped(comparison.candidate)} against {escaped(comparison.baseline)}", ""]
-    lines += _differences(telling(comparison), most)
+    lines += _differences(worst.in_order(telling(comparison)), most)
     lines += ["", *(f"- {line}" for line in (*_blind_pass(comparison), *_amounts(comparison)))]
     lines += capped([s for s in spreads if comparing.is_spread_told_apart(s)], most, _spread)
     if comparison.unpaired:
@@ -66,7 +67,7 @@ def _difference_row(difference: Difference) -> list[str]:
 
 def _slices(differences: Sequence[Difference], most: int) -> list[str]:
     """Return the slices that are told apart and then those with cases enough to tell, the largest first."""
-    told = comparing.separated_slices(differences)
+    told = comparing.separated(differences)
     ordered = sorted((d for d in differences if d.clusters >= FEWEST_CASES), key=lambda d: -d.pairs)
     shown = [*told, *(d for d in ordered if d not in told)]
     left_out = len(differences) - len(shown)

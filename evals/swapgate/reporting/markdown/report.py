@@ -10,6 +10,7 @@ from swapgate.analysis.outcome import RunOutcome
 from swapgate.analysis.summary import Summary
 from swapgate.facts import Facts
 from swapgate.reporting import format as show
+from swapgate.reporting import worst
 from swapgate.reporting.files import write_text
 from swapgate.reporting.markdown.comparison import case_line, comparison_lines
 from swapgate.reporting.markdown.findings import finding_sections
@@ -26,7 +27,6 @@ from swapgate.reporting.text import safe_text
 from swapgate.reporting.words.judges import escalation_text, has_unscored, tokens_of
 from swapgate.reporting.words.reasons import (
     GATE_WORDS,
-    by_suite,
     correction_notes,
     headline,
     interval_notes,
@@ -144,11 +144,13 @@ def _verdict(outcome: RunOutcome) -> list[str]:
 
 
 def _models(outcome: RunOutcome, most: int) -> list[str]:
+    models = overall(outcome)
+    suites = worst.suites_of(outcome, models, few=max(most // max(len(models), 1), 1), most=0)
     rows = []
-    for summary in overall(outcome):
+    for summary, own_suites in zip(models, suites.shown, strict=True):
         role = " (baseline)" if summary.role == "baseline" else ""
         rows.append(_summary_row(f"**{escaped(summary.model)}**{role}", summary))
-        rows += [_summary_row(escaped(s.scope.name), s) for s in by_suite(outcome, summary)]
+        rows += [_summary_row(escaped(s.scope.name), s) for s in own_suites]
     if not has_unscored(outcome):
         rows = [[*row[:_UNSCORED], *row[_UNSCORED + 1 :]] for row in rows]
     rates = {name: escaped(rate_title(outcome, name.capitalize())) for name in _RATES}
@@ -156,7 +158,8 @@ def _models(outcome: RunOutcome, most: int) -> list[str]:
     header = [rates.get(title, title) for title in titles]
     if not is_streamed(outcome):
         header, rows = header[:-1], [row[:-1] for row in rows]
-    return table(header, rows, left=1, most=most)
+    more = ["", f"and {show.count(suites.left_out, 'more suite')}"] if suites.left_out else []
+    return [*table(header, rows, left=1, most=most), *more]
 
 
 def _summary_row(name: str, summary: Summary) -> list[str]:

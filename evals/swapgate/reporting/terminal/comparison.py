@@ -9,7 +9,8 @@ from swapgate.analysis.compare import Comparison, Difference, Flip
 from swapgate.analysis.distributions import Spread
 from swapgate.analysis.shifts import AmountShift, BlindPassChange, ScoreShift
 from swapgate.reporting import format as show
-from swapgate.reporting.terminal.line import MESSAGE_CHARS, NAME_CHARS, Colour, Line, listed, name
+from swapgate.reporting import worst
+from swapgate.reporting.terminal.line import MESSAGE_CHARS, NAME_CHARS, Colour, Line, listed, more, name
 from swapgate.reporting.text import safe_text
 from swapgate.reporting.words import comparing
 from swapgate.reporting.words.reasons import telling, telling_slices
@@ -24,8 +25,7 @@ def comparison_lines(comparison: Comparison, spreads: Sequence[Spread], *, verbo
     """Yield what the comparison says; with `verbose` all slices, levels, intervals and (at 2) flips."""
     yield Line(text="")
     yield Line(text=f"{name(comparison.candidate)} against {name(comparison.baseline)}", bold=True)
-    for difference in telling(comparison):
-        yield _difference(difference)
+    yield from _differences(telling(comparison), verbose=verbose)
     yield from _slices(telling_slices(comparison), verbose=verbose)
     change = comparing.blind_pass_of(comparison)
     if change is not None:
@@ -38,6 +38,18 @@ def comparison_lines(comparison: Comparison, spreads: Sequence[Spread], *, verbo
     most = FLIPS if verbose < 2 else None
     yield from _flips("regressed", comparison.regressed, colour="red", most=most)
     yield from _flips("fixed", comparison.fixed, colour="green", most=0 if most else None)
+
+
+def _differences(found: Sequence[Difference], *, verbose: int) -> Iterator[Line]:
+    """Yield the differences of the whole and of each suite; of many those suites that are told apart."""
+    shown = found
+    if verbose <= 0 and len(found) > worst.ALL_ROWS:
+        told_apart = comparing.separated(found)
+        shown = [d for d in worst.differences(found).shown if d.suite is None or d in told_apart]
+    yield from map(_difference, shown)
+    others = [d for d in found if d not in shown]
+    told = len(comparing.separated(others))
+    yield from more(len(others), "difference", told=f" by suite, {told:,} of them told apart")
 
 
 def _difference(difference: Difference) -> Line:
@@ -58,7 +70,7 @@ def _slices(differences: Sequence[Difference], *, verbose: int) -> Iterator[Line
     if verbose > 0:
         yield from map(_difference, differences)
         return
-    found = comparing.separated_slices(differences)
+    found = comparing.separated(differences)
     yield from map(_difference, found[:SLICES])
     if found:
         told = f"{len(found)} of {show.count(len(differences), 'difference')} by tag told apart"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
+from swapgate.reporting import format as show
 from swapgate.reporting.text import safe_text
 from swapgate.values import Value
 
@@ -39,6 +40,12 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
         )
         for row, own_gaps in zip(rows, gaps, strict=True)
     ]
+
+
+def more(number: int, noun: str, *, told: str = "") -> Iterator[Line]:
+    """Yield the line that counts what is not shown, nothing where all is."""
+    if number:
+        yield Line(text=f"  and {show.count(number, f'more {noun}')}{told}: -v shows all")
 
 
 def listed(names: Sequence[str], most: int | None) -> str:

@@ -7,21 +7,33 @@ from collections.abc import Iterator, Sequence
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.analysis.summary import Summary
 from swapgate.reporting import format as show
-from swapgate.reporting.terminal.line import Line, aligned, name
+from swapgate.reporting import worst
+from swapgate.reporting.terminal.line import Line, aligned, more, name
 from swapgate.reporting.words.judges import has_unscored
 from swapgate.reporting.words.reasons import by_suite, is_streamed, overall, rate_title, slices
+from swapgate.reporting.worst import Split
 
 _USAGE = ("tokens in/out", "cost", "judge cost", "p50/p95")
 
 
-def summary_table(outcome: RunOutcome, *, width: int, with_slices: bool) -> Iterator[Line]:
-    """Yield the rows of each model, as one table where it fits, else as two or more below each other."""
+def summary_table(outcome: RunOutcome, *, width: int, verbose: int) -> Iterator[Line]:
+    """Yield the rows of each model: the worst of many suites, or with `verbose` all of them and the tags."""
+    models = overall(outcome)
+    suites = Split(shown=[by_suite(outcome, model) for model in models])
+    if verbose <= 0:
+        suites = worst.suites_of(outcome, models, most=0)
     rows = []
-    for summary in overall(outcome):
+    for summary, own in zip(models, suites.shown, strict=True):
         role = " (baseline)" if summary.role == "baseline" else ""
         rows.append((name(summary.model) + role, summary))
-        parts = [*by_suite(outcome, summary), *(slices(outcome, summary) if with_slices else ())]
+        parts = [*own, *(slices(outcome, summary) if verbose > 0 else ())]
         rows += [(f"  {name(s.scope.name)}", s) for s in parts]
+    yield from _tables(outcome, rows, width=width)
+    yield from more(suites.left_out, "suite")
+
+
+def _tables(outcome: RunOutcome, rows: Sequence[tuple[str, Summary]], *, width: int) -> Iterator[Line]:
+    """Yield one table where it fits, else two or more below each other."""
     rates = _rates(outcome, rows, width=width)
     usage = _usage(outcome, rows)
     joined = aligned([(*left, *right) for left, right in zip(rates, usage, strict=True)])

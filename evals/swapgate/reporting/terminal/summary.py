@@ -9,12 +9,13 @@ from typing import Protocol
 from swapgate.analysis.decision import Decision, GateAnswer
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.reporting import format as show
+from swapgate.reporting import worst
 from swapgate.reporting.terminal.comparison import comparison_lines
 from swapgate.reporting.terminal.findings import finding_lines
-from swapgate.reporting.terminal.line import MESSAGE_CHARS, Colour, Line, name
+from swapgate.reporting.terminal.line import MESSAGE_CHARS, Colour, Line, more, name
 from swapgate.reporting.terminal.rates import summary_table
 from swapgate.reporting.text import safe_text
-from swapgate.reporting.words import judges
+from swapgate.reporting.words import judges, warnings
 from swapgate.reporting.words.reasons import (
     GATE_WORDS,
     correction_notes,
@@ -66,7 +67,7 @@ def _lines(outcome: RunOutcome, *, verbose: int, width: int, reports: Sequence[P
     if verbose < -1:
         yield Line(text=gate_line(outcome.gate, MESSAGE_CHARS), colour=_COLOURS[outcome.gate.answer])
         return
-    yield from summary_table(outcome, width=width, with_slices=verbose > 0)
+    yield from summary_table(outcome, width=width, verbose=verbose)
     if verbose > 0:
         yield from _checks(outcome)
     yield from _judges(outcome)
@@ -81,7 +82,7 @@ def _lines(outcome: RunOutcome, *, verbose: int, width: int, reports: Sequence[P
     for note in (*correction_notes(outcome), *interval_notes(outcome, with_slices=verbose > 0)):
         yield Line(text=f"note: {safe_text(note, MESSAGE_CHARS)}")
     yield from _gate(outcome, verbose=verbose)
-    for warning in outcome.warnings:
+    for warning in warnings.shown(outcome.warnings, verbose=verbose):
         yield Line(text=f"warning: {safe_text(warning, MESSAGE_CHARS)}", colour="yellow")
     for path in reports:
         yield Line(text=f"report: {path}")
@@ -115,12 +116,21 @@ def _cached(outcome: RunOutcome) -> Iterator[Line]:
 def _gate(outcome: RunOutcome, *, verbose: int) -> Iterator[Line]:
     gate = outcome.gate
     yield Line(text="")
-    if verbose > 0:
-        for decision in gate.decisions:
-            yield Line(text=_decision(decision), colour=_COLOURS[decision.answer])
+    deciding = gate.decisions if verbose > 0 else _deciding(outcome)
+    for decision in deciding:
+        yield Line(text=_decision(decision), colour=_COLOURS[decision.answer])
+    yield from more(len(gate.decisions) - len(deciding) if deciding else 0, "rule")
     yield Line(text=gate_line(gate, MESSAGE_CHARS), colour=_COLOURS[gate.answer], bold=True)
     for note in gate.notes:
         yield Line(text=f"note: {safe_text(note, MESSAGE_CHARS)}")
+
+
+def _deciding(outcome: RunOutcome) -> Sequence[Decision]:
+    """Return the rules that decided, where there are so many suites that the sentence on one says little."""
+    gate = outcome.gate
+    if not worst.has_many_suites(outcome) or gate.answer not in {"fail", "inconclusive"}:
+        return ()
+    return [decision for decision in gate.decisions if decision.answer == gate.answer][: worst.FEW]
 
 
 def _decision(decision: Decision) -> str:

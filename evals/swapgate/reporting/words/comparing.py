@@ -66,7 +66,7 @@ def blind_word(change: BlindPassChange) -> Word | None:
     return _by_p(change.p_value, None if change.estimate is None else -change.estimate)
 
 
-def separated_slices(differences: Iterable[Difference]) -> list[Difference]:
+def separated(differences: Iterable[Difference]) -> list[Difference]:
     """Return the differences that are told apart."""
     return [d for d in differences if word_of(d) in {"better", "worse"}]
 
