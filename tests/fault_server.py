@@ -142,7 +142,7 @@ async def cut_off(exchange: Exchange) -> None:
 
 async def endless(exchange: Exchange) -> None:
     await exchange.begin()
-    piece = sse(openai_chunk({"content": "a" * 60_000})) if exchange.is_streamed else b" " * 60_000
+    piece = sse(openai_chunk({"content": "a" * 600_000})) if exchange.is_streamed else b" " * 600_000
     while True:
         await exchange.send(piece)
 
@@ -151,7 +151,7 @@ async def endless_line(exchange: Exchange) -> None:
     await exchange.begin(**{"content-encoding": "identity"})
     await exchange.send(b"data: ")
     while True:
-        await exchange.send(b"a" * 60_000)
+        await exchange.send(b"a" * 600_000)
 
 
 async def no_json(exchange: Exchange) -> None:

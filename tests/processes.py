@@ -24,7 +24,12 @@ def start_pytest(root: Path, *arguments: str, **environ: str) -> subprocess.Pope
     )
 
 
-def wait_for(condition: Callable[[], bool], *, limit_s: float = 30) -> None:
+# How long something may take that is quick where nothing else runs: enough for the busiest machine. What
+# would not end at all takes longer than this.
+PATIENCE_S = 120.0
+
+
+def wait_for(condition: Callable[[], bool], *, limit_s: float = PATIENCE_S) -> None:
     """Return once the condition holds."""
     until = time.monotonic() + limit_s
     while not condition():

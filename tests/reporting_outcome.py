@@ -63,7 +63,7 @@ DIFF = """\
 
 
 def of_many_suites(number: int) -> RunOutcome:
-    """Return such a run with many suites more: of one the gate failed, one became worse, the last are lowest."""
+    """Return it with many suites more: of one the gate failed, one became worse, the last are the lowest."""
     outcome = made_up_outcome()
     names = [f"suite-{n:03d}" for n in range(number)]
     one = next(s for s in outcome.summaries if s.model == CANDIDATE and s.suite == "summaries")

@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -120,6 +120,20 @@ async def _read(reader: asyncio.StreamReader) -> Received:
     headers = {name.strip().lower(): value.strip() for name, _colon, value in pairs}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     return Received(method=method, path=path, headers=headers, body=body)
+
+
+class Holding:
+    """Answers so many requests, and keeps later ones waiting while it `holds`: a run stands still then."""
+
+    def __init__(self, handler: Handler, *, after: int) -> None:
+        self.holds = True
+        self._handler = handler
+        self._left = after
+
+    def __call__(self, request: Received) -> Answer:
+        answer = self._handler(request)
+        self._left -= 1
+        return replace(answer, delay_s=600) if self.holds and self._left < 0 else answer
 
 
 @contextmanager

@@ -53,7 +53,7 @@ class Shadow:
     def stop(self) -> int:
         """Stop as a service manager does, and return the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(120)
 
 
 def read_exchanges(path: Path) -> list[Exchange]:

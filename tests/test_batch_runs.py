@@ -91,7 +91,7 @@ def states(root: Path) -> list[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> str:
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=120)[0]
     assert "Traceback" not in output, output
     return output
 

@@ -228,7 +228,7 @@ def test_many_processes_and_threads_write_at_once_without_a_lock_error(tmp_path:
     workers = [
         subprocess.Popen([sys.executable, "-c", code, str(path), str(n)], env=environment) for n in range(4)
     ]
-    assert [worker.wait(60) for worker in workers] == [0, 0, 0, 0]
+    assert [worker.wait(120) for worker in workers] == [0, 0, 0, 0]
     rows = sqlite3.connect(path).execute("SELECT count(*) FROM responses").fetchone()
     assert rows == (400,)
 

@@ -83,7 +83,7 @@ def test_processes_side_by_side_share_a_day(pytester: Pytester, server: Server) 
     given = ("--model=candidate", "--max-cost-per-day=0.04", "--live", "-p", "no:cacheprovider")
     both = [start_pytest(pytester.path, *given) for _ in range(2)]
     for one in both:
-        one.communicate(timeout=60)
+        one.communicate(timeout=120)
     paid_usd = sum(EACH if one.json["model"] == "m-1" else VERDICT for one in server.requests)
     assert 0.01 < paid_usd <= 0.04
 
@@ -158,7 +158,7 @@ def test_a_killed_run_blocks_nobody_and_counts_what_it_had_in_flight(
         dying = start_pytest(pytester.path, "--model=candidate", "--max-cost-per-day=0.2", "--concurrency=2")
         wait_for(lambda: len(slow.requests) == 2)
         os.kill(dying.pid, signal.SIGKILL)
-        dying.communicate(timeout=30)
+        dying.communicate(timeout=120)
     told = spent(pytester.path, capsys)
     assert told["spent_usd"] == 0
     assert told["set_aside_usd"] > 0.03 and told["processes"] == 1  # until its lease ends
@@ -318,6 +318,6 @@ def test_processes_that_begin_at_once_never_exceed_the_day(tmp_path: Path) -> No
     source = str(Path(__file__).parents[1] / "evals")
     command, environ = [sys.executable, "-c", _SPENDING, str(path)], {**os.environ, "PYTHONPATH": source}
     at_once = [subprocess.Popen(command, env=environ) for _ in range(3)]
-    assert [one.wait(60) for one in at_once] == [0] * 3
+    assert [one.wait(120) for one in at_once] == [0] * 3
     with closing(SpendingLedger(path)) as ledger:
         assert ledger.today(day_at(time.time())).counted == 100

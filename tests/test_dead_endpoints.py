@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fault_server import Exchange, faulty
+from processes import PATIENCE_S, wait_for
 from servers import Answer, Received, openai_completion, serving
 from simulated import Run, Server, gathered, now, simulate
 from swapgate.engine.breaker import Breaker
@@ -268,7 +270,7 @@ def check_two(pytester: pytest.Pytester, dead_url: str, told: str) -> None:
         lay_two(pytester.path, dead_url, server.url, cases=200)
         started = time.monotonic()
         result = pytester.runpytest("--model=dead", "--model=alive", "-q")
-        assert time.monotonic() - started < 40
+        assert time.monotonic() - started < PATIENCE_S
         assert len(server.requests) == 200
     assert result.ret == 11
     _run, trials = newest_run(pytester.path)
@@ -295,19 +297,20 @@ def test_silent_server_of_one_model_costs_two_time_outs_and_the_other_model_pass
 
 
 def test_other_model_does_not_wait_for_the_silent_one(pytester: pytest.Pytester) -> None:
-    answered_at: list[float] = []
+    with serving(answers_right) as server:
 
-    def handler(request: Received) -> Answer:
-        answered_at.append(time.monotonic())
-        return answers_right(request)
+        async def silent_until_the_other_has_ended(_exchange: Exchange) -> None:
+            await asyncio.to_thread(wait_for, lambda: len(server.requests) >= 40)
 
-    with serving(Answer(delay_s=600)) as silent, serving(handler) as server:
-        lay_two(pytester.path, silent.url, server.url, cases=40, timeout_s=6.0)
-        pytester.runpytest("--model=dead", "--model=alive", "-q", "--swapgate-retries=0")
-        assert len(answered_at) == 40
-        assert silent.requests
-    # All of them while the silent server's first calls still wait for their time-out.
-    assert answered_at[-1] - answered_at[0] < 6
+        with faulty({"": silent_until_the_other_has_ended}) as silent:
+            lay_two(pytester.path, silent.url, server.url, cases=40, timeout_s=PATIENCE_S)
+            pytester.runpytest("--model=dead", "--model=alive", "-q", "--swapgate-retries=0")
+            assert silent.requests
+        assert len(server.requests) == 40
+    _run, trials = newest_run(pytester.path)
+    # Their connections were cut: no call of theirs came to its time-out.
+    kinds = {trial.error.kind for trial in trials if trial.error is not None}
+    assert kinds == {ErrorKind.CONNECTION}
 
 
 def test_wrong_key_is_said_once_and_asked_with_few_calls(

@@ -20,6 +20,7 @@ import pytest
 from fault_server import FAULTS, FaultServer, faulty, redirecting, untrusted, well
 from processes import start_pytest, wait_for
 from servers import Answer, Received, openai_completion, serving
+from swapgate.errors import ErrorKind
 from swapgate.memory.history import History
 from swapgate.records import Trial
 from workspaces import case, lay, suite
@@ -38,8 +39,10 @@ def write():
 atexit.register(write)
 """
 LARGEST_PEAK = 600
-LONGEST_RUN_S = 90
-TIMEOUT = "--swapgate-timeout=5"
+LONGEST_RUN_S, LONGEST_FIRST_S = 240, 90
+# Within this time an endless answer is found to be one, where the machine has time for it.
+TIMEOUT_S, LONG_TIMEOUT_S = 5, 40
+NEVER_ENDS = ("silent", "dripping")
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,8 @@ EXPECTED: Mapping[str, Expected] = {
     "rate-limited": Expected("rate_limit", "rate_limit", "Lower --concurrency, or give the model `limits`"),
     "rate-limited-with-a-date": Expected("rate_limit", "rate_limit", "HTTP 429: slow down. Lower"),
     "broken-inside": Expected("server", "server", f"HTTP 500: Internal error for [redacted]. {_AGAIN}"),
-    "silent": Expected("timeout", "timeout", "no answer within 5 s: raise `timeout_s`, or ask for less"),
-    "dripping": Expected("timeout", "timeout", "no answer within 5 s: raise `timeout_s`, or ask for less"),
+    "silent": Expected("timeout", "timeout", "no answer within {} s: raise `timeout_s`, or ask for less"),
+    "dripping": Expected("timeout", "timeout", "no answer within {} s: raise `timeout_s`, or ask for less"),
     "reset-in-the-body": Expected("connection", "connection", _AGAIN),
     "hanging-up": Expected("connection", "connection", _AGAIN),
     "too-short": Expected("connection", "connection", _AGAIN),
@@ -90,6 +93,7 @@ class Ended:
     """A run that has ended, and the rerun after it: what was said, stored and received."""
 
     root: Path
+    timeout_s: int
     host: str
     code: int
     output: str
@@ -137,8 +141,8 @@ def lay_faults(root: Path, urls: Mapping[str, str], cases: Sequence[str]) -> Non
     )
 
 
-def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
-    own = ("--concurrency=128", "-p", "no:cacheprovider", TIMEOUT)
+def start(root: Path, timeout_s: int, *arguments: str) -> subprocess.Popen[str]:
+    own = ("--concurrency=128", "-p", "no:cacheprovider", f"--swapgate-timeout={timeout_s}")
     return start_pytest(root, *own, *arguments)
 
 
@@ -212,22 +216,44 @@ def interleaved(faults: Sequence[str], good: Sequence[str]) -> list[str]:
 
 @pytest.fixture(scope="module", params=MODES)
 def ended(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Ended:
-    """Run every fault beside good cases, whole and streamed, in one process; then run it once more."""
-    arguments, interrupt, _code = MODES[request.param]
+    """Run every fault beside good cases, whole and streamed, in one process; then run it once more.
+
+    On a machine that was too busy to send what is endless in time: again, with more of it.
+    """
+    found = run_through(request.param, tmp_path_factory, timeout_s=TIMEOUT_S)
+    return (
+        run_through(request.param, tmp_path_factory, timeout_s=LONG_TIMEOUT_S) if was_busy(found) else found
+    )
+
+
+def was_busy(ended: Ended) -> bool:
+    """Whether an answer of something that does answer did not come in time."""
+    found = (ended.trials.items(), ended.rerun_trials.items())
+    return any(
+        trial.error is not None and trial.error.kind is ErrorKind.TIMEOUT
+        for trials in found
+        for (case, model), trial in trials
+        if case not in NEVER_ENDS and model in MODELS
+    )
+
+
+def run_through(mode: str, tmp_path_factory: pytest.TempPathFactory, *, timeout_s: int) -> Ended:
+    arguments, interrupt, _code = MODES[mode]
     models = [f"--model={name}" for name in (*MODELS, *DEAD)]
     root = tmp_path_factory.mktemp("faults")
     with failing(tmp_path_factory.mktemp("tls")) as (server, urls, elsewhere):
         lay_faults(root, urls, interleaved(tuple(EXPECTED), GOOD))
-        process = start(root, *models, *arguments)
+        process = start(root, timeout_s, *models, *arguments)
         if interrupt is not None:
             interrupt(server, root, process)
         output = end(process)
         trials, stored = newest_trials(root), stored_responses(root)
         server.requests.clear()
-        rerun = start(root, *models, "--swapgate-retries=0", "--report=none")
+        rerun = start(root, timeout_s, *models, "--swapgate-retries=0", "--report=none")
         rerun_output = end(rerun)
         return Ended(
             root=root,
+            timeout_s=timeout_s,
             host=server.url.removeprefix("http://"),
             code=process.returncode,
             output=output,
@@ -282,7 +308,7 @@ def test_fault_is_an_error_of_its_trial_with_host_and_remedy(ended: Ended, fault
             assert trial.error is not None, trial
             assert trial.error.kind.value in kind.split("/"), trial.error
             assert trial.error.message.startswith(f"{model} ({ended.host}): ")
-            assert expected.told in trial.error.message
+            assert expected.told.format(ended.timeout_s) in trial.error.message
             assert trial.answer is None
 
 
@@ -326,11 +352,14 @@ print(json.dumps(ended))
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> Mapping[tuple[str, str], tuple[Path, int, float]]:
     """Run each fault with -x in a session of its own, behind one good case and before others."""
     roots = {pair: tmp_path_factory.mktemp("first") for pair in FIRST}
-    options = ["-x", "--concurrency=8", "--swapgate-retries=0", TIMEOUT, "--report=json"]
+    options = ["-x", "--concurrency=8", "--swapgate-retries=0", "--report=json"]
     with failing(tmp_path_factory.mktemp("tls")) as (server, urls, elsewhere):
         for (fault, _model), root in roots.items():
             lay_faults(root, urls, (GOOD[0], fault, *GOOD[1:]) if fault in EXPECTED else GOOD)
-        sessions = [[str(root), f"--model={model}", *options] for (_, model), root in roots.items()]
+        sessions = [
+            [str(root), f"--model={model}", *options, f"--swapgate-timeout={_limit_s(fault)}"]
+            for (fault, model), root in roots.items()
+        ]
         process = subprocess.run(
             [sys.executable, "-c", SESSIONS],
             input=json.dumps(sessions),
@@ -347,6 +376,10 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Mapping[tuple[str, str]
     return {pair: (roots[pair], code, seconds) for pair, (code, seconds) in zip(FIRST, ends, strict=True)}
 
 
+def _limit_s(fault: str) -> int:
+    return TIMEOUT_S if fault in NEVER_ENDS else LONG_TIMEOUT_S
+
+
 @pytest.mark.parametrize("pair", FIRST, ids="-".join)
 def test_exit_first_stops_at_the_fault(
     pair: tuple[str, str], stopped: Mapping[tuple[str, str], tuple[Path, int, float]]
@@ -355,7 +388,7 @@ def test_exit_first_stops_at_the_fault(
     root, code, seconds = stopped[pair]
     output = (root / "said.txt").read_text(encoding="utf-8")
     assert code == 1, output
-    assert seconds < 15
+    assert seconds < LONGEST_FIRST_S
     assert "gate not judged" in output
     assert "Traceback" not in output
     trials = newest_trials(root)

@@ -246,7 +246,7 @@ def test_a_killed_run_is_paid_for_once(tmp_path: Path, capsys: pytest.CaptureFix
             cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "evals")},
         )  # fmt: skip
-        wait_for(lambda: len(server.requests) >= 40, limit_s=60)
+        wait_for(lambda: len(server.requests) >= 40)
         running.send_signal(signal.SIGKILL)
         running.wait()
         assert len(server.requests) < 100

@@ -249,7 +249,7 @@ def test_killed_at_any_moment_and_resumed_every_chunk_is_there_once(place: Place
     kills = 0
     while kills < 2:
         before = sum(place.embedded().values())
-        child = place.start("reindex", SLOW_S="0.05")
+        child = place.start("reindex", SLOW_S="0.2")
         wait_for(lambda: child.poll() is not None or sum(place.embedded().values()) > before)  # noqa: B023
         time.sleep(drawn.uniform(0.0, 0.25))
         child.send_signal(signal.SIGKILL)
@@ -260,7 +260,7 @@ def test_killed_at_any_moment_and_resumed_every_chunk_is_there_once(place: Place
     with closing(place.new()) as index:
         assert index.count() > 0
     last = place.start("reindex")
-    _out, err = last.communicate(timeout=60)
+    _out, err = last.communicate(timeout=120)
     assert last.returncode == 0, err
     with closing(place.new()) as index:
         held = {one.id: one.payload["text"] for one in index.scan(None, 10_000)[0]}
@@ -290,10 +290,10 @@ def test_of_two_reindexings_one_is_refused_until_the_other_is_dead(
 
 
 def test_ctrl_c_keeps_what_was_embedded(place: Place) -> None:
-    child = place.start("reindex", SLOW_S="0.05")
+    child = place.start("reindex", SLOW_S="0.2")
     wait_for(lambda: len(place.embedded()) > 20)
     child.send_signal(signal.SIGINT)
-    _out, err = child.communicate(timeout=30)
+    _out, err = child.communicate(timeout=120)
     assert child.returncode == 2 and "Traceback" not in err
     with closing(place.new()) as index:
         assert index.count() == len(place.embedded())

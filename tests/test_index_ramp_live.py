@@ -377,7 +377,7 @@ for is_after in (False, True):
 def test_a_ramper_that_is_killed_at_its_change_leaves_what_the_next_goes_on_from(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out, err = place.start(KILLED).communicate(timeout=60)
+    out, err = place.start(KILLED).communicate(timeout=120)
     assert out.split() == ["-9", "-9"], err
     assert [one.version for one in place.store.evidence("docs", RAMP)] == [6, 6], "looks come before changes"
     assert len(place.store.changes("docs")) == 7, "the second ramper did what the first had decided, once"

@@ -289,7 +289,7 @@ class Terminal:
         os.write(self._handle, key.encode())
 
     def close(self) -> int:
-        code = self.process.wait(timeout=30)
+        code = self.process.wait(timeout=120)
         os.close(self._handle)
         return code
 
@@ -350,7 +350,7 @@ def test_ctrl_c_ends_with_what_was_answered_and_a_terminal_as_it_was(root, termi
     answer(terminal, ["p"])
     terminal.process.send_signal(signal.SIGINT)
     terminal.read_until("interrupted")
-    assert terminal.process.wait(timeout=30) == 2
+    assert terminal.process.wait(timeout=120) == 2
     assert termios.tcgetattr(terminal._handle)[3] == before
     assert len(rows(root)) == 1
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from processes import start_pytest, wait_for
-from servers import Answer, Handler, Received, Server, openai_completion, serving
+from processes import PATIENCE_S, start_pytest, wait_for
+from servers import Answer, Handler, Holding, Received, Server, openai_completion, serving
 from workspaces import JUDGE, case, lay, suite
 
 KEY = "sk-planted-0123456789abcdef"
@@ -89,12 +89,19 @@ def ended(pytester: pytest.Pytester, *arguments: str) -> tuple[int, str]:
 
 
 def stored_trials(root: Path) -> int:
-    path = root / ".swapgate" / "history.db"
+    return _count(root / ".swapgate" / "history.db", "trials")
+
+
+def stored_responses(root: Path) -> int:
+    return _count(root / ".swapgate" / "cache.db", "responses")
+
+
+def _count(path: Path, table: str) -> int:
     if not path.is_file():
         return 0
     connection = sqlite3.connect(path)
     try:
-        return int(connection.execute("SELECT count(*) FROM trials").fetchone()[0])
+        return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
     except sqlite3.OperationalError:
         return 0
     finally:
@@ -238,7 +245,7 @@ def test_unreachable_host_is_named_and_ends_soon(pytester: pytest.Pytester) -> N
     started = time.monotonic()
     result = pytester.runpytest("--model=candidate")
     assert result.ret == 11
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < PATIENCE_S
     result.stdout.fnmatch_lines(["*model: connection: *127.0.0.1*"])
 
 
@@ -310,33 +317,37 @@ def test_exit_first_runs_ahead_by_one_round_only(pytester: pytest.Pytester) -> N
 
 
 def test_ctrl_c_keeps_what_was_paid_for(pytester: pytest.Pytester) -> None:
-    with serving(slowly(0.1)) as server:
+    handler = Holding(well_behaved, after=24)
+    with serving(handler) as server:
         lay_live(pytester.path, server.url, cases=40)
         process = start(pytester.path, "--concurrency=4")
-        wait_for(lambda: len(server.requests) > 20)
+        wait_for(lambda: len(server.requests) > 24 and stored_trials(pytester.path) >= 3)
         process.send_signal(signal.SIGINT)
-        output = process.communicate(timeout=30)[0]
+        output = process.communicate(timeout=120)[0]
         assert process.returncode == 2, output
         assert "Traceback" not in output
         assert "interrupted" in output
         answered = sum(not is_judge(r) for r in server.requests)
         assert stored_trials(pytester.path) >= 3
         server.requests.clear()
+        handler.holds = False
         assert ended(pytester, "--concurrency=8")[1].count("40 passed") == 1
         again = sum(not is_judge(r) for r in server.requests)
         assert answered - 4 <= 40 - again <= answered
 
 
 def test_killed_run_continues_where_it_stopped(pytester: pytest.Pytester) -> None:
-    with serving(slowly(0.1)) as server:
+    handler = Holding(well_behaved, after=32)
+    with serving(handler) as server:
         lay_live(pytester.path, server.url, cases=40)
         process = start(pytester.path, "--concurrency=4")
-        wait_for(lambda: len(server.requests) > 30)
+        wait_for(lambda: len(server.requests) > 32 and stored_responses(pytester.path) == 32)
+        wait_for(lambda: stored_trials(pytester.path) >= 3)
         process.kill()
-        process.communicate(timeout=30)
-        assert stored_trials(pytester.path) >= 3
+        process.communicate(timeout=120)
         answered = sum(not is_judge(r) for r in server.requests)
         server.requests.clear()
+        handler.holds = False
         assert "40 passed" in ended(pytester, "--concurrency=8")[1]
         again = sum(not is_judge(r) for r in server.requests)
         # Four were in flight when it was killed, and as many at most on their way to the disk.
@@ -407,6 +418,7 @@ def test_crashed_worker_loses_one_trial_and_the_run_says_so(pytester: pytest.Pyt
                 "    marker = pathlib.Path('crashed')\n"
                 "    if message == 'about case-9' and not marker.exists():\n"
                 "        marker.touch()\n"
+                "        time.sleep(0.5)\n"
                 "        os._exit(1)\n"
                 "    return 'fine'\n"
             ),
@@ -416,7 +428,10 @@ def test_crashed_worker_loses_one_trial_and_the_run_says_so(pytester: pytest.Pyt
     code, output = ended(pytester, "-n", "2", "--concurrency=2")
     assert code == 1, output
     assert "crashed while running" in output
-    assert stored_trials(pytester.path) == 29
+    # pytest loses the case that it waited for, or where it had just been told of one, none.
+    stored = stored_trials(pytester.path)
+    assert stored in {29, 30}
+    assert f"1 failed, {stored} passed" in output
 
 
 def test_fallback_without_a_key_is_said_and_does_not_stop_the_run(
@@ -461,15 +476,17 @@ def test_first_miss_stops_all_workers_and_nothing_is_judged(pytester: pytest.Pyt
 
 
 def test_ctrl_c_with_workers_keeps_what_was_paid_for(pytester: pytest.Pytester) -> None:
-    with serving(slowly(0.1)) as server:
+    handler = Holding(well_behaved, after=32)
+    with serving(handler) as server:
         lay_live(pytester.path, server.url, cases=60)
         process = start(pytester.path, "-n", "2", "--concurrency=4")
-        wait_for(lambda: len(server.requests) > 30)
+        wait_for(lambda: len(server.requests) > 32)
         process.send_signal(signal.SIGINT)
-        output = process.communicate(timeout=60)[0]
+        output = process.communicate(timeout=120)[0]
         assert process.returncode == 2, output
         answered = sum(not is_judge(r) for r in server.requests)
         server.requests.clear()
+        handler.holds = False
         assert "60 passed" in ended(pytester, "--concurrency=8")[1]
         again = sum(not is_judge(r) for r in server.requests)
         assert answered - 5 <= 60 - again <= answered
@@ -502,7 +519,7 @@ def test_full_disk_is_told_and_the_verdict_stands(tmp_path: Path) -> None:
         },
     )
     process = start(tmp_path, "--report=none", "-p", "no:cacheprovider")
-    output = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=120)[0]
     assert process.returncode == 0, output
     assert "gate: PASS" in output
     assert "responses could not be stored" in output

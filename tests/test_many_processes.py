@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from processes import start_pytest, wait_for
-from servers import Answer, Received, openai_completion, serving
+from servers import Answer, Holding, Received, openai_completion, serving
 from swapgate.memory.history import History
 from workspaces import JUDGE, case, lay, suite
 
@@ -133,7 +133,7 @@ def test_kills_at_random_moments_lose_no_more_than_what_was_in_flight(pytester: 
                 delays_s.append(DELAY_S)
             time.sleep(moments.uniform(0, 0.05))
             process.kill()
-            process.communicate(timeout=30)
+            process.communicate(timeout=120)
             kills += 1
             paid_again += [call for call in map(asked, server.requests[before:]) if call in stored]
             require_sound(pytester.path)
@@ -157,10 +157,10 @@ def test_kills_at_random_moments_lose_no_more_than_what_was_in_flight(pytester: 
 def test_process_that_was_asleep_for_longer_than_a_time_out_goes_on(tmp_path: Path) -> None:
     with serving(lambda request: answer(request, delay_s=0.3)) as server:
         lay_live(tmp_path, server.url, cases=16)
-        process = start_pytest(tmp_path, "--model=candidate", "--swapgate-timeout=2")
+        process = start_pytest(tmp_path, "--model=candidate", "--swapgate-timeout=4")
         wait_for(lambda: len(server.requests) >= 10)
         process.send_signal(signal.SIGSTOP)
-        time.sleep(3)
+        time.sleep(5)
         process.send_signal(signal.SIGCONT)
         output = process.communicate(timeout=120)[0]
         assert process.returncode == 0, output
@@ -169,12 +169,14 @@ def test_process_that_was_asleep_for_longer_than_a_time_out_goes_on(tmp_path: Pa
 
 
 def test_rerun_says_what_it_does_not_pay_again(pytester: pytest.Pytester) -> None:
-    with serving(answer) as server:
+    handler = Holding(answer, after=12)
+    with serving(handler) as server:
         lay_live(pytester.path, server.url, cases=20)
         process = start_pytest(pytester.path, "--model=candidate")
         wait_for(lambda: len(server.requests) > 12)
         process.send_signal(signal.SIGINT)
         assert "from the cache" not in process.communicate(timeout=120)[0]
         stored = sum(model == "candidate" for model, _case in stored_calls(pytester.path))
+        handler.holds = False
         again = pytester.runpytest("--model=candidate")
     again.stdout.fnmatch_lines([f"*from the cache: {stored} of 20 responses*"])

@@ -20,6 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from processes import PATIENCE_S
 from reporting_outcome import CANDIDATE, HOSTILE, made_up_outcome
 from servers import Answer, Received, Server, serving
 from swapgate.analysis.outcome import RunOutcome
@@ -382,17 +383,17 @@ def test_nobody_there_is_told_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     started = time.monotonic()
     with pytest.raises(StoreError, match="connection refused"):
         send(made_up_outcome(cases=40), tmp_path)
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < 30
 
 
 def test_one_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving(Answer(b"", delay_s=30)) as server:
+    with serving(Answer(b"", delay_s=600)) as server:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server.url)
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5")
         started = time.monotonic()
         with pytest.raises(StoreError, match="timed out"):
             send(made_up_outcome(cases=2), tmp_path)
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < PATIENCE_S
 
 
 @pytest.mark.parametrize(

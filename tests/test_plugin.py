@@ -145,8 +145,19 @@ def test_partial_selection_runs_it_and_judges_nothing(pytester: Pytester, select
     result.stdout.fnmatch_lines(["gate not judged: partial selection"])
 
 
-# What ends a declared name, what pytest.mark refuses, what it takes for a misspelling, what it means itself.
-ODD_TAGS = ["lang:python", "size(large)", "(", ":", "_private", "parametrise", "two words", "50%", "日本語", ""]
+# What ends a declared name, what pytest.mark refuses or takes for a misspelling, what no expression can hold.
+ODD_TAGS = [
+    "lang:python",
+    "size(large)",
+    "(",
+    ":",
+    "_private",
+    "parametrise",
+    "two words",
+    "50%",
+    "日本語",
+    "",
+]
 
 
 @pytest.mark.parametrize("strict", [[], ["--strict-markers"]])

@@ -21,6 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processes import PATIENCE_S
 from servers import (
     Answer,
     Handler,
@@ -366,10 +367,10 @@ def test_an_error_inside_a_success_is_told_as_an_error() -> None:
 
 def test_a_hanging_server_is_a_timeout_that_says_how_long() -> None:
     started = time.perf_counter()
-    error = failure(Answer(openai_completion(), delay_s=20), timeout_s=0.2)
+    error = failure(Answer(openai_completion(), delay_s=600), timeout_s=0.2)
     assert error.kind is ErrorKind.TIMEOUT
     assert "within 0.2 s" in str(error)
-    assert time.perf_counter() - started < 5
+    assert time.perf_counter() - started < PATIENCE_S
 
 
 def test_the_time_limit_holds_for_the_whole_answer() -> None:

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fault_server import Exchange, faulty
+from processes import PATIENCE_S
 from servers import Answer, Received, anthropic_message, gemini_content, openai_completion, serving
 from streams import (
     EVENT_STREAM,
@@ -55,12 +56,12 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def spec(provider: str, url: str, **fields: Any) -> ModelSpec:
     own = {"name": "model-a", "provider": provider, "model": "fixture-model", "base_url": url, "stream": True}
-    return ModelSpec(**{**own, "timeout_s": 5, **fields})
+    return ModelSpec(**{**own, "timeout_s": 60, **fields})
 
 
 def ask(model: ModelSpec, **fields: Any) -> Response:
     async def run() -> Response:
-        async with open_http(concurrency=2, timeout_s=5) as http:
+        async with open_http(concurrency=2, timeout_s=60) as http:
             asked = Request(model="fixture-model", messages=HI, **fields)
             return await open_provider(model, http=http, root=Path()).complete(asked)
 
@@ -281,30 +282,31 @@ def test_first_token_is_timed_when_it_comes_and_thinking_is_none() -> None:
         await exchange.send(sse(openai_events([])[0], openai_chunk({"reasoning_content": "hm"})))
         await asyncio.sleep(0.2)
         await exchange.send(sse(openai_chunk({"content": "a"})))
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.6)
         await exchange.send(sse(*openai_events(["b"])[1:]))
 
     with faulty({"Hi": slowly}) as server:
         response = ask(spec("openai", server.url))
     assert response.ttft_s is not None
     assert response.latency_s is not None
-    assert 0.2 <= response.ttft_s < 0.38
-    assert response.latency_s >= 0.4
+    # Not when the thinking came, nor when the last one did.
+    assert response.ttft_s >= 0.2
+    assert response.latency_s - response.ttft_s >= 0.3
 
 
 def test_connection_that_stays_open_after_the_end_does_not_hold_the_answer_up() -> None:
     async def open_ended(exchange: Exchange) -> None:
         await exchange.head(**EVENT_STREAM)
         await exchange.send(openai_stream("whole"))
-        await asyncio.sleep(60)
+        await asyncio.sleep(600)
 
     with faulty({"Hi": open_ended}) as server:
         started = time.monotonic()
         response = ask(spec("openai", server.url))
     assert response.text == "whole"
     assert response.latency_s is not None
-    assert response.latency_s < 0.5
-    assert time.monotonic() - started < 2
+    assert response.latency_s < PATIENCE_S
+    assert time.monotonic() - started < PATIENCE_S
 
 
 def test_whatever_follows_the_end_is_no_part_of_the_answer() -> None:

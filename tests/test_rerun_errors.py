@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from processes import start_pytest, wait_for
-from servers import Answer, Received, Server, openai_completion, serving
+from servers import Answer, Holding, Received, Server, openai_completion, serving
 from swapgate.cli import main
 from swapgate.memory.history import History
 from swapgate.records import Trial
@@ -141,13 +141,15 @@ def test_where_nothing_errored_nothing_is_run(
 
 
 def test_killed_run_is_completed_and_pays_for_the_rest_alone(pytester: pytest.Pytester, model: Model) -> None:
-    model.broken, model.delay_s = set(), 0.3
-    with serving(model) as server:
+    model.broken = set()
+    handler = Holding(model, after=12)
+    with serving(handler) as server:
         lay_live(pytester.path, server, cases=40)
         process = start_pytest(pytester.path, "--model=new", "--concurrency=4")
         wait_for(lambda: stored_trials(pytester.path) >= 4)
         process.kill()
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
+        handler.holds = False
         stored, paid = stored_trials(pytester.path), len(asked(server))
         assert stored < 40
         again = pytester.runpytest("--model=new", "--rerun-errors", "--concurrency=16")
@@ -159,13 +161,14 @@ def test_killed_run_is_completed_and_pays_for_the_rest_alone(pytester: pytest.Py
 
 
 def test_interrupted_run_is_completed_with_workers(pytester: pytest.Pytester, model: Model) -> None:
-    model.delay_s = 0.1
-    with serving(model) as server:
+    handler = Holding(model, after=16)
+    with serving(handler) as server:
         lay_live(pytester.path, server, cases=30)
         process = start_pytest(pytester.path, "--model=new", "--concurrency=4")
-        wait_for(lambda: len(server.requests) > 15)
+        wait_for(lambda: len(server.requests) > 16)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
+        handler.holds = False
         model.broken = set()
         for said in ("are taken over", "nothing errored in run"):
             again = pytester.runpytest("--model=new", "--rerun-errors", "-n", "2")

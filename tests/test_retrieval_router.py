@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from processes import PATIENCE_S, wait_for
 from retrieval_here import NEW, OLD, ToyEmbedder
 from swapgate.errors import StoreError, UsageError
 from swapgate.retrieval import (
@@ -43,6 +44,7 @@ class Index(MemoryIndex):
 
     failure: Exception | None = None
     delay_s = 0.0
+    held: threading.Event | None = None
     searches = 0
 
     def search(self, vector: Vector, k: int) -> list[Hit]:
@@ -60,6 +62,8 @@ class Index(MemoryIndex):
 
     def _suffer(self) -> None:
         time.sleep(self.delay_s)
+        if self.held is not None:
+            assert self.held.wait(PATIENCE_S)
         if self.failure is not None:
             raise self.failure
 
@@ -208,13 +212,14 @@ def test_a_write_that_the_serving_index_refuses_is_raised_and_written_nowhere(
 def test_a_canary_whose_index_fails_is_served_by_the_old_one(scene: Scene, router: DualIndexRouter) -> None:
     to(router, "promoted")
     scene.new.failure = VectorIndexError("new: down")
+    started = time.monotonic()
     found = [router.search("red apple", 1, key=str(n)) for n in range(20)]
+    seconds = time.monotonic() - started
     assert {(f.served_by, f.fell_back, f.hits[0].id) for f in found} == {("old", True, "red apple")}
-    assert scene.new.searches == 1  # then it is left alone for a moment
+    assert scene.new.searches <= 1 + seconds / 0.5  # left alone for half a second, at first
     assert router.metrics().counts["fallbacks"] == 20
     scene.new.failure = None
-    time.sleep(0.55)
-    assert router.search("red apple").served_by == "new"
+    wait_for(lambda: router.search("red apple").served_by == "new")
 
 
 def test_when_both_fail_the_first_failure_is_told(scene: Scene, router: DualIndexRouter) -> None:
@@ -266,15 +271,13 @@ def test_a_shadow_that_fails_or_hangs_reaches_nobody(scene: Scene) -> None:
         scene.new.failure = VectorIndexError("new: down")
         assert router.search("red apple").served_by == "old"
         router.drain()
-        scene.new.failure, scene.new.delay_s = None, 0.3
-        started = time.perf_counter()
-        for _ in range(20):
+        scene.new.failure, scene.new.held = None, threading.Event()
+        for _ in range(20):  # all of them while the shadow's first one hangs
             assert router.search("red apple").hits[0].id == "red apple"
-        assert time.perf_counter() - started < 0.25  # one search of the shadow takes longer than all of these
         counts = router.metrics().counts
         assert counts["shadow_failed"] == 1 and counts["shadow_dropped"] >= 14
         assert counts["queries_old"] == 21
-        scene.new.delay_s = 0.0
+        scene.new.held.set()
         assert router.drain()
     with StateStoreOf(scene) as store:
         reads = list(store.shadow_reads("docs"))
@@ -317,10 +320,7 @@ def test_a_new_index_of_another_embedding_is_written_by_nobody(scene: Scene, rou
 def test_a_change_is_seen_by_other_routers_within_moments(scene: Scene) -> None:
     with scene.router() as one, scene.router() as other:
         to(one, "promoted")
-        until = time.monotonic() + 5
-        while other.search("red apple").served_by != "new":
-            assert time.monotonic() < until
-            time.sleep(0.01)
+        wait_for(lambda: other.search("red apple").served_by == "new")
 
 
 def test_a_state_that_cannot_be_read_leaves_everything_as_it_was(
@@ -378,7 +378,7 @@ router = scene.router(refresh_s=0.2)
 for number in range(20):
     if not os.fork():
         sides = []
-        until = time.monotonic() + 30
+        until = time.monotonic() + 300
         router.search("red apple", key="k")
         Path(sys.argv[2], f"{number}.ready").touch()
         while time.monotonic() < until and not Path(sys.argv[2], "stop").exists():
@@ -400,17 +400,18 @@ def test_twenty_processes_share_a_router_and_see_a_change_within_seconds(
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     command = [sys.executable, "-c", TWENTY, str(scene.state), str(tmp_path)]
     with subprocess.Popen(command, env=environ) as parent, StateStoreOf(scene) as store:
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE_S
         while len(list(tmp_path.glob("*.ready"))) < 20 or len(store.readers("docs")) < 21:
             assert time.monotonic() < until and parent.poll() is None
             time.sleep(0.05)
         changed = store.change(store.get("docs"), Phase.PROMOTED, who="ann", why="verified")
         started = time.monotonic()
-        assert store.wait_until_seen("docs", changed.version, silence_s=20) == []
-        assert time.monotonic() - started < 15  # twenty-one processes on two cores that others use as well
+        assert store.wait_until_seen("docs", changed.version, silence_s=PATIENCE_S) == []
+        # Had they not seen it, their silence would have been waited for.
+        assert time.monotonic() - started < PATIENCE_S
         time.sleep(0.3)
         (tmp_path / "stop").touch()
-        assert parent.wait(timeout=60) == 0
+        assert parent.wait(timeout=120) == 0
         told = [json.loads(path.read_text()) for path in tmp_path.glob("*.json")]
         assert [one[:2] for one in told] == [["new", changed.version]] * 20
         # They are gone, and every query is counted at the stage in which it was served.
@@ -468,12 +469,11 @@ def test_the_asynchronous_router_does_the_same(scene: Scene) -> None:
 def test_an_asynchronous_shadow_is_cut_off_and_outlives_its_caller(scene: Scene) -> None:
     async def story(router: AsyncDualIndexRouter) -> None:
         await on_to(router, "shadow_read")
-        scene.new.delay_s = 0.5
-        started = time.perf_counter()
-        for _ in range(5):
+        scene.new.held = threading.Event()
+        for _ in range(5):  # all of them while the shadow hangs
             assert (await router.search("red apple", 1)).hits[0].id == "red apple"
-        assert time.perf_counter() - started < 0.4
         await router.drain()
+        scene.new.held.set()
         counts = router.metrics().counts
         assert (counts["shadow_timeout"], counts["shadow_dropped"]) == (3, 2)
         scene.new.delay_s = 0.05

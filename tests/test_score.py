@@ -245,7 +245,7 @@ def test_a_killed_scoring_goes_on_where_it_was_and_counts_everything_once(
     process = subprocess.Popen(
         command, env={**with_package(), MARK: str(tmp_path)}, stdout=subprocess.DEVNULL
     )
-    wait_for(lambda: len(list((tmp_path / "out/parts").glob("*.json"))) >= 2, limit_s=60)
+    wait_for(lambda: len(list((tmp_path / "out/parts").glob("*.json"))) >= 2)
     process.send_signal(signal.SIGKILL)
     process.wait()
     wait_for(lambda: marked(tmp_path) == [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import httpx
 import openai
 import pytest
 
-from processes import wait_for
+from processes import PATIENCE_S, wait_for
 from servers import Answer, Server, openai_completion, serving
 from shadowing import KEYS, read_counts, read_exchanges, write_workspace
 from streams import openai_stream, streamed
@@ -70,12 +71,12 @@ def test_what_a_callable_returns_is_read(tmp_path: Path, returned: Any) -> None:
 def test_a_candidate_that_fails_or_hangs_is_a_record_and_nothing_else(tmp_path: Path) -> None:
     async def bad(question: str) -> str:
         if question == "hang":
-            await asyncio.sleep(60)
+            await asyncio.sleep(600)
         raise ValueError(f"cannot {question}")
 
     started = time.perf_counter()
     answers, found = run(tmp_path / "s.db", old, bad, "hang", "fail", timeout_s=0.3)
-    assert time.perf_counter() - started < 5
+    assert time.perf_counter() - started < PATIENCE_S
     assert answers == ["old says hang to ada", "old says fail to ada"]
     kinds = {e.candidate.error_kind: e.candidate.error for e in found if e.candidate}
     assert kinds[ErrorKind.USER_CODE] == "ValueError: cannot fail"
@@ -99,20 +100,20 @@ def test_the_control_s_own_error_is_raised_as_it_is(tmp_path: Path) -> None:
 
 def test_the_application_does_not_wait_and_its_context_stays_its_own(tmp_path: Path) -> None:
     seen: list[str] = []
+    is_answered = threading.Event()
 
     async def slow(_question: str) -> str:
         seen.append(TRACE.get())
-        await asyncio.sleep(0.3)
+        assert await asyncio.to_thread(is_answered.wait, PATIENCE_S)
         return "late"
 
-    async def main() -> float:
+    async def main() -> None:
         async with ShadowDeployment(old, slow, store=tmp_path / "s.db") as shadow:
             TRACE.set("request-7")
-            started = time.perf_counter()
             await shadow("hi")
-            return time.perf_counter() - started
+            is_answered.set()
 
-    assert asyncio.run(main()) < 0.2
+    asyncio.run(main())
     assert seen == ["none"]
     [exchange] = read_exchanges(tmp_path / "s.db")
     assert exchange.candidate is not None and not exchange.has_content

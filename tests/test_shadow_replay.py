@@ -156,7 +156,7 @@ def test_an_interrupted_replay_gives_back_what_it_held(tmp_path: Path) -> None:
         )
         wait_for(lambda: len(candidate.requests) > 4)
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 2
+        assert process.wait(120) == 2
         assert process.stderr is not None and "Traceback" not in process.stderr.read()
         process.stderr.close()
         with closing(ShadowStore(tmp_path / STORE)) as store:
@@ -179,7 +179,7 @@ def test_two_replays_at_once_ask_everything_once(tmp_path: Path) -> None:
             "openai",
         ]
         processes = [subprocess.Popen(command, cwd=tmp_path, env=environment()) for _ in range(2)]
-        assert [process.wait(60) for process in processes] == [0, 0]
+        assert [process.wait(120) for process in processes] == [0, 0]
     assert set(asked(candidate).values()) == {1} and len(asked(candidate)) == 80
 
 

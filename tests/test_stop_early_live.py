@@ -11,7 +11,7 @@ from statistics import fmean
 import pytest
 
 from processes import start_pytest, wait_for
-from servers import Answer, Handler, Received, Server, openai_completion, serving
+from servers import Answer, Handler, Holding, Received, Server, openai_completion, serving
 from swapgate.facts import facts_of
 from workspaces import BLIND, JUDGE, RIGHT, SUITE, case, lay, newest_run, suite
 
@@ -117,12 +117,12 @@ def test_same_seed_asks_nothing_again(pytester: pytest.Pytester) -> None:
 
 
 def test_ctrl_c_keeps_what_was_answered_and_judges_nothing(tmp_path: Path) -> None:
-    with serving(answering(delay_s=0.1)) as server:
+    with serving(Holding(answering(), after=16)) as server:
         lay_live(tmp_path, server.url)
         process = start_pytest(tmp_path, "--model=new", "--baseline=old", *RUN)
         wait_for(lambda: len(server.requests) > 16)
         process.send_signal(signal.SIGINT)
-        output = process.communicate(timeout=30)[0]
+        output = process.communicate(timeout=120)[0]
         assert process.returncode == 2, output
         assert "gate not judged: the session was interrupted" in output
         assert "Traceback" not in output
