@@ -50,6 +50,9 @@ def run(
     ------
     swapgate.errors.UsageError
         When a file, a name or a key is wrong; nothing was called.
+    swapgate.errors.StoreError
+        When the cache cannot be used, which ends the run, or the run cannot be stored: nothing that was
+        stored until then is lost.
 
     Examples
     --------
@@ -89,7 +92,8 @@ def run(
         recorder.start(planned=len(jobs), wanted=wanted, warnings=warnings, part=part)
         recorder.require_open()
         early = early_stop(workspace, jobs, recorder.baseline)
-        _run_all(engine, jobs, early)
+        with recorder.ended_when_stopped():
+            _run_all(engine, jobs, early)
         stopping = early.conclude() if early is not None else None
         outcome = recorder.finish(stopping=stopping)  # before the cache closes, which may fail on a full disk
     if recorder.problem is not None:

@@ -107,7 +107,7 @@ def _existing(settings: Settings) -> Iterator[ResponseCache]:
     path = settings.state_dir / CACHE_FILE
     if not path.is_file():
         raise UsageError(f"no cache in {shown(settings.state_dir)}: `pytest --model=NAME` fills it")
-    with closing(ResponseCache(path)) as cache:
+    with closing(ResponseCache(path, is_read_only=True)) as cache:
         yield cache
 
 

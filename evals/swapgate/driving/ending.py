@@ -9,6 +9,7 @@ import pytest
 
 from swapgate.driving.one_heap import give_back_what_is_free
 from swapgate.driving.workers import is_worker
+from swapgate.errors import ExitCode
 from swapgate.reporting import ReportsFailed, write_reports
 from swapgate.reporting.hosting import placed
 
@@ -51,9 +52,13 @@ class Ending:
         is_whole_shard = shard is not None and not shard.problem
         if is_regular and not ours.has_ordinary_failure and (has_answer or is_whole_shard):
             session.exitstatus = outcome.gate.exit_code
+        if ours.stopped_by is not None:  # nobody has interrupted it
+            session.exitstatus = ExitCode.INTERNAL_ERROR
 
     def _why_not_judged(self, session: pytest.Session, recorder: Recorder, *, is_regular: bool) -> str | None:
         """Return why the trials at hand are no ground for a decision, or None when they are."""
+        if self._session.stopped_by is not None:
+            return "the run was stopped: its cache cannot be used"
         if not is_regular:
             return "the session was interrupted"
         stopped = session.shouldfail or session.shouldstop

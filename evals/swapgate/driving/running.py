@@ -199,7 +199,11 @@ class Running:
         self._engine.plan([job])
         if not self._is_prepared and self._engine.is_draining():
             self._prepare_end()
-        finished = self._engine.wait(job, meanwhile=self._line.draw if self._line is not None else None)
+        try:
+            finished = self._engine.wait(job, meanwhile=self._line.draw if self._line is not None else None)
+        except StoreError as exc:
+            # pytest would read the source of every line that this error came by.
+            raise self._session.stop(str(exc)) from None
         if early is not None:
             early.add(finished.facts)
         if finished.trial is not None:

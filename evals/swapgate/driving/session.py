@@ -14,7 +14,7 @@ import pytest
 
 from swapgate.driving.collect import CaseItem, SuiteFile
 from swapgate.driving.misses import FirstMisses
-from swapgate.driving.workers import is_worker, refusal
+from swapgate.driving.workers import is_worker, refusal, tell_controller
 from swapgate.engine.workspace import Job, ReadySuite, Workspace
 from swapgate.errors import UsageError
 
@@ -33,7 +33,8 @@ class SwapgateSession:
 
     A worker of xdist has one too; `recorder` is None there. `wanted` counts the trials that the paths of the
     command line hold, selected or not; so many as `deselected` says were told to be left out. `problems` are
-    told at the end, and end nothing.
+    told at the end, and end nothing; `stopped_by` is what ended the session before its last trial, when that
+    was the cache.
     """
 
     def __init__(self, config: pytest.Config, workspace: Workspace) -> None:
@@ -52,6 +53,7 @@ class SwapgateSession:
         self.deselected = 0
         self.has_ordinary_failure = False
         self.runs_user_code = False  # known when the trials begin
+        self.stopped_by: str | None = None
         self.reports: list[Path] = []
         self.problems: list[str] = []
         self.warnings: list[str] = []
@@ -69,6 +71,13 @@ class SwapgateSession:
         file: SuiteFile = SuiteFile.from_parent(parent, path=path)
         file.swapgate = self
         return file
+
+    def stop(self, message: str) -> BaseException:
+        """Return what ends the session, to be raised; a worker's is told to its controller, who ends it."""
+        self.stopped_by = message
+        if is_worker(self.config):
+            tell_controller(self.config, message)
+        return pytest.exit.Exception(message)
 
     @pytest.hookimpl
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:

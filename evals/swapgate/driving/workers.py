@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from swapgate.driving.session import SwapgateSession
 
 _REFUSAL = "swapgate_refusal"
+_STOPPED = "swapgate_stopped"
 
 
 def is_worker(config: pytest.Config) -> bool:
@@ -48,6 +49,11 @@ def refusal(config: pytest.Config, message: str) -> pytest.UsageError:
     return pytest.UsageError(message)
 
 
+def tell_controller(config: pytest.Config, message: str) -> None:
+    """Leave word of what ended this worker, for its controller to end the session by."""
+    config.workeroutput[_STOPPED] = message  # type: ignore[attr-defined]
+
+
 class WorkerHooks:
     """The hooks that only matter under xdist."""
 
@@ -79,9 +85,12 @@ class WorkerHooks:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
-        """Refuse to run when a worker has."""
-        if (message := getattr(node, "workeroutput", {}).get(_REFUSAL)) is not None:
+        """Refuse to run when a worker has, end when one was ended: the others share what it met."""
+        said = getattr(node, "workeroutput", {})
+        if (message := said.get(_REFUSAL)) is not None:
             raise pytest.UsageError(message)
+        if (message := said.get(_STOPPED)) is not None:
+            raise self._session.stop(message)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:

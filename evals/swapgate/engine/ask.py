@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class Asker:
-    """Answers requests by the name of a model. Raises ProviderError or NotAsked."""
+    """Answers requests by the name of a model.
+
+    Raises ProviderError or NotAsked; StoreError, which ends the run, where the cache is damaged.
+    """
 
     def __init__(
         self,
@@ -79,6 +82,7 @@ class Asker:
     async def _call_and_store(
         self, key: str, opened: OpenModel, request: Request, *, is_judge: bool
     ) -> tuple[Response, int]:
+        self._cache.require_intact()
         about = _about(opened, request, is_judge=is_judge)
         if self._batches is not None and opened.batches is not None:
             reads = reads_stored(opened.spec, opened.provider, self._mode)

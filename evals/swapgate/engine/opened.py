@@ -62,13 +62,23 @@ def _endpoints(models: Mapping[str, ModelSpec]) -> int:
 
 @contextlib.contextmanager
 def _cache(settings: Settings, tell: Callable[[StoreError], object] | None) -> Iterator[ResponseCache]:
-    cache = ResponseCache(settings.state_dir / CACHE_FILE, recordings=settings.recordings)
+    cache = ResponseCache(
+        settings.state_dir / CACHE_FILE,
+        recordings=settings.recordings,
+        is_read_only=settings.cache == "replay",
+    )
     try:
         yield cache
-    finally:
+    except BaseException:
         try:
             cache.close()
         except StoreError as exc:
-            if tell is None:
-                raise
-            tell(exc)
+            if tell is not None:  # what ended the block is raised in any case
+                tell(exc)
+        raise
+    try:
+        cache.close()
+    except StoreError as exc:
+        if tell is None:
+            raise
+        tell(exc)

@@ -22,7 +22,7 @@ from swapgate.engine.paces import Paces, is_service
 from swapgate.engine.slots import Slots
 from swapgate.engine.trial import blank_trial, run_trial
 from swapgate.engine.workspace import Job
-from swapgate.errors import ErrorKind, SwapgateError
+from swapgate.errors import ErrorKind, StoreError, SwapgateError
 from swapgate.facts import Facts, facts_of
 from swapgate.memory.cache import ResponseCache
 from swapgate.providers import Provider
@@ -140,7 +140,8 @@ class Engine:
     def result(self, job: Job, *, timeout_s: float) -> Finished | None:
         """Return the trial of a planned job and forget it; None when it is not finished within the time.
 
-        Raises SwapgateError when it never will be, because the engine has stopped.
+        Raises SwapgateError when it never will be, because the engine has stopped: StoreError where its cache
+        is damaged, for which no trial can be blamed.
         """
         with self._has_ended:
             if self._results[job] is None and self._thread.is_alive():
@@ -149,6 +150,8 @@ class Engine:
             finished = self._results[job]
             if finished is None:
                 if not self._thread.is_alive():
+                    if isinstance(self._failure, StoreError):
+                        raise self._failure
                     raise SwapgateError(f"the engine has stopped{_cause(self._failure)}") from self._failure
                 return None
             del self._results[job]
@@ -356,9 +359,8 @@ class Engine:
             facts = facts_of(trial)
             self._errored += facts.outcome == "errored"
             is_kept = self._take(trial, facts, text)
-        except Exception as exc:  # a consumer that would wait for this trial is told, and no more is paid for
-            self._failure = exc
-            self._stopped.set()
+        except Exception as exc:
+            self._stop(exc)
             return
         with self._has_ended:
             self._results[job] = Finished(facts=facts, trial=trial if is_kept else None)
@@ -374,10 +376,17 @@ class Engine:
                 # What a user's provider answers has been read on its way here.
                 is_ours=not has_user_code(job.case),
             )
+        except StoreError:
+            raise  # no trial's fault: it ends the run
         except BaseException as exc:
             if self._is_closing:
                 raise
             return storable_text(blank_trial(job, _unexpected(exc)))
+
+    def _stop(self, exc: Exception) -> None:
+        """End everything: a consumer that waits is told why, and no more is paid for."""
+        self._failure = self._failure or exc
+        self._stopped.set()
 
 
 def _unexpected(exc: BaseException) -> TrialError:

@@ -6,6 +6,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,15 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from swapgate.errors import SpecError, StoreError
-from swapgate.memory.wal import BUSY_S, inserts, use_wal
+from swapgate.memory.wal import (
+    BUSY_S,
+    connect_reading,
+    inserts,
+    is_damage,
+    may_write,
+    remedy_for,
+    use_wal,
+)
 from swapgate.memory.writer import BatchWriter
 from swapgate.records import (
     Json,
@@ -98,18 +107,23 @@ class ResponseCache:
 
     Any number of processes may share the file. Reading happens in the caller's thread, writing in one
     background thread that commits every batch at once: a kill loses at most what arrived in the same instant.
+
+    With `is_read_only` nothing will be put, and the file may lie where nothing can be written, or be absent.
+    Every method that reads raises StoreError.
     """
 
-    def __init__(self, path: Path, *, recordings: Iterable[Path] = ()) -> None:
+    def __init__(self, path: Path, *, recordings: Iterable[Path] = (), is_read_only: bool = False) -> None:
         self.path = path
         self._recorded: dict[str, Recording] = {}
         for file in recordings:
             self._recorded.update((r.key, r) for r in read_recordings(file))
         self._pending: dict[str, Recording] = {}
         self._lock = threading.Lock()
-        self._reader = _connect(path)
-        self._writer: BatchWriter[Recording] = BatchWriter(
-            self._open_writer, name="swapgate-cache", on_written=self._forget_pending
+        self._reader = _connect_reading(path) if is_read_only else _connect(path)
+        self._writer: BatchWriter[Recording] | None = (
+            None
+            if is_read_only
+            else BatchWriter(self._open_writer, name="swapgate-cache", on_written=self._forget_pending)
         )
 
     def get(self, key: str) -> Response | None:
@@ -121,47 +135,76 @@ class ResponseCache:
         at_hand = {key: self._recorded.get(key) or self._pending.get(key) for key in keys}
         found = {key: recording.response for key, recording in at_hand.items() if recording is not None}
         wanted = [key for key, recording in at_hand.items() if recording is None]
-        try:
+        with self._telling():
             for start in range(0, len(wanted), _READ_AT_ONCE):
                 found |= self._read(wanted[start : start + _READ_AT_ONCE])
-        except sqlite3.Error as exc:
-            raise _broken(self.path, exc) from exc
         return found
 
     def _read(self, keys: Sequence[str]) -> dict[str, Response]:
         query = f"SELECT key, response FROM responses WHERE key IN ({', '.join('?' * len(keys))})"  # noqa: S608 - marks
         with self._lock:
             rows = self._reader.execute(query, keys).fetchall()
-        return {key: _response(text) for key, text in rows}
+        return {key: self._response(text) for key, text in rows}
 
     def put(self, key: str, response: Response, about: Mapping[str, Json]) -> None:
         """Store a response; it can be read at once and is on disk a moment later."""
+        assert self._writer is not None
         recording = Recording(key=key, about=about, response=response)
         self._pending[key] = recording
         self._writer.put(recording)
+
+    def require_intact(self) -> None:
+        """Raise StoreError when the file has turned out to be damaged: what is asked now would be lost.
+
+        A disk that is full is another matter: the run still comes to its verdict.
+        """
+        failure = self._writer.failure if self._writer is not None else None
+        if failure is not None and is_damage(failure):
+            raise _broken(self.path, failure) from failure
 
     def export(
         self, *, is_wanted: Callable[[Mapping[str, Json]], bool] = lambda _about: True
     ) -> Iterator[Recording]:
         """Yield every wanted recording of the database, sorted by what it is about."""
-        self._writer.flush()
-        with self._lock:
+        self.flush()
+        with self._telling(), self._lock:
             rows = self._reader.execute("SELECT key, about, response FROM responses").fetchall()
-        found = [Recording(key=k, about=json.loads(a), response=_response(r)) for k, a, r in rows]
+        found = [Recording(key=k, about=json.loads(a), response=self._response(r)) for k, a, r in rows]
         yield from sorted((r for r in found if is_wanted(r.about)), key=_order)
 
     def flush(self) -> None:
         """Wait until everything put so far is on disk."""
-        self._writer.flush()
+        if self._writer is not None:
+            with self._telling():
+                self._writer.flush()
 
     def close(self) -> None:
         """Write what is pending and close the file; raises StoreError when something could not be written."""
         try:
-            self._writer.close()
+            if self._writer is not None:
+                self._writer.close()
         except (sqlite3.Error, OSError) as exc:
+            assert self._writer is not None
             raise _broken(self.path, exc, lost=self._writer.lost) from exc
         finally:
             self._reader.close()
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Turn what SQLite and the disk raise into a StoreError that names the file and the remedy."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as exc:
+            raise _broken(self.path, exc) from exc
+
+    def _response(self, text: str) -> Response:
+        try:
+            return _response(text)
+        except ValueError as exc:
+            raise StoreError(
+                f"{self.path}: the cache cannot be used: {exc}. Was it written by a newer swapgate, or is it "
+                "damaged? Move the file away and run again"
+            ) from exc
 
     def _open_writer(self) -> tuple[Callable[[Sequence[Recording]], None], Callable[[], None]]:
         connection = _connect(self.path)
@@ -223,7 +266,7 @@ def _response(text: str) -> Response:
     try:
         response: Response = adapter(Response).validate_json(text)
     except ValidationError as exc:
-        raise StoreError(f"a stored response cannot be read: {exc.errors()[0]['msg']}") from exc
+        raise ValueError(f"a stored response cannot be read: {exc.errors()[0]['msg']}") from exc
     return response
 
 
@@ -249,12 +292,23 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _broken(path: Path, exc: Exception, *, lost: int = 0) -> StoreError:
-    if lost:
-        return StoreError(
-            f"{path}: {lost} responses could not be stored: {exc}. The run goes on; they will be asked again"
-        )
-    return StoreError(
-        f"{path}: the cache cannot be used: {exc}. Free the disk, give yourself the right to write there, or "
-        "move the file away, and run again"
-    )
+def _connect_reading(path: Path) -> sqlite3.Connection:
+    """Open the file as it is, an empty database in memory where there is none."""
+    if not path.exists():
+        connection = sqlite3.connect(":memory:", check_same_thread=False)
+        connection.executescript(_SCHEMA)
+        return connection
+    if may_write(path):
+        return _connect(path)
+    try:
+        return connect_reading(path)
+    except (sqlite3.Error, OSError) as exc:
+        raise _broken(path, exc) from exc
+
+
+def _broken(path: Path, exc: BaseException, *, lost: int = 0) -> StoreError:
+    remedy = remedy_for(exc, elsewhere="set `state` to another folder")
+    if not lost:
+        return StoreError(f"{path}: the cache cannot be used: {exc}. {remedy}")
+    responses = "1 response" if lost == 1 else f"{lost:,} responses"
+    return StoreError(f"{path}: {responses} could not be stored, and will be asked again: {exc}. {remedy}")

@@ -11,7 +11,7 @@ from pydantic_core import from_json
 
 from swapgate.errors import StoreError
 from swapgate.memory.cache import Recording, read_recordings
-from swapgate.memory.wal import BUSY_S
+from swapgate.memory.wal import connect_reading
 from swapgate.records import Json, Response, adapter, to_json
 
 
@@ -87,14 +87,7 @@ def _number(value: Json) -> int | None:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """Open a database that others may be writing to.
-
-    SQLite puts -wal and -shm files beside one that it opens, and a reader leaves them there. Where there is
-    no -wal nobody has it open, and it can be read as the plain file that it is.
-    """
-    is_open = path.with_name(f"{path.name}-wal").exists()
-    mode = "mode=ro" if is_open else "mode=ro&immutable=1"
     try:
-        return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=BUSY_S)
-    except sqlite3.Error as exc:
+        return connect_reading(path)
+    except (sqlite3.Error, OSError) as exc:
         raise StoreError(f"{path}: the cache cannot be read: {exc}") from exc

@@ -1,10 +1,12 @@
-"""SQLite files that many processes share: how each of them opens one."""
+"""SQLite files that many processes share: how each of them opens one, and what helps where it cannot."""
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 BUSY_S = 30
@@ -32,6 +34,53 @@ def use_wal(connection: sqlite3.Connection, *, limit_s: float = BUSY_S) -> None:
                 raise
         time.sleep(0.005)
     connection.execute("PRAGMA synchronous = NORMAL")
+
+
+def may_write(path: Path) -> bool:
+    """Whether this process may write a database, and the files that SQLite puts beside it."""
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+
+
+def connect_reading(path: Path) -> sqlite3.Connection:
+    """Open a database that is there, to read it where nothing may be made or changed.
+
+    SQLite shares a file with those who write it through -wal and -shm beside it, which it would have to make.
+    Where they are, they are used, by right to read alone; also those that a killed process has left. Where
+    there is no -wal, nobody has the database open, and it is read as the plain file that it is: whoever opens
+    it from then on to write may not be noticed, and so such a connection should not be kept.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    mode = "mode=ro" if log.exists() and log.stat().st_size else "mode=ro&immutable=1"
+    uri = f"{path.absolute().as_uri()}?{mode}"
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_S, check_same_thread=False)
+
+
+def sqlite_name(exc: BaseException) -> str:
+    """Return what SQLite calls an error, such as SQLITE_FULL; empty where it was not SQLite's own."""
+    return getattr(exc, "sqlite_errorname", None) or ""
+
+
+def is_damage(exc: BaseException) -> bool:
+    """Whether an error says that the file itself is not as it was written."""
+    return sqlite_name(exc).startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+
+
+def remedy_for(exc: BaseException, *, elsewhere: str) -> str:
+    """Return what a user can do about an error of SQLite's; `elsewhere` says how to have another place."""
+    code = sqlite_name(exc)
+    found = next((text for start, text in _REMEDIES.items() if code.startswith(start)), _MOVE)
+    return found.format(elsewhere=elsewhere)
+
+
+_MOVE = "Move the file away and run again"
+_REMEDIES = {
+    "SQLITE_BUSY": f"Another process has held it for {BUSY_S} s: wait for its end, or end it, and run again",
+    "SQLITE_FULL": "Free the disk and run again",
+    "SQLITE_IOERR": "Free the disk or mend it, and run again",
+    "SQLITE_READONLY": "Give yourself the right to write the file and its folder, or {elsewhere}",
+    "SQLITE_CANTOPEN": "Give yourself the right to write in its folder, or {elsewhere}",
+    "SQLITE_CORRUPT": "The file is damaged. `sqlite3 FILE .recover` saves what can be read. " + _MOVE,
+}
 
 
 def inserts(table: str, rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, tuple[Any, ...]]]:

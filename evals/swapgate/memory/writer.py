@@ -70,6 +70,11 @@ class BatchWriter(Generic[T]):
         self._thread.join()
         self._raise_failure()
 
+    @property
+    def failure(self) -> BaseException | None:
+        """What has stopped the writing, None while nothing has."""
+        return self._failure
+
     def _raise_failure(self) -> None:
         if self._failure is not None:
             raise self._failure

@@ -165,7 +165,8 @@ def _run(
         recorder.start(planned=len(jobs), wanted=len(jobs), warnings=warnings, command=command)
         recorder.require_open()
         engine.plan(jobs)
-        facts = [engine.wait(job, meanwhile=draw).facts for job in jobs]
+        with recorder.ended_when_stopped():
+            facts = [engine.wait(job, meanwhile=draw).facts for job in jobs]
         paid_usd = spent_usd + engine.progress().cost_usd
         outcome = recorder.finish(why_not_judged=_NOT_JUDGED)
     if recorder.problem is not None:

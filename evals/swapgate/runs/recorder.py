@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -175,6 +176,32 @@ class Recorder:
         """
         from swapgate.analysis.outcome import conclude
 
+        run, facts = self._end(why_not_judged=why_not_judged, stopping=stopping, shard=shard)
+        assert self._writer is not None
+        return conclude(
+            run,
+            StoredTrials(
+                self._writer.place,
+                run.id,
+                beside=self._before.baseline.trials if self._before.baseline is not None else (),
+            ),
+            facts=[*facts, *self.baseline],
+            why_not_judged=why_not_judged,
+        )
+
+    @contextmanager
+    def ended_when_stopped(self) -> Iterator[None]:
+        """Store the run as one that was broken off, with all that has ended, when the block raises."""
+        try:
+            yield
+        except BaseException:
+            self._end(why_not_judged="the run was broken off")
+            raise
+
+    def _end(
+        self, *, why_not_judged: str | None, stopping: Stopping | None = None, shard: Shard | None = None
+    ) -> tuple[Run, list[Facts]]:
+        """Store the run's end and return it with its facts."""
         assert self._writer is not None
         shard = shard or self._writer.run.shard
         if shard is not None:
@@ -193,16 +220,7 @@ class Recorder:
             self._writer.finish(run, facts=facts)
         except StoreError as error:
             self.problem = error
-        return conclude(
-            run,
-            StoredTrials(
-                self._writer.place,
-                run.id,
-                beside=self._before.baseline.trials if self._before.baseline is not None else (),
-            ),
-            facts=[*facts, *self.baseline],
-            why_not_judged=why_not_judged,
-        )
+        return run, facts
 
 
 def _judged_again(run: Run, source: Run) -> Run:

@@ -70,7 +70,7 @@ def open_source(name: str, settings: Settings) -> tuple[Run, list[Trial]]:
 def _newest(settings: Settings) -> str:
     with contextlib.closing(open_history("latest", settings)) as history:
         runs = history.runs()
-    return next((run.id for run in runs if run.rejudges is None or run.finished_at), "latest")
+    return next((run.id for run in runs if run.rejudges is None or run.is_complete), "latest")
 
 
 def plan(run: Run, trials: Iterable[Trial], workspace: Workspace, *, judges: Collection[str] = ()) -> Plan:
@@ -130,7 +130,8 @@ def rejudge(
         recorder.add(trial, facts, text)
         return False
 
-    judged = judge_only(workspace, planned.jobs, take=take, draw=draw, spent_usd=spent_usd + canaries_usd)
+    with recorder.ended_when_stopped():
+        judged = judge_only(workspace, planned.jobs, take=take, draw=draw, spent_usd=spent_usd + canaries_usd)
     why = why_incomplete(source)
     outcome = recorder.finish(why_not_judged=f"run {source.id} is not complete: {why}" if why else None)
     if recorder.problem is not None:

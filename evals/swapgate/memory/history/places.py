@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
 from swapgate.errors import StoreError, UsageError
-from swapgate.memory.wal import BUSY_S, use_wal
+from swapgate.memory.wal import BUSY_S, remedy_for, use_wal
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Engine
@@ -85,8 +85,7 @@ def remedy_of(place: Place, exc: Exception) -> str:
     if isinstance(place, str):
         is_away = _is_out_of_reach(exc)
         return _LET_IN if not is_away else "Start it, or let this machine reach it"
-    code = getattr(getattr(exc, "orig", exc), "sqlite_errorname", "") or ""
-    return next((text for start, text in _REMEDIES.items() if code.startswith(start)), _MOVE)
+    return remedy_for(getattr(exc, "orig", None) or exc, elsewhere="set `history` elsewhere")
 
 
 def cause_of(place: Place, exc: Exception) -> str:
@@ -98,15 +97,6 @@ def cause_of(place: Place, exc: Exception) -> str:
 
 
 _LET_IN = "Mend the URL in `history`, or the rights of its user"
-_MOVE = "Move the file away and run again"
-_REMEDIES = {
-    "SQLITE_BUSY": f"Another process has held it for {BUSY_S} s: wait for its end, or end it, and run again",
-    "SQLITE_FULL": "Free the disk and run again",
-    "SQLITE_IOERR": "Free the disk or mend it, and run again",
-    "SQLITE_READONLY": "Give yourself the right to write the file and its folder, or set `history` elsewhere",
-    "SQLITE_CANTOPEN": "Give yourself the right to write in its folder, or set `history` elsewhere",
-    "SQLITE_CORRUPT": "The file is damaged. `sqlite3 FILE .recover` saves what can be read. " + _MOVE,
-}
 
 
 def _sqlite(path: Path) -> Engine:

@@ -1,0 +1,60 @@
+"""Stores ruined on purpose: damaged in their middle, on a disk that is full or that takes no change."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from swapgate.memory.cache import ResponseCache
+from swapgate.records import Response
+
+_PAGE = 4096
+
+
+def filled_cache(root: Path, *, responses: int = 200) -> Path:
+    """Lay a workspace's cache with answers that nobody asks for; return its path."""
+    path = root / ".swapgate" / "cache.db"
+    with closing(ResponseCache(path)) as cache:
+        for number in range(responses):
+            cache.put(f"{number:064x}", Response(text="x" * 500), {"model": "elsewhere"})
+    return path
+
+
+def damage(path: Path, *, first_page: int = 2) -> None:
+    """Overwrite a database from a page on: its header and its schema stay, so that it still opens."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    overwrite(path, first_page=first_page)
+
+
+def overwrite(path: Path, *, first_page: int = 2) -> None:
+    """Overwrite a file as `damage` does, whoever has it open."""
+    with path.open("r+b") as file:
+        size = file.seek(0, 2)
+        file.seek(first_page * _PAGE)
+        file.write(b"\xa5" * (size - first_page * _PAGE))
+
+
+@contextmanager
+def mounted(folder: Path, *options: str) -> Iterator[Path]:
+    """Mount a small file system, or with `bind` the folder onto itself; skip where that takes rights."""
+    folder.mkdir(parents=True, exist_ok=True)
+    is_bound = "bind" in options
+    command = (
+        ["mount", "--bind", str(folder)]
+        if is_bound
+        else ["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs"]
+    )
+    if subprocess.run([*command, str(folder)], capture_output=True, check=False).returncode:
+        pytest.skip("mounting a file system takes root")
+    try:
+        if is_bound:
+            subprocess.run(["mount", "-o", "remount,bind,ro", str(folder)], check=True)
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
