@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 
 from swapgate.memory.cache import ResponseCache
-from swapgate.records import Response
+from swapgate.records import Response, hash_of
 
 _PAGE = 4096
 
 
-def filled_cache(root: Path, *, responses: int = 200) -> Path:
-    """Lay a workspace's cache with answers that nobody asks for; return its path."""
+def filled_cache(root: Path, *, responses: int = 1500) -> Path:
+    """Lay a workspace's cache with answers that nobody asks for, all over its index; return its path."""
     path = root / ".swapgate" / "cache.db"
     with closing(ResponseCache(path)) as cache:
         for number in range(responses):
-            cache.put(f"{number:064x}", Response(text="x" * 500), {"model": "elsewhere"})
+            cache.put(hash_of(str(number)), Response(text="x"), {"model": "elsewhere"})
     return path
 
 
