@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from swapgate.memory.cache import ResponseCache
-from swapgate.records import Response, hash_of
+from swapgate.memory.history import HistoryWriter
+from swapgate.records import Answer, ModelIdentity, Response, Run, Trial, hash_of
 
 _PAGE = 4096
 
@@ -58,3 +59,21 @@ def mounted(folder: Path, *options: str) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def filled_history(root: Path, *, trials: int = 600) -> Path:
+    """Lay a workspace's history with a run of another suite; return its path."""
+    path = root / ".swapgate" / "history.db"
+    run = Run(
+        id="20260101-000000-aaaaaa",
+        started_at="2026-01-01T00:00:00.000+00:00",
+        models=(ModelIdentity(name="m", provider="p", model="m"),),
+        suites=("other",),
+        planned=trials,
+    )
+    writer = HistoryWriter(path, run)
+    answer = Answer(response=Response(text="x" * 500), model="m")
+    for number in range(trials):
+        writer.add(Trial(suite="other", case=f"c{number:04d}", model="m", answer=answer))
+    writer.finish(run)
+    return path

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 import swapgate
-from ruin import damage, filled_cache, overwrite
+from ruin import damage, filled_cache, filled_history, overwrite
 from servers import Answer, Received, Server, openai_completion, serving
 from swapgate.cli import main
 from swapgate.errors import ExitCode, StoreError
-from workspaces import RIGHT, case, judged_workspace, lay, newest_run, suite
+from workspaces import BLIND, RIGHT, case, judged_workspace, lay, newest_run, suite
 
-HEAD = "suite: triage\nprompt: {user: '{{ message }}'}\nchecks: [{json: strict}]\n"
+HEAD = "suite: triage\nprompt: {user: '{{ message }}'}\nchecks: [{json: strict}, {expected: [/label]}]\n"
 CASES = 12
 
 
@@ -189,3 +189,44 @@ def test_commands_that_ask_judges_end_with_the_message(
     # What was broken off is no run to be judged: the same command goes on with the run itself.
     (tmp_path / ".swapgate" / "cache.db").unlink()
     assert main(["rejudge", "latest", "--dry-run", *root]) == ExitCode.OK
+
+
+def damaging_history(root: Path) -> Callable[[Received], Answer]:
+    """Return a handler that damages the history once some trials are in it."""
+    path = root / ".swapgate" / "history.db"
+    asked = iter(range(1, 10_000))
+
+    def handler(_request: Received) -> Answer:
+        if next(asked) == 5:
+            overwrite(path, first_page=12)
+        return Answer(openai_completion(BLIND), delay_s=0.02)
+
+    return handler
+
+
+def test_a_history_damaged_in_mid_run_leaves_the_verdict_and_what_is_paid_for(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(pytester.path / "summary.md"))
+    with serving(damaging_history(pytester.path)) as server:
+        lay_asked(pytester.path, server.url, cases=40)
+        filled_history(pytester.path)
+        # -v explains misses that are stored, and GitHub is told where they are.
+        result = pytester.runpytest("--model=candidate", "--concurrency=2", "-v")
+        output = result.stdout.str() + result.stderr.str()
+        assert "Traceback" not in output
+        assert "INTERNALERROR" not in output
+        assert result.ret == ExitCode.FAILED
+        result.stdout.fnmatch_lines(
+            [
+                "swapgate: *history.db: * could not be stored: *The file is damaged.*",
+                "the other misses cannot be read back from the history",
+                "gate: FAIL *",
+                "swapgate: GitHub is not told of the run: *",
+            ]
+        )
+        (pytester.path / ".swapgate" / "history.db").unlink()
+        again = pytester.runpytest("--model=candidate", "--report=none")
+        assert again.ret == ExitCode.FAILED
+        assert len(server.requests) == 40

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from swapgate.driving.misses import TO_EXPLAIN
+from swapgate.errors import StoreError
 from swapgate.reporting.format import count
 
 if TYPE_CHECKING:
@@ -71,10 +72,13 @@ class ClosingWords:
             yield from _more(outcome, len(first))
             return
         told = {(t.suite, t.case, t.model, t.repeat) for t in first}
-        for trial in (t for kind in TO_EXPLAIN for t in of_outcome(outcome.trials, kind)):
-            is_told = (trial.suite, trial.case, trial.model, trial.repeat) in told
-            if trial.role == "candidate" and not is_told:
-                yield from explain_trial(trial) if verbose > 1 else explain_shortly(trial)
+        try:
+            for trial in (t for kind in TO_EXPLAIN for t in of_outcome(outcome.trials, kind)):
+                is_told = (trial.suite, trial.case, trial.model, trial.repeat) in told
+                if trial.role == "candidate" and not is_told:
+                    yield from explain_trial(trial) if verbose > 1 else explain_shortly(trial)
+        except StoreError:  # said already, as a problem
+            yield "the other misses cannot be read back from the history"
 
     def _batches_said(self) -> list[str]:
         """Return what became of the run's batches, and how to pick up those that are still running."""

@@ -163,7 +163,7 @@ def _broken(reporter: Reporter, exc: Exception) -> str:
 def _remedy(outcome: RunOutcome, *, is_stored: bool) -> str:
     if not is_stored:
         return "The run is not stored either: mend that and run again. What the cache holds costs nothing"
-    if not outcome.trials:  # a comparison of stored runs, which has no record of its own
+    if outcome.trials == ():  # a comparison of stored runs, which has no record of its own
         return "The compared runs are stored: put this right and give the command again"
     return (
         "The run itself is stored: put this right, then "

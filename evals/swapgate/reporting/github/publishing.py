@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from swapgate.analysis.outcome import RunOutcome
+from swapgate.errors import StoreError
 from swapgate.reporting.github.annotations import annotation_lines
 from swapgate.reporting.github.step_summary import add_to_summary
 from swapgate.reporting.markdown.report import render
@@ -20,8 +21,13 @@ def publish(
     """
     if environ.get("GITHUB_ACTIONS") != "true" or outcome.run.shard is not None:
         return []
-    for line in annotation_lines(outcome, near=near):
-        write_line(line)
     summary = environ.get("GITHUB_STEP_SUMMARY")
-    problem = add_to_summary(render(outcome), Path(summary)) if summary else None
+    try:
+        lines = annotation_lines(outcome, near=near)
+        text = render(outcome) if summary else ""
+    except StoreError:  # said already, by whoever could not write it or make a report of it
+        return ["GitHub is not told of the run: its trials cannot be read back from the history"]
+    for line in lines:
+        write_line(line)
+    problem = add_to_summary(text, Path(summary)) if summary else None
     return [problem] if problem is not None else []
