@@ -210,7 +210,7 @@ def test_broken_recording_is_named_with_its_line(tmp_path: Path, line: str) -> N
 def test_file_that_is_no_database_is_a_clear_error(tmp_path: Path) -> None:
     path = tmp_path / "cache.db"
     path.write_text("this is not a database, it is a text that is long enough to be looked at" * 20)
-    with pytest.raises(StoreError, match=r"cache\.db.*cannot be used.*move the file away"):
+    with pytest.raises(StoreError, match=r"cache\.db.*cannot be used.*Move the file away"):
         ResponseCache(path)
 
 

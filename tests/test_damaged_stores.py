@@ -78,7 +78,9 @@ def test_a_damaged_cache_stops_the_run_with_one_message(
     assert server.requests == []
     run, trials = newest_run(pytester.path)
     assert (run.is_complete, run.is_partial, trials) == (False, True, [])
-    result.stdout.fnmatch_lines(["*gate not judged: the run was stopped: its cache cannot be used*"])
+    result.stdout.fnmatch_lines(
+        ["*gate not judged: the run was stopped: a file of its state cannot be used*"]
+    )
 
 
 def damaging(root: Path, *, after: int) -> Callable[[Received], Answer]:

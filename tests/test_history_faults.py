@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from swapgate.cli import main
-from swapgate.errors import StoreError, UsageError
+from swapgate.errors import ExitCode, StoreError, UsageError
 from swapgate.facts import facts_of
 from swapgate.memory.history import Choice, History, HistoryWriter, StoredTrials
 from swapgate.records import Answer, ModelIdentity, Response, Run, Trial
@@ -80,12 +80,14 @@ def test_a_full_disk_is_told_with_what_was_lost(tmp_path: Path) -> None:
         assert history.find(RUN.id) == RUN
 
 
-def test_a_run_on_a_full_disk_has_its_verdict(tmp_path: Path) -> None:
+def test_a_run_on_a_full_disk_has_its_verdict_and_reports_that_say_what_they_lack(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     recorded_workspace(tmp_path, {"new": {f"c{n:03d}": RIGHT for n in range(300)}}, gate="every-case")
     limited = (
         "import resource, sys, pytest; "
         "resource.setrlimit(resource.RLIMIT_FSIZE, (250_000, 250_000)); "
-        "sys.exit(pytest.main(['--model=new', '--report=none', '-p', 'no:cacheprovider']))"
+        "sys.exit(pytest.main(['--model=new', '--report=json', '-p', 'no:cacheprovider']))"
     )
     environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "evals")}
     command = [sys.executable, "-c", limited]
@@ -96,6 +98,24 @@ def test_a_run_on_a_full_disk_has_its_verdict(tmp_path: Path) -> None:
     assert "history.db: " in done.stdout
     assert "records could not be stored" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
+    path = tmp_path / "reports" / "latest" / "report.json"
+    written = path.read_bytes()
+    report = json.loads(written)
+    listed = len(report["trials"])
+    assert listed < 300
+    assert report["run"]["is_complete"]
+    lacking = f"{300 - listed} of the 300 trials could not be stored, and are not listed here"
+    assert report["warnings"][0].startswith(lacking)
+    assert f"warning: {lacking}" in done.stdout
+    # What the history holds is less: it takes the place of no better report, and says what it is.
+    root = ("--root", str(tmp_path))
+    assert main(["report", "latest", "--report=json", *root]) == ExitCode.INTERNAL_ERROR
+    assert f"the history holds {listed}: they are left as they are" in capsys.readouterr().err
+    assert path.read_bytes() == written
+    assert main(["report", "latest", "--report=json", "--out", str(tmp_path / "own"), *root]) == 0
+    told = f"{listed} of its 300 trials are in the history, and this is of them alone"
+    assert told in capsys.readouterr().err
+    assert told in json.loads((tmp_path / "own" / "report.json").read_text())["warnings"][0]
 
 
 @pytest.mark.parametrize("what", ["folder", "file"])

@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from processes import PATIENCE_S, wait_for
+from ruin import mounted
 from servers import Answer, openai_completion, serving
 from shadowing import read_exchanges, run_shadow, shadowing, write_workspace
 
@@ -33,9 +34,9 @@ def texts(root: Path, state: str | None = None) -> list[str]:
 
 
 def mirror_of(pid: int) -> int:
-    """Return the process id of a proxy's mirror."""
-    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=True)
-    return int(found.stdout.split()[0])
+    """Return the process id of a proxy's mirror, 0 while it has none."""
+    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
+    return int((found.stdout.split() or [0])[0])
 
 
 def test_what_was_answered_before_a_kill_9_is_recorded_once(tmp_path: Path) -> None:
@@ -89,7 +90,7 @@ def test_a_killed_mirror_is_started_anew_and_the_application_notices_nothing(tmp
 
         def is_back() -> bool:
             health = httpx.get(f"{shadow.url}/-/swapgate/health").json()
-            return bool(health["mirror"] == "up" and mirror_of(shadow.process.pid) != first)
+            return bool(health["mirror"] == "up" and mirror_of(shadow.process.pid) not in {first, 0})
 
         wait_for(is_back)
         post(shadow.url, "after")
@@ -97,6 +98,35 @@ def test_a_killed_mirror_is_started_anew_and_the_application_notices_nothing(tmp
         assert "before" in texts(tmp_path)
         # What came while nobody could take it is counted, not forgotten.
         wait_for(lambda: (counts := shadow.counts()).get("shed", 0) + counts.get("lost", 0) >= 1)
+
+
+def test_a_full_spool_is_told_and_filled_again_once_there_is_room(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    spool = tmp_path / "spooled"
+    with (
+        mounted(spool, "size=32k"),
+        serving(Answer(openai_completion("old"))) as control,
+        shadowing(
+            tmp_path, control=control.url, candidate=control.url, route={"mode": "spool"}, spool="spooled"
+        ) as shadow,
+    ):
+        post(shadow.url, "x" * 60_000)
+        first = mirror_of(shadow.process.pid)
+        told = ""
+
+        def is_told() -> bool:
+            nonlocal told
+            told += capfd.readouterr().err
+            return "Free the disk" in told
+
+        wait_for(is_told)
+        assert f"{spool}: the spool cannot be written: No space left on device" in told
+        subprocess.run(["mount", "-o", "remount,size=1m", str(spool)], check=True)
+        wait_for(lambda: mirror_of(shadow.process.pid) not in {first, 0})
+        post(shadow.url, "after")
+        wait_for(lambda: any('"after"' in file.read_text() for file in spool.glob("*.jsonl")))
+        assert shadow.stop() == 0
 
 
 def test_a_candidate_that_hangs_leaves_no_exchange_without_an_end(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ class Ending:
     def _why_not_judged(self, session: pytest.Session, recorder: Recorder, *, is_regular: bool) -> str | None:
         """Return why the trials at hand are no ground for a decision, or None when they are."""
         if self._session.stopped_by is not None:
-            return "the run was stopped: its cache cannot be used"
+            return "the run was stopped: a file of its state cannot be used"
         if not is_regular:
             return "the session was interrupted"
         stopped = session.shouldfail or session.shouldstop

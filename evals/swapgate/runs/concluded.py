@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from swapgate.analysis.outcome import RunOutcome, conclude
 from swapgate.errors import UsageError
@@ -15,12 +16,21 @@ from swapgate.spec.settings import Settings
 def concluded(
     run: Run, trials: Sequence[Trial], settings: Settings, *, warn: Callable[[str], None]
 ) -> RunOutcome:
-    """Return what a run says. `warn` is told when the baseline that it had is not there any more."""
+    """Return what a run says. `warn` is told when its baseline, or its own end, is not there."""
     baseline = _baseline(run, trials, settings, warn)
     if baseline is None:
-        return conclude(run, trials)
-    facts = [*map(facts_of, trials), *baseline.facts]
-    return conclude(run, [*trials, *baseline.trials], facts=facts)
+        outcome = conclude(run, trials)
+    else:
+        facts = [*map(facts_of, trials), *baseline.facts]
+        outcome = conclude(run, [*trials, *baseline.trials], facts=facts)
+    if run.finished_at is not None:
+        return outcome
+    lacking = (
+        f"the run never ended, or its end could not be stored: {len(trials):,} of its {run.planned:,} trials "
+        "are in the history, and this is of them alone"
+    )
+    warn(lacking)
+    return replace(outcome, warnings=(lacking, *outcome.warnings))
 
 
 def _baseline(

@@ -178,16 +178,16 @@ class Recorder:
 
         run, facts = self._end(why_not_judged=why_not_judged, stopping=stopping, shard=shard)
         assert self._writer is not None
-        return conclude(
-            run,
-            StoredTrials(
-                self._writer.place,
-                run.id,
-                beside=self._before.baseline.trials if self._before.baseline is not None else (),
-            ),
-            facts=[*facts, *self.baseline],
-            why_not_judged=why_not_judged,
+        trials = StoredTrials(
+            self._writer.place,
+            run.id,
+            beside=self._before.baseline.trials if self._before.baseline is not None else (),
         )
+        outcome = conclude(run, trials, facts=[*facts, *self.baseline], why_not_judged=why_not_judged)
+        if self.problem is None:
+            return outcome
+        lacking = f"{_lacking(trials, len(outcome.facts))}. The numbers and the verdict are of all of them"
+        return replace(outcome, warnings=(lacking, *outcome.warnings))
 
     @contextmanager
     def ended_when_stopped(self) -> Iterator[None]:
@@ -221,6 +221,15 @@ class Recorder:
         except StoreError as error:
             self.problem = error
         return run, facts
+
+
+def _lacking(trials: StoredTrials, known: int) -> str:
+    """Return what of a run the history lacks, when it could not store all of it."""
+    try:
+        lost = known - len(trials)
+    except StoreError:
+        return "no trial can be read back from the history, and so none is listed here"
+    return f"{lost:,} of the {known:,} trials could not be stored, and are not listed here"
 
 
 def _judged_again(run: Run, source: Run) -> Run:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from swapgate.errors import SwapgateError
+from swapgate.errors import StoreError, SwapgateError
 from swapgate.memory.prices import cost_usd
 from swapgate.records import Json, content_hash
 from swapgate.shadow.asking import Asking, Question
@@ -59,6 +59,7 @@ class Mirror:
         # What became of the candidate's legs, by route, until whoever tells of it clears it.
         self.outcomes: Counter[tuple[str, str]] = Counter()
         self._spool: JsonlSpool | None = None
+        self._has_told = False
 
     async def __aenter__(self) -> Self:
         limits = self.plan.config.limits
@@ -76,8 +77,32 @@ class Mirror:
     ) -> None:
         await self._stack.aclose()
 
+    def flush(self) -> None:
+        """Wait until all that was recorded is on disk; StoreError when something cannot be."""
+        self._store.flush()
+        if self._spool is not None:
+            self._spool.flush()
+
+    def _is_kept(self) -> bool:
+        """Whether records still reach the disk; said once when they do not."""
+        try:
+            self._store.require_intact()
+            if self._spool is not None:
+                self._spool.require_intact()
+        except StoreError as exc:
+            if not self._has_told:
+                _LOG.error("nothing is recorded any more, and no candidate asked: %s", exc)
+            self._has_told = True
+            return False
+        return True
+
     async def mirror(self, capture: Capture) -> None:
-        """Make the record of one capture; whatever goes wrong is in the record, or counted and logged."""
+        """Make the record of one capture; whatever goes wrong is in the record, or counted and logged.
+
+        Where nothing can be stored any more, nobody is asked: it would be paid for and lost.
+        """
+        if not self._is_kept():
+            return
         planned = self.plan.routes.get(capture.route)
         if planned is None:
             # It was taken out of the configuration meanwhile.

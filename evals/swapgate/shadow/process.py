@@ -167,7 +167,7 @@ class Process:
             self._current.mirror.outcomes.clear()
             done, self._done = self._done, []
             # What is told to be done must not be lost with this process.
-            await asyncio.to_thread(self._store.flush)
+            await asyncio.to_thread(self._current.mirror.flush)
             told = {"waiting": len(self._current.tasks), "outcomes": outcomes, "done": done}
             with contextlib.suppress(ConnectionError):
                 writer.write(json.dumps(told).encode() + b"\n")

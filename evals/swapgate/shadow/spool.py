@@ -35,6 +35,15 @@ class JsonlSpool:
         """Wait until all that was put is written."""
         self._guarded(self._writer.flush)
 
+    def require_intact(self) -> None:
+        """Raise StoreError when something could not be written: nothing is from then on."""
+
+        def raise_failure() -> None:
+            if self._writer.failure is not None:
+                raise self._writer.failure
+
+        self._guarded(raise_failure)
+
     def close(self) -> None:
         """Write what is pending."""
         self._guarded(self._writer.close)
@@ -43,7 +52,10 @@ class JsonlSpool:
         try:
             act()
         except OSError as exc:
-            raise StoreError(f"{self.folder}: the spool cannot be written: {exc.strerror}") from exc
+            raise StoreError(
+                f"{self.folder}: the spool cannot be written: {exc.strerror}. Free the disk, give yourself "
+                "the right to write there, or set `spool` to another folder"
+            ) from exc
 
     def _open(self) -> tuple[Callable[[Sequence[Exchange]], None], Callable[[], None]]:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -87,6 +87,12 @@ class ShadowStore:
             self._writer.begin()
             self._writer.flush()
 
+    def require_intact(self) -> None:
+        """Raise StoreError when something could not be written: nothing is from then on."""
+        with self._file.told():
+            if self._writer.failure is not None:
+                raise self._writer.failure
+
     def close(self) -> None:
         """Write what is pending and close the file."""
         try:
@@ -266,7 +272,9 @@ class ShadowStore:
                     connection.execute(statement, values)
                 _add_counts(connection, [entry for entry in entries if isinstance(entry, Count)])
             except BaseException:
-                connection.execute("ROLLBACK")
+                # SQLite has ended it itself where the disk is full.
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
 
