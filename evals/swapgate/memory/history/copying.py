@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from swapgate.memory.history.opening import open_prepared, telling
+from swapgate.memory.history.opening import open_prepared, open_reading, telling
 from swapgate.memory.history.places import Place
 from swapgate.memory.history.rows import put
 from swapgate.memory.history.tables import Tables, tables
@@ -33,7 +33,7 @@ def copy_runs(source: Place, target: Place) -> list[Copied]:
 
     A run that the target holds as far as the source does, or further, is left as it is.
     """
-    ours, theirs = open_prepared(source), None
+    (ours, _is_unwritable), theirs = open_reading(source), None
     try:
         theirs = open_prepared(target)
         return [_copy(run, source=(source, ours), target=(target, theirs)) for run in _runs(source, ours)]

@@ -66,6 +66,18 @@ def prepare(engine: Engine, place: Place) -> None:
         put(connection, known.meta, [{"name": "schema_version", "value": str(SCHEMA_VERSION)}])
 
 
+def require_prepared(engine: Engine, place: Place) -> None:
+    """Raise StoreError for a history that has not this version's form, where it cannot be given it."""
+    with engine.connect() as connection:
+        found = _stored_version(connection, place)
+    if found != SCHEMA_VERSION:
+        what = "holds no history" if found is None else f"was written by an older swapgate (schema {found})"
+        raise StoreError(
+            f"{shown_place(place)}: {what}, and nothing can be written there to bring it to this version's form "
+            f"({SCHEMA_VERSION}). Copy it to a folder where you may write, and set `history` to the copy"
+        )
+
+
 @contextmanager
 def locked(engine: Engine, lock: int = _LOCK) -> Iterator[Connection]:
     """Yield a connection whose transaction no other one under the same lock can run beside."""

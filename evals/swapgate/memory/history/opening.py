@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swapgate.errors import StoreError
-from swapgate.memory.history.migrations import prepare
-from swapgate.memory.history.places import Place, broken, open_engine, shown_place
+from swapgate.memory.history.migrations import prepare, require_prepared
+from swapgate.memory.history.places import Place, broken, open_engine, reading_engine, shown_place
+from swapgate.memory.wal import may_write, sqlite_name
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -24,6 +26,39 @@ def open_prepared(place: Place) -> Engine:
         engine.dispose()
         raise
     return engine
+
+
+def open_reading(place: Place) -> tuple[Engine, bool]:
+    """Return an engine to read by, and whether nothing can be written through it.
+
+    That is so where the file or its folder may not be written, and where its disk is full.
+    """
+    if not isinstance(place, Path) or not place.is_file():
+        return open_prepared(place), False
+    if not may_write(place):
+        return _open_unwritable(place), True
+    try:
+        return open_prepared(place), False
+    except StoreError as refusal:
+        if not _is_for_want_of_writing(refusal):
+            raise
+        try:
+            return _open_unwritable(place), True
+        except StoreError:
+            raise refusal from refusal.__cause__
+
+
+def _open_unwritable(path: Path) -> Engine:
+    engine = reading_engine(path)
+    with telling(path):
+        require_prepared(engine, path)
+    return engine
+
+
+def _is_for_want_of_writing(refusal: StoreError) -> bool:
+    """Whether a history was refused for what SQLite would have had to write to read it."""
+    said = sqlite_name(getattr(refusal.__cause__, "orig", None) or refusal)
+    return said.startswith(("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN"))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
 from swapgate.errors import StoreError, UsageError
-from swapgate.memory.wal import BUSY_S, remedy_for, use_wal
+from swapgate.memory.wal import BUSY_S, connect_reading, remedy_for, use_wal
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Engine
@@ -55,6 +55,16 @@ def shown_place(place: Place) -> str:
 def open_engine(place: Place) -> Engine:
     """Return an engine for the place; nothing is connected yet, but a file's folder is made."""
     return _postgres(place) if isinstance(place, str) else _sqlite(place)
+
+
+def reading_engine(path: Path) -> Engine:
+    """Return an engine for a file that cannot be written; see connect_reading.
+
+    Each connection is a new one: in the next moment somebody who may write it can have it open.
+    """
+    from sqlalchemy import NullPool, create_engine
+
+    return create_engine("sqlite://", creator=lambda: connect_reading(path), poolclass=NullPool)
 
 
 def forbid_writing(engine: Engine) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from swapgate.errors import UsageError, nearest
 from swapgate.facts import Facts, facts_of, unpack
 from swapgate.memory.history.choice import EVERY_RUN, Choice
-from swapgate.memory.history.opening import open_prepared, telling, unreadable
+from swapgate.memory.history.opening import open_reading, telling, unreadable
 from swapgate.memory.history.places import Place, forbid_writing, shown_place
 from swapgate.memory.history.rows import baseline_row, facts_row, put, tally_row
 from swapgate.memory.history.tables import tables
@@ -31,15 +31,16 @@ class History:
     """Reads the runs of one workspace, or of a team: an SQLite file by its path, PostgreSQL by its URL.
 
     Every method raises StoreError when the database cannot be read. `is_read_only` leaves it as it is, once
-    it has this version's form: the database refuses every change, and what would be kept is made again.
+    it has this version's form: the database refuses every change, and what would be kept is made again. So is
+    a file where nothing can be written; what would write there raises StoreError.
     """
 
     def __init__(self, place: Place, *, is_read_only: bool = False) -> None:
         self.place = place
-        self._is_read_only = is_read_only
         self._tables = tables()
-        self._engine = open_prepared(place)
-        if is_read_only:
+        self._engine, is_unwritable = open_reading(place)
+        self._is_read_only = is_read_only or is_unwritable
+        if is_read_only and not is_unwritable:
             forbid_writing(self._engine)
 
     # Runs
