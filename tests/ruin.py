@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from swapgate.errors import StoreError
 from swapgate.memory.cache import ResponseCache
 from swapgate.memory.history import HistoryWriter
 from swapgate.records import Answer, ModelIdentity, Response, Run, Trial, hash_of
@@ -77,3 +81,38 @@ def filled_history(root: Path, *, trials: int = 600) -> Path:
         writer.add(Trial(suite="other", case=f"c{number:04d}", model="m", answer=answer))
     writer.finish(run)
     return path
+
+
+def failing(act: Callable[[], object]) -> str:
+    """Return what a StoreError says in a process of its own, whose limits and rights `act` may change."""
+    context = multiprocessing.get_context("fork")
+    told = context.Queue()
+    process = context.Process(target=_tell, args=(act, told))
+    process.start()
+    said: str = told.get(timeout=60)
+    process.join(timeout=60)
+    return said
+
+
+def _tell(act: Callable[[], object], told: Any) -> None:
+    try:
+        act()
+    except StoreError as exc:
+        told.put(str(exc))
+    except BaseException as exc:
+        told.put(repr(exc))
+    else:
+        told.put("")
+
+
+def reachable(folder: Path) -> None:
+    """Let every user get to a folder of the tests."""
+    for one in (folder, *folder.parents):
+        if os.getuid() == 0 and one.is_relative_to(Path("/tmp")):
+            one.chmod(one.stat().st_mode | 0o011)
+
+
+def become_nobody() -> None:
+    """Give up the rights of root, whom no mode of a file keeps from writing it; for `failing`."""
+    if os.getuid() == 0:
+        os.setuid(65534)

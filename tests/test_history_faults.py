@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import resource
 import sqlite3
@@ -13,10 +12,10 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from ruin import become_nobody, failing, reachable
 from swapgate.cli import main
 from swapgate.errors import ExitCode, StoreError, UsageError
 from swapgate.facts import facts_of
@@ -33,7 +32,6 @@ RUN = Run(
     planned=2,
 )
 TRIAL = Trial(suite="s", case="c", model="m", answer=Answer(response=Response(text="x" * 2000), model="m"))
-NOBODY = 65534
 
 
 def write(path: Path, *trials: Trial) -> None:
@@ -41,28 +39,6 @@ def write(path: Path, *trials: Trial) -> None:
     for trial in trials:
         writer.add(trial)
     writer.finish(RUN)
-
-
-def failing(act: Callable[[], object]) -> str:
-    """Return what a StoreError says in a process of its own, whose limits and rights `act` may change."""
-    context = multiprocessing.get_context("fork")
-    told = context.Queue()
-    process = context.Process(target=_tell, args=(act, told))
-    process.start()
-    said: str = told.get(timeout=60)
-    process.join(timeout=60)
-    return said
-
-
-def _tell(act: Callable[[], object], told: Any) -> None:
-    try:
-        act()
-    except StoreError as exc:
-        told.put(str(exc))
-    except BaseException as exc:
-        told.put(repr(exc))
-    else:
-        told.put("")
 
 
 def test_a_full_disk_is_told_with_what_was_lost(tmp_path: Path) -> None:
@@ -123,9 +99,7 @@ def test_a_history_that_may_not_be_written_is_told(tmp_path: Path, what: str) ->
     folder = tmp_path / "state"
     path = folder / "history.db"
     write(path, TRIAL)
-    for one in (tmp_path, *tmp_path.parents):
-        if os.getuid() == 0 and one.is_relative_to(Path("/tmp")):
-            one.chmod(one.stat().st_mode | 0o011)
+    reachable(tmp_path)
     if what == "folder":
         folder.chmod(0o555)
         path = folder / "new" / "history.db"
@@ -134,8 +108,7 @@ def test_a_history_that_may_not_be_written_is_told(tmp_path: Path, what: str) ->
         folder.chmod(0o555)
 
     def act() -> None:
-        if os.getuid() == 0:
-            os.setuid(NOBODY)
+        become_nobody()
         write(path, TRIAL)
 
     said = failing(act)

@@ -221,12 +221,13 @@ def test_whoever_waits_for_word_of_a_night_hears_that_its_history_is_broken(
     root: Path, nightly: Night, hook: tuple[Hook, Server], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     history(root).write_bytes(b"this is no database " * 100)
-    (root / "reports").write_text("in the way of the trend page")
+    (root / "reports").mkdir()
+    (root / "reports" / "trend.html").write_text("of yesterday")
     monkeypatch.setenv("SWAPGATE_WEBHOOK", url_of(hook[1]))
     done = nightly("--model=new")
     assert done.code == 13
     assert "the history cannot be used" in done.last
-    assert "cannot be written" in done.err
+    assert (root / "reports" / "trend.html").read_text() == "of yesterday"
     (request,) = hook[1].requests
     assert request.json["answer"] == "could not find out"
 
@@ -340,8 +341,16 @@ def test_whoever_waits_for_word_of_a_drift_hears_that_the_history_is_broken(
 ) -> None:
     history(root).write_bytes(b"this is no database " * 100)
     monkeypatch.setenv("SWAPGATE_WEBHOOK", url_of(hook[1]))
-    assert main(["drift", "--notify"]) == 3
-    assert "the history cannot be used" in capsys.readouterr().err
+    (root / "reports").mkdir()
+    (root / "reports" / "trend.html").write_text("of yesterday")
+    assert main(["drift", "--notify", "--page"]) == ExitCode.NOT_FOUND_OUT
+    assert "COULD NOT FIND OUT: " in (said := capsys.readouterr().out)
+    assert "the history cannot be used" in said
+    assert (root / "reports" / "trend.html").read_text() == "of yesterday"
+    assert main(["drift", "--json"]) == ExitCode.NOT_FOUND_OUT
+    assert json.loads(capsys.readouterr().out)["answer"] == "could not find out"
+    assert main(["models", "watch", "--stored"]) == ExitCode.NOT_FOUND_OUT
+    assert "the history cannot be used" in capsys.readouterr().out
     (request,) = hook[1].requests
     assert request.json["answer"] == "could not find out"
     assert "history.db: the history cannot be used" in request.json["text"]

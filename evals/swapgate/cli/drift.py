@@ -67,9 +67,7 @@ def drift(
     try:
         report = read_report(settings, chosen)
     except StoreError as exc:
-        if notify:
-            tell(no_report(settings), settings, conclusion=f"COULD NOT FIND OUT: {exc}")
-        raise
+        return _unknown(settings, f"COULD NOT FIND OUT: {exc}", notify=notify, as_json=as_json)
     if notify:
         tell(report, settings)
     path = write_page(report, settings) if page else None
@@ -86,6 +84,20 @@ def drift(
         if path is not None:
             typer.echo(f"trend: {path}")
         typer.echo(last)
+    return exit_code(report)
+
+
+def _unknown(settings: Settings, conclusion: str, *, notify: bool, as_json: bool) -> ExitCode:
+    """Tell why the nights cannot be read. The trend page of a better day stays."""
+    from swapgate.reporting.night_json import report_json
+    from swapgate.reporting.text import safe_text
+
+    report = no_report(settings)
+    if notify:
+        tell(report, settings, conclusion=conclusion)
+    if as_json:
+        print_json(report_json(report))
+    typer.echo(safe_text(conclusion), err=as_json)
     return exit_code(report)
 
 

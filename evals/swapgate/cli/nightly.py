@@ -84,7 +84,7 @@ def nightly(
     report, problem = _read(settings, wanted(settings, nights=nights, branch=branch, is_any=False))
     end = conclude_night(ran, anchors, report, told=conclusion(report), problem=problem)
     said = _said(end)
-    page = _page(report, settings)
+    page = _page(report, settings) if not problem else None  # that of a better day stays
     if not as_json:
         *lines, _last = night_lines(report, verbose=verbose)
         for line in (*_anchor_lines(anchors), *lines, f"trend: {page or 'not written'}"):

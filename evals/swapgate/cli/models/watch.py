@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,10 +18,11 @@ from swapgate.cli.options import (
     open_settings,
 )
 from swapgate.cli.output import print_json
-from swapgate.errors import ExitCode
+from swapgate.errors import ExitCode, StoreError
 from swapgate.reporting.text import safe_text
 
 if TYPE_CHECKING:
+    from swapgate.analysis.alias_looks import Look
     from swapgate.analysis.alias_watch import WatchReport
     from swapgate.spec.settings import Settings
 
@@ -76,8 +78,13 @@ def watch_models(
     problems: list[str] = []
     if not stored:
         problems = why_no_look(look(settings, arguments or [], tag=tag, to_stderr=as_json), tag)
+    looks: dict[str, Sequence[Look]] = dict.fromkeys(settings.models, ())
+    try:
+        looks = read_looks(settings, settings.models)
+    except StoreError as exc:
+        problems.append(str(exc))
     report = watch_report(
-        read_looks(settings, settings.models),
+        looks,
         at=now(),
         every_h=settings.night_every_h,
         false_alarms=settings.drift_false_alarms,

@@ -73,8 +73,8 @@ def require_prepared(engine: Engine, place: Place) -> None:
     if found != SCHEMA_VERSION:
         what = "holds no history" if found is None else f"was written by an older swapgate (schema {found})"
         raise StoreError(
-            f"{shown_place(place)}: {what}, and nothing can be written there to bring it to this version's form "
-            f"({SCHEMA_VERSION}). Copy it to a folder where you may write, and set `history` to the copy"
+            f"{shown_place(place)}: {what}, and nothing can be written there to bring it to this version's "
+            f"form ({SCHEMA_VERSION}). Copy it to a folder where you may write, and set `history` to the copy"
         )
 
 
