@@ -238,6 +238,19 @@ def test_no_tagged_case_and_no_floating_model_are_told(service: Service, capsys:
     assert service.asked == 0
 
 
+def test_a_damaged_history_is_no_sign_that_all_is_well(
+    service: Service, tmp_path: Path, capsys: Said
+) -> None:
+    (tmp_path / ".swapgate").mkdir()
+    (tmp_path / ".swapgate" / "history.db").write_bytes(b"this is no database " * 100)
+    assert main(["models", "watch", "--stored"]) == 13
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1].startswith(
+        f"COULD NOT FIND OUT: {tmp_path}/.swapgate/history.db: the history cannot be used"
+    )
+    assert service.asked == 0
+
+
 def test_a_task_is_watched_by_what_its_model_is_served_as(service: Service, tmp_path: Path) -> None:
     swapgate.run(model="triage", root=tmp_path, cache="live", watch=True)
     run, trials = newest_run(tmp_path)

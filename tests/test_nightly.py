@@ -349,8 +349,6 @@ def test_whoever_waits_for_word_of_a_drift_hears_that_the_history_is_broken(
     assert (root / "reports" / "trend.html").read_text() == "of yesterday"
     assert main(["drift", "--json"]) == ExitCode.NOT_FOUND_OUT
     assert json.loads(capsys.readouterr().out)["answer"] == "could not find out"
-    assert main(["models", "watch", "--stored"]) == ExitCode.NOT_FOUND_OUT
-    assert "the history cannot be used" in capsys.readouterr().out
     (request,) = hook[1].requests
     assert request.json["answer"] == "could not find out"
     assert "history.db: the history cannot be used" in request.json["text"]
