@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from swapgate.analysis.outcome import RunOutcome, conclude
 from swapgate.errors import UsageError
@@ -11,6 +10,7 @@ from swapgate.facts import facts_of
 from swapgate.records import Run, Trial
 from swapgate.runs.stored import StoredBaseline, load_baseline
 from swapgate.spec.settings import Settings
+from swapgate.values import replace
 
 
 def concluded(
