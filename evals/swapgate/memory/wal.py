@@ -49,9 +49,12 @@ def connect_reading(path: Path) -> sqlite3.Connection:
     there is no -wal, nobody has the database open, and it is read as the plain file that it is: whoever opens
     it from then on to write may not be noticed, and so such a connection should not be kept.
     """
-    log = path.with_name(f"{path.name}-wal")
-    mode = "mode=ro" if log.exists() and log.stat().st_size else "mode=ro&immutable=1"
-    uri = f"{path.absolute().as_uri()}?{mode}"
+    log, index = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
+    try:
+        is_shared = log.stat().st_size > 0 or index.exists()
+    except OSError:
+        is_shared = False
+    uri = f"{path.absolute().as_uri()}?mode=ro{'' if is_shared else '&immutable=1'}"
     return sqlite3.connect(uri, uri=True, timeout=BUSY_S, check_same_thread=False)
 
 
