@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -154,3 +154,18 @@ def test_a_replay_reads_recordings_on_a_read_only_mount(pytester: pytest.Pyteste
         refused = pytester.runpytest(model, "--report=none", "--replay", "-p", "no:cacheprovider")
         assert refused.ret == ExitCode.USAGE_ERROR
         refused.stderr.fnmatch_lines(["ERROR: *history.db: *set `history` elsewhere"])
+
+
+def test_a_history_is_read_on_a_disk_that_is_full(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = filled_history(tmp_path, trials=1)
+    with mounted(tmp_path / "small", "size=300k") as small:
+        shutil.copy(path, small)
+        with suppress(OSError), (small / "other").open("wb", buffering=0) as file:
+            while True:
+                file.write(b"x" * 1024)
+        (tmp_path / "pyproject.toml").write_text("[tool.swapgate]\nhistory = 'small/history.db'\n")
+        where = ("--root", str(tmp_path))
+        for _again in range(2):
+            assert main(["history", "list", *where]) == ExitCode.OK
+            assert RUN in capsys.readouterr().out
+        assert main(["history", "baseline", "set", RUN, *where]) != ExitCode.OK

@@ -41,21 +41,26 @@ def may_write(path: Path) -> bool:
     return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
 
 
-def connect_reading(path: Path) -> sqlite3.Connection:
+def connect_reading(path: Path, *, is_full: bool = False) -> sqlite3.Connection:
     """Open a database that is there, to read it where nothing may be made or changed.
 
     SQLite shares a file with those who write it through -wal and -shm beside it, which it would have to make.
     Where they are, they are used, by right to read alone; also those that a killed process has left. Where
     there is no -wal, nobody has the database open, and it is read as the plain file that it is: whoever opens
-    it from then on to write may not be noticed, and so such a connection should not be kept.
+    it from then on to write may not be noticed, and so such a connection should not be kept. On a disk that
+    `is_full` -shm may be what a reader has begun in vain.
     """
-    log, index = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
-    try:
-        is_shared = log.stat().st_size > 0 or index.exists()
-    except OSError:
-        is_shared = False
+    beside = ("-wal",) if is_full else ("-wal", "-shm")
+    is_shared = any(_size(path.with_name(path.name + end)) for end in beside)
     uri = f"{path.absolute().as_uri()}?mode=ro{'' if is_shared else '&immutable=1'}"
     return sqlite3.connect(uri, uri=True, timeout=BUSY_S, check_same_thread=False)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def sqlite_name(exc: BaseException) -> str:

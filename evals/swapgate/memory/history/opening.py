@@ -43,13 +43,13 @@ def open_reading(place: Place) -> tuple[Engine, bool]:
         if not _is_for_want_of_writing(refusal):
             raise
         try:
-            return _open_unwritable(place), True
+            return _open_unwritable(place, is_full=True), True
         except StoreError:
             raise refusal from refusal.__cause__
 
 
-def _open_unwritable(path: Path) -> Engine:
-    engine = reading_engine(path)
+def _open_unwritable(path: Path, *, is_full: bool = False) -> Engine:
+    engine = reading_engine(path, is_full=is_full)
     with telling(path):
         require_prepared(engine, path)
     return engine

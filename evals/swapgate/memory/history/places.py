@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
@@ -57,14 +58,17 @@ def open_engine(place: Place) -> Engine:
     return _postgres(place) if isinstance(place, str) else _sqlite(place)
 
 
-def reading_engine(path: Path) -> Engine:
+def reading_engine(path: Path, *, is_full: bool = False) -> Engine:
     """Return an engine for a file that cannot be written; see connect_reading.
 
     Each connection is a new one: in the next moment somebody who may write it can have it open.
     """
     from sqlalchemy import NullPool, create_engine
 
-    return create_engine("sqlite://", creator=lambda: connect_reading(path), poolclass=NullPool)
+    def connect() -> sqlite3.Connection:
+        return connect_reading(path, is_full=is_full)
+
+    return create_engine("sqlite://", creator=connect, poolclass=NullPool)
 
 
 def forbid_writing(engine: Engine) -> None:
