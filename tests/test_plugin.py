@@ -448,7 +448,7 @@ def test_broken_cache_is_named_with_its_remedy(pytester: Pytester) -> None:
     lay(pytester.path, {".swapgate/cache.db": "no database " * 100})
     result = pytester.runpytest("--model=a")
     assert result.ret == 4
-    result.stderr.fnmatch_lines(["*cache.db: the cache cannot be used*move the file away*"])
+    result.stderr.fnmatch_lines(["*cache.db: the cache cannot be used*Move the file away*"])
     result.stdout.no_fnmatch_line("*Traceback*")
 
 

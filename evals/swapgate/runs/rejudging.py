@@ -70,7 +70,8 @@ def open_source(name: str, settings: Settings) -> tuple[Run, list[Trial]]:
 def _newest(settings: Settings) -> str:
     with contextlib.closing(open_history("latest", settings)) as history:
         runs = history.runs()
-    return next((run.id for run in runs if run.rejudges is None or run.is_complete), "latest")
+    ended = (run.id for run in runs if run.rejudges is None or (run.finished_at and run.is_complete))
+    return next(ended, "latest")
 
 
 def plan(run: Run, trials: Iterable[Trial], workspace: Workspace, *, judges: Collection[str] = ()) -> Plan:
