@@ -61,7 +61,7 @@ def told(result: pytest.RunResult) -> list[str]:
     return [line for line in output.splitlines() if "the cache cannot be used: " in line]
 
 
-@pytest.mark.parametrize("more", [(), ("-x",), ("-n", "2"), ("--replay",)], ids=" ".join)
+@pytest.mark.parametrize("more", [("--replay",), ("-n", "2")], ids=" ".join)
 def test_a_damaged_cache_stops_the_run_with_one_message(
     pytester: pytest.Pytester, server: Server, more: tuple[str, ...]
 ) -> None:
