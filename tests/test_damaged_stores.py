@@ -194,13 +194,17 @@ def test_commands_that_ask_judges_end_with_the_message(
 
 
 def damaging_history(root: Path) -> Callable[[Received], Answer]:
-    """Return a handler that damages the history once some trials are in it."""
+    """Return a handler that damages the history while trials are stored in it.
+
+    Whether the writing meets it, or only the reading at the end, is up to the pages that SQLite still holds.
+    """
     path = root / ".swapgate" / "history.db"
     asked = iter(range(1, 10_000))
 
     def handler(_request: Received) -> Answer:
-        if next(asked) == 5:
-            overwrite(path, first_page=12)
+        if next(asked) == 30:
+            overwrite(path)
+            overwrite(path.with_name("history.db-wal"), first_page=0)
         return Answer(openai_completion(BLIND), delay_s=0.02)
 
     return handler
@@ -222,7 +226,7 @@ def test_a_history_damaged_in_mid_run_leaves_the_verdict_and_what_is_paid_for(
         assert result.ret == ExitCode.FAILED
         result.stdout.fnmatch_lines(
             [
-                "swapgate: *history.db: * could not be stored: *The file is damaged.*",
+                "swapgate: *history.db: the history cannot be used: *",
                 "the other misses cannot be read back from the history",
                 "gate: FAIL *",
                 "swapgate: GitHub is not told of the run: *",
