@@ -86,7 +86,7 @@ def test_rates_findings_and_troubles_of_a_file(tmp_path: Path, capsys: pytest.Ca
         "semantic": True,
         "checks": {"finish": True, "json": True, "enum": True, "expected": True},
     }
-    assert by_case["c1"]["findings"] == {"expected": ["/label: /label is 'bug', expected 'billing'."]}
+    assert by_case["c1"]["findings"] == {"expected": ["/label is 'bug', expected 'billing'."]}
     checks = {check["check"]: (check["passed"], check["n"]) for check in said["checks"]}
     assert checks == {"finish": (4, 4), "json": (3, 4), "enum": (3, 4), "expected": (2, 4)}
 
