@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, from_json
 
@@ -64,10 +65,10 @@ def storable(record: Record) -> Record:
 def storable_text(record: Record, *, is_ours: bool = False) -> tuple[Record, str]:
     """Return the record as `storable` does, and the JSON that it is stored as.
 
-    `is_ours` says that no code of anybody else has made a part of it: what its types let be written can be
-    read again, and to read it takes twice as long as to write it.
+    `is_ours` says that no code of anybody else has made a part of it: its parts are of their types, and what
+    can be written of them can be read again. To make sure of either takes many times as long as to write it.
     """
-    written = _written(record, is_ours=is_ours)
+    written = (_written_as_it_is(record) if is_ours else None) or _written(record)
     if written is not None:
         return record, written.decode()
     kind = adapter(type(record))
@@ -84,13 +85,20 @@ def storable_text(record: Record, *, is_ours: bool = False) -> tuple[Record, str
     return mended, written.decode()
 
 
-def _written(record: DataclassInstance, *, is_ours: bool) -> bytes | None:
+def _written_as_it_is(record: DataclassInstance) -> bytes | None:
+    """Return the JSON of a record whose parts are of their types, None where a text of it is not whole."""
+    try:
+        return msgspec.json.encode(record)
+    except (ValueError, TypeError, RecursionError):
+        return None
+
+
+def _written(record: DataclassInstance) -> bytes | None:
     """Return the record as JSON that can be read again, None where there is none without mending."""
     kind = adapter(type(record))
     try:
         written = kind.dump_json(record, warnings="error")
-        if not is_ours:
-            kind.validate_json(written)
+        kind.validate_json(written)
     except (PydanticSerializationError, ValidationError, RecursionError):
         return None
     return written

@@ -19,7 +19,7 @@ def case_covariates(case: Case) -> dict[str, float]:
     for name, value in case.input.items():
         found |= _numbers(f"input.{name}", value)
     if case.messages:
-        found["messages"] = len(case.messages)
+        found["messages"] = float(len(case.messages))
     return found | case.covariates
 
 
@@ -27,10 +27,10 @@ def _numbers(name: str, value: Json) -> dict[str, float]:
     if isinstance(value, bool) or value is None or isinstance(value, dict):
         return {}
     if isinstance(value, list):
-        return {f"{name}.count": len(value)}
+        return {f"{name}.count": float(len(value))}
     if isinstance(value, str):
-        return {f"{name}.chars": len(value)}
-    return {name: value} if _is_finite(value) else {}
+        return {f"{name}.chars": float(len(value))}
+    return {name: float(value)} if _is_finite(value) else {}
 
 
 def _is_finite(value: float) -> bool:
