@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 _CLOSE_TIMEOUT_S = 10.0
 _PUMP_S = 0.005
 _SLICE_S = 0.1
+# So long the trials that end come together for the consumer: whenever it wakes, two threads want Python.
+_TOGETHER_S = 0.03
 Args = TypeVarTuple("Args")
 
 
@@ -364,9 +366,16 @@ class Engine:
             return
         with self._has_ended:
             self._results[job] = Finished(facts=facts, trial=trial if is_kept else None)
-            if self._awaited is job:
-                self._has_ended.notify()
         self._pump()
+        if self._awaited is job:
+            self._awaited = None
+            # Nothing is gained where this is the last one, or where the next ones begin by its being taken.
+            can_wait = self._window is None and len(self._tasks) > 1
+            self._loop.call_later(_TOGETHER_S if can_wait else 0, self._wake_consumer)
+
+    def _wake_consumer(self) -> None:
+        with self._has_ended:
+            self._has_ended.notify()
 
     async def _record(self, job: Job) -> tuple[Trial, str]:
         """Return a trial's record and its JSON: the task boundary, where a bug becomes a recorded error."""

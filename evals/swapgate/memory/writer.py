@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 _BATCH = 256
 _GATHERING = 4.0
-_LONGEST_GATHERING_S = 0.05
+_BRIEFEST_GATHERING_S, _LONGEST_GATHERING_S = 0.02, 0.05
 
 
 class BatchWriter(Generic[T]):
@@ -95,9 +95,10 @@ class BatchWriter(Generic[T]):
     def _gather(self) -> None:
         """Let rows come together, by default for a few times as long as the last batch took.
 
-        A commit a row is slow. Whoever flushes or closes is not kept waiting.
+        A commit a row is slow, and a thread that wakes for each takes Python from those that make them.
+        Whoever flushes or closes is not kept waiting.
         """
-        brief_s = min(_LONGEST_GATHERING_S, _GATHERING * self._took_s)
+        brief_s = min(max(_GATHERING * self._took_s, _BRIEFEST_GATHERING_S), _LONGEST_GATHERING_S)
         self._is_wanted.wait(brief_s if self._gather_s is None else self._gather_s)
 
     def _write_batch(self, write: Callable[[Sequence[T]], None]) -> bool:
