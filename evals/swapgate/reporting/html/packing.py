@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pydantic_core import PydanticSerializationError, to_json
+import msgspec
 
 from swapgate.analysis.compare import Comparison
 from swapgate.facts.reasons import first_reason
@@ -165,7 +165,7 @@ def _block(name: str, content: bytes) -> bytes:
 
 def _json(content: Json) -> bytes:
     try:
-        return to_json(content)
-    except (PydanticSerializationError, UnicodeEncodeError):
+        return msgspec.json.encode(content)
+    except UnicodeEncodeError:
         # A lone surrogate, which a model can write as an escape in its JSON, has no UTF-8.
         return json.dumps(content, separators=(",", ":")).encode()
