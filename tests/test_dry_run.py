@@ -235,6 +235,8 @@ def test_a_baseline_that_the_run_would_refuse_is_refused(
     result = pytester.runpytest("--model=candidate", "--baseline=nobody", "--dry-run")
     assert result.ret == 4
     result.stderr.fnmatch_lines(["*'nobody'*"])
+    mistyped = pytester.runpytest("--model=candidate", "--baseline=jugde", "--dry-run")
+    mistyped.stderr.fnmatch_lines(["*no model 'jugde'. Did you mean 'judge'? And *'jugde'*no history yet*"])
     assert main(["estimate", "--root", str(pytester.path), "--model=candidate", "--baseline=nobody"]) == 4
     assert "'nobody'" in capsys.readouterr().err
 
