@@ -400,24 +400,26 @@ def test_the_judges_quality_is_noted():
 
 # Judges that cannot gate.
 
+MEND = "Mend the judge, or label its verdicts anew"
+MORE = "Label more of these responses: `swapgate judge label`"
 REFUSED = [
-    ((30, 30, 30, 10), "at or below chance"),
-    (BLIND, "at or below chance"),
-    ((50, 50, 0, 0), "no label says that a response is truly wrong"),
-    ((50, 0, 50, 0), "no label stands beside a failing verdict"),
-    ((5, 0, 0, 5), "10 labels: fewer than 20"),
+    ((30, 30, 30, 10), "at or below chance", MEND),
+    (BLIND, "at or below chance", MEND),
+    ((50, 50, 0, 0), "no label says that a response is truly wrong", MORE),
+    ((50, 0, 50, 0), "no label stands beside a failing verdict", MORE),
+    ((5, 0, 0, 5), "10 labels: fewer than 20", MORE),
 ]
 
 
-@pytest.mark.parametrize(("rows", "why"), REFUSED)
-def test_a_judge_that_is_no_better_than_chance_stops_the_gate(rows, why):
+@pytest.mark.parametrize(("rows", "why", "remedy"), REFUSED)
+def test_a_judge_that_is_no_better_than_chance_stops_the_gate(rows, why, remedy):
     outcome = concluded(
         judged(400, 0), gate={"semantic": {"min": 0.5}}, calibrations=(calibration(labels(*rows)),)
     )
     assert (outcome.gate.answer, outcome.gate.exit_code) == ("inconclusive", ExitCode.INCONCLUSIVE)
     assert outcome.gate.reason.startswith("the judge meaning cannot gate: ")
     assert why in outcome.gate.reason
-    assert outcome.gate.reason.endswith("Mend the judge, or label its verdicts anew")
+    assert outcome.gate.reason.endswith(f". {remedy}")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -204,6 +205,45 @@ def test_entry_that_cannot_be_opened_is_shown_by_its_line(
     (root / "outputs/out.jsonl").unlink()
     assert main(["check", "--model", "out"]) == 4
     assert "config/models.yml:4: model 'out'" in capsys.readouterr().out
+
+
+def test_an_address_or_provider_mistyped_is_found_without_naming_the_model(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay(
+        root,
+        {
+            "config/models.yml": "models:\n  typo: {provider: opennai}\n"
+            "  far: {provider: vllm, base_url: 'localhost:80'}\n"
+            "  code: {provider: python, model: 'elsewhere:answer'}\n"
+            "  file: {provider: recorded, path: elsewhere.jsonl}\n"
+        },
+    )
+    assert main(["check"]) == 4
+    provider, address, last = capsys.readouterr().out.splitlines()
+    assert provider.startswith("config/models.yml:2: model 'typo': unknown provider 'opennai'. Did you mean")
+    assert address.startswith("config/models.yml:3: model 'far': base_url 'localhost:80' is not an address")
+    assert last.endswith(": 2 mistakes")
+
+
+def test_cases_that_no_suite_reads_are_a_mistake(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    headless = "- {id: forgotten, input: {message: x}}\n"
+    lay(root, {"cases/more.yml": headless, "cases/data.yml": "[1, 2]\n"})
+    assert main(["check"]) == 4
+    assert "cases/more.yml: no suite reads these cases: name the file in" in capsys.readouterr().out
+    lay(root, {"cases/triage.yml": f"{SUITE}cases_from: more.yml\n"})
+    assert main(["check"]) == 0
+
+
+def test_what_is_no_file_is_no_suite(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "cases/folder.yml").mkdir()
+    os.mkfifo(root / "cases/pipe.yml")
+    (root / "cases/.#triage.yml").symlink_to("user@host.1234")  # the lock of an editor
+    assert main(["check"]) == 0
+    capsys.readouterr()
+    (root / "cases/loop.yml").symlink_to("loop.yml")
+    assert main(["check"]) == 4
+    assert "cases/loop.yml: the link leads nowhere: no run has its cases" in capsys.readouterr().out
 
 
 def test_check_of_one_path_reads_only_that(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

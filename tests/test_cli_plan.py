@@ -117,7 +117,7 @@ def test_without_a_run_the_suites_give_the_shape_and_nothing_is_made(root: Path,
         f"a margin of 5 points takes at least {floor_cases(0.05)} independent cases; "
         "equal models pass with a chance of 80% from:\n"
     )
-    assert "the baseline passes" not in said
+    assert "the baseline, " not in said
     assert not (root / ".swapgate").exists() and not (root / "reports").exists()
 
 
@@ -188,7 +188,7 @@ def test_clusters_of_which_nothing_is_known_count_as_one_case_each(root: Path, c
 def test_stored_run_gives_its_rate_and_its_number_of_cases(root: Path, capsys: Said) -> None:
     store(root, [trial(f"c{n}", model="cheap", semantic=n % 10 > 0) for n in range(90)])
     said = planned(capsys, "--baseline", RUN)
-    assert said.startswith("today: 90 cases\nthe baseline passes 90.0%\n")
+    assert said.startswith(f"today: 90 cases\nthe baseline, cheap of run {RUN}, passes 90.0%\n")
     written = document(capsys, "--baseline", "latest")
     assert written["rate"] == pytest.approx(0.9)
     assert written["shape"] == {"cases": 90, "clusters": 90, "repeats": 1, "icc": 0, "deff": 1}

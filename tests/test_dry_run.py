@@ -71,9 +71,11 @@ def lay_priced(root: Path, url: str, *, cases: int = 4, repeat_first: bool = Fal
     )
 
 
-def estimated(capsys: pytest.CaptureFixture[str], root: Path, *arguments: str) -> dict[str, Any]:
+def estimated(
+    capsys: pytest.CaptureFixture[str], root: Path, *arguments: str, model: str = "candidate"
+) -> dict[str, Any]:
     capsys.readouterr()
-    assert main(["estimate", "--root", str(root), "--json", "--model", "candidate", *arguments]) == 0
+    assert main(["estimate", "--root", str(root), "--json", "--model", model, *arguments]) == 0
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
     return found
 
@@ -129,6 +131,22 @@ def test_a_rerun_of_a_live_run_is_estimated_by_what_it_took(
     assert model["most_usd"] >= 8 * (100 * 10 + 1000 * 20) / 1e6
     assert (judge["calls"], judge["cached"], judge["is_at_most"]) == (12, 4, True)
     assert found["seconds"] is not None
+
+
+def test_a_task_is_estimated_like_the_model_that_it_names(
+    pytester: Pytester, server: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay_priced(pytester.path, server.url, provider="openai")
+    models = pytester.path / "config/models.yml"
+    models.write_text(
+        json.dumps({**json.loads(models.read_text()), "tasks": {"triage": {"model": "candidate"}}})
+    )
+    assert pytester.runpytest("--model=triage").ret == 0
+    for more in ((), ("--repeats", "3")):
+        as_task = estimated(capsys, pytester.path, *more, model="triage")
+        assert as_task == estimated(capsys, pytester.path, *more)
+    monkeypatch.setenv("SWAPGATE_BATCH", "true")
+    assert estimated(capsys, pytester.path, "--repeats", "3", model="triage")["batched"] == ["candidate"]
 
 
 def test_the_estimate_of_a_run_is_near_what_it_then_costs(
@@ -217,6 +235,8 @@ def test_a_baseline_that_the_run_would_refuse_is_refused(
     result = pytester.runpytest("--model=candidate", "--baseline=nobody", "--dry-run")
     assert result.ret == 4
     result.stderr.fnmatch_lines(["*'nobody'*"])
+    mistyped = pytester.runpytest("--model=candidate", "--baseline=jugde", "--dry-run")
+    mistyped.stderr.fnmatch_lines(["*no model 'jugde'. Did you mean 'judge'? And *'jugde'*no history yet*"])
     assert main(["estimate", "--root", str(pytester.path), "--model=candidate", "--baseline=nobody"]) == 4
     assert "'nobody'" in capsys.readouterr().err
 

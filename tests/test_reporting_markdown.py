@@ -161,6 +161,22 @@ def test_five_thousand_misses_fit_into_a_comment(long_names: bool) -> None:
     assert "and 3 comparisons more" in text
 
 
+def test_a_miss_that_regressed_is_told_once() -> None:
+    outcome = made_up_outcome()
+    (missed, other, *_) = [t for t in outcome.trials if t.is_blind_pass and t.role == "candidate"]
+    flip = Flip(suite=missed.suite, case="told", repeat=1, reason="wrong label")
+    trials = [
+        replace(missed, case="told"),
+        replace(missed, case="told", repeat=2),
+        replace(other, case="new"),
+    ]
+    comparison = replace(outcome.comparisons[0], candidate=missed.model, regressed=(flip,))
+    text = render(replace(outcome, facts=[facts_of(t) for t in trials], comparisons=(comparison,)))
+    regressed, misses = text.split("### Misses (3; blind passes: 3)\n\n1 regressed: see above.\n")
+    assert regressed.count("/told**") == 1
+    assert misses.count("/told**") == misses.count("/told** \\#2") == misses.count("/new**") == 1
+
+
 def test_what_it_cost_and_what_came_from_the_cache_is_said() -> None:
     text = render(made_up_outcome())
     assert (

@@ -24,7 +24,7 @@ from swapgate.records import JudgeCalibration
 from swapgate.stats.between_models import errors_between_models
 from swapgate.stats.interval import critical_value
 from swapgate.stats.judge_errors import corrected_difference, corrected_rate
-from swapgate.stats.judge_labels import MIN_LABELS, Labels, refusal
+from swapgate.stats.judge_labels import MIN_LABELS, Labels, missing_class, refusal
 from swapgate.stats.judge_measures import judge_quality
 from swapgate.values import replace
 
@@ -85,9 +85,7 @@ class Corrections:
             }
             for why, model in list(reasons.items())[:1]:
                 of = f" on {model}" if model else ""
-                reason = (
-                    f"the judge {judge} cannot gate{of}: {why}. Mend the judge, or label its verdicts anew"
-                )
+                reason = f"the judge {judge} cannot gate{of}: {why}. {_remedy(self._of(judge, model))}"
                 found.append(Decision(rule=RULE, model=model or "", answer="inconclusive", reason=reason))
         return found
 
@@ -235,6 +233,13 @@ class Corrections:
                 clusters=[row.cluster for row in rows],
             )
         return self._labels[judge, model]
+
+
+def _remedy(labels: Labels) -> str:
+    """Return what to do about labels that cannot correct: the judge may be good, and the labels too alike."""
+    if missing_class(labels) or len(labels) < MIN_LABELS:
+        return "Label more of these responses: `swapgate judge label`"
+    return "Mend the judge, or label its verdicts anew"
 
 
 def _corrected(rate: Rate, facts: Sequence[Facts], judge: str, labels: Labels, borrowed: str) -> Rate:

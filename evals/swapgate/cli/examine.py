@@ -18,9 +18,11 @@ from swapgate.spec.calibration_files import is_calibration
 from swapgate.spec.locate import pointer_of
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.prompts import render
+from swapgate.spec.read_suites import is_fragment
 from swapgate.spec.source import read_yaml
 
 _YAML = {".yml", ".yaml"}
+_OF_A_MACHINE = {"local", "python", "recorded"}
 
 
 @dataclass(slots=True)
@@ -53,8 +55,9 @@ def examine(workspace: Workspace, paths: Sequence[Path]) -> Findings:
             workspace.prompts.get(name)
     judges = _judges(workspace, found)
     suites = _suites(workspace, paths, found)
-    if workspace.candidates:
-        asyncio.run(_open(workspace, suites, found))
+    if not paths and not found.mistakes:
+        _refuse_unread(workspace, suites, found)
+    asyncio.run(_open(workspace, suites, models, found))
     for suite in suites:
         found.mistakes |= dict.fromkeys(_unfilled(suite, models))
     found.quarantines += [line for suite in suites for line in _quarantines(suite)]
@@ -137,14 +140,44 @@ def _suite_files(workspace: Workspace, paths: Sequence[Path], found: Findings) -
     return list(dict.fromkeys(files))
 
 
-async def _open(workspace: Workspace, suites: Sequence[ReadySuite], found: Findings) -> None:
-    """Open every model that a run would ask: that checks providers, addresses and files without a call."""
+def _refuse_unread(workspace: Workspace, suites: Sequence[ReadySuite], found: Findings) -> None:
+    """Note what lies among the suites and is read by none: it looks like cases that every run has."""
+    read = {case.placed.path.resolve() for suite in suites for case in suite.cases}
+    files = {file for folder in workspace.settings.cases_dirs for file in folder.rglob("*")}
+    # Hidden ones are an editor's.
+    for file in sorted(f for f in files if f.suffix in _YAML and not f.name.startswith(".")):
+        shown = relative_path(file, workspace.settings.root)
+        with found.noting():
+            if file.is_symlink() and not file.exists():
+                raise UsageError(f"{shown}: the link leads nowhere: no run has its cases")
+            if file.is_file() and file.resolve() not in read and _is_list_of_cases(file):
+                raise UsageError(
+                    f"{shown}: no suite reads these cases: name the file in the `cases_from` of one, "
+                    "or write `suite:` and `cases:` above them"
+                )
+
+
+def _is_list_of_cases(file: Path) -> bool:
+    data = read_yaml(file).data if is_fragment(file) else None
+    return isinstance(data, list) and all(isinstance(one, dict) and "id" in one for one in data)
+
+
+async def _open(
+    workspace: Workspace, suites: Sequence[ReadySuite], models: Sequence[ModelSpec], found: Findings
+) -> None:
+    """Open every model that a run would ask: that checks providers, addresses and files without a call.
+
+    Without a model under test all of the catalogue but those whose files and code another machine may have.
+    """
     from swapgate.providers.http_client import open_http
     from swapgate.providers.open import open_provider
 
     specs: dict[str, ModelSpec] = {}
-    with found.noting():
-        specs = workspace.models_of(case for suite in suites for case in suite.cases)
+    if workspace.candidates:
+        with found.noting():
+            specs = workspace.models_of(case for suite in suites for case in suite.cases)
+    else:
+        specs = {model.name: model for model in models if model.provider not in _OF_A_MACHINE}
     async with open_http(concurrency=1, timeout_s=workspace.settings.timeout_s) as http:
         for name, spec in specs.items():
             with found.noting():

@@ -12,11 +12,13 @@ from swapgate.cli.output import print_json, print_table, warn
 from swapgate.errors import UsageError
 from swapgate.records import to_json
 from swapgate.reporting import format as show
+from swapgate.reporting.text import safe_text
 
 if TYPE_CHECKING:
     from swapgate.analysis.sizing import Price, Shape, Sizing
     from swapgate.engine.workspace import ReadyCase, Workspace
     from swapgate.facts import Facts
+    from swapgate.runs.stored import StoredRun
     from swapgate.spec.settings import Settings
 
 
@@ -64,7 +66,8 @@ def plan(
 
     settings = open_settings(root)
     workspace = Workspace(settings)
-    facts = _facts(baseline, settings)
+    stored = _stored(baseline, settings)
+    facts = stored.facts if stored is not None else ()
     suites = [workspace.suite(path) for path in workspace.suite_files(settings.cases_dirs)]
     cases = [case for suite in suites for case in suite.cases]
     shape = shape_of(facts, repeats=repeats) if facts else _shape(workspace, repeats or settings.repeats)
@@ -83,7 +86,7 @@ def plan(
     if as_json:
         print_json(to_json(sizing))
         return
-    for line in _head(sizing):
+    for line in _head(sizing, stored):
         typer.echo(line)
     typer.echo("")
     _print_powers(sizing)
@@ -91,15 +94,15 @@ def plan(
     _print_prices(sizing)
 
 
-def _facts(baseline: str | None, settings: Settings) -> Sequence[Facts]:
+def _stored(baseline: str | None, settings: Settings) -> StoredRun | None:
     from swapgate.runs.stored import load_facts, why_incomplete
 
     if baseline is None:
-        return ()
+        return None
     stored = load_facts(baseline, settings)
     if reason := why_incomplete(stored.run):
         warn(f"run {stored.run.id} is not complete: {reason}. The suite has more cases than are planned with")
-    return stored.facts
+    return stored
 
 
 def _shape(workspace: Workspace, repeats: int) -> Shape:
@@ -125,7 +128,7 @@ def _judges(facts: Sequence[Facts], cases: Sequence[ReadyCase]) -> dict[str, str
     return {judge: known.get(judge, "unknown model") for judge in sorted(used)} if facts else known
 
 
-def _head(sizing: Sizing) -> Iterator[str]:
+def _head(sizing: Sizing, stored: StoredRun | None) -> Iterator[str]:
     shape = sizing.shape
     clusters = f" in {shape.clusters:,} clusters" if shape.clusters < shape.cases else ""
     repeats = f", {shape.repeats} repeats each" if shape.repeats > 1 else ""
@@ -133,8 +136,9 @@ def _head(sizing: Sizing) -> Iterator[str]:
     yield f"today: {show.count(shape.cases, 'case')}{clusters}{repeats}{worth}"
     if shape.deff > 1 and shape.icc is None:
         yield "how alike the trials of a cluster are is not known: they are taken to be all alike"
-    if sizing.rate is not None:
-        yield f"the baseline passes {show.percent(sizing.rate)}"
+    if stored is not None and sizing.rate is not None:
+        who = safe_text(f"{stored.model} of run {stored.run.id}")
+        yield f"the baseline, {who}, passes {show.percent(sizing.rate)}"
     if sizing.noise is not None:
         yield f"two answers of the baseline to one case differ on {show.percent(sizing.noise)} of the cases"
     floor = show.count(sizing.floor, "independent case")

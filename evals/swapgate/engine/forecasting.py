@@ -62,10 +62,12 @@ async def _forecast(
     settings = workspace.settings
     asked = dict.fromkeys(job.model for job in jobs if job.again is None)
     specs = workspace.models_of((job.case for job in (*before, *jobs)), also=asked)
-    batched = {name for name, spec in specs.items() if settings.is_batched and has_batches(spec)}
+    # A task without settings of its own is asked for by its name, and is a model of another one.
+    named = {spec.name: spec for spec in specs.values()}
+    batched = {name for name, spec in named.items() if settings.is_batched and has_batches(spec)}
     notes = list(_why_not_ready(workspace, specs))
     async with open_http(concurrency=1, timeout_s=settings.timeout_s) as http:
-        answers = _Answers(_opened(specs, settings, http), stored, settings)
+        answers = _Answers(_opened(named, settings, http), stored, settings)
         walk = _Walk(specs, answers, Estimator(stored.samples()), batched=batched)
         canaries = wanted_canaries(_suites(jobs), [job.case for job in jobs])
         for job in (*jobs, *before, *(one.job for one in canaries)):
@@ -77,7 +79,7 @@ async def _forecast(
         trials=len(jobs),
         rows=rows,
         total=total_of(rows),
-        seconds=None if waits else _seconds(rows, specs, walk.estimator, settings),
+        seconds=None if waits else _seconds(rows, named, walk.estimator, settings),
         unpriced=tuple(dict.fromkeys(row.model for row in rows if row.to_send and row.cost_usd is None)),
         batched=waits,
         notes=(*notes, *walk.notes()),

@@ -143,7 +143,9 @@ class Workspace:
 
     def is_suite_file(self, path: Path) -> bool:
         """Whether the path is a YAML file in the cases directories and no fragment of another suite."""
-        return path.suffix in _SUFFIXES and self.is_in_cases(path) and not is_fragment(path)
+        # Like pytest, past folders, pipes and links that lead nowhere, such as the locks of an editor.
+        is_file = path.suffix in _SUFFIXES and self.is_in_cases(path) and path.is_file()
+        return is_file and not is_fragment(path)
 
     def is_in_cases(self, path: Path) -> bool:
         """Whether the path lies below one of the cases directories."""

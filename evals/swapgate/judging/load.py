@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from swapgate.checks.options import OptionError
-from swapgate.errors import SpecError, UsageError, nearest
+from swapgate.errors import UsageError, nearest
 from swapgate.judging.code_judge import CodeJudge
 from swapgate.judging.escalation import open_judge
 from swapgate.judging.judge import Judge
@@ -55,7 +55,7 @@ def _load(name: str, files: Mapping[str, Path], judges_dir: Path, root: Path) ->
     spec = read_judge(files[name])
     if spec.judge != name:
         message = f"the file is called {name!r} but its judge {spec.judge!r}; give both the same name"
-        raise SpecError(message, path=files[name])
+        raise read_yaml(files[name]).error(message, pointer_of(["judge"]))
     try:
         return ready(spec, root=root, judges_dir=judges_dir)
     except OptionError as exc:

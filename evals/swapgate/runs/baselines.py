@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from swapgate.engine.judging_only import Draw
 from swapgate.engine.workspace import Job, ReadySuite, Workspace
-from swapgate.errors import UsageError
+from swapgate.errors import UsageError, nearest
 from swapgate.records import Run, Trial
 from swapgate.runs.manifest import judge_hashes
 from swapgate.runs.recorder import Before
@@ -46,7 +46,7 @@ def _found(workspace: Workspace, suites: Sequence[ReadySuite]) -> tuple[StoredBa
     assert name is not None
     if name == "latest":
         name = _latest(workspace, suites)
-    stored = load_baseline(name, workspace.settings)
+    stored = _loaded(name, workspace)
     run = stored.run
     if reason := why_incomplete(run):
         raise UsageError(f"run {run.id} is no baseline: {reason}. Choose a complete run")
@@ -63,6 +63,16 @@ def _found(workspace: Workspace, suites: Sequence[ReadySuite]) -> tuple[StoredBa
             "with --with-texts"
         )
     return stored, False
+
+
+def _loaded(name: str, workspace: Workspace) -> StoredBaseline:
+    try:
+        return load_baseline(name, workspace.settings)
+    except UsageError as exc:
+        # What is no model is looked for among the runs: a mistyped model would be told of these alone.
+        if meant := nearest(name, (*workspace.catalogue.names(), "latest")):
+            raise UsageError(f"no model {name!r}.{meant} And {exc}") from exc
+        raise
 
 
 def _own(stored: StoredBaseline) -> list[Trial]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os.path
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,8 +16,11 @@ _YAML = {".yml", ".yaml"}
 
 
 def is_fragment(path: Path) -> bool:
-    """Whether the YAML file is a list of cases for `cases_from`, and no suite. Reads its first lines."""
-    with path.open(encoding="utf-8-sig", errors="replace") as lines:
+    """Whether the YAML file is a list of cases for `cases_from`, and no suite. Reads its first lines.
+
+    One that cannot be read is taken for a suite: reading it whole then says why.
+    """
+    with contextlib.suppress(OSError), path.open(encoding="utf-8-sig", errors="replace") as lines:
         for line in lines:
             text = line.strip().removeprefix("---").strip()
             if text and not text.startswith(("#", "%")):

@@ -198,7 +198,20 @@ def _misses(outcome: RunOutcome, most: int) -> list[str]:
         return []
     blind = sum(f.is_blind_pass is True for f in missed)
     title = f"### Misses ({len(missed):,}; blind passes: {blind:,})"
-    return [title, "", *capped(missed, most, _miss_line)]
+    told = _told_as_regressed(outcome)
+    others = [f for f in missed if (f.model, f.suite, f.case, f.repeat) not in told]
+    above = len(missed) - len(others)
+    said = [f"{above:,} regressed: see above.", ""] if above else []
+    return [title, "", *said, *capped(others, most, _miss_line)]
+
+
+def _told_as_regressed(outcome: RunOutcome) -> set[tuple[str, str, str, int]]:
+    """Return the trials that a comparison above has told already: most misses, in a swap that goes wrong."""
+    return {
+        (comparison.candidate, flip.suite, flip.case, flip.repeat)
+        for comparison in outcome.comparisons[:COMPARISONS]
+        for flip in comparison.regressed
+    }
 
 
 def _miss_line(miss: Facts) -> str:
