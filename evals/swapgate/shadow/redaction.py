@@ -22,7 +22,7 @@ _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9-]{1,63
 _CARD = re.compile(r"(?<!\d)(?<!\d\.)(?:\d[ -]?){12,18}\d(?!\.?\d)")
 # What may hold a phone number: asking libphonenumber about a text without one is a waste.
 _DIGITS = re.compile(r"(?:\d\D{0,4}){6,}\d")
-# An image in base64 holds numbers by chance, and megabytes of them: cards and phones are looked for around it.
+# An image in base64 holds numbers by chance, and megabytes of them: they are looked for around it.
 _BLOB = re.compile(r"((?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/=_-]{1000,})")
 
 
@@ -112,8 +112,8 @@ def _require_phones(region: str | None) -> None:
     # libphonenumber takes any two letters, and then finds those with + alone.
     if region is not None and region not in SUPPORTED_REGIONS:
         raise UsageError(
-            f"redact: no phone numbers of region {region!r} are known. Write a country's two letters, such as "
-            "DE or GB, or `region: null` for numbers with + alone"
+            f"redact: no phone numbers of region {region!r} are known. Write a country's two letters, "
+            "such as DE or GB, or `region: null` for numbers with + alone"
         )
 
 
