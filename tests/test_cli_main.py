@@ -42,6 +42,10 @@ def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
         (["inti"], "No such command 'inti'"),
         (["check", "--modle=a"], "No such option: --modle"),
         (["report"], "Missing argument 'RUN'"),
+        (
+            ["index", "reindex", "--max-cost=-1"],
+            "greater than or equal to 0. See `swapgate index reindex --help`",
+        ),
         (["history", "list", "--limit", "0"], "Invalid value for '--limit'"),
         (["check", "--root", "nowhere"], "--root 'nowhere' is not a folder"),
     ],

@@ -235,6 +235,33 @@ def test_an_official_client_over_the_transport_is_mirrored(
     assert {r.headers["authorization"] for r in candidate.requests} == {f"Bearer {KEYS['CANDIDATE_KEY']}"}
 
 
+class _Broken(httpx.SyncByteStream):
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"data: "
+        raise httpx.ReadError("reset")
+
+
+def test_a_control_that_breaks_off_is_a_record_too(tmp_path: Path, servers: tuple[Server, Server]) -> None:
+    def send(request: httpx.Request) -> httpx.Response:
+        if b'"late"' in request.content:
+            raise httpx.ReadTimeout("late", request=request)
+        return httpx.Response(200, stream=_Broken())
+
+    transport = ShadowTransport(root=tmp_path, transport=httpx.MockTransport(send))
+    with httpx.Client(transport=transport) as client:
+        for text, error in (("late", httpx.ReadTimeout), ("broken", httpx.ReadError)):
+            body = {"model": "old-1", "messages": [{"role": "user", "content": text}]}
+            with pytest.raises(error):
+                client.post("http://control/v1/chat/completions", json=body)
+    found = read_exchanges(tmp_path / ".swapgate" / "shadow.db")
+    assert [(e.control.error_kind, e.control.status) for e in found if e.control] == [
+        (ErrorKind.TIMEOUT, None),
+        (ErrorKind.CONNECTION, 200),
+    ]
+    assert [e.candidate for e in found] == [None, None] and not servers[1].requests
+    assert read_counts(tmp_path / ".swapgate" / "shadow.db")["control_failed"] == 2
+
+
 def test_an_async_client_over_the_transport_is_mirrored(
     tmp_path: Path, servers: tuple[Server, Server]
 ) -> None:

@@ -169,6 +169,11 @@ def test_sighup_takes_a_new_configuration_and_refuses_a_wrong_one(
         path.write_text(path.read_text().replace('"share": 0.0', '"share": 2'))
         shadow.process.send_signal(signal.SIGHUP)
         wait_for(lambda: "share" in (said := capfd.readouterr().err) and "old one stands" in said)
+        # What can be read is no better where no application could be served by it.
+        unservable = {"share": 0.0, "control": "python:no.such:thing"}
+        write_workspace(tmp_path, control=control.url, candidate=candidate.url, route=unservable)
+        shadow.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "a proxy cannot stand before it" in capfd.readouterr().err)
         post(shadow.url, "two")
         shadow.wait_for_count("not_sampled", 2)
         write_workspace(tmp_path, control=control.url, candidate=candidate.url, route={"share": 1.0})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from swapgate.errors import UsageError
 from swapgate.records import Response, ToolCall
 from swapgate.shadow.answers import read_answer, read_call
 from swapgate.shadow.records import Leg, answered
@@ -37,6 +39,8 @@ SECRETS = {
         "eyJhbGciOiJI.eyJzdWIiOiIx.abc-def",
         "api_key = 'hunter2hunter2'",
         "Authorization: Bearer abcdefgh",
+        "Bearer abcdef0123456789abcdef==",
+        "dop_v1_" + "0a" * 32,
         "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----",
     ],
     "email": ["ada.lovelace+test@mail.example.co.uk"],
@@ -48,6 +52,7 @@ HARMLESS = [
     "550e8400-e29b-41d4-a716-446655440000",
     "order 4111111111111112 of 12345678901234",  # fails the check digit
     "the secret of good soup is time",
+    "the bearer responsible-for-the-shares of 41.4111111111111111",
     "for i in range(10_000_000): total += 0x1F2E3D4C",
     "@decorator def f(x): return x @ y",
 ]
@@ -59,6 +64,35 @@ def test_a_secret_is_taken_out_and_counted(kind: str, secret: str) -> None:
     text = redactor.text(f"before {secret} after")
     assert secret not in text and text.startswith("before ") and text.endswith(" after")
     assert f"[{kind}]" in text and redactor.taken() == {kind: 1}
+
+
+BLOB = "iVBORw0KGgo" * 100
+# Texts that hide a number from who looks for words: long ones without a space, and with many other numbers.
+AROUND: Mapping[str, str] = {
+    "the end of a sentence": "it is {}.",
+    "compact JSON": '{{"names":["' + '","'.join(["somebody"] * 120) + '"],"number":"{}"}}',
+    "a language without spaces": "没有空格的文本" * 150 + "号码是{}，谢谢。",
+    "a text around an image": f"see data:image/png;base64,{BLOB} and {{}} and {BLOB}",
+    "many numbers": "\n".join(f"order 99{i:08d}" for i in range(600)) + "\nat {}",
+}
+
+
+@pytest.mark.parametrize("around", AROUND.values(), ids=AROUND)
+@pytest.mark.parametrize(("kind", "number"), [("card", "4111111111111111"), ("phone", "+442079460958")])
+def test_a_number_is_found_whatever_stands_around_it(kind: str, number: str, around: str) -> None:
+    redactor = Redactor(rules=Redaction())
+    assert redactor.text(around.format(number)) == around.format(f"[{kind}]")
+
+
+def test_numbers_within_an_image_stay() -> None:
+    image = "data:image/png;base64," + "A4111111111111111B" * 100
+    assert Redactor(rules=Redaction()).text(image) == image
+
+
+def test_a_region_without_phone_numbers_is_refused() -> None:
+    with pytest.raises(UsageError, match="region 'XX'"):
+        Redactor(rules=Redaction(region="XX"))
+    assert Redactor(rules=Redaction(region=None)).text("+1-650-253-0000") == "[phone]"
 
 
 @pytest.mark.parametrize("text", HARMLESS)

@@ -178,6 +178,19 @@ def test_a_connection_that_breaks_breaks_for_the_application_too(
     assert len(direct) == 2
     assert seen_from(stage.shadow.url, body) == direct
 
+    def kept() -> list[Any]:
+        asked = (body["messages"], stream)
+        return [
+            e
+            for e in stage.shadow.exchanges()
+            if e.request["messages"] and (e.request["messages"], e.is_streamed) == asked
+        ]
+
+    wait_for(lambda: bool(kept()))
+    [exchange] = kept()
+    assert exchange.control is not None and exchange.control.error_kind is ErrorKind.CONNECTION
+    assert exchange.candidate is None
+
 
 def test_a_part_of_a_stream_goes_on_when_it_comes(stage: Stage) -> None:
     url, parts = stage.shadow.url, 0

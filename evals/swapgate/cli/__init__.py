@@ -69,7 +69,9 @@ def _with_hint(exc: Exception) -> str:
     """Return a command line mistake as one sentence, with the command whose help explains it."""
     message = exc.format_message() if hasattr(exc, "format_message") else str(exc)
     context = getattr(exc, "ctx", None)
-    return f"{message} See `{context.command_path} --help`" if context is not None else message
+    if context is None:
+        return message
+    return f"{message}{'' if message.endswith(('.', '?', ')')) else '.'} See `{context.command_path} --help`"
 
 
 def _silence_stdout() -> None:

@@ -31,7 +31,9 @@ RepeatsOption = Annotated[
 ]
 MaxCostOption = Annotated[
     float | None,
-    typer.Option("--max-cost", metavar="USD", help="Stop before a call that could cost more than this."),
+    typer.Option(
+        "--max-cost", metavar="USD", min=0, help="Stop before a call that could cost more than this."
+    ),
 ]
 RayOption = Annotated[
     str | None,

@@ -60,13 +60,17 @@ def is_user_provider(spec: ModelSpec) -> bool:
     return spec.provider == "python" or spec.provider not in PROVIDER_NAMES
 
 
-def require_ready(spec: ModelSpec, root: Path) -> None:
-    """Raise UsageError when a model cannot be asked: its key is not set, or its weights are not here."""
+def require_ready(spec: ModelSpec, root: Path, *, has_replay: bool = True) -> None:
+    """Raise UsageError when a model cannot be asked: its key is not set, or its weights are not here.
+
+    `has_replay` says whether the command takes --replay, which needs no key.
+    """
     variable = missing_key(spec)
     if variable is not None:
+        without = ". With --replay recorded responses are used and no key is needed" if has_replay else ""
         raise UsageError(
             f"model {spec.name!r} needs the environment variable {variable}, which is not set. "
-            "Nothing was called. With --replay recorded responses are used and no key is needed"
+            f"Nothing was called{without}"
         )
     if spec.provider == "local":
         from swapgate.providers.weights import require_weights

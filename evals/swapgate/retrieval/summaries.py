@@ -43,7 +43,7 @@ async def open_summaries(
     if problem := check_syntax(entry.prompt):
         raise UsageError(f"summarise: prompt: {problem}")
     spec = read_catalogue(settings.models_file).resolve(entry.model)
-    require_ready(spec, settings.root)
+    require_ready(spec, settings.root, has_replay=False)
     day = open_day_budget(settings)
     if (max_cost is not None or day is not None) and (why := why_no_price(spec)):
         raise UsageError(why)

@@ -10,7 +10,7 @@ import httpx
 from httpx._decoders import SUPPORTED_DECODERS
 from pydantic_core import to_json
 
-from swapgate.errors import ProviderError
+from swapgate.errors import ErrorKind, ProviderError
 from swapgate.providers._anthropic_stream import MessageStream
 from swapgate.providers._failures import Target
 from swapgate.providers._openai_stream import CompletionStream
@@ -37,14 +37,15 @@ class Capture:
 
     `marks` are the parts of the answer's body: the seconds from sending the request, and how many bytes had
     come by then. `unit` is what sampling kept together, already hashed. `passed` are headers of the request
-    that the candidate's body may need to be understood.
+    that the candidate's body may need to be understood. `broken` says why no whole answer came, and no status
+    perhaps: what did come is left out then.
     """
 
     key: str
     route: str
     at: str
     api: Api
-    status: int
+    status: int | None
     request: bytes = field(repr=False)
     answer: bytes = field(repr=False)
     headers: Sequence[tuple[str, str]] = ()
@@ -54,6 +55,7 @@ class Capture:
     unit: str | None = None
     served: Served = "control"
     passed: Mapping[str, str] = field(default_factory=dict)
+    broken: ErrorKind | None = None
 
     def packed(self) -> list[bytes]:
         """Return the parts of a frame that `unpack` reads."""
@@ -75,8 +77,15 @@ def unpack(head: dict[str, Any], content: memoryview) -> Capture:
             "answer": bytes(content[size:]),
             "tags": tuple(head["tags"]),
             "headers": tuple(tuple(pair) for pair in head["headers"]),
+            "broken": head["broken"] and ErrorKind(head["broken"]),
         }
     )
+
+
+def why_broken(exc: Exception) -> ErrorKind:
+    """Return what a connection died of."""
+    is_late = isinstance(exc, TimeoutError | httpx.TimeoutException)
+    return ErrorKind.TIMEOUT if is_late else ErrorKind.CONNECTION
 
 
 def is_at_end(parts: Sequence[bytes]) -> bool:
@@ -115,7 +124,11 @@ def failed(
 
 
 async def _read(capture: Capture, target: Target) -> Response:
+    if capture.broken is not None:
+        what = "was too late" if capture.broken is ErrorKind.TIMEOUT else "broke off"
+        raise ProviderError(f"the connection {what}: no whole answer came", kind=capture.broken)
     now = [0.0]
+    assert capture.status is not None
     response = httpx.Response(capture.status, headers=list(capture.headers), stream=_Parts(capture, now))
     reply = await read_received(
         target,

@@ -12,6 +12,7 @@ from swapgate.memory.spending import SPENDING_FILE, SpendingLedger
 from swapgate.providers.open import require_ready
 from swapgate.providers.services import SERVICES, service_url
 from swapgate.records import Json
+from swapgate.shadow.redaction import Redactor
 from swapgate.shadow.store import SHADOW_FILE
 from swapgate.spec.models import ModelSpec, read_catalogue
 from swapgate.spec.settings import Settings
@@ -93,9 +94,13 @@ def planned_route(name: str, route: Route, control: ModelSpec, candidate: ModelS
 
 
 def require_askable(plan: Plan, *, is_budgeted: bool = False) -> None:
-    """Raise UsageError when a model of the mirror has no key, or no price where a budget is set."""
+    """Raise UsageError when a model of the mirror has no key, or no price where a budget is set.
+
+    So does a redaction that would take out less than it says.
+    """
+    Redactor(rules=plan.config.redact)
     for spec in plan.asked.values():
-        require_ready(spec, plan.root)
+        require_ready(spec, plan.root, has_replay=False)
         if not is_budgeted and plan.config.budget_usd_per_day is None:
             continue
         if why := why_no_price(spec, "--max-cost" if is_budgeted else DAILY):

@@ -142,11 +142,11 @@ class Process:
     async def _reload(self) -> None:
         """Take new captures by the new configuration; those at hand are finished by the old one."""
         try:
-            plan = self._plan()
+            current = await self._open(self._plan())
         except SwapgateError as exc:
             _LOG.error("the configuration is not taken: %s", exc)
             return
-        before, self._current = self._current, await self._open(plan)
+        before, self._current = self._current, current
         self._ended.append(asyncio.create_task(before.finish()))
 
     async def _finish(self) -> None:

@@ -15,8 +15,8 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
-from swapgate.errors import ProviderError
-from swapgate.shadow.capture import Capture, is_at_end
+from swapgate.errors import ErrorKind, ProviderError
+from swapgate.shadow.capture import Capture, is_at_end, why_broken
 from swapgate.shadow.forwarding import Recording, Upstream, break_off, kept_headers, relay
 from swapgate.shadow.handing import Handing
 from swapgate.shadow.metrics import CONTENT_TYPE, Metrics
@@ -119,6 +119,7 @@ class Proxy:
         except (aiohttp.ClientError, OSError) as exc:
             # What an application does without a proxy when its connection fails, it does here.
             _LOG.warning("no answer from %s: %s", urlsplit(url).netloc, str(exc) or type(exc).__name__)
+            self._broke(exchange, request, why_broken(exc))
             break_off(request)
             return web.Response()
         async with answer:
@@ -130,7 +131,10 @@ class Proxy:
                     self._mirror(exchange, request)
 
             recording = exchange.recording if exchange.is_mirrored else None
-            return await relay(request, answer, recording=recording, whole=whole)
+            response = await relay(request, answer, recording=recording, whole=whole)
+        if exchange.ended_as != "whole":
+            self._broke(exchange, request, ErrorKind.CONNECTION)
+        return response
 
     def _turned(self, request: web.BaseRequest, exchange: _Exchange) -> Turned | None:
         """Return the request as the candidate gets it, where a ramp has it answer and it can."""
@@ -154,10 +158,17 @@ class Proxy:
             exchange.ended_as = "whole"
             self._mirror(exchange, request)
 
-    def _mirror(self, exchange: _Exchange, request: web.BaseRequest) -> None:
+    def _broke(self, exchange: _Exchange, request: web.BaseRequest, why: ErrorKind) -> None:
+        """Whoever serves gave no whole answer: that is a record too, for the watch above all."""
+        if exchange.is_mirrored:
+            self._mirror(exchange, request, broken=why)
+
+    def _mirror(
+        self, exchange: _Exchange, request: web.BaseRequest, *, broken: ErrorKind | None = None
+    ) -> None:
         recording, decision = exchange.recording, exchange.decision
-        assert decision is not None and recording.status is not None
-        if recording.is_too_large:
+        assert decision is not None
+        if broken is None and recording.is_too_large:
             self._not_mirrored(decision, "answer_too_large")
             return
         capture = Capture(
@@ -167,14 +178,15 @@ class Proxy:
             api=decision.api,
             status=recording.status,
             request=exchange.body,
-            answer=b"".join(recording.parts),
+            answer=b"" if broken else b"".join(recording.parts),
             headers=recording.headers,
-            marks=recording.marks,
+            marks=() if broken else recording.marks,
             latency_s=round(perf_counter() - recording.sent_at, 6),
             tags=decision.tags,
             unit=decision.unit,
             served=exchange.served,
             passed={n: request.headers[n] for n in PASSED_HEADERS if n in request.headers},
+            broken=broken,
         )
         if not self._handing.offer(capture):
             self._metrics.not_mirrored(capture.route, "shed")
@@ -189,8 +201,12 @@ class Proxy:
         self._handing.count(name, "seen")
         if decision.reason is not None:
             self._not_mirrored(decision, decision.reason)
-        elif exchange.ended_as != "whole":
+        elif exchange.ended_as == "client_left":
             self._not_mirrored(decision, exchange.ended_as)
+        elif (
+            exchange.ended_as == "control_failed"
+        ):  # the mirror, which keeps the record, counts it in the store
+            self._metrics.not_mirrored(name, exchange.ended_as)
 
     def _not_mirrored(self, decision: Decision, reason: str) -> None:
         self._handing.count(decision.planned.name, reason)

@@ -19,12 +19,11 @@ from swapgate.spec.shadow import Redaction
 from swapgate.values import replace
 
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,63}\b")
-_CARD = re.compile(r"(?<![\d.])(?:\d[ -]?){12,18}\d(?![\d.])")
+_CARD = re.compile(r"(?<!\d)(?<!\d\.)(?:\d[ -]?){12,18}\d(?!\.?\d)")
 # What may hold a phone number: asking libphonenumber about a text without one is a waste.
 _DIGITS = re.compile(r"(?:\d\D{0,4}){6,}\d")
-# An image in base64 holds numbers by chance, and megabytes of them.
-_NOT_IN_BLOBS = ("card", "phone")
-_BLOB_LENGTH = 1000
+# An image in base64 holds numbers by chance, and megabytes of them: they are looked for around it.
+_BLOB = re.compile(r"((?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/=_-]{1000,})")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,27 +35,21 @@ class Redactor:
     _own: tuple[tuple[str, re.Pattern[str]], ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        if "phone" not in self.rules.keep and find_spec("phonenumbers") is None:
-            raise UsageError(
-                "phone numbers are found by phonenumbers, which is not installed: "
-                "pip install 'swapgate[shadow]', or leave them in with `redact: {keep: [phone]}`"
-            )
+        if "phone" not in self.rules.keep:
+            _require_phones(self.rules.region)
         self._own = tuple((name, re.compile(pattern)) for name, pattern in self.rules.patterns.items())
 
     def text(self, text: str) -> str:
         """Return the text with what was found replaced by its kind in brackets."""
         for name, pattern in self._own:
             text = self._replace(name, pattern, text)
-        kept = (*self.rules.keep, *(_NOT_IN_BLOBS if _is_blob(text) else ()))
-        if "key" not in kept:
+        if "key" not in self.rules.keep:
             text = self._replace("key", KEYS, text)
-        if "email" not in kept and "@" in text:
+        if "email" not in self.rules.keep and "@" in text:
             text = self._replace("email", _EMAIL, text)
-        if "card" not in kept:
-            text = _CARD.sub(self._card, text)
-        if "phone" not in kept and _DIGITS.search(text):
-            text = self._phones(text)
-        return text
+        between_blobs = _BLOB.split(text)
+        between_blobs[::2] = [self._numbers(part) for part in between_blobs[::2]]
+        return "".join(between_blobs)
 
     def json(self, value: Json) -> Json:
         """Return the JSON with every text in it redacted, names of fields included."""
@@ -80,6 +73,13 @@ class Redactor:
             self.counts[name] += found
         return text
 
+    def _numbers(self, text: str) -> str:
+        if "card" not in self.rules.keep:
+            text = _CARD.sub(self._card, text)
+        if "phone" not in self.rules.keep and _DIGITS.search(text):
+            text = self._phones(text)
+        return text
+
     def _card(self, found: re.Match[str]) -> str:
         digits = re.sub(r"\D", "", found[0])
         if not 13 <= len(digits) <= 19 or not _passes_luhn(digits):
@@ -93,12 +93,28 @@ class Redactor:
         region = self.rules.region or "ZZ"
         spans = [
             (match.start, match.end)
-            for match in PhoneNumberMatcher(text, region, leniency=Leniency.STRICT_GROUPING, max_tries=500)
+            for match in PhoneNumberMatcher(text, region, leniency=Leniency.STRICT_GROUPING)
         ]
         self.counts["phone"] += len(spans)
         if not spans:
             del self.counts["phone"]
         return _cut(text, spans, "[phone]")
+
+
+def _require_phones(region: str | None) -> None:
+    if find_spec("phonenumbers") is None:
+        raise UsageError(
+            "phone numbers are found by phonenumbers, which is not installed: "
+            "pip install 'swapgate[shadow]', or leave them in with `redact: {keep: [phone]}`"
+        )
+    from phonenumbers import SUPPORTED_REGIONS
+
+    # libphonenumber takes any two letters, and then finds those with + alone.
+    if region is not None and region not in SUPPORTED_REGIONS:
+        raise UsageError(
+            f"redact: no phone numbers of region {region!r} are known. Write a country's two letters, "
+            "such as DE or GB, or `region: null` for numbers with + alone"
+        )
 
 
 def redacted(exchange: Exchange, redactor: Redactor) -> Exchange:
@@ -122,10 +138,6 @@ def _redacted_leg(leg: Leg | None, redactor: Redactor) -> Leg | None:
     text = None if leg.text is None else redactor.text(leg.text)
     error = None if leg.error is None else redactor.text(leg.error)
     return replace(leg, text=text, tool_calls=calls, error=error)
-
-
-def _is_blob(text: str) -> bool:
-    return len(text) > _BLOB_LENGTH and not any(c.isspace() for c in text[:_BLOB_LENGTH])
 
 
 def _cut(text: str, spans: Iterable[tuple[int, int]], word: str) -> str:

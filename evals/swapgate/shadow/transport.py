@@ -6,13 +6,14 @@ import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 
 import httpx
 
-from swapgate.shadow.capture import ANSWER_HEADERS, Capture, is_at_end
+from swapgate.shadow.capture import ANSWER_HEADERS, Capture, is_at_end, why_broken
 from swapgate.shadow.mirror import Compare, no_comparison
 from swapgate.shadow.mirror_thread import MirrorThread
 from swapgate.shadow.plan import SHADOW_CONFIG, open_plan, require_askable
@@ -94,21 +95,35 @@ class _Exchange:
             return
         headers = [(n, v) for n, v in response.headers.multi_items() if n.lower() in ANSWER_HEADERS]
         self._mirror.offer(
-            Capture(
-                key=secrets.token_hex(12),
-                route=self._decision.planned.name,
-                at=self._at,
-                api=self._decision.api,
+            replace(
+                self._capture(),
                 status=response.status_code,
-                request=self._body,
                 answer=b"".join(self._parts),
                 headers=headers,
                 marks=self._marks,
-                latency_s=perf_counter() - self._sent_at,
-                tags=self._decision.tags,
-                unit=self._decision.unit,
-                passed=self._passed,
             )
+        )
+
+    def fail(self, exc: Exception, response: httpx.Response | None = None) -> None:
+        """Offer the exchange without an answer: the control broke off, which is a record too."""
+        if not self._has_ended:
+            self._has_ended = True
+            status = None if response is None else response.status_code
+            self._mirror.offer(replace(self._capture(), status=status, broken=why_broken(exc)))
+
+    def _capture(self) -> Capture:
+        return Capture(
+            key=secrets.token_hex(12),
+            route=self._decision.planned.name,
+            at=self._at,
+            api=self._decision.api,
+            status=None,
+            request=self._body,
+            answer=b"",
+            latency_s=perf_counter() - self._sent_at,
+            tags=self._decision.tags,
+            unit=self._decision.unit,
+            passed=self._passed,
         )
 
     def close(self, response: httpx.Response) -> None:
@@ -119,7 +134,7 @@ class _Exchange:
             self.leave("client_left")
 
     def leave(self, what: str) -> None:
-        """Count an exchange that has no whole answer."""
+        """Count an exchange that nobody waits for any more."""
         if not self._has_ended:
             self._has_ended = True
             self._mirror.count(self._decision.planned.name, what)
@@ -134,8 +149,8 @@ class _AsyncBody(httpx.AsyncByteStream):
             async for part in self._inner:
                 self._exchange.add(part)
                 yield part
-        except httpx.TransportError:
-            self._exchange.leave("control_failed")
+        except httpx.TransportError as exc:
+            self._exchange.fail(exc, self._response)
             raise
         self._exchange.end(self._response)
 
@@ -153,8 +168,8 @@ class _Body(httpx.SyncByteStream):
             for part in self._inner:
                 self._exchange.add(part)
                 yield part
-        except httpx.TransportError:
-            self._exchange.leave("control_failed")
+        except httpx.TransportError as exc:
+            self._exchange.fail(exc, self._response)
             raise
         self._exchange.end(self._response)
 
@@ -188,8 +203,11 @@ class AsyncShadowTransport(httpx.AsyncBaseTransport):
             return await self._inner.handle_async_request(request)
         try:
             response = await self._inner.handle_async_request(request)
-        except BaseException as exc:
-            exchange.leave("control_failed" if isinstance(exc, httpx.TransportError) else "client_left")
+        except httpx.TransportError as exc:
+            exchange.fail(exc)
+            raise
+        except BaseException:
+            exchange.leave("client_left")
             raise
         assert isinstance(response.stream, httpx.AsyncByteStream)
         response.stream = _AsyncBody(response.stream, exchange, response)
@@ -222,8 +240,11 @@ class ShadowTransport(httpx.BaseTransport):
             return self._inner.handle_request(request)
         try:
             response = self._inner.handle_request(request)
-        except BaseException as exc:
-            exchange.leave("control_failed" if isinstance(exc, httpx.TransportError) else "client_left")
+        except httpx.TransportError as exc:
+            exchange.fail(exc)
+            raise
+        except BaseException:
+            exchange.leave("client_left")
             raise
         assert isinstance(response.stream, httpx.SyncByteStream)
         response.stream = _Body(response.stream, exchange, response)

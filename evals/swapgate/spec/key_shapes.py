@@ -12,6 +12,7 @@ KEYS = re.compile(
     r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[\w-]{35}|\bxox[abprs]-[\w-]{10,}|\bhf_[A-Za-z0-9]{30,}"
     r"|\bgsk_[A-Za-z0-9]{20,}|\bxai-[A-Za-z0-9]{20,}|\bSG\.[\w-]{16,}\.[\w-]{16,}|\bnpm_[A-Za-z0-9]{36}"
     r"|\bpypi-[\w-]{32,}|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*"
+    r"|\bdop_v1_[0-9a-f]{64}|\br8_[A-Za-z0-9]{37}|(?i:\bbearer\s+)(?=[A-Za-z_.~+/-]*\d)[\w.~+/-]{16,}=*"
     r"|(?<=://)[^\s/:@]{1,256}:[^\s/@]{1,256}(?=@)"
     r"|(?i:\b(?:authorization|bearer|api[_-]?key|secret|token|password|passwd)\b[\"']?\s*[:=]\s*[\"']?)"
     r"(?i:bearer\s+|basic\s+)?[^\s\"',;}]{6,}"

@@ -151,7 +151,7 @@ class ShadowConfig(Written):
     def _names_can_be_typed(self) -> Self:
         for name in self.routes:
             if not _ROUTE_NAME.fullmatch(name):
-                raise ValueError(f"the route {name!r} has a name of letters, digits, `_`, `.` and `-` only")
+                raise ValueError(f"must name its routes by letters, digits, `_`, `.` and `-`, got {name!r}")
         return self
 
     @property

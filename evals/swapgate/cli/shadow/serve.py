@@ -54,7 +54,7 @@ def serve(
         raise UsageError("swapgate shadow serve runs on Linux and macOS. Use ShadowTransport in the process")
     settings = open_settings(root)
     path = config_path(settings, config)
-    plan = opened(settings, path, listen)
+    plan = _usable(opened(settings, path, listen))
     _check(plan)
     logging.basicConfig(format="swapgate shadow: %(levelname)s: %(message)s", level=logging.WARNING)
 
@@ -65,7 +65,7 @@ def serve(
         _run(
             plan,
             path=path,
-            reopen=lambda: opened(settings, path, listen),
+            reopen=lambda: _usable(opened(settings, path, listen)),
             drain_s=drain_s,
             began=began,
             leg_for=ramp.leg_for,
@@ -103,13 +103,19 @@ def opened(settings: Settings, path: Path, listen: str | None = None) -> Plan:
     return replace(plan, config=plan.config.model_copy(update={"listen": listen_address(listen)}))
 
 
-def _check(plan: Plan) -> None:
-    """Find what is wrong before the first request, and say what should be known."""
+def _usable(plan: Plan) -> Plan:
+    """Return the plan if it can serve and mirror: at the start, and before a running proxy takes it."""
     from swapgate.shadow.plan import require_askable, require_upstreams
-    from swapgate.shadow.store import ShadowStore
 
     require_upstreams(plan)
     require_askable(plan)
+    return plan
+
+
+def _check(plan: Plan) -> None:
+    """Find what is wrong with where things are, before the first request, and say what should be known."""
+    from swapgate.shadow.store import ShadowStore
+
     ShadowStore(plan.store).close()
     if not _is_loopback(plan.config.host):
         warn(

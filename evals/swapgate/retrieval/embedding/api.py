@@ -137,7 +137,7 @@ async def open_api(
             f"embed: {spec.name!r}: {spec.provider} has no OpenAI-compatible embeddings. "
             f"Services that may: {known}"
         )
-    require_ready(spec, root)
+    require_ready(spec, root, has_replay=False)
     if (max_cost is not None or day is not None) and (why := why_no_price(spec)):
         raise UsageError(why)
     budget = Budget(max_cost, day=day)
