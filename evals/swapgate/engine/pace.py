@@ -43,7 +43,7 @@ class Ticket:
     tokens_out: float
     is_probe: bool
     cohort: Cohort | None
-    round: Round
+    round: Round | None
     is_cancelled: bool = False
 
 
@@ -95,8 +95,8 @@ class Pace:
 
     @property
     def is_refused_anyway(self) -> bool:
-        """Whether calls are refused, and no more of them when more are sent."""
-        return self._overload.background > 0
+        """Whether calls are refused whatever is sent."""
+        return self._overload.is_indifferent
 
     @property
     def shares_limit(self) -> bool:
@@ -172,7 +172,8 @@ class Pace:
             self._correct_tokens(-ticket.tokens_in, -ticket.tokens_out)
             return
         if is_overload(error):
-            self._overload.refused(ticket.round)
+            if ticket.round is not None:
+                self._overload.refused(ticket.round)
         pause_s = self.breaker.failed(now, ticket.sent_at, error)
         if self._learned.pace.rate.is_unfounded:
             # It was the one call that was to find out what is accepted: the next one does instead.
@@ -183,7 +184,8 @@ class Pace:
         """An attempt is over, whatever became of it."""
         self.in_flight -= 1
         self._probes -= ticket.is_probe
-        self._overload.ended(ticket.round)
+        if ticket.round is not None:
+            self._overload.ended(ticket.round)
 
     def heard(self, headers: Mapping[str, str], now: float) -> None:
         """Take in an answer's headers (names in lower case)."""
