@@ -171,9 +171,8 @@ class Pace:
             self.breaker.rejected(now, ticket.sent_at, error, pause_s)
             self._correct_tokens(-ticket.tokens_in, -ticket.tokens_out)
             return
-        if is_overload(error):
-            if ticket.round is not None:
-                self._overload.refused(ticket.round)
+        if is_overload(error) and ticket.round is not None:
+            self._overload.refused(ticket.round)
         pause_s = self.breaker.failed(now, ticket.sent_at, error)
         if self._learned.pace.rate.is_unfounded:
             # It was the one call that was to find out what is accepted: the next one does instead.
