@@ -150,7 +150,7 @@ def test_as_long_as_some_are_answered_no_call_is_lost_to_what_is_refused_at_rand
     assert sent <= 1.2 / (1 - share)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_what_is_refused_whatever_is_sent_leaves_the_calls_at_once(seed: int) -> None:
     lost, took_s, _sent = simulate(refusing(0.5, calls=2000, concurrency=64, seed=seed))
     assert lost == 0
@@ -166,8 +166,8 @@ def test_server_that_refuses_more_than_it_bears_is_sent_about_that_many(borne: i
     assert sent <= 1.25 + concurrency / 2000
 
 
-@given(st.lists(st.tuples(st.integers(0, 2), st.booleans()), max_size=600), st.integers(1, 64))
-@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.booleans()), max_size=300), st.integers(1, 64))
+@settings(max_examples=40, deadline=None)
 def test_whatever_is_refused_the_calls_at_once_stay_between_two_and_most(
     events: list[tuple[int, bool]], most: int
 ) -> None:
