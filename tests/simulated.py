@@ -261,3 +261,21 @@ async def refusing(share: float, *, calls: int, concurrency: int, seed: int = 0)
     answers = await run.ask_many(run.open(server), calls)
     lost = sum(not isinstance(answer, tuple) for answer in answers)
     return lost, now(), len(server.seen) / calls
+
+
+async def crowded(borne: int, *, calls: int, concurrency: int, seed: int = 0) -> tuple[int, float, float]:
+    """Ask a server that refuses, with 529, what exceeds so many calls at once; return as `refusing` does."""
+    server = Server(seed=seed, latency_s=lambda one: 0.2 * one.random.lognormvariate(0, 0.3))
+    answered = server.complete
+
+    async def complete(request: Request) -> Response:
+        if server.at_once < borne:
+            return await answered(request)
+        server.seen.append((now(), False))
+        raise ProviderError("HTTP 529", kind=ErrorKind.SERVER, status=529)
+
+    server.complete = complete  # type: ignore[method-assign]
+    run = Run(concurrency=concurrency, seed=seed)
+    answers = await run.ask_many(run.open(server), calls)
+    lost = sum(not isinstance(answer, tuple) for answer in answers)
+    return lost, now(), len(server.seen) / calls

@@ -6,8 +6,11 @@ import asyncio
 import math
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from simulated import Run, Server, now, refusing, simulate
+from simulated import Run, Server, crowded, now, refusing, simulate
+from swapgate.engine.overload import Overload, Round
 from swapgate.errors import ErrorKind, ProviderError
 from swapgate.records import Request, Response
 
@@ -145,6 +148,43 @@ def test_as_long_as_some_are_answered_no_call_is_lost_to_what_is_refused_at_rand
     lost, _took_s, sent = simulate(refusing(share, calls=400, concurrency=16))
     assert lost == 0
     assert sent <= 1.2 / (1 - share)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_what_is_refused_whatever_is_sent_leaves_the_calls_at_once(seed: int) -> None:
+    lost, took_s, _sent = simulate(refusing(0.5, calls=2000, concurrency=64, seed=seed))
+    assert lost == 0
+    assert took_s <= 6 * 2000 * 0.2 / 64
+
+
+@pytest.mark.parametrize(("borne", "concurrency"), [(8, 64), (20, 64), (40, 256)])
+def test_server_that_refuses_more_than_it_bears_is_sent_about_that_many(borne: int, concurrency: int) -> None:
+    """A wide run sends more than it learns from before the first refusals are understood."""
+    lost, took_s, sent = simulate(crowded(borne, calls=2000, concurrency=concurrency))
+    assert lost == 0
+    assert took_s <= 1.4 * 2000 * 0.21 / borne
+    assert sent <= 1.25 + concurrency / 2000
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.booleans()), max_size=300), st.integers(1, 64))
+@settings(max_examples=40, deadline=None)
+def test_whatever_is_refused_the_calls_at_once_stay_between_two_and_most(
+    events: list[tuple[int, bool]], most: int
+) -> None:
+    overload = Overload(most)
+    rounds: list[Round | None] = []
+    for what, is_refused in events:
+        if what or not rounds:
+            rounds.append(overload.sent(len(rounds) + 1))
+            continue
+        of = rounds.pop(0)
+        if not is_refused:
+            overload.answered()
+        elif of is not None:
+            overload.refused(of)
+        if of is not None:
+            overload.ended(of)
+        assert min(2, most) <= overload.limit <= most
 
 
 def test_server_that_refuses_at_once_is_not_asked_more_often() -> None:

@@ -118,11 +118,11 @@ class Caller:
                 reservation.settle(response.usage)
             pace.answered(ticket, loop.time(), response.usage)
         except ProviderError as error:
-            pace.failed(ticket, loop.time(), error)
             if is_overload(error):
                 # A place is kept for as long as an answer would keep it: to be refused at once is no
-                # reason to ask the more often.
+                # reason to ask the more often, nor says it more than the answers that are on their way.
                 await asyncio.sleep(pace.left_s(ticket, loop.time()))
+            pace.failed(ticket, loop.time(), error)
             raise
         except asyncio.CancelledError:
             ticket.is_cancelled = True
@@ -184,7 +184,10 @@ class Caller:
             return None
         if error.retry_after_s is not None:
             return error.retry_after_s if error.retry_after_s <= LONGEST_RETRY_AFTER_S else None
-        return pace.backoff_s(min(failures, _LONGEST_BACKOFF) if is_refused else failures)
+        if is_refused:
+            # What is refused whatever is sent is no less so after a longer wait.
+            failures = 1 if pace.is_refused_anyway else min(failures, _LONGEST_BACKOFF)
+        return pace.backoff_s(failures)
 
 
 def response_cost(spec: ModelSpec, response: Response) -> float | None:

@@ -1,4 +1,4 @@
-"""How many calls at once an endpoint bears: fewer when it is overloaded, or when they wait for each other."""
+"""How many calls at once an endpoint answers before they wait for each other. Pure: no clock."""
 
 from __future__ import annotations
 
@@ -18,11 +18,6 @@ _FIRST_ELASTICITY = 0.6
 _ELASTICITY = 0.7
 _SURE = 4.0
 _CUT = 0.8
-_OVERLOAD_CUT = 0.7
-# A hosted model refuses a few calls for what others send: that is not to be mended here. Where more than
-# this share of a round's calls are refused, fewer at once lose nothing.
-_OVERLOADED_SHARE = 0.1
-_SHORTEST_ROUND = 32
 
 
 @dataclass(slots=True, eq=False)
@@ -45,7 +40,7 @@ class Cohort:
 
 
 class Crowding:
-    """Bounds the calls in flight (`limit`, at most `most`): additive increase, multiplicative decrease.
+    """Bounds the calls in flight (`limit`, at most `most`) where more of them only wait longer.
 
     What tells a queue from honest spread: calls sent while few were in flight against those sent while many
     were. Medians of logarithms are compared, and must differ by more than chance; a cut that does not make
@@ -59,8 +54,6 @@ class Crowding:
         self._begin_cohort()
         self._before: tuple[float, float] | None = None
         self._is_watching = most >= 4
-        self._cut_at = -math.inf
-        self._overloaded = 0.0
 
     def sent(self, at_once: int) -> Cohort | None:
         """Return the cohort of a call that goes out as one of so many in flight; None where it has none."""
@@ -88,23 +81,6 @@ class Crowding:
             if cohort is self._crowded and self._is_full(cohort) and cohort.is_known and self._is_watching:
                 self._begin_cohort()
                 self._compare(cohort)
-        if self._overloaded:
-            self._count_overload(0.0)
-        if self.limit < self.most and self._before is None:
-            self.limit = min(float(self.most), self.limit + 1.0 / self.limit)
-
-    def overloaded(self, now: float, sent_at: float) -> None:
-        """Cut once for all the calls that one overload rejects, if they are more than a few."""
-        if sent_at < self._cut_at:
-            return
-        self._count_overload(1.0)
-        if self._overloaded > _OVERLOADED_SHARE:
-            self.limit = max(_LEAST, self.limit * _OVERLOAD_CUT)
-            self._cut_at, self._overloaded = now, 0.0
-
-    def _count_overload(self, share: float) -> None:
-        """Follow which share of the latest round of calls was rejected for overload."""
-        self._overloaded += (share - self._overloaded) / max(_SHORTEST_ROUND, self.limit)
 
     def _begin_cohort(self) -> None:
         self._crowded, self._skipped = Cohort(), 0

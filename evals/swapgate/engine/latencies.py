@@ -23,9 +23,9 @@ class Latencies:
         self._kept.append(latency_s)
         self._added += 1
 
-    def quantile(self, share: float) -> float | None:
+    def quantile(self, share: float, *, fewest: int = _FEWEST) -> float | None:
         """Return the seconds within which this share of the answers came; None while too few are known."""
-        if len(self._kept) < _FEWEST:
+        if len(self._kept) < fewest:
             return None
         if not self._sorted or self._added >= _REFRESH:
             self._sorted, self._added = sorted(self._kept), 0

@@ -15,6 +15,7 @@ from swapgate.engine.crowding import Cohort, Crowding
 from swapgate.engine.latencies import Latencies
 from swapgate.engine.learned_pace import Account, Member
 from swapgate.engine.meter import Meter
+from swapgate.engine.overload import Overload, Round
 from swapgate.engine.quota import Quota
 from swapgate.engine.rate_headers import Allowance, Unit, read_allowances
 from swapgate.engine.refusals import is_overload
@@ -42,6 +43,7 @@ class Ticket:
     tokens_out: float
     is_probe: bool
     cohort: Cohort | None
+    round: Round | None
     is_cancelled: bool = False
 
 
@@ -71,6 +73,7 @@ class Pace:
         self.latencies = Latencies()
         self.has_answered = False
         self._crowding = Crowding(most)
+        self._overload = Overload(most)
         self._learned = Member(account)
         self._requests = _a_minute(limits.requests_per_minute, share)
         self._tokens = _a_minute(limits.tokens_per_minute, share)
@@ -88,7 +91,12 @@ class Pace:
     @property
     def at_once(self) -> int:
         """How many calls may be in flight now."""
-        return int(self._crowding.limit)
+        return int(min(self._crowding.limit, self._overload.limit))
+
+    @property
+    def is_refused_anyway(self) -> bool:
+        """Whether calls are refused whatever is sent."""
+        return self._overload.is_indifferent
 
     @property
     def shares_limit(self) -> bool:
@@ -102,7 +110,7 @@ class Pace:
 
     def ready_at(self, now: float) -> float:
         """Return when the next attempt may be made: now, later, or (inf) after another one has ended."""
-        if self.in_flight >= self._crowding.limit or (self.breaker.is_doubtful and self._probes):
+        if self.in_flight >= self.at_once or (self.breaker.is_doubtful and self._probes):
             return math.inf
         at = max(now, self._paused_until, self._learned.pace.ready_at)
         for one in self._timed:
@@ -124,7 +132,12 @@ class Pace:
         if self._knows_tokens:  # a call that waited for long was taken for as many as nobody knew then
             tokens_out = self._tokens_out
         ticket = Ticket(
-            now, tokens_in, tokens_out, self.breaker.is_doubtful, self._crowding.sent(self.in_flight)
+            now,
+            tokens_in,
+            tokens_out,
+            self.breaker.is_doubtful,
+            self._crowding.sent(self.in_flight),
+            self._overload.sent(self.in_flight),
         )
         self._probes += ticket.is_probe
         if self._requests is not None:
@@ -142,6 +155,7 @@ class Pace:
         self.breaker.succeeded()
         self._learned.pace.answered(now, ticket.sent_at)
         self._crowding.answered(latency_s, ticket.cohort)
+        self._overload.answered()
         self.latencies.add(latency_s)
         if usage.tokens_out is not None:
             weight = 0.1 if self._knows_tokens else 1.0
@@ -157,8 +171,8 @@ class Pace:
             self.breaker.rejected(now, ticket.sent_at, error, pause_s)
             self._correct_tokens(-ticket.tokens_in, -ticket.tokens_out)
             return
-        if is_overload(error):
-            self._crowding.overloaded(now, ticket.sent_at)
+        if is_overload(error) and ticket.round is not None:
+            self._overload.refused(ticket.round)
         pause_s = self.breaker.failed(now, ticket.sent_at, error)
         if self._learned.pace.rate.is_unfounded:
             # It was the one call that was to find out what is accepted: the next one does instead.
@@ -169,6 +183,8 @@ class Pace:
         """An attempt is over, whatever became of it."""
         self.in_flight -= 1
         self._probes -= ticket.is_probe
+        if ticket.round is not None:
+            self._overload.ended(ticket.round)
 
     def heard(self, headers: Mapping[str, str], now: float) -> None:
         """Take in an answer's headers (names in lower case)."""
@@ -200,7 +216,7 @@ class Pace:
 
     def left_s(self, ticket: Ticket, now: float) -> float:
         """Return for how long most answers would still keep an attempt's place."""
-        return max(0.0, (self.latencies.quantile(0.5) or 0.0) - (now - ticket.sent_at))
+        return max(0.0, (self.latencies.quantile(0.5, fewest=1) or 0.0) - (now - ticket.sent_at))
 
     def backoff_s(self, attempt: int) -> float:
         """Return how long to wait after this many failed attempts, drawn."""
