@@ -88,7 +88,10 @@ def run(
         return False
 
     cases_asked = [job.case for job in jobs]
-    with open_engine(settings, specs, cases_asked, take=take, spent_usd=before.paid_usd) as engine:
+    opening = open_engine(
+        settings, specs, cases_asked, take=take, is_behind=recorder.is_behind, spent_usd=before.paid_usd
+    )
+    with opening as engine:
         recorder.start(planned=len(jobs), wanted=wanted, warnings=warnings, part=part)
         recorder.require_open()
         early = early_stop(workspace, jobs, recorder.baseline)

@@ -127,6 +127,10 @@ class Recording:
         self.recorder.add(trial, facts, text)
         return facts.outcome != "passed"  # to be explained
 
+    def is_behind(self) -> bool:
+        """Whether the history does not follow; a worker has none."""
+        return self._session.recorder is not None and self._session.recorder.is_behind()
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the trial off the report and store it; remember whether anything else failed."""

@@ -85,6 +85,7 @@ class Running:
             share=processes(self._config),
             window=self._window(),
             take=self._recording.take,
+            is_behind=self._recording.is_behind,
             spent_usd=self._paid_before(),
             # It is no reason to keep the verdict from anybody.
             tell_unstored=lambda exc: self._session.problems.append(str(exc)),

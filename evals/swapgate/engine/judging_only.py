@@ -36,13 +36,17 @@ def judging_engine(
     models: Mapping[str, ModelSpec],
     *,
     take: Callable[[Trial, Facts, str], bool] = lambda _trial, _facts, _text: True,
+    is_behind: Callable[[], bool] = lambda: False,
     executor: Executor | None = None,
     spent_usd: float = 0.0,
 ) -> Iterator[Engine]:
     """Yield an engine for jobs whose answers are at hand; `models` are those of their judges."""
     settings = workspace.settings
     here = executor or ThisProcess(timeout_s=settings.timeout_s)
-    with open_engine(settings, models, take=take, executor=here, spent_usd=spent_usd) as engine:
+    opening = open_engine(
+        settings, models, take=take, is_behind=is_behind, executor=here, spent_usd=spent_usd
+    )
+    with opening as engine:
         yield engine
 
 
@@ -51,6 +55,7 @@ def judge_only(
     jobs: Sequence[Job],
     *,
     take: Callable[[Trial, Facts, str], bool] = lambda _trial, _facts, _text: True,
+    is_behind: Callable[[], bool] = lambda: False,
     draw: Draw = lambda _progress: None,
     spent_usd: float = 0.0,
 ) -> Judged:
@@ -60,7 +65,8 @@ def judge_only(
     """
     assert all(job.again is not None for job in jobs)
     models = judge_models(workspace, jobs)
-    with judging_engine(workspace, models, take=take, spent_usd=spent_usd) as engine:
+    opening = judging_engine(workspace, models, take=take, is_behind=is_behind, spent_usd=spent_usd)
+    with opening as engine:
         engine.plan(jobs)
         finished = [engine.wait(job, meanwhile=draw) for job in jobs]
         return Judged(finished=finished, paid_usd=engine.progress().cost_usd)

@@ -25,6 +25,7 @@ def open_engine(
     cases: Iterable[ReadyCase] = (),
     *,
     take: Callable[[Trial, Facts, str], bool] = lambda _trial, _facts, _text: True,
+    is_behind: Callable[[], bool] = lambda: False,
     share: int = 1,
     window: int | None = None,
     executor: Executor | None = None,
@@ -48,6 +49,7 @@ def open_engine(
             share=share,
             window=window,
             take=take,
+            is_behind=is_behind,
             executor=chosen,
             spent_usd=spent_usd,
         )

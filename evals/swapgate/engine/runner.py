@@ -76,7 +76,7 @@ class Engine:
 
     `take` is given each trial as it ends, with its facts and its JSON, in the engine's thread, and says
     whether the whole of it must be kept for the consumer: that one takes them in order, and thousands may be
-    waiting for it.
+    waiting for it. While the cache or what takes the trials `is_behind`, no further ones begin.
     `share` is the number of processes that run the same session (xdist): limits are divided by it.
     `window` bounds how many trials run ahead of the consumer (None: no bound). `executor` opens the models
     and runs the user's checks (None: this process). `spent_usd` of the budget were paid before.
@@ -91,6 +91,7 @@ class Engine:
         share: int = 1,
         window: int | None = None,
         take: Callable[[Trial, Facts, str], bool] = _keep,
+        is_behind: Callable[[], bool] = lambda: False,
         executor: Executor | None = None,
         spent_usd: float = 0.0,
     ) -> None:
@@ -101,6 +102,7 @@ class Engine:
         self._share = share
         self._window = window
         self._take = take
+        self._is_behind = is_behind
         self._spent_usd = spent_usd
         self._pending: deque[Job] = deque()
         # What is planned, None until it has ended. The consumer waits for one of them at a time.
@@ -324,9 +326,9 @@ class Engine:
         self._pump()
 
     def _pump(self) -> None:
-        """Start trials while a call of theirs would find a slot soon, and the consumer is near enough."""
+        """Start trials while a call of theirs would find a slot soon, and who takes them is near enough."""
         while self._pending and self._slots.wants_more() and self._is_near():
-            if self._is_hasty():
+            if self._is_hasty() or self._is_unstored():
                 self._pump_later()
                 return
             job = self._pending.popleft()
@@ -349,6 +351,10 @@ class Engine:
             return False  # there they come to none
         called = self._slots.in_flight + self._slots.waiting + self._caller.paused
         return len(self._tasks) - called >= self._slots.size
+
+    def _is_unstored(self) -> bool:
+        """Whether the disk does not follow: answers would fill the memory, and be lost if it failed."""
+        return self._cache.is_behind or self._is_behind()
 
     def _is_near(self) -> bool:
         return self._window is None or self._started - self._consumed < self._window

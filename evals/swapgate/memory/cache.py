@@ -123,7 +123,12 @@ class ResponseCache:
         self._writer: BatchWriter[Recording] | None = (
             None
             if is_read_only
-            else BatchWriter(self._open_writer, name="swapgate-cache", on_written=self._forget_pending)
+            else BatchWriter(
+                self._open_writer,
+                name="swapgate-cache",
+                on_written=self._forget_pending,
+                weigh=lambda recording: len(recording.response.text),
+            )
         )
 
     def get(self, key: str) -> Response | None:
@@ -142,9 +147,8 @@ class ResponseCache:
 
     def _read(self, keys: Sequence[str]) -> dict[str, Response]:
         query = f"SELECT key, response FROM responses WHERE key IN ({', '.join('?' * len(keys))})"  # noqa: S608 - marks
-        with self._lock:
-            rows = self._reader.execute(query, keys).fetchall()
-        return {key: self._response(text) for key, text in rows}
+        with self._lock:  # one by one: a text goes once its response is made
+            return {key: self._response(text) for key, text in self._reader.execute(query, keys)}
 
     def put(self, key: str, response: Response, about: Mapping[str, Json]) -> None:
         """Store a response; it can be read at once and is on disk a moment later."""
@@ -152,6 +156,11 @@ class ResponseCache:
         recording = Recording(key=key, about=about, response=response)
         self._pending[key] = recording
         self._writer.put(recording)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the disk has so much to catch up with that nothing more should be asked for now."""
+        return self._writer is not None and self._writer.is_behind
 
     def require_intact(self) -> None:
         """Raise StoreError when the file has turned out to be damaged: what is asked now would be lost.

@@ -10,6 +10,10 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 _BATCH = 256
+# Characters: the rows of one batch are copied together, and what waits is lost if the store fails.
+_HEAVIEST_BATCH = 4_000_000
+_MOST_WAITING = 32_000_000
+_ROW = 1_000
 _GATHERING = 4.0
 _BRIEFEST_GATHERING_S, _LONGEST_GATHERING_S = 0.02, 0.05
 
@@ -20,7 +24,8 @@ class BatchWriter(Generic[T]):
     `open` runs in the thread and returns the `write` and `close` functions, so that a database connection
     belongs to the thread that uses it; with `waits` the thread begins at `begin`. The first failure stops the
     writing and is raised by `flush` and `close`; rows queued after it are counted in `lost`. Rows come
-    together for `gather_s`, by default as briefly as the store can follow.
+    together for `gather_s`, by default as briefly as the store can follow. `weigh` gives a row's characters,
+    where they may be many.
     """
 
     def __init__(
@@ -31,6 +36,7 @@ class BatchWriter(Generic[T]):
         on_written: Callable[[Sequence[T]], None] = lambda _rows: None,
         waits: bool = False,
         gather_s: float | None = None,
+        weigh: Callable[[T], int] = lambda _row: 0,
     ) -> None:
         self._open_store = open_store
         self._on_written = on_written
@@ -39,6 +45,9 @@ class BatchWriter(Generic[T]):
         self._is_wanted = threading.Event()
         self._took_s = 0.0
         self._gather_s = gather_s
+        self._weigh = weigh
+        self._waiting = 0
+        self._weighing = threading.Lock()
         self.lost = 0
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         if not waits:
@@ -51,7 +60,20 @@ class BatchWriter(Generic[T]):
 
     def put(self, row: T) -> None:
         """Queue one row; returns at once."""
+        self._add_waiting(self._weight(row))
         self._queue.put(row)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much waits to be written that no more should be made for now."""
+        return self._waiting > _MOST_WAITING
+
+    def _weight(self, row: T) -> int:
+        return _ROW + self._weigh(row)
+
+    def _add_waiting(self, weight: int) -> None:
+        with self._weighing:
+            self._waiting += weight
 
     def flush(self) -> None:
         """Wait until everything queued so far is written."""
@@ -115,6 +137,7 @@ class BatchWriter(Generic[T]):
     def _take(self) -> tuple[list[T], list[threading.Event], bool]:
         rows: list[T] = []
         reached: list[threading.Event] = []
+        weight = 0
         entry = self._queue.get()
         while True:
             if entry is None:
@@ -123,7 +146,8 @@ class BatchWriter(Generic[T]):
                 reached.append(entry)
             else:
                 rows.append(entry)
-            if len(rows) >= _BATCH:
+                weight += self._weight(entry)
+            if len(rows) >= _BATCH or weight >= _HEAVIEST_BATCH:
                 return rows, reached, True
             try:
                 entry = self._queue.get_nowait()
@@ -131,20 +155,22 @@ class BatchWriter(Generic[T]):
                 return rows, reached, True
 
     def _write(self, rows: list[T], write: Callable[[Sequence[T]], None]) -> None:
-        if self._failure is not None:
-            self.lost += len(rows)
-            return
         try:
-            write(rows)
+            if self._failure is None:
+                write(rows)
+                self._on_written(rows)
+            else:
+                self.lost += len(rows)
         except Exception as failure:
             self._failure = failure
             self.lost += len(rows)
-        else:
-            self._on_written(rows)
+        finally:
+            self._add_waiting(-sum(map(self._weight, rows)))
 
     def _drain_lost(self) -> None:
         while (entry := self._queue.get()) is not None:
             if isinstance(entry, threading.Event):
                 entry.set()
             else:
+                self._add_waiting(-self._weight(entry))
                 self.lost += 1

@@ -161,7 +161,10 @@ def _run(
         recorder.add(trial, facts, text)
         return False
 
-    with open_engine(settings, specs, cases, take=take, spent_usd=spent_usd) as engine:
+    opening = open_engine(
+        settings, specs, cases, take=take, is_behind=recorder.is_behind, spent_usd=spent_usd
+    )
+    with opening as engine:
         recorder.start(planned=len(jobs), wanted=len(jobs), warnings=warnings, command=command)
         recorder.require_open()
         engine.plan(jobs)

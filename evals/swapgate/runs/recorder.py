@@ -158,6 +158,10 @@ class Recorder:
                 return
         self._writer.add(trial, facts, text)
 
+    def is_behind(self) -> bool:
+        """Whether the history has so much to catch up with that no more trials should be begun for now."""
+        return self._writer is not None and self._writer.is_behind
+
     @property
     def baseline(self) -> Sequence[Facts]:
         """The facts of the stored run that is the baseline; empty when there is none."""

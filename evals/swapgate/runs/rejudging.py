@@ -132,7 +132,14 @@ def rejudge(
         return False
 
     with recorder.ended_when_stopped():
-        judged = judge_only(workspace, planned.jobs, take=take, draw=draw, spent_usd=spent_usd + canaries_usd)
+        judged = judge_only(
+            workspace,
+            planned.jobs,
+            take=take,
+            is_behind=recorder.is_behind,
+            draw=draw,
+            spent_usd=spent_usd + canaries_usd,
+        )
     why = why_incomplete(source)
     outcome = recorder.finish(why_not_judged=f"run {source.id} is not complete: {why}" if why else None)
     if recorder.problem is not None:

@@ -46,6 +46,11 @@ class TeamWriter:
         self._own.add(trial, facts, text)
         self._team.add(trial, facts, text)
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether one of the two has much to catch up with; one that is given up has nothing."""
+        return self._own.is_behind or self._team.is_behind
+
     def require_open(self) -> None:
         """Open both; StoreError where a user can mend it. A database out of reach stops no run."""
         self._own.require_open()

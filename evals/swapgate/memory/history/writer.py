@@ -30,7 +30,7 @@ class HistoryWriter:
         self._is_stored = False
         # What the database needs to be opened takes longer to import than the first calls to be sent.
         self._writer: BatchWriter[Run | Tally | _Rows] = BatchWriter(
-            self._open, name="swapgate-history", waits=True, gather_s=_GATHER_S
+            self._open, name="swapgate-history", waits=True, gather_s=_GATHER_S, weigh=_weight
         )
         self._writer.put(run)
 
@@ -42,6 +42,11 @@ class HistoryWriter:
         facts = facts_of(trial) if facts is None else facts
         # As text alone it takes less memory, should the disk be slow.
         self._writer.put((trial_row(self.run.id, facts, to_text(trial) if text is None else text), facts))
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the disk has so much to catch up with that no more trials should be begun for now."""
+        return self._writer.is_behind
 
     def require_open(self) -> None:
         """Open the history and store the run; StoreError when it cannot be. `finish` tells of lost trials."""
@@ -93,3 +98,7 @@ class HistoryWriter:
                 put(connection, known.facts, [facts_row(self.run.id, facts) for _trial, facts in stored])
 
         return write, engine.dispose
+
+
+def _weight(entry: Run | Tally | _Rows) -> int:
+    return len(entry[0]["record"]) if isinstance(entry, tuple) else 0

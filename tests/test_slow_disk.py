@@ -1,0 +1,117 @@
+"""A disk that does not follow: what waits for it is bounded, and nothing more is asked for meanwhile."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from processes import wait_for
+from swapgate.engine.runner import Engine
+from swapgate.engine.workspace import Workspace
+from swapgate.memory.cache import ResponseCache
+from swapgate.memory.writer import BatchWriter
+from swapgate.spec.settings import resolve_settings
+from workspaces import case, lay, suite
+
+MB = 1_000_000
+MOST_MB = 32
+CASES = 60
+AT_ONCE = 4
+CODE = f"def answer(message):\n    return message.ljust({MB})\n"
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """Return a workspace whose model answers a megabyte at once."""
+    lay(
+        tmp_path,
+        {
+            "cases/s.yml": suite(
+                [case(f"c{n}") for n in range(CASES)],
+                head="suite: s\nprompt: {user: '{{ message }}'}\nchecks: [{length: {min_chars: 1}}]\n",
+                gate="every-case",
+            ),
+            "config/models.yml": json.dumps(
+                {"models": {"long": {"provider": "python", "model": "long:answer"}}}
+            ),
+            "long.py": CODE,
+        },
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "long", raising=False)
+    return Workspace(resolve_settings(tmp_path, {"model": ["long"], "concurrency": AT_ONCE}, {}))
+
+
+def engine_of(workspace: Workspace, cache: ResponseCache, **more: Callable[[], bool]) -> Engine:
+    return Engine(workspace.settings, {"long": workspace.model("long")}, cache, **more)
+
+
+def test_no_more_is_asked_for_while_the_cache_cannot_be_written(workspace: Workspace, tmp_path: Path) -> None:
+    jobs = workspace.jobs(workspace.suite(tmp_path / "cases/s.yml"))
+    with (
+        closing(ResponseCache(tmp_path / "cache.db")) as cache,
+        closing(sqlite3.connect(tmp_path / "cache.db", isolation_level=None)) as other,
+        engine_of(workspace, cache) as engine,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        engine.plan(jobs)
+        wait_for(lambda: cache.is_behind)
+        wait_for(lambda: engine.progress().in_flight == 0)
+        asked = engine.progress().calls
+        # Those that were begun by then: in flight, next to be, and on their way there.
+        assert MOST_MB <= asked <= MOST_MB + 1 + 3 * AT_ONCE
+        other.execute("COMMIT")
+        assert {engine.wait(job).facts.outcome for job in jobs} == {"passed"}
+        assert engine.progress().calls == CASES
+
+
+def test_no_more_is_asked_for_while_the_history_is_behind(workspace: Workspace, tmp_path: Path) -> None:
+    jobs = workspace.jobs(workspace.suite(tmp_path / "cases/s.yml"))[:10]
+    is_behind = threading.Event()
+    is_behind.set()
+    with (
+        closing(ResponseCache(tmp_path / "cache.db")) as cache,
+        engine_of(workspace, cache, is_behind=is_behind.is_set) as engine,
+    ):
+        engine.plan(jobs)
+        assert engine.result(jobs[0], timeout_s=0.2) is None
+        assert engine.progress().calls == 0
+        is_behind.clear()
+        assert [engine.wait(job).facts.outcome for job in jobs] == ["passed"] * 10
+
+
+def test_batches_are_bounded_by_what_they_weigh() -> None:
+    batches: list[int] = []
+    may_write = threading.Event()
+
+    def write(rows: Sequence[str]) -> None:
+        may_write.wait()
+        batches.append(len(rows))
+
+    writer = BatchWriter[str](lambda: (write, lambda: None), name="slow", weigh=len)
+    for _ in range(40):
+        writer.put("x" * MB)
+    assert writer.is_behind
+    may_write.set()
+    writer.close()
+    assert not writer.is_behind
+    assert (sum(batches), max(batches)) == (40, 4)
+
+
+def test_store_that_has_failed_keeps_nobody_waiting() -> None:
+    def write(_rows: Sequence[str]) -> None:
+        raise OSError("no room")
+
+    writer = BatchWriter[str](lambda: (write, lambda: None), name="full", weigh=len)
+    for _ in range(40):
+        writer.put("x" * MB)
+    with pytest.raises(OSError, match="no room"):
+        writer.close()
+    assert (writer.lost, writer.is_behind) == (40, False)
