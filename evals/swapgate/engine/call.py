@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # Calls that are refused one by one, while others are answered, wait no longer than after so many failures.
 _LONGEST_BACKOFF = 4
+_LOOK_S = 0.01
 _NO_ANSWERS = {"refusal", "content_filter"}
 
 
@@ -61,13 +62,23 @@ class Caller:
     `retries` is the number of further attempts after a transient error; waiting for a rate limit is none.
     `paused` counts the calls that wait before another attempt.
     `hedge` is the share of a model's answers after whose time a call is made a second time.
+    While what stores the answers `is_behind`, none is asked for.
     """
 
-    def __init__(self, *, slots: Slots, retries: int, budget: Budget, hedge: float | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        slots: Slots,
+        retries: int,
+        budget: Budget,
+        hedge: float | None = None,
+        is_behind: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._slots = slots
         self._retries = retries
         self._budget = budget
         self._hedge = hedge
+        self._is_behind = is_behind
         self.spent = Spent()
         self.paused = 0
 
@@ -110,6 +121,9 @@ class Caller:
         pace = opened.pace
         loop = asyncio.get_running_loop()
         try:
+            while self._is_behind():
+                await asyncio.sleep(_LOOK_S)
+                ticket.sent_at = loop.time()
             async with self._budget.reserved(opened.spec, request, is_judge=is_judge) as reservation:
                 self.spent.calls += 1
                 response = await opened.provider.complete(request)

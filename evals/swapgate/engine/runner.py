@@ -241,6 +241,7 @@ class Engine:
                 retries=self._settings.retries,
                 budget=budget,
                 hedge=share_of(self._settings.hedge),
+                is_behind=self._is_unstored,
             )
             self._batches = self._open_batches()
             self._asker = Asker(
