@@ -2,7 +2,8 @@
 
 Each run has 300 cases, one model call and one judge call of 100 ms each, 16 at once; it is killed one to
 three times, and then run to its end: the first time between 0.3 and 6 s after its start, then within 4 s of
-its first call.
+its first call. Beside the age of an answer stands how long the machine let this process wait meanwhile:
+what is killed while it may not run has read nothing.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import re
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ IN_FLIGHT = 16
 LATENCY_S = 0.1
 # An answer that was sent so shortly before the kill may not have been read and written yet.
 INSTANT_S = 0.25
+BEAT_S = 0.01
 COMMAND = (*PYTEST, "--model=model-mock", f"--concurrency={IN_FLIGHT}")
 Call = dict[str, Any]
 
@@ -49,12 +52,17 @@ class Ended:
 def measure_all(*, quick: bool) -> Iterator[Row]:
     """Yield every goal's row."""
     moments = random.Random(11)
-    with mock_server() as mock:
+    with mock_server() as mock, pauses() as longest_s:
         ended = [one_run(mock, moments, most_kills=1 + number % 3) for number in range(4 if quick else 20)]
     kills = sum(one.kills for one in ended)
     name = f"{len(ended)} runs of {CASES} cases, {kills} kills"
     oldest_s = max((age_s for one in ended for age_s in one.ages_s), default=0.0)
-    yield Row(goal=f"{name}: oldest answer asked for again, s", value=oldest_s, limit=f"<= {INSTANT_S}")
+    yield Row(
+        goal=f"{name}: oldest answer asked for again, s",
+        value=oldest_s,
+        limit=f"<= {INSTANT_S}",
+        beside={"longest pause of the machine, s": longest_s[0]},
+    )
     again = sum(one.again for one in ended) / max(1, kills)
     yield Row(goal=f"{name}: calls asked again after a kill", value=again, limit=f"<= {2 * IN_FLIGHT}")
     unopened = sum(one.unopened for one in ended)
@@ -63,6 +71,26 @@ def measure_all(*, quick: bool) -> Iterator[Row]:
     yield Row(goal=f"{name}: cases without a result in the end", value=missed, limit="<= 0")
     untold = sum(not one.is_told for one in ended)
     yield Row(goal=f"{name}: runs that told another count than the server", value=untold, limit="<= 0")
+
+
+@contextmanager
+def pauses() -> Iterator[list[float]]:
+    """Yield the longest time, in seconds, by which this process was woken too late."""
+    longest_s, is_over = [0.0], threading.Event()
+
+    def watch() -> None:
+        while not is_over.is_set():
+            began = time.monotonic()
+            time.sleep(BEAT_S)
+            longest_s[0] = max(longest_s[0], time.monotonic() - began - BEAT_S)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield longest_s
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def one_run(mock: Mock, moments: random.Random, *, most_kills: int) -> Ended:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pytest
 
+from swapgate.driving.one_heap import give_back_what_is_free
 from swapgate.driving.trial_reports import RERUN, is_of_trial, take_trial
 from swapgate.driving.workers import is_controller, is_worker
 from swapgate.engine.workspace import ReadyCase, ReadySuite
@@ -96,6 +98,14 @@ class Recording:
         if planned or not (self._settings.shard or self._settings.rerun_errors):
             self.start(planned=planned, warnings=warnings_before(self._workspace, jobs))
             self._watch_workers(planned)
+        del suites, jobs
+        self._let_suites_go()
+
+    def _let_suites_go(self) -> None:
+        """Let go of what the workers have read for themselves, before their results take its place."""
+        self._workspace.forget_suites()
+        gc.collect()  # looking for garbage begins with the end of collection, which workers have alone
+        give_back_what_is_free()
 
     def _watch_workers(self, planned: int) -> None:
         from swapgate.driving.progress import WorkersLine
