@@ -119,7 +119,7 @@ def test_nothing_is_there_before_anything_began(
         (["--since", "soon"], "--since 'soon' is no time"),
         (["--range", "nowhere..HEAD"], "git knows no such range here: write A..B"),
         (["--new", "candidat"], "Did you mean 'candidate'?"),
-        (["--report", "pdf"], "wanted one of md, html, json"),
+        (["--report", "pdf"], "wanted one of json, md, html"),
     ],
 )
 def test_mistakes_are_told(

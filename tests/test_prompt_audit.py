@@ -114,7 +114,7 @@ def test_stored_runs_are_audited_without_a_call(tmp_path: Path, capsys: pytest.C
         (["--models", "old,old"], "names 'old' twice"),
         (["--models", "old,nwe"], "Did you mean 'new'?"),
         (["triaje", "--models", "old,new"], "Did you mean 'triage'?"),
-        (["--models", "old", "--report", "xml"], "an audit is written as json, md, html, or none"),
+        (["--models", "old", "--report", "xml"], "--report 'xml': wanted one of json, md, html, none"),
         (["--models", "old", "--live", "--replay"], "give one of them"),
         (["--models", "old", "--runs", "latest", "--bare"], "leave out --dry-run and --bare"),
     ],

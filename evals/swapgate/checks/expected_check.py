@@ -11,8 +11,9 @@ from swapgate.checks.comparing import is_same
 from swapgate.checks.findings import missing, of_json, result
 from swapgate.checks.options import CheckOptions, CheckType, Folders, Pointer
 from swapgate.checks.python_check import UserCheckFailed
-from swapgate.checks.wording import MISSING, place, pointer_to, quoted, resolve
+from swapgate.checks.wording import MISSING, place, quoted, resolve
 from swapgate.records import CheckKind, CheckResult, Finding, Json
+from swapgate.spec.pointers import pointer_of
 from swapgate.values import Value
 
 # The keys of an expected mapping that hold the reference for judges.
@@ -110,7 +111,7 @@ class ExpectedCheck(Value):
 
 def _pointers_of(expected: Json) -> tuple[str, ...]:
     keys = expected if isinstance(expected, dict) else {}
-    return tuple(pointer_to([key]) for key in keys if key not in REFERENCE_KEYS)
+    return tuple(pointer_of([key]) for key in keys if key not in REFERENCE_KEYS)
 
 
 def _build(name: str, options: ExpectedOptions, folders: Folders) -> ExpectedCheck:

@@ -14,8 +14,9 @@ from swapgate.checks import Subject
 from swapgate.checks.comparing import is_same
 from swapgate.checks.findings import missing, of_json, result
 from swapgate.checks.options import CheckOptions, CheckType, Folders, Pointer
-from swapgate.checks.wording import MISSING, listed, place, pointer_to, quoted, resolve
+from swapgate.checks.wording import MISSING, listed, place, quoted, resolve
 from swapgate.records import CheckKind, CheckResult, Finding, Json
+from swapgate.spec.pointers import pointer_of
 from swapgate.spec.suite import Written
 from swapgate.values import Value
 
@@ -126,7 +127,7 @@ def _build_enum(name: str, options: EnumOptions, folders: Folders) -> EnumCheck:
 
 
 def _build_required(name: str, options: RequiredKeysOptions, folders: Folders) -> RequiredKeysCheck:
-    pointers = tuple(key if key.startswith("/") else pointer_to([key]) for key in options.keys)
+    pointers = tuple(key if key.startswith("/") else pointer_of([key]) for key in options.keys)
     return RequiredKeysCheck(name=name, pointers=pointers)
 
 

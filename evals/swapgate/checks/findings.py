@@ -8,8 +8,9 @@ from typing import Any
 
 from swapgate.checks import Subject
 from swapgate.checks.json_reading import JsonReading
-from swapgate.checks.wording import MISSING, an, json_type, place, pointer_parts, pointer_to, quoted, resolve
+from swapgate.checks.wording import MISSING, an, json_type, place, quoted, resolve
 from swapgate.records import CheckKind, CheckResult, Finding, Json
+from swapgate.spec.pointers import pointer_of, pointer_parts
 
 
 def result(
@@ -53,7 +54,7 @@ def of_text(subject: Subject, pointer: str, find: Callable[[str], list[Finding]]
 def missing(answer: Any, pointer: str, wanted: str) -> Finding:
     """Return the finding that nothing stands at the pointer, with the nearest key that does."""
     *parents, last = pointer_parts(pointer)
-    parent = pointer_to(parents)
+    parent = pointer_of(parents)
     holder = resolve(answer, parent)
     if holder is MISSING:
         reason = f"{parent} is missing too."

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import AfterValidator, Field, ValidationError
 
 from swapgate.checks import Check
-from swapgate.checks.wording import pointer_parts
 from swapgate.errors import UsageError
 from swapgate.records import Json
+from swapgate.spec.pointers import pointer_parts
 from swapgate.spec.problems import dotted, explain
 from swapgate.spec.suite import Written
 from swapgate.values import Value

@@ -14,9 +14,10 @@ from swapgate.checks.jsonschema_import import import_jsonschema
 from swapgate.checks.options import Folders, OptionError
 from swapgate.checks.schema_findings import violations
 from swapgate.checks.schema_shortcut import Accepts, shortcut
-from swapgate.checks.wording import MISSING, pointer_parts, quoted, resolve
+from swapgate.checks.wording import MISSING, quoted, resolve
 from swapgate.errors import UsageError, nearest
 from swapgate.records import Finding, Json, content_hash
+from swapgate.spec.pointers import pointer_parts
 from swapgate.spec.source import read_text, read_yaml
 from swapgate.values import Value
 

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from swapgate.spec.pointers import pointer_of, pointer_parts
+
 TYPE_NAMES: Final[Mapping[type, str]] = {
     dict: "object",
     list: "array",
@@ -57,19 +59,9 @@ def excerpt(text: str, start: int, end: int, *, around: int = 20) -> str:
     return f"'{lead}{printable(text[first:last], 100)}{tail}'"
 
 
-def pointer_to(path: Iterable[str | int]) -> str:
-    """Return the JSON pointer (RFC 6901) of a path of keys and indices."""
-    return "".join("/" + str(p).replace("~", "~0").replace("/", "~1") for p in path)
-
-
 def pointer_shown(path: Iterable[str | int]) -> str:
     """Return the JSON pointer of a path of keys that a model wrote: cut and escaped as `printable` does."""
-    return pointer_to(printable(str(p), 200) for p in path)
-
-
-def pointer_parts(pointer: str) -> list[str]:
-    """Return the keys of a JSON pointer, unescaped."""
-    return [p.replace("~1", "/").replace("~0", "~") for p in pointer.split("/")[1:]]
+    return pointer_of(printable(str(p), 200) for p in path)
 
 
 def resolve(value: Any, pointer: str) -> Any:

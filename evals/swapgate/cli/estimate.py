@@ -6,17 +6,21 @@ from typing import Annotated
 
 import typer
 
-from swapgate.cli.options import JsonOption, RepeatsOption, RootOption, SuitesArgument, open_settings
+from swapgate.cli.options import (
+    JsonOption,
+    ModelsOption,
+    RepeatsOption,
+    RootOption,
+    SuitesArgument,
+    open_settings,
+)
 from swapgate.cli.output import print_json
 from swapgate.errors import UsageError
 
 
 def estimate(
     paths: SuitesArgument = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option("--model", metavar="NAME", help="The model under test; repeat for several."),
-    ] = None,
+    model: ModelsOption = None,
     baseline: Annotated[
         str | None, typer.Option("--baseline", metavar="NAME", help="A model to run beside, or a stored run.")
     ] = None,

@@ -15,8 +15,8 @@ from swapgate.errors import PromptError, SpecError, UsageError, nearest
 from swapgate.reporting.format import count
 from swapgate.spec.calibration import read_calibration
 from swapgate.spec.calibration_files import is_calibration
-from swapgate.spec.locate import pointer_of
 from swapgate.spec.models import ModelSpec
+from swapgate.spec.pointers import pointer_of
 from swapgate.spec.prompts import render
 from swapgate.spec.read_suites import is_fragment
 from swapgate.spec.source import read_yaml

@@ -18,7 +18,15 @@ from swapgate.cli.drift import (
     wanted,
     write_page,
 )
-from swapgate.cli.options import JsonOption, MaxCostOption, RootOption, VerboseOption, open_settings
+from swapgate.cli.options import (
+    JsonOption,
+    MaxCostOption,
+    ModelsOption,
+    PytestArgument,
+    RootOption,
+    VerboseOption,
+    open_settings,
+)
 from swapgate.cli.output import print_json, warn
 from swapgate.errors import StoreError
 from swapgate.reporting.text import safe_text
@@ -32,14 +40,8 @@ if TYPE_CHECKING:
 
 
 def nightly(
-    arguments: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[-- PYTEST...]", help="Options for pytest, behind `--`, such as -n 4."),
-    ] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option("--model", metavar="NAME", help="The model under test; repeat for several."),
-    ] = None,
+    arguments: PytestArgument = None,
+    model: ModelsOption = None,
     baseline: Annotated[
         str | None, typer.Option("--baseline", metavar="NAME", help="What the gate compares with.")
     ] = None,

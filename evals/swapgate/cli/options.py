@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from swapgate.errors import UsageError
 from swapgate.spec.settings import Settings, resolve_settings
 
 _TABLE = b"[tool.swapgate"
+_PAGES = ("json", "md", "html")
 
 RootOption = Annotated[
     Path | None,
@@ -50,9 +52,26 @@ ReportOption = Annotated[
         "repeat for several.",
     ),
 ]
+PagesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--report", metavar="FORMAT", help="json, md, html or none; repeat for several. Default: all three."
+    ),
+]
+ModelsOption = Annotated[
+    list[str] | None,
+    typer.Option("--model", metavar="NAME", help="The model under test; repeat for several."),
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Ask nothing: say what the calls would take and cost.")
+]
 LiveOption = Annotated[bool, typer.Option("--live", help="Call always, never read a stored response.")]
 ReplayOption = Annotated[
     bool, typer.Option("--replay", help="Never call: a response that is not stored is an error.")
+]
+PytestArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[-- PYTEST...]", help="Options for pytest, behind `--`, such as -n 4."),
 ]
 SuitesArgument = Annotated[
     list[Path] | None,
@@ -63,6 +82,15 @@ SuitesArgument = Annotated[
 def open_settings(root: Path | None, **given: Any) -> Settings:
     """Return the settings of the workspace; `given` are options of the command line."""
     return resolve_settings(find_root(root), {k: v for k, v in given.items() if v}, os.environ)
+
+
+def page_formats(given: Sequence[str] | None) -> tuple[str, ...]:
+    """Return which of the three formats `PagesOption` asks for; `none` is the absence of any."""
+    wanted = tuple(dict.fromkeys(given)) if given else _PAGES
+    for name in wanted:
+        if name not in (*_PAGES, "none"):
+            raise UsageError(f"--report {name!r}: wanted one of {', '.join(_PAGES)}, none")
+    return tuple(name for name in wanted if name != "none")
 
 
 def cache_mode(*, live: bool, replay: bool) -> str | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from swapgate.reporting.text import safe_text
+from swapgate.reporting.text import columns
 
 if TYPE_CHECKING:
     from swapgate.engine.runner import Progress
@@ -29,10 +29,8 @@ def print_json(value: Mapping[str, Any] | Sequence[Any]) -> None:
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows as columns that are as wide as their widest cell."""
-    cells = [list(header), *([safe_text(cell) for cell in row] for row in rows)]
-    widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
-    for row in cells:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for line in columns(header, rows):
+        typer.echo(line)
 
 
 def shown(path: Path, start: Path | None = None) -> str:

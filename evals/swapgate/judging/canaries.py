@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import get_args
 
+from swapgate.judging.evidence import texts_in
 from swapgate.judging.judge import Judge
 from swapgate.judging.questions import ABSTAINS, Question
 from swapgate.judging.subject import Judged
@@ -151,7 +152,7 @@ def _passes(judge: Judge, answers: Mapping[str, int | str]) -> bool:
 
 def _in_fields(judged: Judged, order: str) -> dict[str, str]:
     """Return an answer of the reference's own structure whose every text is the order to the judge."""
-    if not isinstance(judged.expected, dict) or not any(_strings(judged.expected)):
+    if not isinstance(judged.expected, dict) or not any(texts_in(judged.expected)):
         return {}
     return {"in-fields": json.dumps(_replaced(judged.expected, order), ensure_ascii=False)}
 
@@ -162,15 +163,6 @@ def _replaced(value: Json, order: str) -> Json:
     if isinstance(value, dict):
         return {key: _replaced(item, order) for key, item in value.items()}
     return [_replaced(item, order) for item in value] if isinstance(value, list) else value
-
-
-def _strings(value: Json) -> Iterator[str]:
-    items: Sequence[Json] = list(value.values()) if isinstance(value, dict) else []
-    items = value if isinstance(value, list) else items
-    if isinstance(value, str):
-        yield value
-    for item in items:
-        yield from _strings(item)
 
 
 def _normal(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from swapgate.checks.json_reading import read_json
 from swapgate.records import Evidence, Json
@@ -15,7 +15,7 @@ def checked_quotes(quotes: Sequence[str], output: str) -> tuple[Evidence, ...]:
     """
     if not quotes:
         return ()
-    places = [_normal(text) for text in (output, *_texts(read_json(output).recovered))]
+    places = [_normal(text) for text in (output, *texts_in(read_json(output).recovered))]
     return tuple(Evidence(quote=q, is_verbatim=_occurs(_normal(q), places)) for q in quotes)
 
 
@@ -27,12 +27,13 @@ def _normal(text: str) -> str:
     return " ".join(text.split())
 
 
-def _texts(value: Json) -> Iterator[str]:
+def texts_in(value: Json | Mapping[str, Json]) -> Iterator[str]:
+    """Yield every text of a value, in order; the names of keys are none."""
     if isinstance(value, str):
         yield value
-    elif isinstance(value, dict):
+    elif isinstance(value, Mapping):
         for item in value.values():
-            yield from _texts(item)
+            yield from texts_in(item)
     elif isinstance(value, list):
         for item in value:
-            yield from _texts(item)
+            yield from texts_in(item)

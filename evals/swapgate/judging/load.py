@@ -16,7 +16,7 @@ from swapgate.judging.user_scores import python_judge
 from swapgate.spec.extends import PREFIX, judge_files, library_files
 from swapgate.spec.judge_kinds import PythonSpec, SimilaritySpec
 from swapgate.spec.judges import JudgeHead, JudgeSpec
-from swapgate.spec.locate import pointer_of
+from swapgate.spec.pointers import pointer_of
 from swapgate.spec.read_judges import read_judge
 from swapgate.spec.source import read_yaml
 

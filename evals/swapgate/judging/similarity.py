@@ -7,7 +7,6 @@ import importlib.metadata
 import importlib.util
 import inspect
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,11 @@ from swapgate.checks.python_check import UserCheckFailed, guarded
 from swapgate.checks.wording import MISSING, resolve
 from swapgate.judging.code_judge import CodeJudge, Measured
 from swapgate.judging.subject import Judged, answer_text, as_text
+from swapgate.judging.wordllama import wordllama
 from swapgate.records import Json
+from swapgate.spec.index import WORDLLAMA
 from swapgate.spec.judge_kinds import SimilaritySpec
 
-WORDLLAMA = "wordllama"
 INSTALL = "pip install 'swapgate[similarity]'"
 Embed = Callable[[Sequence[str]], Any]
 
@@ -51,7 +51,7 @@ def find_embedder(embed: str, root: Path) -> tuple[Embed, str]:
                 "embed: package.module:name",
                 "embed",
             )
-        return _wordllama, f"{WORDLLAMA} {importlib.metadata.version(WORDLLAMA)}"
+        return wordllama, f"{WORDLLAMA} {importlib.metadata.version(WORDLLAMA)}"
     if ":" not in embed:
         message = f"wanted {WORDLLAMA!r} or a function of yours as package.module:name, got {embed!r}"
         raise OptionError(message, "embed")
@@ -102,16 +102,3 @@ def cosine_of(one: Any, other: Any) -> float:
     if not size:
         return 0.0  # nothing of the text is known to the embedder: alike to nothing
     return float(np.clip(np.dot(one, other) / size, -1, 1))
-
-
-def _wordllama(texts: Sequence[str]) -> Any:
-    return _loaded().embed(list(texts))
-
-
-@cache
-def _loaded() -> Any:
-    # Weights and tokenizer come with the package: nothing is ever downloaded for a verdict. Version 0.4.0
-    # looks for its own tokenizer in a folder of another name, and finds it as if it had been downloaded.
-    package = importlib.import_module(WORDLLAMA)
-    folder = Path(package.__file__ or "").parent
-    return package.WordLlama.load(cache_dir=folder, disable_download=True)

@@ -6,10 +6,10 @@ import re
 import textwrap
 from collections.abc import Iterator
 
-from swapgate.labelling.measured import Disagreement, JudgeReport, Measure, Section, Table, count
+from swapgate.labelling.measured import Disagreement, JudgeReport, Measure, Section, count
 from swapgate.reporting.format import percent
 from swapgate.reporting.markdown.text import escaped, own, table
-from swapgate.reporting.text import clipped, safe_text
+from swapgate.reporting.text import clipped, columns, safe_text
 
 NAME_WIDTH = 50
 NAMES = {"sensitivity": "sensitivity (TPR)", "specificity": "specificity (TNR)", "youden": "Youden's index"}
@@ -27,7 +27,8 @@ def terminal_lines(report: JudgeReport, *, disagreements: int) -> Iterator[str]:
         yield safe_text(section.title)
         for measure in section.measures:
             yield f"  {safe_text(_name(measure)):<{NAME_WIDTH}} {safe_text(shown(measure))}"
-        yield from (f"  {line}" for line in _columns(section.table))
+        if section.table is not None:
+            yield from (f"  {line}" for line in columns(section.table.header, section.table.rows))
         for line in section.lines:
             yield from textwrap.wrap(safe_text(line), 100, initial_indent="  ", subsequent_indent="    ")
     yield from _terminal_disagreements(report, disagreements)
@@ -80,15 +81,6 @@ def _differing(report: JudgeReport) -> str:
     passed = sum(one.verdict == "pass" for one in report.disagreements)
     failed = len(report.disagreements) - passed
     return f"Where judge and people differ: {passed} wrongly passed, {failed} wrongly failed"
-
-
-def _columns(found: Table | None) -> Iterator[str]:
-    if found is None:
-        return
-    rows = [found.header, *(tuple(safe_text(cell) for cell in row) for row in found.rows)]
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def _terminal_disagreements(report: JudgeReport, most: int) -> Iterator[str]:

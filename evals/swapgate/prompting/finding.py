@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from swapgate.errors import Severity
-from swapgate.spec.locate import pointer_of
+from swapgate.spec.pointers import pointer_of
 from swapgate.spec.prompt_entries import Prompt
 from swapgate.spec.prompts import templates_of
 from swapgate.values import Value

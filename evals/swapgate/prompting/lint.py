@@ -8,8 +8,8 @@ from swapgate.prompting.contradictions import Use, contradictions
 from swapgate.prompting.finding import PromptFinding, finding, texts
 from swapgate.prompting.slots import slots
 from swapgate.spec.key_shapes import KEYS
-from swapgate.spec.locate import pointer_of
 from swapgate.spec.models import ModelSpec
+from swapgate.spec.pointers import pointer_of
 from swapgate.spec.prompt_entries import Prompt, effective, matches
 from swapgate.spec.templates import used_names
 

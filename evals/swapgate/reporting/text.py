@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 # Characters that steer a terminal or a reader's eye and show nothing themselves. U+200C and U+200D stay:
 # Persian, Hindi and emoji need them. A variation selector stays behind the one character that it varies; in a
@@ -47,6 +48,16 @@ def clipped(text: str, limit: int) -> str:
     if len(text) <= limit:
         return visible(text)
     return f"{visible(text[:limit])}\n… {len(text) - limit:,} more characters are in report.json"
+
+
+def columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return a table's lines, each column as wide as its widest cell; the cells are made safe to show."""
+    lines = [header, *([safe_text(cell) for cell in row] for row in rows)]
+    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in lines
+    ]
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -23,7 +23,7 @@ from swapgate.runs.locking import lock_now
 from swapgate.runs.stored import load_run
 from swapgate.runs.under_pytest import Ran, run_pytest, why_no_verdict
 from swapgate.spec.prompt_entries import effective
-from swapgate.spec.rewriting import with_value
+from swapgate.spec.rewriting import unaliased, with_value
 from swapgate.spec.settings import Settings
 from swapgate.spec.source import Document
 from swapgate.values import Value
@@ -161,21 +161,15 @@ def _both(move: Move, document: Document, baseline: str | None) -> str:
     """Return a models file with the new pin in its place and, with a name for it, the old one too."""
     import yaml
 
-    data: dict[str, Any] = _apart(document.data)
+    data: dict[str, Any] = unaliased(document.data)
     part = _at(data, move.keys[:-1])
-    old = _apart(part[move.keys[-1]])
+    old = unaliased(part[move.keys[-1]])
     for keys, value in move.changes.items():
         _at(data, keys[:-1])[keys[-1]] = value
     if baseline is not None:
         part[baseline] = old if move.is_swap else {**old, "model": move.before.model}
     dumped: str = yaml.safe_dump(data, allow_unicode=True, sort_keys=False)
     return dumped
-
-
-def _apart(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _apart(inner) for key, inner in value.items()}
-    return [_apart(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _at(data: dict[str, Any], keys: Sequence[str]) -> Any:

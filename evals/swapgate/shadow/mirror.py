@@ -189,17 +189,11 @@ class Mirror:
         except Exception:
             _LOG.exception("the exchange %s is not compared", exchange.key)
             comparison = None
-        self._store.put(self._stored(exchange), comparison and self._clean(comparison))
+        self._store.put(self._stored(exchange), comparison and self._redactor.uncounted(comparison))
 
     def _stored(self, exchange: Exchange) -> Exchange:
         kept = exchange if self.plan.config.content else without_content(exchange)
         return redacted(kept, self._redactor)
-
-    def _clean(self, comparison: Mapping[str, Json]) -> Mapping[str, Json]:
-        clean = self._redactor.json(dict(comparison))
-        self._redactor.taken()
-        assert isinstance(clean, dict)
-        return clean
 
 
 def observed(body: Mapping[str, Json], **known: Any) -> Exchange:

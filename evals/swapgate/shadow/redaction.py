@@ -61,6 +61,12 @@ class Redactor:
             return {self.text(key): self.json(item) for key, item in value.items()}
         return value
 
+    def uncounted(self, value: Mapping[str, Json]) -> Mapping[str, Json]:
+        """Return the object redacted as by `json`; what was found counts for no exchange."""
+        clean = {self.text(key): self.json(item) for key, item in value.items()}
+        self.counts.clear()
+        return clean
+
     def taken(self) -> Mapping[str, int]:
         """Return the counts since the last time, by kind."""
         counts = dict(sorted(self.counts.items()))

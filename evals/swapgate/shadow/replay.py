@@ -179,13 +179,7 @@ class Replay:
         # What was spooled is redacted already; the candidate's answer is not.
         clean = redacted(kept, self._redactor)
         clean = replace(clean, redactions=_sum(before, clean.redactions))
-        self._store.put(clean, comparison and self._clean(comparison))
-
-    def _clean(self, comparison: Mapping[str, Json]) -> Mapping[str, Json]:
-        clean = self._redactor.json(dict(comparison))
-        self._redactor.taken()
-        assert isinstance(clean, dict)
-        return clean
+        self._store.put(clean, comparison and self._redactor.uncounted(comparison))
 
     def _planned(self, exchange: Exchange) -> PlannedRoute:
         planned = self._plan.routes.get(exchange.route)

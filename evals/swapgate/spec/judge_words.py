@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
-from swapgate.spec.locate import pointer_of
+from swapgate.spec.pointers import pointer_of
 from swapgate.spec.source import Document
 
 SCORE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, JsonValue
@@ -57,11 +57,6 @@ def _step(spot: Spot, part: str | int) -> Spot:
         wanted=bare(_inside(wanted, part)),
         value=within(spot.value, part),
     )
-
-
-def pointer_of(keys: Iterable[str | int]) -> str:
-    """Return the JSON pointer of a path of keys."""
-    return "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in keys)
 
 
 def within(value: Any, key: str | int) -> Any:

@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from swapgate.errors import UsageError, nearest
 from swapgate.records import Json
-from swapgate.spec.locate import pointer_of
 from swapgate.spec.model_entries import (
     STALL_TIMEOUT_S,
     AcceptUnpinned,
@@ -21,6 +20,7 @@ from swapgate.spec.model_entries import (
     Price,
     TaskEntry,
 )
+from swapgate.spec.pointers import pointer_of
 from swapgate.spec.source import Document, read_yaml, validate
 from swapgate.values import Value
 

@@ -11,7 +11,8 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import ValidationError
 
 from swapgate.errors import nearest
-from swapgate.spec.locate import Spot, bare, fields, is_union, kind, locate, members, pointer_of, within
+from swapgate.spec.locate import Spot, bare, fields, is_union, kind, locate, members, within
+from swapgate.spec.pointers import pointer_of
 from swapgate.values import Value
 
 SHOWN = 80

@@ -9,8 +9,8 @@ from typing import Any
 
 from swapgate.errors import PromptError, SpecError, UsageError, nearest
 from swapgate.records import Json, Message
-from swapgate.spec.locate import pointer_of
 from swapgate.spec.models import ModelSpec
+from swapgate.spec.pointers import pointer_of
 from swapgate.spec.prompt_entries import Effective, OutputMode, Override, Prompt, Turn, effective
 from swapgate.spec.python_prompts import PythonPromptError, read_python, seems_prompt
 from swapgate.spec.source import Document, read_text, read_yaml, shown_path, validate

@@ -15,8 +15,8 @@ from swapgate.spec.judge_kinds import KINDS, ChecklistSpec, LabelSpec, PythonSpe
 from swapgate.spec.judge_models import MAX_COMBINATIONS, check_models
 from swapgate.spec.judge_words import check_names, check_words
 from swapgate.spec.judges import TEMPLATE_NAMES, Criterion, JudgeHead, JudgeSpec, Range, RubricSpec
-from swapgate.spec.locate import pointer_of
 from swapgate.spec.passrule import PassRule
+from swapgate.spec.pointers import pointer_of
 from swapgate.spec.source import Document, read_yaml, validate
 from swapgate.values import replace
 

@@ -91,7 +91,7 @@ def _is_exact(before: str, after: str, path: Sequence[str], value: Json) -> bool
     """Whether the new text says what the old one said, but for the value at the path."""
     if after == before:
         return False
-    wanted = _apart(read_document(before)[0])
+    wanted = unaliased(read_document(before)[0])
     inner = wanted
     for name in path[:-1]:
         inner = inner[name]
@@ -102,11 +102,11 @@ def _is_exact(before: str, after: str, path: Sequence[str], value: Json) -> bool
         return False
 
 
-def _apart(value: Any) -> Any:
+def unaliased(value: Any) -> Any:
     """Return a copy in which what an alias stands for is a value of its own."""
     if isinstance(value, dict):
-        return {key: _apart(inner) for key, inner in value.items()}
-    return [_apart(inner) for inner in value] if isinstance(value, list) else value
+        return {key: unaliased(inner) for key, inner in value.items()}
+    return [unaliased(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _line_end(text: str) -> str:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from swapgate.errors import SpecError, UsageError
 from swapgate.records import adapter
+from swapgate.spec.pointers import pointer_parts
 from swapgate.spec.problems import explain
 from swapgate.spec.yaml_core import Place, YamlError, read_document
 from swapgate.values import Value
@@ -30,7 +31,7 @@ class Document(Value):
     def line(self, pointer: str) -> int:
         """Return the line (from 1) of the value at a JSON pointer, or of the nearest value around it."""
         place = self.place
-        for key in _keys(pointer):
+        for key in pointer_parts(pointer):
             inner = _within(place.inside, key)
             if inner is None:
                 break
@@ -40,17 +41,13 @@ class Document(Value):
     def at(self, pointer: str) -> Any:
         """Return the value at a JSON pointer, None when there is none."""
         value = self.data
-        for key in _keys(pointer):
+        for key in pointer_parts(pointer):
             value = _within({str(k): v for k, v in value.items()} if isinstance(value, dict) else value, key)
         return value
 
     def error(self, message: str, pointer: str = "") -> SpecError:
         """Return the error to raise about the value at a pointer."""
         return SpecError(message, path=self.shown, line=self.line(pointer))
-
-
-def _keys(pointer: str) -> list[str]:
-    return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
 
 
 def _within(values: Any, key: str) -> Any:

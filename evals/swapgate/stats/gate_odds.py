@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swapgate.stats.interval import critical_value
-from swapgate.stats.power import floor_cases
+from swapgate.stats.power import floor_cases, require_power
 from swapgate.stats.tango_tables import binomial_weights, fewest_n01
 from swapgate.values import Value
 
@@ -135,7 +135,7 @@ def detectable_drop(
     >>> round(drop.worse, 3), round(drop.fails, 3)
     (0.054, 0.096)
     """
-    _require_power(power)
+    require_power(power)
 
     def shown(drop: float, below: float) -> bool:
         odds = gate_power(
@@ -183,11 +183,6 @@ def _smallest(shown: Callable[[float], bool]) -> float | None:
         middle = (low + high) / 2
         low, high = (low, middle) if shown(middle) else (middle, high)
     return high
-
-
-def _require_power(power: float) -> None:
-    if not 0 < power < 1:
-        raise ValueError(f"power must lie between 0 and 1, got {power!r}")
 
 
 def _require_proportions(difference: float, discordance: float, margin: float) -> None:

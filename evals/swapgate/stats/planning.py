@@ -7,7 +7,7 @@ from math import ceil, sqrt
 
 from swapgate.stats.gate_odds import gate_power
 from swapgate.stats.interval import critical_value
-from swapgate.stats.power import cases_for_margin, cases_for_rate, floor_cases
+from swapgate.stats.power import cases_for_margin, cases_for_rate, floor_cases, require_power
 from swapgate.values import Value
 
 # Power rises in steps and falls between them. After this many steps without a fall below there is none.
@@ -70,7 +70,7 @@ def cases_for_power(
     >>> cases_for_power(margin=0.05, discordance=0.10, cluster_size=5, icc=0.3)
     PlannedCases(cases=605, clusters=121, deff=2.2)
     """
-    _require_power(power)
+    require_power(power)
     if difference <= -margin:
         return None
     settled = cases_for_margin(difference, discordance, margin, confidence=confidence)
@@ -121,7 +121,7 @@ def cases_for_rate_power(
     >>> cases_for_rate_power(0.92, 0.85)
     PlannedCases(cases=140, clusters=140, deff=1.0)
     """
-    _require_power(power)
+    require_power(power)
     from scipy.special import bdtrc
 
     settled = cases_for_rate(rate, limit, confidence=confidence)
@@ -168,8 +168,3 @@ def _in_clusters(n: int, fewest: int, *, cluster_size: float, icc: float, confid
     cost = (critical_value(confidence, df=clusters - 1) / critical_value(confidence)) ** 2
     clusters = max(clusters, ceil(n * deff * cost / cluster_size))
     return PlannedCases(cases=ceil(clusters * cluster_size), clusters=clusters, deff=deff)
-
-
-def _require_power(power: float) -> None:
-    if not 0 < power < 1:
-        raise ValueError(f"power must lie between 0 and 1, got {power!r}")

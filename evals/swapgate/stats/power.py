@@ -294,3 +294,9 @@ def _repeats(distance: float, variance: float, *, cases: int, icc: float, confid
 def _require_margin(margin: float) -> None:
     if not 0 < margin < 1:
         raise ValueError(f"a margin must lie between 0 and 1, got {margin!r}")
+
+
+def require_power(power: float) -> None:
+    """Raise ValueError for a power that no test can have."""
+    if not 0 < power < 1:
+        raise ValueError(f"power must lie between 0 and 1, got {power!r}")

@@ -15,12 +15,13 @@ from swapgate.cli.options import (
     JsonOption,
     LiveOption,
     MaxCostOption,
+    PagesOption,
     RepeatsOption,
     ReplayOption,
-    ReportOption,
     RootOption,
     VerboseOption,
     cache_mode,
+    page_formats,
 )
 from swapgate.cli.output import live_line, print_json, shown, warn
 from swapgate.errors import ExitCode, UsageError
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from swapgate.runs.both_swaps import Planned
     from swapgate.spec.index_answers import AnswersEntry
 
-_FORMATS = ("json", "md", "html", "none")
 _ABSENT = (
     "config/index.yml has no `answers`: write which suite holds the questions and which models answer, "
     "`answers: {suite: FILE, control: MODEL, candidate: MODEL}`"
@@ -56,7 +56,7 @@ def answers(
     worst: Annotated[
         int, typer.Option("--worst", min=0, metavar="N", help="How many of the questions that lost to show.")
     ] = 10,
-    formats: ReportOption = None,
+    formats: PagesOption = None,
     verbose: VerboseOption = 0,
     config: ConfigOption = None,
     root: RootOption = None,
@@ -69,7 +69,7 @@ def answers(
     """
     from swapgate.runs.both_swaps import answer_all, plan
 
-    wanted = _formats(formats)
+    wanted = page_formats(formats)
     given = {"max_cost": max_cost, "repeats": repeats, "cache": cache_mode(live=live, replay=replay)}
     with opened(root, config, **given) as found:
         entry = _entry(found, control, candidate)
@@ -102,14 +102,6 @@ def _entry(found: Opened, control: str | None, candidate: str | None) -> Answers
             f"--control and --candidate are both {named['control']!r}: there is no swap of models to judge"
         )
     return AnswersEntry.model_validate({**written.model_dump(), **named})
-
-
-def _formats(given: Sequence[str] | None) -> tuple[str, ...]:
-    wanted = tuple(given) if given else _FORMATS[:3]
-    for name in wanted:
-        if name not in _FORMATS:
-            raise UsageError(f"--report {name!r}: wanted one of {', '.join(_FORMATS)}")
-    return tuple(name for name in wanted if name != "none")
 
 
 def _print_forecast(planned: Planned, *, as_json: bool) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from swapgate.cli.options import JsonOption
 from swapgate.cli.output import print_json, warn
 from swapgate.errors import UsageError
 
@@ -22,7 +23,7 @@ def init(
     force: Annotated[
         bool, typer.Option("--force", help="Write the example files again where they exist and differ.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Lay a small working workspace: an example suite that passes without a key and without network.
 

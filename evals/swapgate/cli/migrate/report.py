@@ -11,7 +11,7 @@ import typer
 
 from swapgate.analysis.switching import ITEMS
 from swapgate.cli.history.open import moment
-from swapgate.cli.options import JsonOption, RootOption, open_settings
+from swapgate.cli.options import JsonOption, PagesOption, RootOption, open_settings, page_formats
 from swapgate.cli.output import print_json, shown
 from swapgate.errors import UsageError, nearest
 from swapgate.spec.models import read_catalogue
@@ -19,7 +19,6 @@ from swapgate.spec.models import read_catalogue
 if TYPE_CHECKING:
     from swapgate.analysis.switching import SwitchCost
 
-FORMATS = ("md", "html", "json", "none")
 OldOption = Annotated[str | None, typer.Option("--old", metavar="NAME", help="The model that is left.")]
 NewOption = Annotated[str | None, typer.Option("--new", metavar="NAME", help="The model that takes over.")]
 IndexOption = Annotated[
@@ -62,10 +61,7 @@ def report(
         str, typer.Option("--run", metavar="RUN", help="The run whose tokens the saving is counted with.")
     ] = "latest",
     index: IndexOption = None,
-    formats: Annotated[
-        list[str] | None,
-        typer.Option("--report", metavar="FORMAT", help="md, html, json or none; repeat for several."),
-    ] = None,
+    formats: PagesOption = None,
     root: RootOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -78,7 +74,7 @@ def report(
     from swapgate.migration.window import Window
 
     settings = open_settings(root)
-    wanted = _formats(formats)
+    wanted = page_formats(formats)
     catalogue = read_catalogue(settings.models_file)
     for name in (old, new):
         if name is not None:
@@ -123,14 +119,6 @@ def _hours(written: Sequence[str]) -> dict[str, float]:
     return found
 
 
-def _formats(given: Sequence[str] | None) -> tuple[str, ...]:
-    wanted = tuple(dict.fromkeys(given)) if given else FORMATS[:3]
-    for name in wanted:
-        if name not in FORMATS:
-            raise UsageError(f"--report {name!r}: wanted one of {', '.join(FORMATS)}")
-    return tuple(name for name in wanted if name != "none")
-
-
 def _write(cost: SwitchCost, folder: Path, formats: Sequence[str]) -> list[Path]:
     from swapgate.reporting.files import write_text
     from swapgate.reporting.migration.html import page
@@ -144,7 +132,7 @@ def _write(cost: SwitchCost, folder: Path, formats: Sequence[str]) -> list[Path]
         "json": lambda: document(cost),
     }
     paths = []
-    for name in formats:
+    for name in (one for one in texts if one in formats):
         paths.append(folder / f"cost.{name}")
         write_text(paths[-1], texts[name]())
     return paths

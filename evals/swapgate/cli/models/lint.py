@@ -25,8 +25,8 @@ from swapgate.pins.catalogue import PinCatalogue, bundled
 from swapgate.pins.lint import DeclaredModel, Finding, declared_models, lint
 from swapgate.pins.scan import ALLOWED, scan
 from swapgate.reporting.format import count
-from swapgate.spec.locate import pointer_of
 from swapgate.spec.models import Catalogue, keys_of, read_catalogue
+from swapgate.spec.pointers import pointer_of
 from swapgate.spec.prompt_entries import Prompt, effective
 from swapgate.spec.prompts import PromptLibrary
 from swapgate.spec.settings import Settings

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from swapgate.cli.models.lint import read_written, today_utc
-from swapgate.cli.options import JsonOption, MaxCostOption, RepeatsOption, RootOption, open_settings
+from swapgate.cli.options import (
+    JsonOption,
+    MaxCostOption,
+    PytestArgument,
+    RepeatsOption,
+    RootOption,
+    open_settings,
+)
 from swapgate.cli.output import print_json, shown, warn
 from swapgate.errors import UsageError
 from swapgate.reporting.text import safe_text
@@ -30,10 +37,7 @@ TEXT_FILE = "pull-request.md"
 
 def update_model(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A task or a model of config/models.yml.")],
-    arguments: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[-- PYTEST...]", help="Options for pytest, behind `--`, such as -n 4."),
-    ] = None,
+    arguments: PytestArgument = None,
     *,
     to: Annotated[
         str,

@@ -12,6 +12,7 @@ from swapgate.cli.models.lint import read_written, today_utc
 from swapgate.cli.options import (
     JsonOption,
     MaxCostOption,
+    PytestArgument,
     RepeatsOption,
     RootOption,
     VerboseOption,
@@ -31,10 +32,7 @@ REPEATS = 3
 
 
 def watch_models(
-    arguments: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[-- PYTEST...]", help="Options for pytest, behind `--`, such as -n 4."),
-    ] = None,
+    arguments: PytestArgument = None,
     *,
     model: Annotated[
         list[str] | None,

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from swapgate.cli.options import (
+    DryRunOption,
     JsonOption,
     LiveOption,
     MaxCostOption,
+    PagesOption,
     RepeatsOption,
     ReplayOption,
     RootOption,
     VerboseOption,
     cache_mode,
     open_settings,
+    page_formats,
 )
 from swapgate.cli.output import live_line, print_json, shown, warn
 from swapgate.errors import ExitCode, StoreError, UsageError
@@ -29,8 +32,6 @@ if TYPE_CHECKING:
     from swapgate.prompting.auditing.plan import Planned
     from swapgate.prompting.auditing.shifts import Floors
     from swapgate.spec.settings import Settings
-
-_FORMATS = ("json", "md", "html")
 
 
 def audit_prompts(
@@ -64,21 +65,14 @@ def audit_prompts(
         ),
     ] = 1.5,
     max_cost: MaxCostOption = None,
-    formats: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--report", metavar="FORMAT", help="json, md, html or none; repeat for several. Default: all."
-        ),
-    ] = None,
+    formats: PagesOption = None,
     bare: Annotated[
         bool, typer.Option("--bare", help="Give every model the base prompt, without overrides.")
     ] = False,
     no_ablation: Annotated[
         bool, typer.Option("--no-ablation", help="Do not ask the cases again without each override.")
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Ask nothing: say what the calls would take and cost.")
-    ] = False,
+    dry_run: DryRunOption = False,
     live: LiveOption = False,
     replay: ReplayOption = False,
     strict: Annotated[
@@ -99,7 +93,7 @@ def audit_prompts(
     from swapgate.prompting.auditing.plan import plan
     from swapgate.prompting.auditing.shifts import Floors
 
-    wanted = _formats(formats)
+    wanted = page_formats(formats)
     chosen = _models(models)
     settings = open_settings(
         root,
@@ -136,14 +130,6 @@ def _models(written: Sequence[str] | None) -> list[str]:
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UsageError(f"--models names {twice!r} twice")
     return names
-
-
-def _formats(written: Sequence[str] | None) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(written)) if written else _FORMATS
-    for name in names:
-        if name not in (*_FORMATS, "none"):
-            raise UsageError(f"--report {name!r}: an audit is written as {', '.join(_FORMATS)}, or none")
-    return () if "none" in names else names
 
 
 def _of_runs(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from swapgate.cli.options import (
+    DryRunOption,
     JsonOption,
     LiveOption,
     MaxCostOption,
@@ -51,9 +52,7 @@ def suggest_override(
     ] = None,
     repeats: RepeatsOption = None,
     max_cost: MaxCostOption = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Ask nothing: say what the calls would take and cost.")
-    ] = False,
+    dry_run: DryRunOption = False,
     live: LiveOption = False,
     replay: ReplayOption = False,
     root: RootOption = None,

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from swapgate.cli.options import JsonOption, ReportOption, RootOption, VerboseOption, open_settings
+from swapgate.cli.options import (
+    JsonOption,
+    PagesOption,
+    RootOption,
+    VerboseOption,
+    open_settings,
+    page_formats,
+)
 from swapgate.cli.output import print_json, shown
 from swapgate.cli.shadow.reading import (
     CriteriaOption,
@@ -20,15 +27,12 @@ from swapgate.cli.shadow.reading import (
     read_routes,
 )
 from swapgate.cli.shadow.serve import ConfigOption
-from swapgate.errors import UsageError
 
 if TYPE_CHECKING:
     from swapgate.cli.shadow.reading import Reading
     from swapgate.shadow.deciding.evidence import RouteReport
     from swapgate.shadow.deciding.observations import Traffic
     from swapgate.shadow.deciding.pairs import Pair
-
-FORMATS = ("json", "md", "html", "none")
 
 
 def report(
@@ -41,7 +45,7 @@ def report(
     worst: Annotated[
         int, typer.Option("--worst", min=0, metavar="N", help="How many of the worst pairs to show.")
     ] = 10,
-    formats: ReportOption = None,
+    formats: PagesOption = None,
     verbose: VerboseOption = 0,
     root: RootOption = None,
     as_json: JsonOption = False,
@@ -51,7 +55,7 @@ def report(
     Writes reports/shadow/report.html, .md and .json. Decides nothing: that is `swapgate shadow promote`.
     """
     settings = open_settings(root)
-    wanted = _formats(formats)
+    wanted = page_formats(formats)
     with open_reading(settings, config, criteria) as reading:
         traffic = read_routes(reading, route=route, since=since, until=until)
         reports = [_report(reading, one, worst=worst) for one in traffic if one.observations]
@@ -84,14 +88,6 @@ def _pairs(reading: Reading, report: RouteReport, traffic: Traffic) -> list[Pair
 
     by_key = {one.key: one for one in traffic.observations}
     return read_pairs(reading.store, [by_key[key] for key in report.worst])
-
-
-def _formats(given: Sequence[str] | None) -> tuple[str, ...]:
-    wanted = tuple(given) if given else FORMATS[:3]
-    for name in wanted:
-        if name not in FORMATS:
-            raise UsageError(f"--report {name!r}: wanted one of {', '.join(FORMATS)}")
-    return tuple(name for name in wanted if name != "none")
 
 
 def _write(

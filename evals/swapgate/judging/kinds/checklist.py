@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from swapgate.checks.wording import MISSING, pointer_parts, quoted, resolve
+from swapgate.checks.wording import MISSING, quoted, resolve
 from swapgate.judging.kinds.plain import PROBE, Plain
 from swapgate.judging.questions import Question, either
 from swapgate.judging.shape import Shape, calls_of
@@ -14,6 +14,7 @@ from swapgate.judging.subject import Judged
 from swapgate.records import Json
 from swapgate.spec.judge_kinds import ChecklistSpec, Facts, Item
 from swapgate.spec.passrule import Bounds
+from swapgate.spec.pointers import pointer_parts
 
 NOUN = ("question", "questions")
 ASK_FACT = "Does the answer state this fact, in these or other words: {fact}"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pydantic import Field, ValidationError
 
 from swapgate.checks.json_reading import read_json
 from swapgate.errors import PromptError
+from swapgate.judging.evidence import texts_in
 from swapgate.prompting.suggesting.halves import Placed
-from swapgate.records import Json
 from swapgate.spec.key_shapes import KEYS
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.problems import explain
@@ -141,7 +141,7 @@ def _require_no_copy(found: Effective, current: Effective, cases: Sequence[Place
     pieces = {piece for piece in pieces if piece not in had}
     for _suite, case in cases:
         written = case.placed.case
-        held = _plain("\n".join([*_strings(written.input), *_strings(written.expected)]))
+        held = _plain("\n".join([*texts_in(written.input), *texts_in(written.expected)]))
         if any(piece in held for piece in pieces):
             raise Refused(f"it copies the text of the case {written.id!r}")
 
@@ -152,14 +152,3 @@ def _texts(version: Effective) -> list[str]:
 
 def _plain(text: str) -> str:
     return " ".join(text.split()).casefold()
-
-
-def _strings(value: Json | Mapping[str, Json]) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _strings(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _strings(inner)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from swapgate.reporting.shadow import cells
-from swapgate.reporting.text import safe_text
+from swapgate.reporting.text import columns, safe_text
 from swapgate.shadow.deciding.evidence import RouteReport
 from swapgate.shadow.deciding.pairs import Pair
 from swapgate.shadow.deciding.promotion import Promotion
@@ -19,11 +19,11 @@ def report_lines(report: RouteReport, pairs: Sequence[Pair], *, verbose: int) ->
     yield safe_text(cells.headline(report))
     yield from promotion_lines(report.promotion, verbose=verbose)
     yield ""
-    yield from _table(cells.SHORT, [cells.short_row(one) for one in cells.scopes(report)])
+    yield from columns(cells.SHORT, [cells.short_row(one) for one in cells.scopes(report)])
     rows = cells.differing_rows(report)
     if rows:
         yield ""
-        yield from _table(("differs in", "candidate", "control itself"), rows)
+        yield from columns(("differs in", "candidate", "control itself"), rows)
     yield ""
     yield from (safe_text(line) for line in cells.facts(report))
     for pair in pairs if verbose else pairs[:3]:
@@ -46,10 +46,3 @@ def _pair(pair: Pair) -> Iterator[str]:
     for who, text in (("asked", pair.asked), ("control", pair.control), ("candidate", pair.candidate)):
         if text is not None:
             yield f"  {who:<9}  {safe_text(text, _SHOWN_CHARS)}"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    shown = [list(header), *([safe_text(cell) for cell in row] for row in rows)]
-    widths = [max(len(cell) for cell in column) for column in zip(*shown, strict=True)]
-    for row in shown:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

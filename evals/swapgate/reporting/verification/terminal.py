@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from swapgate.reporting.text import safe_text
+from swapgate.reporting.text import columns, safe_text
 from swapgate.reporting.verification import cells
 from swapgate.retrieval.verifying.verification import Verification, WorstQuery
 
@@ -24,9 +24,9 @@ def verification_lines(found: Verification, *, verbose: int) -> Iterator[str]:
         yield f"  and {len(others) - len(shown):,} more reasons: -v shows all"
     yield ""
     is_short = not verbose
-    yield from _table(cells.header(found, is_short=is_short), cells.rows(found, is_short=is_short))
+    yield from columns(cells.header(found, is_short=is_short), cells.rows(found, is_short=is_short))
     yield ""
-    yield from _table(cells.SIDES_HEADER, cells.side_rows(found))
+    yield from columns(cells.SIDES_HEADER, cells.side_rows(found))
     told = cells.facts(found)
     if told:
         yield ""
@@ -42,11 +42,4 @@ def _worst(one: WorstQuery) -> Iterator[str]:
         (rank, safe_text(old, _CELL_CHARS), safe_text(new, _CELL_CHARS))
         for rank, old, new in cells.worst_results(one)
     ]
-    yield from (f"  {line}" for line in _table(("", "old", "new"), rows))
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    shown = [list(header), *([safe_text(cell) for cell in row] for row in rows)]
-    widths = [max(len(cell) for cell in column) for column in zip(*shown, strict=True)]
-    for row in shown:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    yield from (f"  {line}" for line in columns(("", "old", "new"), rows))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from swapgate.analysis.alias_watch import BehaviourSeries, Watched, WatchReport
-from swapgate.analysis.night_subjects import Served, minute
+from swapgate.analysis.night_subjects import minute
 from swapgate.reporting import format as show
 from swapgate.reporting.text import safe_text
+from swapgate.reporting.words.nights import served_line
 
 _WORDS = {
     "decision": "decisions",
@@ -46,7 +47,7 @@ def _model(one: Watched, verbose: int) -> Iterator[str]:
     seen = f"{show.count(one.looks, 'look')} at {show.count(one.cases, 'case')}"
     yield safe_text(f"{one.model}: {one.answer} ({seen}{first})")
     if one.served is not None:
-        yield _below(_served(one.served))
+        yield _below(served_line(one.served))
     for series in one.series:
         yield from _series(series, verbose)
     if one.fingerprints is not None:
@@ -72,13 +73,8 @@ def _below(text: str) -> str:
 
 def _changes(one: Watched) -> Iterator[str]:
     if one.served is not None:
-        yield _served(one.served)
+        yield served_line(one.served)
     yield from (_changed(series) for series in one.series if series.is_changed)
-
-
-def _served(served: Served) -> str:
-    now, before = ", ".join(served.now), ", ".join(served.before)
-    return f"served as {now} since {minute(served.since)}, before as {before}"
 
 
 def _changed(series: BehaviourSeries) -> str:

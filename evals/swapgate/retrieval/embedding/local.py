@@ -5,13 +5,12 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
-import threading
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from swapgate.errors import ErrorKind, ProviderError, UsageError
+from swapgate.judging.wordllama import wordllama
 from swapgate.retrieval.chunking import load_callable
 from swapgate.retrieval.embedding.vectors import fingerprint_of, finished, prepared
 from swapgate.retrieval.fingerprint import FingerprintError
@@ -80,25 +79,6 @@ def open_local(entry: EmbedEntry, *, root: Path, chunker: str) -> LocalEmbedder:
         model=_WEIGHTS,
         chunker=chunker,
     )
-
-
-_LOADING = threading.Lock()
-
-
-def wordllama(texts: Sequence[str]) -> Any:
-    """Return wordllama's vectors of 256 dimensions, one a text."""
-    with _LOADING:
-        model = _loaded()
-    return model.embed(list(texts))
-
-
-@cache
-def _loaded() -> Any:
-    # Nothing is ever downloaded. Version 0.4.0 looks for its own tokenizer in a folder of another name, and
-    # finds it as if it had been downloaded.
-    package = importlib.import_module(WORDLLAMA)
-    folder = Path(package.__file__ or "").parent
-    return package.WordLlama.load(cache_dir=folder, disable_download=True)
 
 
 def _takes_is_query(function: Callable[..., Any]) -> bool:

@@ -9,12 +9,13 @@ from swapgate.checks.options import OptionError
 from swapgate.checks.python_check import guarded
 from swapgate.engine.workspace import Workspace
 from swapgate.errors import UsageError
-from swapgate.judging.similarity import WORDLLAMA, Embed, cosine_of, find_embedder, is_installed
+from swapgate.judging.similarity import Embed, cosine_of, find_embedder, is_installed
 from swapgate.judging.subject import answer_text
 from swapgate.records import Json, content_hash
 from swapgate.shadow.comparing.likeness import Comparison, Likeness
 from swapgate.shadow.comparing.structure import Structure, find_structure, subject
 from swapgate.shadow.records import Exchange, Leg
+from swapgate.spec.index import WORDLLAMA
 from swapgate.spec.shadow_criteria import Comparing
 from swapgate.values import Value
 

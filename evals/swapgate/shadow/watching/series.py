@@ -81,7 +81,8 @@ def hours(served: Iterable[Served], rate: WatchedRate, *, slow_s: float | None) 
         wrong = is_slow(one, slow_s) if rate == "latency" else one.is_wrong[rate]
         if wrong is None:
             continue
-        bucket = found.setdefault(one.at[:HOUR], Bucket(name=one.at[:HOUR]))
+        hour = one.at[:HOUR]
+        bucket = found.get(hour) or found.setdefault(hour, Bucket(name=hour))
         bucket.n += 1
         bucket.wrong += wrong
     return [found[name] for name in sorted(found)]

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from swapgate.retrieval.embedding.local import wordllama
+from swapgate.judging.wordllama import wordllama
 
 NAME = re.compile(r"(?<=[a-z,] )[A-Z][a-z]{2,}")
 
