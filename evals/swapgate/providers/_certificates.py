@@ -55,5 +55,6 @@ def trusted() -> ssl.SSLContext:
 
         return ssl.create_default_context(cafile=certifi.where())
     named = os.environ[variable]
-    is_folder = Path(named).is_dir()
-    return ssl.create_default_context(**{"capath" if is_folder else "cafile": named})
+    if Path(named).is_dir():
+        return ssl.create_default_context(capath=named)
+    return ssl.create_default_context(cafile=named)

@@ -76,7 +76,7 @@ class Upstream:
                 limit=0,
                 keepalive_timeout=_KEEPALIVE_S,
                 ttl_dns_cache=60,
-                # Where none are named, a proxy trusts whom the machine trusts, as what it stands between does.
+                # Where none are named, a proxy trusts whom the machine trusts, as its client does.
                 ssl=trusted() if naming_variable() is not None else True,
             ),
             timeout=aiohttp.ClientTimeout(
