@@ -256,6 +256,19 @@ def faulty(behaviours: Mapping[str, Behaviour]) -> Iterator[FaultServer]:
 @contextmanager
 def untrusted(folder: Path) -> Iterator[str]:
     """Listen with a certificate that nobody signed; yield the address. Nobody may send a byte."""
+    context = self_signed(folder)
+    heard: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+        thread = threading.Thread(target=_shake_hands, args=(listener, context, heard), daemon=True)
+        thread.start()
+        yield f"https://localhost:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    assert heard == []
+
+
+def self_signed(folder: Path) -> ssl.SSLContext:
+    """Return a server's side of TLS for `localhost`; its certificate is certificate.pem in the folder."""
     key, certificate = folder / "key.pem", folder / "certificate.pem"
     command = [
         "openssl",
@@ -273,14 +286,7 @@ def untrusted(folder: Path) -> Iterator[str]:
     subprocess.run([*command, *options], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    heard: list[bytes] = []
-    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
-        thread = threading.Thread(target=_shake_hands, args=(listener, context, heard), daemon=True)
-        thread.start()
-        yield f"https://localhost:{listener.getsockname()[1]}"
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join()
-    assert heard == []
+    return context
 
 
 def _shake_hands(listener: socket.socket, context: ssl.SSLContext, heard: list[bytes]) -> None:

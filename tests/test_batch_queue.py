@@ -37,11 +37,14 @@ class Desk:
     batches: list[list[str]] = field(default_factory=list)
     answers: Callable[[str], Outcome] = lambda key: Response(text=f"answer to {key}")
     looked: int = 0
+    refusals: list[ProviderError] = field(default_factory=list)
 
     def line(self, custom_id: str, request: Request) -> BatchLine:
         return BatchLine(custom_id=custom_id, content=b"x" * 10, facts=SentFacts(written={}))
 
     async def submit(self, lines: Sequence[BatchLine], *, mark: str) -> str:
+        if self.refusals:
+            raise self.refusals.pop(0)
         self.batches.append([line.custom_id for line in lines])
         return f"b{len(self.batches)}"
 
@@ -101,7 +104,7 @@ async def ask_all(
         batches=desk,
     )
     with closing(ResponseCache(root / "cache.db")) as cache:
-        queue = BatchQueue(BatchStore(root / "batches.db"), cache, pacing=pacing, retries=2, is_busy=is_busy)
+        queue = BatchQueue(BatchStore(root / "batches.db"), cache, pacing=pacing, is_busy=is_busy)
         asked = []
         for key in keys:
             request = Request(model="m", messages=(Message(role="user", content=key),))
@@ -169,6 +172,45 @@ def test_looks_come_ever_later_and_faults_of_the_service_are_waited_out(tmp_path
     pacing = Pacing(deadline_s=1e6, quiet_s=0.0, first_poll_s=5, longest_poll_s=20, lease_s=1e6, sleep=sleep)
     assert texts(asyncio.run(ask_all(tmp_path, desk, ["k"], pacing=pacing))) == ["answer to k"]
     assert [wait for wait in waits if 5 <= wait <= 20] == [5, 7.5, 11.25, 16.875, 20, 20]
+
+
+FULL = ProviderError("too many batches", kind=ErrorKind.RATE_LIMIT, status=429)
+AWAY = ProviderError("down", kind=ErrorKind.SERVER, status=503)
+
+
+def test_service_that_has_no_room_is_asked_again_and_nothing_is_called_live(tmp_path: Path) -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        await asyncio.sleep(0)
+
+    pacing = Pacing(deadline_s=1e6, quiet_s=0.0, first_poll_s=5, longest_poll_s=20, lease_s=1e6, sleep=sleep)
+    asked_to_wait = ProviderError("later", kind=ErrorKind.RATE_LIMIT, status=429, retry_after_s=19)
+    desk = Desk(refusals=[FULL, AWAY, asked_to_wait, *[AWAY] * 2_000])
+    assert texts(asyncio.run(ask_all(tmp_path, desk, ["k"], pacing=pacing))) == ["answer to k"]
+    assert [wait for wait in waits if 5 <= wait <= 20][:6] == [5, 7.5, 19, 16.875, 20, 20]
+    assert desk.batches == [["k"]]
+
+
+@pytest.mark.parametrize("passed_s", [59, 61])
+def test_deadline_ends_the_asking_again(tmp_path: Path, passed_s: float) -> None:
+    now = 1_000.0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        now += passed_s if seconds == 50 else 0
+        await asyncio.sleep(0)
+
+    pacing = replace(QUICK, deadline_s=60, first_poll_s=50, longest_poll_s=50, clock=lambda: now, sleep=sleep)
+    desk = Desk(refusals=[FULL, FULL] if passed_s > 60 else [FULL])
+    found = asyncio.run(ask_all(tmp_path, desk, ["k"], pacing=pacing))
+    assert found == [None] if passed_s > 60 else texts(found) == ["answer to k"]
+
+
+def test_service_that_knows_no_batches_is_called_live_at_once(tmp_path: Path) -> None:
+    desk = Desk(refusals=[ProviderError("no such thing", kind=ErrorKind.SERVER, status=501)] * 2)
+    assert asyncio.run(ask_all(tmp_path, desk, ["k"])) == [None]
 
 
 def test_key_that_is_not_accepted_is_an_error_and_the_batch_stays_for_later(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,61 @@ def test_check_reports_every_mistake_with_its_place(root: Path, capsys: pytest.C
     ):
         assert any(mistake.startswith(start) for mistake in mistakes), (start, mistakes)
     assert last.endswith(f": {len(mistakes)} mistakes")
+
+
+def test_every_mistake_of_one_file_is_told_and_counted_by_itself(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay(
+        root,
+        {
+            "cases/keys.yml": "suite: keys\npromt: x\nchecs: []\ncases:\n  - {idd: a}\n",
+            "cases/built.yml": "suite: built\nprompt: label\nchecks:\n  - contian\n  - enum: {pointer: x}\n"
+            "judges: [nope, nada]\ncases:\n  - {id: a, input: {message: x}, checks: [foo, bar]}\n"
+            "  - {id: b, input: {message: x}, checks: [foo]}\n",
+            "cases/lines.yml": "suite: lines\nprompt: label\ncases_from: [lines.jsonl, rows.csv]\n",
+            "cases/lines.jsonl": '{"id": "a", "inputs": {}}\n' * 12 + '{"id": "a"\n',
+            "cases/rows.csv": "id,message\na\nb,x\nc d,x\n",
+            "config/models.yml": MODELS.replace("fallback: own", "fallback: nobody")
+            + "  more: {provider: openai, model: gpt-4o-2024-08-06, fallback: noone}\n",
+        },
+    )
+    assert main(["check", "--json"]) == 4
+    found = json.loads(capsys.readouterr().out)["mistakes"]
+    assert not [one for one in found if "\n" in one]
+    places = Counter(":".join(one.split(":")[:2]) for one in found)
+    assert places == {
+        "config/models.yml:2": 1,
+        "config/models.yml:5": 1,
+        "cases/keys.yml:2": 1,
+        "cases/keys.yml:3": 1,
+        "cases/keys.yml:5": 2,
+        "cases/built.yml:4": 1,
+        "cases/built.yml:5": 1,
+        "cases/built.yml:6": 2,
+        "cases/built.yml:8": 2,
+        "cases/built.yml:9": 1,
+        **{f"cases/lines.jsonl:{line}": 1 for line in range(1, 14)},
+        "cases/rows.csv:2": 1,
+        "cases/rows.csv:4": 1,
+    }
+    assert main(["check"]) == 4
+    *told, last = capsys.readouterr().out.splitlines()
+    assert told == found and last.endswith(f": {len(found)} mistakes")
+
+
+def test_file_of_another_kind_is_not_told_of_line_by_line_without_end(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay(
+        root,
+        {
+            "cases/lines.yml": "suite: lines\nprompt: label\ncases_from: lines.jsonl\n",
+            "cases/lines.jsonl": "no JSON\n" * 1_500,
+        },
+    )
+    assert main(["check", "--json"]) == 4
+    assert len(json.loads(capsys.readouterr().out)["mistakes"]) == 1_000
 
 
 def test_missing_prompt_variable_is_found_for_every_model_that_needs_it(

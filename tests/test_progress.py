@@ -257,3 +257,6 @@ def test_text_says_first_how_far_the_batches_are() -> None:
         "batch: 847 requests at openai, 312 done, submitted 0:42 ago | 53/900 | $0.10 | 0 in flight"
     )
     assert batch_text(replace(batch, requests=1, age_s=3 * 3600 + 65)).endswith("submitted 3:01:05 ago")
+    assert batch_text(replace(batch, unsent=12)).endswith("submitted 0:42 ago, 12 not taken yet")
+    none = replace(batch, requests=0, unsent=1_200)
+    assert batch_text(none) == "batch: 1,200 requests not taken by openai yet, asking again"

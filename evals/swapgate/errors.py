@@ -19,10 +19,14 @@ SwapgateError
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Literal
+
+_MOST_LISTED = 10
+# What is no file of cases at all may be wrong in each of a million lines.
+_MOST_KEPT = 1_000
 
 
 class ExitCode(IntEnum):
@@ -75,13 +79,66 @@ class UsageError(SwapgateError):
 
 
 class SpecError(UsageError):
-    """A file that people write is wrong; the text starts with `path:line: `."""
+    """A file that people write is wrong; the text starts with `path:line: `.
 
-    def __init__(self, message: str, *, path: Path | str, line: int | None = None) -> None:
+    `further` are other mistakes that were found with it: the text lists the first of them, a line each.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: Path | str,
+        line: int | None = None,
+        further: Sequence[SpecError] = (),
+    ) -> None:
         self.path = str(path)
         self.line = line
         self.message = message
-        super().__init__(f"{self.path}:{line}: {message}" if line else f"{self.path}: {message}")
+        self.further = tuple(further)
+        own = f"{self.path}:{line}: {message}" if line else f"{self.path}: {message}"
+        lines = [own, *map(str, self.further[:_MOST_LISTED])]
+        if len(self.further) > _MOST_LISTED:
+            lines.append(f"... and {len(self.further) - _MOST_LISTED:,} more")
+        super().__init__("\n".join(lines))
+
+    def each(self) -> list[SpecError]:
+        """Return every mistake by itself."""
+        if not self.further:
+            return [self]
+        return [SpecError(self.message, path=self.path, line=self.line), *self.further]
+
+
+class Mistakes:
+    """Keeps the SpecErrors of the blocks that it is entered for, to raise them as one when all is read."""
+
+    def __init__(self) -> None:
+        self._found: list[SpecError] = []
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
+        if not isinstance(error, SpecError):
+            return False
+        self.note(error)
+        return True
+
+    def note(self, error: SpecError) -> None:
+        """Keep a mistake; what is no file of this kind at all ends here."""
+        self._found += error.each()
+        if len(self._found) >= _MOST_KEPT:
+            self.refuse()
+
+    def refuse(self) -> None:
+        """Raise what was found, if anything."""
+        if self._found:
+            raise self.together() from self._found[0].__cause__
+
+    def together(self) -> SpecError:
+        """Return all that was found as one."""
+        first, *further = self._found
+        return SpecError(first.message, path=first.path, line=first.line, further=further)
 
 
 class PromptError(UsageError):

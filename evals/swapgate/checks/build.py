@@ -55,8 +55,11 @@ _BUILT_IN: Final[Mapping[str, tuple[str, str]]] = {
 class CheckOptionsError(UsageError):
     """One entry of `checks:` is wrong.
 
-    Its `index` (from 0) and the JSON `pointer` into the entry, such as `/enum/values`, say where.
+    Its `index` (from 0) and the JSON `pointer` into the entry, such as `/enum/values`, say where. `further`
+    are the same of other entries.
     """
+
+    further: tuple[CheckOptionsError, ...] = ()
 
     def __init__(self, index: int, pointer: str, message: str) -> None:
         self.index = index
@@ -71,11 +74,21 @@ def build_checks(
 
     `base` is the folder of the suite's file and `root` the workspace: paths count from the one or the other.
     `taken` are names in use: those of the suite's checks when these are a case's own. Raises
-    CheckOptionsError for the first entry that is wrong.
+    CheckOptionsError for the first entry that is wrong, with those of the others.
     """
     folders = Folders(base=base, root=root)
     names = {"finish", *taken}
-    return [_built(index, entry, folders, names) for index, entry in enumerate(entries)]
+    built: list[Check] = []
+    wrong: list[CheckOptionsError] = []
+    for index, entry in enumerate(entries):
+        try:
+            built.append(_built(index, entry, folders, names))
+        except CheckOptionsError as exc:
+            wrong.append(exc)
+    if wrong:
+        wrong[0].further = tuple(wrong[1:])
+        raise wrong[0]
+    return built
 
 
 def _built(index: int, entry: CheckEntry, folders: Folders, taken: set[str]) -> Check:

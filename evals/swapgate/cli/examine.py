@@ -41,6 +41,8 @@ class Findings:
         """Note a user's mistake inside the block and go on behind it."""
         try:
             yield
+        except SpecError as exc:
+            self.mistakes |= dict.fromkeys(map(str, exc.each()))
         except UsageError as exc:
             self.mistakes.setdefault(str(exc))
 

@@ -17,12 +17,16 @@ _PATIENCE_S = 5.0
 
 
 class BatchProgress(Value):
-    """What is waited for: requests in batches, how many are done, where, and since when (seconds)."""
+    """What is waited for: requests in batches, how many are done, where, and since when (seconds).
+
+    `unsent` are those that a service takes in no batch just now: they are handed in again.
+    """
 
     requests: int
     done: int
     services: tuple[str, ...]
     age_s: float
+    unsent: int = 0
 
 
 class BatchQueue:
@@ -40,13 +44,11 @@ class BatchQueue:
         cache: ResponseCache,
         *,
         pacing: Pacing,
-        retries: int,
         is_busy: Callable[[], bool],
     ) -> None:
         self._store = store
         self._cache = cache
         self._pacing = pacing
-        self._retries = retries
         self._is_busy = is_busy
         self._lanes: dict[str, Lane] = {}
         self.said: list[str] = []
@@ -67,23 +69,28 @@ class BatchQueue:
         return await lane.ask(Asked(line=line, about=about, reads_cache=reads_cache, answer=answer))
 
     def progress(self) -> BatchProgress | None:
-        """Return what is waited for, None when nothing is in a batch."""
+        """Return what is waited for, None when nothing is in a batch and nothing has to wait for one."""
+        unsent = sum(sum(lane.unsent.values()) for lane in self._lanes.values())
         followers = [f for lane in self._lanes.values() for f, _task in lane.followers.values() if f.batch]
         sent = [f.batch.sent_at or f.batch.begun_at for f in followers if f.batch]
-        if not sent:
+        if not sent and not unsent:
             return None
+        followed = {f.batch.service for f in followers if f.batch}
+        held = {lane.service for lane in self._lanes.values() if lane.unsent}
         return BatchProgress(
             requests=sum(f.batch.requests for f in followers if f.batch),
             done=sum((f.status.done or 0) for f in followers if f.status),
-            services=tuple(sorted({f.batch.service for f in followers if f.batch})),
-            age_s=max(0.0, self._pacing.clock() - min(sent)),
+            services=tuple(sorted(followed or held)),
+            age_s=max(0.0, self._pacing.clock() - min(sent)) if sent else 0.0,
+            unsent=unsent,
         )
 
     async def close(self) -> None:
         """Stop waiting; what is at the services stays there, and is said."""
         lanes = list(self._lanes.values())
         await asyncio.gather(*(lane.settle(patience_s=_PATIENCE_S) for lane in lanes))
-        self.left = self.progress()
+        left = self.progress()
+        self.left = left if left is not None and left.requests else None
         await asyncio.gather(*(lane.close() for lane in lanes))
         self._store.close()
 
@@ -106,7 +113,6 @@ class BatchQueue:
                 store=self._store,
                 cache=self._cache,
                 pacing=self._pacing,
-                retries=self._retries,
                 is_busy=self._is_busy,
                 say=self.said.append,
             )

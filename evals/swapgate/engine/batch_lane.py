@@ -14,7 +14,8 @@ from swapgate.memory.cache import ResponseCache
 from swapgate.providers.batch import BatchLine, BatchProvider
 from swapgate.records import Json, Response, to_json
 
-_LONGEST_WAIT_S = 30.0
+_GROWTH = 1.5
+_NOT_IMPLEMENTED = 501
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -53,7 +54,6 @@ class Lane:
         store: BatchStore,
         cache: ResponseCache,
         pacing: Pacing,
-        retries: int,
         is_busy: Callable[[], bool],
         say: Callable[[str], None],
     ) -> None:
@@ -65,8 +65,9 @@ class Lane:
         self.say = say
         self.followers: dict[str, tuple[Follower, asyncio.Task[None]]] = {}
         self.waiting: dict[str, Asked] = {}
+        # By mark, what the service takes in no batch just now.
+        self.unsent: dict[str, int] = {}
         self._sending: set[asyncio.Task[None]] = set()
-        self._retries = retries
         self._is_busy = is_busy
         self._gathered = _Gathered()
         self._touched_at = 0.0
@@ -179,24 +180,36 @@ class Lane:
             return
         finally:
             renewing.cancel()
+            self.unsent.pop(mark, None)
         self.store.sent(mark, batch_id, is_guessed=is_guessed)
         self.say(f"{self.opened.spec.name}: {len(asked)} sent to {self.service} as {batch_id}")
         self.follow(mark)
 
     async def _submit(self, mark: str, lines: Sequence[BatchLine]) -> tuple[str, bool]:
-        """Return the id of the new batch, and whether it is a guess. A batch may be there after a failure."""
-        begun_at, attempt = self.pacing.clock(), 0
+        """Return the id of the new batch, and whether it is a guess. A batch may be there after a failure.
+
+        A service that has no room, or is away, is asked again until the deadline: whoever wants batches would
+        rather wait than pay twice as much.
+        """
+        begun_at, wait_s = self.pacing.clock(), self.pacing.first_poll_s
+        deadline = begun_at + self.pacing.deadline_s
         while True:
             try:
-                if attempt and (found := await self.find(mark, begun_at, len(lines))):
+                if mark in self.unsent and (found := await self.find(mark, begun_at, len(lines))):
                     return found, not self.api.takes_mark
                 return await self.api.submit(lines, mark=mark), False
             except ProviderError as error:
-                attempt += 1
-                if not error.is_transient or attempt > self._retries:
+                left_s = deadline - self.pacing.clock()
+                if not error.is_transient or error.status == _NOT_IMPLEMENTED or left_s <= 0:
                     raise
-                wait_s = min(_LONGEST_WAIT_S, self.pacing.first_poll_s * 2.0 ** (attempt - 1))
-                await self.pacing.sleep(error.retry_after_s or wait_s)
+                self._hold(mark, len(lines), error)
+                await self.pacing.sleep(min(error.retry_after_s or wait_s, left_s))
+                wait_s = min(wait_s * _GROWTH, self.pacing.longest_poll_s)
+
+    def _hold(self, mark: str, requests: int, error: ProviderError) -> None:
+        if mark not in self.unsent:
+            self.say(f"{self.opened.spec.name}: {requests} had to wait, no batch was taken at first: {error}")
+        self.unsent[mark] = requests
 
     async def find(self, mark: str, begun_at: float, requests: int) -> str | None:
         """Return the service's id of a batch that was sent under a mark, None when there is none."""

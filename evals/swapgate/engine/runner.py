@@ -303,7 +303,6 @@ class Engine:
             BatchStore(self._settings.state_dir / BATCHES_FILE),
             self._cache,
             pacing=Pacing.of(self._settings),
-            retries=self._settings.retries,
             is_busy=lambda: bool(self._pending) or self._slots.in_flight > 0,
         )
 

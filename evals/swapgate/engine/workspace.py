@@ -12,7 +12,7 @@ from swapgate.checks.build import CheckOptionsError, build_checks, decoding_sche
 from swapgate.engine.again import Again
 from swapgate.engine.budget import why_no_price
 from swapgate.engine.day_budget import why_no_day
-from swapgate.errors import SpecError, UsageError
+from swapgate.errors import Mistakes, SpecError, UsageError
 from swapgate.judging.load import AnyJudge, load_judges
 from swapgate.providers.open import require_ready
 from swapgate.records import (
@@ -253,8 +253,20 @@ class Workspace:
 
     def _ready(self, path: Path) -> ReadySuite:
         loaded = read_suite(path, root=self.settings.root)
-        checks, judges = self._suite_checks(loaded), self._judges_of(loaded)
-        prompt = self._prompt(loaded)
+        checks: tuple[Check, ...] = ()
+        judges: tuple[AnyJudge, ...] = ()
+        cases = []
+        mistakes = Mistakes()
+        with mistakes:
+            checks = self._suite_checks(loaded)
+        with mistakes:
+            judges = self._judges_of(loaded)
+        with mistakes:
+            prompt = self._prompt(loaded)
+        for placed in loaded.cases:
+            with mistakes:
+                cases.append(self._ready_case(loaded, placed, checks, judges))
+        mistakes.refuse()
         if prompt is not None and prompt.output == "schema" and decoding_schema(checks) is None:
             message = (
                 f"the prompt {prompt.prompt!r} says `output: schema`, and no check `schema` here gives one"
@@ -265,7 +277,7 @@ class Workspace:
             loaded=loaded,
             prompt=prompt,
             decoding_schema=decoding_schema(checks),
-            cases=tuple(self._ready_case(loaded, placed, checks, judges) for placed in loaded.cases),
+            cases=tuple(cases),
         )
 
     def _ready_case(
@@ -305,8 +317,10 @@ class Workspace:
         try:
             written = build_checks(loaded.suite.checks, base=folder, root=root)
         except CheckOptionsError as error:
-            pointer = f"/checks/{error.index}{error.pointer}"
-            raise read_yaml(loaded.path).error(str(error), pointer) from error
+            document, mistakes = read_yaml(loaded.path), Mistakes()
+            for one in (error, *error.further):
+                mistakes.note(document.error(str(one), f"/checks/{one.index}{one.pointer}"))
+            raise mistakes.together() from error
         says_itself = any(check.name.startswith("finish_reason") for check in written)
         return tuple(written) if says_itself else (finish_check(), *written)
 
@@ -315,9 +329,11 @@ class Workspace:
         try:
             return tuple(build_checks(placed.case.checks, base=folder, root=root, taken=taken))
         except CheckOptionsError as error:
-            message = f"in case {placed.case.id!r}: {error}"
-            shown = shown_path(placed.path, root)
-            raise SpecError(message, path=shown, line=placed.line) from error
+            shown, mistakes = shown_path(placed.path, root), Mistakes()
+            for one in (error, *error.further):
+                message = f"in case {placed.case.id!r}: {one}"
+                mistakes.note(SpecError(message, path=shown, line=placed.line))
+            raise mistakes.together() from error
 
     def _prompt(self, loaded: LoadedSuite) -> Prompt | None:
         written = loaded.suite.prompt
@@ -341,10 +357,16 @@ class Workspace:
 
     def _judges_of(self, loaded: LoadedSuite, further: Sequence[str] = ()) -> tuple[AnyJudge, ...]:
         """Return the suite's judges and a case's further ones, each once."""
-        try:
-            return tuple(self.judge(name) for name in dict.fromkeys((*loaded.suite.judges, *further)))
-        except UsageError as error:
-            raise self._placed(error, loaded.path, "/judges") from error
+        judges = []
+        mistakes = Mistakes()
+        for name in dict.fromkeys((*loaded.suite.judges, *further)):
+            with mistakes:
+                try:
+                    judges.append(self.judge(name))
+                except UsageError as error:
+                    raise self._placed(error, loaded.path, "/judges") from error
+        mistakes.refuse()
+        return tuple(judges)
 
     def _require_judged(self, judge: AnyJudge, placed: PlacedCase) -> None:
         """Refuse a case that lacks what one of its judges needs."""
@@ -363,7 +385,7 @@ class Workspace:
                 raise self._placed(error, file, pointer) from error
 
     @staticmethod
-    def _placed(error: UsageError, path: Path, pointer: str) -> UsageError:
+    def _placed(error: UsageError, path: Path, pointer: str) -> SpecError:
         """Say where the name was used, unless the error already names a place of its own."""
         return error if isinstance(error, SpecError) else read_yaml(path).error(str(error), pointer)
 

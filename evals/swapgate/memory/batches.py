@@ -45,6 +45,7 @@ _KIND = FileKind(
     format=1,
     trouble="the batches cannot be kept",
     remedy="Free the disk, or run without --batch",
+    elsewhere="run without --batch",
     when_newer="update swapgate, or move the file away once no batch is running",
 )
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from swapgate.errors import SpecError, StoreError
+from swapgate.memory.remedies import remedy_for
 from swapgate.memory.wal import (
     BUSY_S,
     connect_reading,
     inserts,
     is_damage,
     may_write,
-    remedy_for,
     use_wal,
 )
 from swapgate.memory.writer import BatchWriter

@@ -8,17 +8,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from swapgate.errors import StoreError
+from swapgate.memory.remedies import remedy_for
 from swapgate.memory.wal import BUSY_S, use_wal
 from swapgate.values import Value
 
 
 class FileKind(Value):
-    """What a file holds. `schema` may be executed again and again; the rest is for messages."""
+    """What a file holds. `schema` may be executed again and again; the rest is for messages.
+
+    `elsewhere` says how to do without this file in this place, `remedy` what helps on a full disk.
+    """
 
     schema: str
     format: int
     trouble: str
     remedy: str
+    elsewhere: str = "set `state` to another folder"
     when_newer: str = "update swapgate"
 
 
@@ -69,7 +74,9 @@ class SharedFile:
         try:
             yield
         except (sqlite3.Error, OSError) as exc:
-            raise StoreError(f"{self.path}: {self._kind.trouble}: {exc}. {self._kind.remedy}") from exc
+            kind = self._kind
+            remedy = remedy_for(exc, elsewhere=kind.elsewhere, otherwise=kind.remedy)
+            raise StoreError(f"{self.path}: {kind.trouble}: {exc}. {remedy}") from exc
 
     def _require_format(self, connection: sqlite3.Connection) -> None:
         known = self._kind.format

@@ -11,6 +11,7 @@ from pydantic_core import from_json
 
 from swapgate.errors import StoreError
 from swapgate.memory.cache import Recording, read_recordings
+from swapgate.memory.remedies import remedy_for
 from swapgate.memory.wal import connect_reading
 from swapgate.records import Json, Response, adapter, to_json
 
@@ -66,7 +67,7 @@ class StoredResponses:
         try:
             yield from self._connection.execute(query, parameters)
         except (sqlite3.Error, ValueError) as exc:
-            raise StoreError(f"{self.path}: the cache cannot be read: {exc}") from exc
+            raise _unreadable(self.path, exc) from exc
 
 
 def _sample(about: Mapping[str, Json], usage: Mapping[str, Json], latency_s: object) -> Sample:
@@ -90,4 +91,9 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         return connect_reading(path)
     except (sqlite3.Error, OSError) as exc:
-        raise StoreError(f"{path}: the cache cannot be read: {exc}") from exc
+        raise _unreadable(path, exc) from exc
+
+
+def _unreadable(path: Path, exc: Exception) -> StoreError:
+    remedy = remedy_for(exc, elsewhere="set `state` to another folder")
+    return StoreError(f"{path}: the cache cannot be read: {exc}. {remedy}")

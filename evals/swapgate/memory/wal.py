@@ -73,24 +73,6 @@ def is_damage(exc: BaseException) -> bool:
     return sqlite_name(exc).startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
 
 
-def remedy_for(exc: BaseException, *, elsewhere: str) -> str:
-    """Return what a user can do about an error of SQLite's; `elsewhere` says how to have another place."""
-    code = sqlite_name(exc)
-    found = next((text for start, text in _REMEDIES.items() if code.startswith(start)), _MOVE)
-    return found.format(elsewhere=elsewhere)
-
-
-_MOVE = "Move the file away and run again"
-_REMEDIES = {
-    "SQLITE_BUSY": f"Another process has held it for {BUSY_S} s: wait for its end, or end it, and run again",
-    "SQLITE_FULL": "Free the disk and run again",
-    "SQLITE_IOERR": "Free the disk or mend it, and run again",
-    "SQLITE_READONLY": "Give yourself the right to write the file and its folder, or {elsewhere}",
-    "SQLITE_CANTOPEN": "Give yourself the right to write in its folder, or {elsewhere}",
-    "SQLITE_CORRUPT": "The file is damaged. `sqlite3 FILE .recover` saves what can be read. " + _MOVE,
-}
-
-
 def inserts(table: str, rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, tuple[Any, ...]]]:
     """Yield statements that store rows, each with its values; rows of equal keys are replaced.
 

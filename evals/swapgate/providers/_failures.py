@@ -17,6 +17,7 @@ import httpx
 from pydantic_core import from_json
 
 from swapgate.errors import ErrorKind, ProviderError
+from swapgate.providers._certificates import naming_variable
 from swapgate.providers._proxies import PROXY_ADVICE, UNKNOWN_TO_PROXY, proxy_failure
 from swapgate.providers.credentials import scrub
 from swapgate.records import Json
@@ -148,10 +149,8 @@ def connection_failure(target: Target, error: BaseException, *, timeout_s: float
         kind, text = of_proxy
         return target.error(text, kind)
     if any(isinstance(e, ssl.SSLError | ssl.CertificateError) for e in chain):
-        text = (
-            "no TLS connection: the certificate or the protocol was not accepted. Check base_url; "
-            "the certificate of an authority of your own is named by SSL_CERT_FILE"
-        )
+        text = "no TLS connection: the certificate or the protocol was not accepted. Check base_url"
+        text += f"; trusted are the {_trusted()}"
         return target.error(text, ErrorKind.CONNECTION)
     if any(isinstance(e, socket.gaierror) or type(e).__name__ == "ClientConnectorDNSError" for e in chain):
         return target.error("the host's name cannot be resolved: check base_url", ErrorKind.CONNECTION)
@@ -165,6 +164,13 @@ def connection_failure(target: Target, error: BaseException, *, timeout_s: float
     failure = target.error(text, ErrorKind.CONNECTION)
     failure.may_be_billed = not any(type(e).__name__ in _NEVER_CONNECTED for e in chain)
     return failure
+
+
+def _trusted() -> str:
+    variable = naming_variable()
+    if variable is not None:
+        return f"certificates that {variable} names"
+    return "bundled certificates: that of an authority of your own is named by SSL_CERT_FILE"
 
 
 def retry_after_s(headers: Mapping[str, str], *, now: datetime.datetime) -> float | None:

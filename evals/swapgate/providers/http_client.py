@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import ssl
 from base64 import b64encode
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from swapgate.errors import UsageError
+from swapgate.providers._certificates import require_certificates, trusted
 from swapgate.providers._proxies import require_proxies
 
 if TYPE_CHECKING:
@@ -29,7 +25,7 @@ def open_http(*, concurrency: int, timeout_s: float) -> httpx.AsyncClient:
     Proxies of the environment are honoured, but never for loopback addresses. Redirects are not followed.
     Raises UsageError where the environment names certificates or a proxy that cannot be.
     """
-    _require_certificates()
+    require_certificates()
     require_proxies()
     connections = max(1, concurrency) + _SPARE_CONNECTIONS
     return _Client(
@@ -47,7 +43,7 @@ def load() -> None:
     """Import what the first request needs, and read the certificates: aiohttp reads them too, and twice."""
     import swapgate.providers._route  # noqa: F401
 
-    _tls()
+    trusted()
 
 
 class _Client(httpx.AsyncClient):
@@ -85,7 +81,7 @@ class LateTransport(httpx.AsyncBaseTransport):
         if self._made is None:
             from httpx_aiohttp import AiohttpTransport
 
-            self._made = AiohttpTransport(verify=_tls(), limits=self._limits, proxy=self._proxy)
+            self._made = AiohttpTransport(verify=trusted(), limits=self._limits, proxy=self._proxy)
         return self._made
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -96,21 +92,3 @@ class LateTransport(httpx.AsyncBaseTransport):
         """Close what was made."""
         if self._made is not None:
             await self._made.aclose()
-
-
-def _require_certificates() -> None:
-    for variable, is_there in (("SSL_CERT_FILE", Path.is_file), ("SSL_CERT_DIR", Path.is_dir)):
-        named = os.environ.get(variable)
-        if named and not is_there(Path(named)):
-            raise UsageError(
-                f"{variable} names {named!r}, and there are no certificates there: correct it, or unset it"
-            )
-    bundle = os.environ.get("SSL_CERT_FILE")
-    # To load them takes a tenth of a second, which a run that the cache answers does without.
-    if bundle and b"-----BEGIN " not in Path(bundle).read_bytes():
-        raise UsageError(f"SSL_CERT_FILE names {bundle!r}, which holds no certificate in PEM's form")
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    return httpx.create_ssl_context()

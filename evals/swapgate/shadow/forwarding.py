@@ -12,6 +12,7 @@ from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
+from swapgate.providers._certificates import naming_variable, trusted
 from swapgate.shadow.capture import ANSWER_HEADERS
 from swapgate.shadow.routing import OWN_HEADERS
 
@@ -71,7 +72,13 @@ class Upstream:
 
     def __init__(self) -> None:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S, ttl_dns_cache=60),
+            connector=aiohttp.TCPConnector(
+                limit=0,
+                keepalive_timeout=_KEEPALIVE_S,
+                ttl_dns_cache=60,
+                # Where none are named, a proxy trusts whom the machine trusts, as its client does.
+                ssl=trusted() if naming_variable() is not None else True,
+            ),
             timeout=aiohttp.ClientTimeout(
                 total=None, sock_connect=_CONNECT_S, sock_read=_SILENCE_S, connect=None
             ),

@@ -47,6 +47,7 @@ _KIND = FileKind(
     format=1,
     trouble="the exchanges cannot be kept",
     remedy="Free the disk, or name another `store`",
+    elsewhere="name another `store`",
     when_newer="update swapgate, or name another file in `store`",
 )
 _COLUMNS = "exchanges (key, route, day, state, has_content, leased_until, record, comparison)"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
-from swapgate.errors import SpecError
+from swapgate.errors import Mistakes, SpecError
 from swapgate.records import Json, adapter
 from swapgate.spec.source import Document, read_text, shown_path, validate
 from swapgate.spec.suite import Case, Defaults, PlacedCase
@@ -22,21 +22,27 @@ def read_jsonl(path: Path, defaults: Defaults, *, root: Path) -> Iterator[Placed
     """Yield the case of each line of a JSON Lines file; blank lines are skipped."""
     text = read_text(path, root=root)
     decoder = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
+    mistakes = Mistakes()
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
-        try:
-            written = decoder.decode(line)
-            if "\\u" in line:
-                _refuse_half_characters(written)
-        except RecursionError as exc:
-            raise SpecError("nested too deeply", path=shown_path(path, root), line=number) from exc
-        except ValueError as exc:
-            raise SpecError(
-                f"not valid JSON: {_said(exc)}", path=shown_path(path, root), line=number
-            ) from exc
-        case = _case(written, path=path, line=number, root=root)
-        yield PlacedCase(case=defaults.under(case, said=written), path=path, line=number)
+        with mistakes:
+            written = _decoded(decoder, line, path=path, number=number, root=root)
+            case = _case(written, path=path, line=number, root=root)
+            yield PlacedCase(case=defaults.under(case, said=written), path=path, line=number)
+    mistakes.refuse()
+
+
+def _decoded(decoder: json.JSONDecoder, line: str, *, path: Path, number: int, root: Path) -> Any:
+    try:
+        written = decoder.decode(line)
+        if "\\u" in line:
+            _refuse_half_characters(written)
+    except RecursionError as exc:
+        raise SpecError("nested too deeply", path=shown_path(path, root), line=number) from exc
+    except ValueError as exc:
+        raise SpecError(f"not valid JSON: {_said(exc)}", path=shown_path(path, root), line=number) from exc
+    return written
 
 
 def read_csv(path: Path, defaults: Defaults, *, root: Path) -> Iterator[PlacedCase]:
@@ -49,23 +55,22 @@ def read_csv(path: Path, defaults: Defaults, *, root: Path) -> Iterator[PlacedCa
     rows = csv.reader(io.StringIO(read_text(path, root=root), newline=""), strict=True)
     shown = shown_path(path, root)
     start = 1
+    mistakes = Mistakes()
     try:
         header = [name.strip() for name in next(rows, [])]
         _check_header(header, shown)
         start = rows.line_num + 1
         for row in rows:
             if row:
-                if len(row) != len(header):
-                    message = (
-                        f"{len(row)} cells, but the header has {len(header)}: quote cells that hold commas"
-                    )
-                    raise SpecError(message, path=shown, line=start)
-                written = _from_row(dict(zip(header, row, strict=True)))
-                case = _case(written, path=path, line=start, root=root)
-                yield PlacedCase(case=defaults.under(case, said=written), path=path, line=start)
+                with mistakes:
+                    _check_width(row, header, shown, start)
+                    written = _from_row(dict(zip(header, row, strict=True)))
+                    case = _case(written, path=path, line=start, root=root)
+                    yield PlacedCase(case=defaults.under(case, said=written), path=path, line=start)
             start = rows.line_num + 1
     except csv.Error as exc:
-        raise SpecError(f"not valid CSV: {exc}", path=shown, line=start) from exc
+        mistakes.note(SpecError(f"not valid CSV: {exc}", path=shown, line=start))
+    mistakes.refuse()
 
 
 def _case(written: Any, *, path: Path, line: int, root: Path) -> Case:
@@ -101,6 +106,12 @@ def _said(error: ValueError) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg[:1].lower()}{error.msg[1:]} (column {error.colno})"
     return str(error)
+
+
+def _check_width(row: Sequence[str], header: Sequence[str], shown: str, line: int) -> None:
+    if len(row) != len(header):
+        message = f"{len(row)} cells, but the header has {len(header)}: quote cells that hold commas"
+        raise SpecError(message, path=shown, line=line)
 
 
 def _check_header(header: list[str], shown: str) -> None:

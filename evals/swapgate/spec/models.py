@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from swapgate.errors import UsageError, nearest
+from swapgate.errors import Mistakes, UsageError, nearest
 from swapgate.records import Json
 from swapgate.spec.model_entries import (
     STALL_TIMEOUT_S,
@@ -206,14 +206,20 @@ def _read_parts(document: Document) -> CatalogueFile:
 def _check_names(catalogue: Catalogue, document: Document) -> Iterator[str]:
     """Yield how bare ids were found; raise SpecError for unknown names and for fallbacks in a circle."""
     fallbacks: dict[str, str] = {}
+    mistakes = Mistakes()
     for part, entries in (("models", catalogue.models), ("tasks", catalogue.tasks)):
         for name, entry in entries.items():
             above = pointer_of(keys_of(document, part, name))
             if isinstance(entry, TaskEntry) and entry.provider is None:
-                yield from _found(catalogue, document, f"{above}/model", entry.model)
+                with mistakes:
+                    yield from _found(catalogue, document, f"{above}/model", entry.model)
             if entry.fallback:
-                yield from _found(catalogue, document, f"{above}/fallback", entry.fallback, is_fallback=True)
+                with mistakes:
+                    yield from _found(
+                        catalogue, document, f"{above}/fallback", entry.fallback, is_fallback=True
+                    )
                 fallbacks[f"{above}/fallback"] = name
+    mistakes.refuse()
     for pointer, name in fallbacks.items():
         _check_circle(catalogue, document, pointer, name)
 

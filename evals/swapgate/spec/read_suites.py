@@ -7,7 +7,7 @@ import os.path
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from swapgate.errors import SpecError
+from swapgate.errors import Mistakes, SpecError
 from swapgate.spec.case_tables import read_csv, read_jsonl
 from swapgate.spec.source import Document, read_yaml, shown_path, validate
 from swapgate.spec.suite import Case, Defaults, LoadedSuite, PlacedCase, Suite
@@ -35,7 +35,7 @@ def read_suite(path: Path, *, root: Path) -> LoadedSuite:
     """
     document = read_yaml(path, root=root)
     suite = validate(Suite, document)
-    own = [
+    cases = [
         PlacedCase(
             case=suite.defaults.under(case, said=document.data["cases"][index]),
             path=path,
@@ -43,12 +43,15 @@ def read_suite(path: Path, *, root: Path) -> LoadedSuite:
         )
         for index, case in enumerate(suite.cases)
     ]
-    files = _case_files(document, suite)
-    cases = (*own, *(one for file in files for one in read_cases(file, suite.defaults, root=root)))
+    mistakes = Mistakes()
+    for file in _case_files(document, suite):
+        with mistakes:
+            cases += read_cases(file, suite.defaults, root=root)
+    mistakes.refuse()
     if not cases:
         raise document.error("the suite has no cases: write `cases:` or `cases_from:`")
     _check_unique(cases, root)
-    return LoadedSuite(path=path, suite=suite.model_copy(update={"cases": ()}), cases=cases)
+    return LoadedSuite(path=path, suite=suite.model_copy(update={"cases": ()}), cases=tuple(cases))
 
 
 def read_cases(path: Path, defaults: Defaults, *, root: Path) -> Iterator[PlacedCase]:
@@ -64,9 +67,12 @@ def _read_fragment(path: Path, defaults: Defaults, *, root: Path) -> Iterator[Pl
     document = read_yaml(path, root=root)
     if not isinstance(document.data, list):
         raise document.error("a file of cases is a list: start every case with '- id: ...'")
+    mistakes = Mistakes()
     for index, said in enumerate(document.data):
-        case = validate(Case, document, at=f"/{index}", noun="a case")
-        yield PlacedCase(case=defaults.under(case, said=said), path=path, line=document.line(f"/{index}"))
+        with mistakes:
+            case = validate(Case, document, at=f"/{index}", noun="a case")
+            yield PlacedCase(case=defaults.under(case, said=said), path=path, line=document.line(f"/{index}"))
+    mistakes.refuse()
 
 
 def _case_files(document: Document, suite: Suite) -> list[Path]:
@@ -103,9 +109,11 @@ def _matches(document: Document, pattern: str, pointer: str) -> list[Path]:
 
 def _check_unique(cases: Iterable[PlacedCase], root: Path) -> None:
     seen: dict[str, PlacedCase] = {}
+    mistakes = Mistakes()
     for placed in cases:
         first = seen.setdefault(placed.case.id, placed)
         if first is not placed:
             place = f"{shown_path(first.path, root)}:{first.line}"
             message = f"the case id {placed.case.id!r} is already taken at {place}: give each case its own"
-            raise SpecError(message, path=shown_path(placed.path, root), line=placed.line)
+            mistakes.note(SpecError(message, path=shown_path(placed.path, root), line=placed.line))
+    mistakes.refuse()

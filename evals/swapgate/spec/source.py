@@ -15,7 +15,6 @@ from swapgate.spec.yaml_core import Place, YamlError, read_document
 from swapgate.values import Value
 
 MAX_BYTES = 50_000_000
-MAX_PROBLEMS = 11
 
 Model = TypeVar("Model")
 
@@ -95,8 +94,8 @@ def read_yaml(path: Path, *, root: Path | None = None) -> Document:
 def validate(model_type: type[Model], document: Document, *, at: str = "", noun: str = "") -> Model:
     """Return the value at a JSON pointer as a model.
 
-    Raise one SpecError that starts with the first problem and lists up to 10 more, a line each. `noun` is
-    what messages call the value itself ("a suite" when left out).
+    Raise one SpecError of all problems, the first line's first. `noun` is what messages call the value itself
+    ("a suite" when left out).
     """
     data = document.at(at)
     try:
@@ -108,8 +107,5 @@ def validate(model_type: type[Model], document: Document, *, at: str = "", noun:
     errors = [document.error(problem.message, at + problem.pointer) for problem in found]
     # A misspelt key is also a missing one, and the misspelling is what to repair.
     errors.sort(key=lambda error: (error.line or 0, not error.message.startswith("unknown")))
-    further = [str(error) for error in errors[1:MAX_PROBLEMS]]
-    if len(errors) > MAX_PROBLEMS:
-        further.append(f"... and {len(errors) - MAX_PROBLEMS} more")
-    first = errors[0]
-    raise SpecError("\n".join([first.message, *further]), path=first.path, line=first.line)
+    first, *further = errors
+    raise SpecError(first.message, path=first.path, line=first.line, further=further)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
 from swapgate.errors import StoreError, UsageError
-from swapgate.memory.wal import BUSY_S, connect_reading, remedy_for, use_wal
+from swapgate.memory.remedies import remedy_for
+from swapgate.memory.wal import BUSY_S, connect_reading, use_wal
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Engine

@@ -55,10 +55,13 @@ def progress_text(progress: Progress, *, speed: float, max_cost: float | None = 
 
 
 def batch_text(batch: BatchProgress) -> str:
-    """Return `batch: 847 requests at openai, 312 done, submitted 0:42 ago`."""
+    """Return `batch: 847 requests at openai, 312 done, submitted 0:42 ago`, and what had to stay here."""
     where = ", ".join(batch.services)
+    if not batch.requests:
+        return f"batch: {count(batch.unsent, 'request')} not taken by {where} yet, asking again"
     requests = count(batch.requests, "request")
-    return f"batch: {requests} at {where}, {batch.done:,} done, submitted {_clock(batch.age_s)} ago"
+    waiting = f", {batch.unsent:,} not taken yet" if batch.unsent else ""
+    return f"batch: {requests} at {where}, {batch.done:,} done, submitted {_clock(batch.age_s)} ago{waiting}"
 
 
 def _clock(seconds: float) -> str:

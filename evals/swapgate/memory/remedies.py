@@ -1,0 +1,67 @@
+"""What a user can do where a file of ours cannot be used: said by its cause."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+
+from swapgate.memory.wal import BUSY_S, sqlite_name
+
+_FREE = "Free the disk and run again"
+_MEND = "Free the disk or mend it, and run again"
+_MOVE = "Move the file away and run again"
+_DAMAGED = f"The file is damaged. `sqlite3 FILE .recover` saves what can be read. {_MOVE}"
+_RIGHT = "Give yourself the right to write the file and its folder, or {elsewhere}"
+_FILES = "This process may open no more files: ask for less at a time, or raise that limit (ulimit -n)"
+_ALL_FILES = "This machine has too many files open: end something that runs here, and run again"
+# What helps whatever the file is for; what helps against the rest, its owner may know better.
+_ANYWHERE: Mapping[str, str] = {
+    "SQLITE_BUSY": f"Another process has held it for {BUSY_S} s: wait for its end, or end it, and run again",
+    "SQLITE_READONLY": _RIGHT,
+    "SQLITE_CANTOPEN": "Give yourself the right to write in its folder, or {elsewhere}",
+    "SQLITE_PROTOCOL": "Its disk does not lock files as SQLite wants, as some network disks: {elsewhere}",
+    "EMFILE": _FILES,
+    "ENFILE": _ALL_FILES,
+    "EACCES": _RIGHT,
+    "EPERM": _RIGHT,
+    "EROFS": _RIGHT,
+}
+_HERE: Mapping[str, str] = {
+    "SQLITE_FULL": _FREE,
+    "SQLITE_IOERR": _MEND,
+    "SQLITE_CORRUPT": _DAMAGED,
+    "ENOSPC": _FREE,
+    "EDQUOT": _FREE,
+    "EIO": _MEND,
+    "E": "Mend that, or {elsewhere}",
+}
+
+
+def remedy_for(exc: BaseException, *, elsewhere: str, otherwise: str | None = None) -> str:
+    """Return what a user can do about an error of SQLite's or of the system's.
+
+    `elsewhere` says how to have another place, `otherwise` what to do about a full disk and a damaged file,
+    where it is not to free the disk and to move the file away.
+    """
+    cause = _cause(exc)
+    remedies = _ANYWHERE if otherwise is not None else {**_ANYWHERE, **_HERE}
+    found = next((text for start, text in remedies.items() if cause.startswith(start)), otherwise or _MOVE)
+    return found.format(elsewhere=elsewhere)
+
+
+def _cause(exc: BaseException) -> str:
+    """Return the name of the cause, such as SQLITE_FULL or EMFILE."""
+    if isinstance(exc, OSError):
+        return errno.errorcode.get(exc.errno or 0, "E")
+    name = sqlite_name(exc)
+    return (name.startswith("SQLITE_CANTOPEN") and _no_file_left()) or name
+
+
+def _no_file_left() -> str:
+    """Return why nothing can be opened here at all: SQLite keeps to itself why it could not."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as exc:
+        return errno.errorcode.get(exc.errno or 0, "")
+    return ""

@@ -1,0 +1,83 @@
+"""What a user is told to do about a file of the state, by what it is that stands against it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from swapgate.memory.remedies import remedy_for
+
+EVALS = Path(__file__).parents[1] / "evals"
+# Each file once while there is room, so that all modules are read, and once again without.
+EXHAUSTED = """\
+import os, resource, sys
+from pathlib import Path
+from swapgate.errors import StoreError
+from swapgate.memory.batches import BatchStore
+from swapgate.memory.cache import ResponseCache
+from swapgate.memory.history import History
+
+opens = (ResponseCache, History, BatchStore)
+for folder in ("before", "after"):
+    if folder == "after":
+        resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
+        held = []
+        try:
+            while True:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+        except OSError:
+            pass
+    for number, kind in enumerate(opens):
+        path = Path(sys.argv[1], f"{folder}-{number}.db")
+        try:
+            kind(path).close()
+        except StoreError as exc:
+            print(exc)
+"""
+
+
+def test_too_many_open_files_are_told_as_such(tmp_path: Path) -> None:
+    pytest.importorskip("resource", reason="this system has no such limit")
+    said = subprocess.run(
+        [sys.executable, "-c", EXHAUSTED, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(EVALS)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    assert len(said) == 3
+    for number, line in enumerate(said):
+        assert line.startswith(f"{tmp_path}/after-{number}.db: ")
+        assert line.endswith("raise that limit (ulimit -n)")
+        assert "Move the file away" not in line
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "Free the disk and run again"),
+        (errno.EROFS, "Give yourself the right to write the file and its folder, or set `state`"),
+        (errno.EACCES, "Give yourself the right to write the file and its folder, or set `state`"),
+        (errno.EMFILE, "ask for less at a time, or raise that limit"),
+        (errno.ENFILE, "This machine has too many files open"),
+        (errno.ENAMETOOLONG, "Mend that, or set `state`"),
+    ],
+)
+def test_what_the_system_refuses_has_its_own_remedy(number: int, remedy: str) -> None:
+    error = OSError(number, os.strerror(number))
+    assert remedy in remedy_for(error, elsewhere="set `state`")
+
+
+def test_an_owner_says_what_helps_on_a_full_disk_and_no_more(tmp_path: Path) -> None:
+    owner = {"elsewhere": "name another file", "otherwise": "Free the disk, or do without"}
+    assert remedy_for(OSError(errno.ENOSPC, "full"), **owner) == "Free the disk, or do without"
+    assert remedy_for(OSError(errno.EACCES, "no"), **owner).endswith("or name another file")
+    with pytest.raises(sqlite3.OperationalError) as caught:
+        sqlite3.connect(tmp_path / "missing" / "file.db")
+    assert remedy_for(caught.value, **owner).endswith("write in its folder, or name another file")
