@@ -475,6 +475,30 @@ def test_a_judge_that_guesses_about_the_baseline_stops_the_gate_too():
     )
 
 
+NEVER_WRONG = (50, 10, 0, 0)
+
+
+def test_a_baseline_that_is_never_wrong_hides_no_failure_of_the_candidate():
+    rows = [*labels(*FAIR, model="new"), *labels(*NEVER_WRONG, model="old"), *labels(*FAIR)]
+    trials = paired((200, 0, 180, 20))
+    for gate in ({"semantic": {"min": 0.9}}, {"blind_pass": {"max": 0.1}}):
+        outcome = concluded(trials, gate=gate, calibrations=(calibration(rows),))
+        assert (outcome.gate.answer, outcome.gate.exit_code) == ("fail", ExitCode.FAILED)
+        assert ", corrected for the judge's errors, is " in outcome.gate.reason
+        assert "cannot gate on old" in "".join(d.reason for d in outcome.gate.decisions)
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [{"semantic": {"min": 0.5}}, "every-case", {"blind_pass": {"rise": 0.01}}, None],
+    ids=["held", "as judged", "a change", "the difference"],
+)
+def test_what_it_leaves_unknown_stays_undecided(gate):
+    rows = [*labels(*FAIR, model="new"), *labels(*NEVER_WRONG, model="old"), *labels(*FAIR)]
+    outcome = concluded(paired((200, 0, 180, 20)), gate=gate, calibrations=(calibration(rows),))
+    assert outcome.gate.exit_code == ExitCode.INCONCLUSIVE
+
+
 def test_a_few_labels_of_a_model_do_not_stand_in_the_place_of_many():
     rows = [*labels(*FAIR, model="other"), *labels(4, 0, 0, 1, model="new")]
     outcome = concluded(judged(300, 100), gate={"semantic": {"min": 0.5}}, calibrations=(calibration(rows),))

@@ -76,14 +76,14 @@ class Corrections:
         )
 
     def decisions(self, facts: Sequence[Facts]) -> list[Decision]:
-        """Return one decision for each judge whose labels show it to be no better than chance."""
+        """Return decisions for each judge whose labels show it to be no better than chance, one a reason."""
         found = []
         models = {f.model for f in facts if f.verdicts}
         for judge in self._present(facts):
             reasons = {
                 why: model for model in (*sorted(models), None) if (why := refusal(self._of(judge, model)))
             }
-            for why, model in list(reasons.items())[:1]:
+            for why, model in reasons.items():
                 of = f" on {model}" if model else ""
                 reason = f"the judge {judge} cannot gate{of}: {why}. {_remedy(self._of(judge, model))}"
                 found.append(Decision(rule=RULE, model=model or "", answer="inconclusive", reason=reason))

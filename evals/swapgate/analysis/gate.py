@@ -11,7 +11,7 @@ from swapgate.analysis.correction import RULE as JUDGE_RULE
 from swapgate.analysis.decision import Decision, GateAnswer, GateResult
 from swapgate.analysis.error_limit import DEFAULT_ERRORS, errors_decision
 from swapgate.analysis.error_limit import RULE as ERRORS_RULE
-from swapgate.analysis.margin import margin_decision, rise_decision
+from swapgate.analysis.margin import RISE_RULE, margin_decision, rise_decision
 from swapgate.analysis.regressions import regressions_decision
 from swapgate.analysis.rule_scopes import EVERY_CASE, MEASURES, Rules, has_rule, margins, rules_by_scope
 from swapgate.analysis.rules import ceiling_decision, every_case_decision, rate_decisions
@@ -55,8 +55,9 @@ def judge_gate(
 
     `overall` holds over all suites together, `suites` by suite; a suite without an entry adds no rule.
     `planned` counts the trials that the run set out to make, `stored` those that came back.
-    Too many errored or missing trials refuse every other answer, and so do `refusals`: judges that cannot
-    gate. `notes` go with the answer. `futile` are rules that a run which stopped early gave up.
+    Too many errored or missing trials refuse every other answer, and so do `refusals`, judges that cannot
+    gate: but for the failure of a model that none of these is about, in a rate that is the structure's or
+    corrected. `notes` go with the answer. `futile` are rules that a run which stopped early gave up.
     """
     notes = tuple(notes)
     has_baseline = bool(comparisons) or run.baseline is not None
@@ -79,7 +80,23 @@ def judge_gate(
         if has_baseline:
             decisions += _baseline_decisions(scopes, comparisons, overall, suites)
     decisions = [_given_up(d) if (d.rule, d.scope, d.model) in futile else d for d in decisions]
-    return replace(_result(decisions, overall, suites), notes=notes)
+    return replace(_result(decisions, overall, suites, sound=_sound(summaries, refusals)), notes=notes)
+
+
+def _sound(summaries: Sequence[Summary], refusals: Sequence[Decision]) -> set[RuleKey]:
+    """Return the measures that are known of a model whatever the judges are worth that cannot gate.
+
+    Labels of the baseline that are too alike to correct its rate, as they are where it is never wrong, take
+    nothing from what those of the candidate show.
+    """
+    refused = {one.model for one in refusals}
+    return {
+        (measure, one.scope, one.model)
+        for one in summaries
+        if not refused & {"", one.model}
+        for measure in MEASURES
+        if measure == "structural" or getattr(one, measure).correction
+    }
 
 
 def _given_up(decision: Decision) -> Decision:
@@ -195,12 +212,21 @@ def _baseline_decisions(
 
 
 def _result(
-    decisions: Sequence[Decision], overall: GateEntry | None, suites: Mapping[str, GateEntry | None]
+    decisions: Sequence[Decision],
+    overall: GateEntry | None,
+    suites: Mapping[str, GateEntry | None],
+    *,
+    sound: Collection[RuleKey],
 ) -> GateResult:
-    """Return the worst answer with its first reason; too many errors come before everything else."""
+    """Return the worst answer with its first reason; too many errors come before everything else.
+
+    Where a judge cannot gate, a failure is one only in a measure that is `sound`.
+    """
     if refused := [d for d in decisions if d.rule == ERRORS_RULE and d.answer != "pass"]:
         return _said("inconclusive", refused, decisions, exit_code=ExitCode.TOO_MANY_ERRORS)
     if refused := [d for d in decisions if d.rule == JUDGE_RULE]:
+        if failed := [d for d in decisions if d.answer == "fail" and _measured(d) in sound]:
+            return _said("fail", failed, decisions, exit_code=ExitCode.FAILED)
         return _said("inconclusive", refused, decisions, exit_code=ExitCode.INCONCLUSIVE)
     said = {d.answer for d in decisions}
     answer = next(answer for answer in _SEVERITY if answer in said)
@@ -213,6 +239,12 @@ def _result(
         return _said(answer, blocking, decisions, exit_code=ExitCode.INCONCLUSIVE)
     warned = _said(answer, worst, decisions, exit_code=ExitCode.OK)
     return replace(warned, reason=f"{warned.reason}; this only warns (inconclusive: warn)")
+
+
+def _measured(decision: Decision) -> RuleKey:
+    """Return the measure that a rule such as `semantic.min` bounds, or the rule itself; where and of whom."""
+    measure = decision.rule if decision.rule == RISE_RULE else decision.rule.partition(".")[0]
+    return measure, decision.scope, decision.model
 
 
 def _said(
