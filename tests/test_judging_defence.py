@@ -157,7 +157,7 @@ def test_no_words_to_the_judge_are_passed_over_for_speed(one: str, other: str, d
         assert ADDRESS in suspicions(f"{first.upper()} now {second}")
 
 
-@given(said_in_ascii(f"(?m:{suspicion._ROLE.pattern})"))
+@given(said_in_ascii(f"(?m:{suspicion._role().pattern})"))
 def test_no_line_of_a_role_is_passed_over_for_speed(line: str) -> None:
     assert TAKES_A_ROLE in suspicions(line.upper())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterator
+from functools import cache
 
 from swapgate.judging.markers import LOOKALIKE
 from swapgate.judging.visible import visible
@@ -16,14 +17,20 @@ MARKERS = "an imitation of the judge's markers"
 VERDICT = "a verdict or a score, as the judge would write it"
 ADDRESS = "words to the judge"
 
-_ROLE = re.compile(
-    r"^[ \t]{0,20}(?:#{1,6}[ \t]{0,4}|\*\*|\[|<)?"
-    r"(?:system|assistant|user|human|developer|judge|evaluator|grader)"
-    r"(?:[ \t]{1,4}(?:message|prompt|note|override))?(?:\*\*|\]|>)?[ \t]{0,4}:"
-    r"|<\|(?:im_start|im_end|system|user|assistant|start_header_id|eot_id|endoftext)[^|\n]{0,40}\|>"
-    r"|\[/?INST\]|<</?SYS>>|^(?:Human|Assistant):",
-    re.IGNORECASE | re.MULTILINE,
-)
+
+# Compiling these two takes some milliseconds of every start, and few answers need them.
+@cache
+def _role() -> re.Pattern[str]:
+    return re.compile(
+        r"^[ \t]{0,20}(?:#{1,6}[ \t]{0,4}|\*\*|\[|<)?"
+        r"(?:system|assistant|user|human|developer|judge|evaluator|grader)"
+        r"(?:[ \t]{1,4}(?:message|prompt|note|override))?(?:\*\*|\]|>)?[ \t]{0,4}:"
+        r"|<\|(?:im_start|im_end|system|user|assistant|start_header_id|eot_id|endoftext)[^|\n]{0,40}\|>"
+        r"|\[/?INST\]|<</?SYS>>|^(?:Human|Assistant):",
+        re.IGNORECASE | re.MULTILINE,
+    )
+
+
 # What spells hidden text letter by letter, or turns visible text around.
 _CARRIER = re.compile("[\u202d\u202e\U000e0000-\U000e007f]{2,}|[\u202d\u202e]|[\U000e0100-\U000e01ef]{2,}")
 _FEWEST_HIDDEN = 8
@@ -51,14 +58,20 @@ _WHO = (
     r"judges?|evaluat\w+|graders?|grading|scores?|rating|rubric|verdicts?|marks?|bewert\w+|puntuaci\w+"
     r"|évaluat\w+|valutazion\w+|avalia\w+|оценк\w+|оценщик\w*"
 )
-_ADDRESS = re.compile(
-    "|".join(
-        rf"\b(?:{one})\b.{{0,80}}\b(?:{other})\b"
-        for one, other in ((_IGNORE, _RULES), (_RULES, _IGNORE), (_GRANT, _WHO), (_WHO, _GRANT))
-    ),
-    re.IGNORECASE | re.DOTALL,
-)
-# What ASCII text cannot lack where `_ADDRESS` finds something: an order and a rule, or a wish and a judge.
+
+
+@cache
+def _address() -> re.Pattern[str]:
+    return re.compile(
+        "|".join(
+            rf"\b(?:{one})\b.{{0,80}}\b(?:{other})\b"
+            for one, other in ((_IGNORE, _RULES), (_RULES, _IGNORE), (_GRANT, _WHO), (_WHO, _GRANT))
+        ),
+        re.IGNORECASE | re.DOTALL,
+    )
+
+
+# What ASCII text cannot lack where `_address` finds something: an order and a rule, or a wish and a judge.
 _ORDERS = ("ignor", "disregard", "forget", "overrid", "vergiss", "olvid", "oublie", "dimentica", "esquec")
 _RULE_WORDS = (
     *("instruction", "criteri", "rubric", "guideline", "rules", "prompt", "text", "instrucciones"),
@@ -81,7 +94,7 @@ _JUDGE_WORDS = (
     *("judge", "evaluat", "grader", "grading", "score", "rating", "rubric", "verdict", "mark"),
     *("bewert", "puntuaci", "valutazion", "avalia"),
 )
-# The same of `_ROLE`, and of `_ANNOUNCED`.
+# The same of `_role`, and of `_ANNOUNCED`.
 _ROLE_WORDS = (
     *("system", "assistant", "user", "human", "developer", "judge", "evaluator", "grader"),
     *("<|", "inst]", "sys>>"),
@@ -122,7 +135,7 @@ def _found(raw: str, given: str, criteria: frozenset[str]) -> Iterator[str]:
     text = visible(raw)
     if _hides_text(raw, text) and visible(given) == given:
         yield HIDDEN
-    if _may_take_a_role(text) and _ROLE.search(text) and not _ROLE.search(given):
+    if _may_take_a_role(text) and _role().search(text) and not _role().search(given):
         yield TAKES_A_ROLE
     if LOOKALIKE.search(text) and not LOOKALIKE.search(given):
         yield MARKERS
@@ -148,10 +161,10 @@ def _announces(text: str) -> bool:
 def _address_patterns(text: str) -> tuple[re.Pattern[str], ...]:
     """Return the patterns that may find words to the judge: for nearly every answer none has to be tried."""
     if not text.isascii():  # where a letter may be spelled in other ways, such as a long s
-        return _ADDRESS, _ADDRESS_CJK, _ADDRESS_OTHER
+        return _address(), _ADDRESS_CJK, _ADDRESS_OTHER
     lower = text.lower()
     orders = _has_any(_ORDERS, lower) and _has_any(_RULE_WORDS, lower)
-    return (_ADDRESS,) if orders or (_has_any(_WISHES, lower) and _has_any(_JUDGE_WORDS, lower)) else ()
+    return (_address(),) if orders or (_has_any(_WISHES, lower) and _has_any(_JUDGE_WORDS, lower)) else ()
 
 
 def _has_any(words: tuple[str, ...], text: str) -> bool:
