@@ -362,7 +362,7 @@ def test_an_unknown_judge_is_named_with_the_nearest() -> None:
 def test_a_judge_is_found_by_the_name_of_its_file_alone(tmp_path: Path) -> None:
     written = "judge: other\nmodel: m\ncriteria: {a: {ask: '?'}}\npass: a\n"
     (tmp_path / "mine.yaml").write_text(written)
-    with pytest.raises(SpecError, match=r"mine.yaml: .*'mine' .* 'other'"):
+    with pytest.raises(SpecError, match=r"mine.yaml:1: .*'mine' .* 'other'"):
         load_judges(["mine"], judges_dir=tmp_path)
     with pytest.raises(UsageError, match="unknown judge"):
         load_judges(["../mine"], judges_dir=tmp_path / "sub")

@@ -12,7 +12,7 @@ import pytest
 
 import swapgate.stats
 
-HELPERS = {"few_clusters_note", "as_method", "refusal", "missing_class"}
+HELPERS = {"few_clusters_note", "as_method", "refusal", "missing_class", "require_power"}
 MODULES = sorted(
     module.name for module in pkgutil.iter_modules(swapgate.stats.__path__) if not module.name.startswith("_")
 )
