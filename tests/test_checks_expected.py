@@ -63,7 +63,8 @@ def test_text_compares_the_whole_answer(expected: Json) -> None:
     ("written", "expected", "said"),
     [
         ("expected: [/label]", {"other": 1}, "has no /label"),
-        ("expected: [/label]", None, "has no /label"),
+        ("expected: [/label]", None, "has no `expected`"),
+        ("expected: text", None, "has no `expected`"),
         ("expected", "plain text", "has no fields to compare"),
         ("expected", {"summary": "for judges"}, "has no fields to compare"),
         ("expected: text", {"label": "bug"}, "is no text"),

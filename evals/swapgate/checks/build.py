@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from swapgate.checks import Check, Subject
+from swapgate.checks.expected_check import ExpectedCheck
 from swapgate.checks.options import CheckOptions, CheckType, Folders, OptionError, path_within, validated
 from swapgate.checks.python_check import UserCheckFailed, guarded
 from swapgate.checks.response_checks import finish_check
@@ -28,6 +29,7 @@ __all__ = [
     "decoding_schema",
     "finish_check",
     "run_checks",
+    "why_not_checked",
 ]
 
 ENTRY_POINTS: Final = "swapgate.checks"
@@ -172,6 +174,12 @@ def decoding_schema(checks: Iterable[Check]) -> Mapping[str, Json] | None:
     """
     schemas = [check.decoding_schema for check in checks if isinstance(check, SchemaCheck)]
     return next((schema for schema in schemas if schema is not None), None)
+
+
+def why_not_checked(checks: Iterable[Check], expected: Json) -> list[tuple[str, str]]:
+    """Return the names of the checks that have no result whatever the answer is, and what the case lacks."""
+    asked = [(check.name, check.why_not(expected)) for check in checks if isinstance(check, ExpectedCheck)]
+    return [(name, why_not) for name, why_not in asked if why_not]
 
 
 def run_checks(checks: Iterable[Check], subject: Subject) -> tuple[CheckResult, ...]:

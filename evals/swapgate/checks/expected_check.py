@@ -58,40 +58,44 @@ class ExpectedCheck(Value):
     options: ExpectedOptions
     kind: CheckKind = "semantic"
 
+    def why_not(self, expected: Json) -> str:
+        """Return why no answer can be held against a case's `expected`, an empty string when it can."""
+        if expected is None:
+            return "the case has no `expected`: add it, or drop the check"
+        if self.options.text:
+            is_text = isinstance(_text_of(expected), str)
+            return "" if is_text else f"the case's `expected` is no text but {quoted(expected)}: write a text"
+        pointers = self._pointers(expected)
+        absent = [pointer for pointer in pointers if resolve(expected, pointer) is MISSING]
+        if absent:
+            return f"the case's `expected` has no {' and no '.join(absent)}: add it, or drop the check"
+        if not pointers:
+            return "the case's `expected` has no fields to compare: add some, or write `expected: text`"
+        return ""
+
     def run(self, subject: Subject) -> CheckResult:
         """Return one finding for each difference.
 
         Raises UserCheckFailed when the case's `expected` lacks what is to be compared.
         """
+        expected = subject.expected
+        if why_not := self.why_not(expected):
+            raise UserCheckFailed(why_not, check=self.name)
         if self.options.text:
             return result(self.name, self._of_text(subject), kind=self.kind)
-        wanted = self._wanted(subject.expected)
+        wanted = {pointer: resolve(expected, pointer) for pointer in self._pointers(expected)}
         findings = of_json(subject.reading, lambda answer: self._of_fields(wanted, answer))
         return result(self.name, findings, kind=self.kind)
 
-    def _of_text(self, subject: Subject) -> list[Finding]:
-        expected = subject.expected
-        wanted = expected.get("answer") if isinstance(expected, dict) else expected
-        if not isinstance(wanted, str):
-            raise UserCheckFailed(f"the case's `expected` is no text but {quoted(expected)}", check=self.name)
-        got = subject.response.text.strip()
-        if is_same(wanted.strip(), got, ignore_case=self.options.ignore_case):
-            return []
-        message = f"The answer is {quoted(got)}, expected {quoted(wanted.strip())}."
-        return [Finding(message=message, wanted=quoted(wanted.strip()), got=quoted(got))]
+    def _pointers(self, expected: Json) -> tuple[str, ...]:
+        return self.options.pointers or _pointers_of(expected)
 
-    def _wanted(self, expected: Json) -> dict[str, Any]:
-        """Return the expected value of each pointer."""
-        pointers = self.options.pointers or _pointers_of(expected)
-        wanted = {pointer: resolve(expected, pointer) for pointer in pointers}
-        absent = [pointer for pointer, value in wanted.items() if value is MISSING]
-        if absent:
-            message = f"the case's `expected` has no {' and no '.join(absent)}: add it, or drop the check"
-            raise UserCheckFailed(message, check=self.name)
-        if not wanted:
-            message = "the case's `expected` has no fields to compare: add some, or write `expected: text`"
-            raise UserCheckFailed(message, check=self.name)
-        return wanted
+    def _of_text(self, subject: Subject) -> list[Finding]:
+        wanted, got = str(_text_of(subject.expected)).strip(), subject.response.text.strip()
+        if is_same(wanted, got, ignore_case=self.options.ignore_case):
+            return []
+        message = f"The answer is {quoted(got)}, expected {quoted(wanted)}."
+        return [Finding(message=message, wanted=quoted(wanted), got=quoted(got))]
 
     def _of_fields(self, wanted: dict[str, Any], answer: Any) -> list[Finding]:
         found = [
@@ -107,6 +111,10 @@ class ExpectedCheck(Value):
             return None
         message = f"{place(pointer)} is {quoted(got)}, expected {quoted(wanted)}."
         return Finding(pointer=pointer, message=message, wanted=quoted(wanted), got=quoted(got))
+
+
+def _text_of(expected: Json) -> Json:
+    return expected.get("answer") if isinstance(expected, dict) else expected
 
 
 def _pointers_of(expected: Json) -> tuple[str, ...]:

@@ -8,7 +8,13 @@ from functools import cached_property
 from pathlib import Path
 
 from swapgate.checks import Check
-from swapgate.checks.build import CheckOptionsError, build_checks, decoding_schema, finish_check
+from swapgate.checks.build import (
+    CheckOptionsError,
+    build_checks,
+    decoding_schema,
+    finish_check,
+    why_not_checked,
+)
 from swapgate.engine.again import Again
 from swapgate.engine.budget import why_no_price
 from swapgate.engine.day_budget import why_no_day
@@ -292,6 +298,7 @@ class Workspace:
             checks = (*checks, *self._case_checks(placed, taken=[check.name for check in checks]))
         if placed.case.judges:
             judges = self._judges_of(loaded, placed.case.judges)
+        self._require_checked(checks, placed)
         for judge in judges:
             self._require_judged(judge, placed)
         return ReadyCase(
@@ -367,6 +374,12 @@ class Workspace:
                     raise self._placed(error, loaded.path, "/judges") from error
         mistakes.refuse()
         return tuple(judges)
+
+    def _require_checked(self, checks: Iterable[Check], placed: PlacedCase) -> None:
+        """Refuse a case that lacks what a check compares with: its answers would be paid for nothing."""
+        for name, why_not in why_not_checked(checks, placed.case.expected):
+            message = f"the check {name!r} cannot check case {placed.case.id!r}: {why_not}"
+            raise SpecError(message, path=shown_path(placed.path, self.settings.root), line=placed.line)
 
     def _require_judged(self, judge: AnyJudge, placed: PlacedCase) -> None:
         """Refuse a case that lacks what one of its judges needs."""
