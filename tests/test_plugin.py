@@ -125,8 +125,24 @@ def test_model_option_without_a_path_runs_the_cases_only(pytester: Pytester) -> 
 
 def test_without_a_model_yaml_cases_are_not_collected(pytester: Pytester) -> None:
     lay_answers(pytester, {"one": RIGHT})
-    assert pytester.runpytest("cases").ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    result = pytester.runpytest("cases")
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    result.stdout.fnmatch_lines(
+        ["swapgate: 1 suite not run, since no model is named: `pytest --model=NAME`*"]
+    )
     assert not (pytester.path / ".swapgate").exists()
+
+
+@pytest.mark.parametrize(
+    "laid",
+    [{}, {"cases/notes.txt": "x"}, {"pyproject.toml": "[tool.swapgate]\ncolour = 1\n"}],
+    ids=["empty", "a folder of other things", "wrong settings"],
+)
+def test_nothing_is_said_of_models_where_no_cases_are(pytester: Pytester, laid: dict[str, str]) -> None:
+    lay(pytester.path, laid)
+    result = pytester.runpytest()
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    result.stdout.no_fnmatch_line("*swapgate: *")
 
 
 def test_model_may_come_from_the_environment(pytester: Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -527,6 +543,10 @@ def test_key_of_a_judge_that_no_selected_case_has_is_not_asked_for(
     [
         ("tools: [{nam: x}]", "triage.yml:2: *tool with a name*"),
         ("prompt: {user: x, output: schema}", "triage.yml:2: *`output: schema`*no check `schema`*"),
+        (
+            "checks: [expected]",
+            "triage.yml:3: *check 'expected' cannot check case 'one'*no `expected`: add it*",
+        ),
     ],
 )
 def test_mistakes_that_would_cost_calls_are_found_before_the_run(

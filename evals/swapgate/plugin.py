@@ -263,6 +263,22 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     return None if session is None else session.collect(file_path, parent)
 
 
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
+) -> None:
+    """Say how cases are run where nothing was: without a model no file of cases is looked at."""
+    is_empty = exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and not terminalreporter.stats.get(
+        "deselected"
+    )
+    if not is_empty or SESSION in config.stash:
+        return
+    if (config.rootpath / "cases").is_dir() or holds_settings(config.rootpath):
+        from swapgate.driving.unasked import how_to_ask
+
+        if told := how_to_ask(config.rootpath):
+            terminalreporter.write_line(told)
+
+
 def holds_settings(folder: Path) -> bool:
     """Whether a folder's pyproject.toml has a table [tool.swapgate]."""
     pyproject = folder / "pyproject.toml"
