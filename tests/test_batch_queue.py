@@ -208,6 +208,31 @@ def test_deadline_ends_the_asking_again(tmp_path: Path, passed_s: float) -> None
     assert found == [None] if passed_s > 60 else texts(found) == ["answer to k"]
 
 
+NOBODY = ProviderError("connection refused", kind=ErrorKind.CONNECTION)
+BROKE = ProviderError("the connection broke", kind=ErrorKind.CONNECTION, may_be_billed=True)
+
+
+async def at_once(_seconds: float) -> None:
+    await asyncio.sleep(0)
+
+
+def test_service_that_was_never_reached_is_an_error_after_the_tries_of_a_live_call(tmp_path: Path) -> None:
+    desk = Desk(refusals=[NOBODY] * 10)
+    pacing = replace(QUICK, deadline_s=1e6, lease_s=1e6, retries=3, sleep=at_once)
+    assert asyncio.run(ask_all(tmp_path, desk, ["k", "l"], pacing=pacing)) == [NOBODY, NOBODY]
+    assert (len(desk.refusals), desk.batches) == (6, [])
+    desk.refusals.clear()
+    assert texts(asyncio.run(ask_all(tmp_path, desk, ["k"]))) == ["answer to k"]
+
+
+@pytest.mark.parametrize("before", [FULL, BROKE], ids=["an answer", "a connection that broke"])
+def test_outage_of_a_service_that_was_there_is_waited_out(tmp_path: Path, before: ProviderError) -> None:
+    outage = [before] if before is BROKE else [before, *[NOBODY] * 10]
+    desk = Desk(refusals=[*outage, before])
+    pacing = replace(QUICK, deadline_s=1e6, lease_s=1e6, retries=0, sleep=at_once)
+    assert texts(asyncio.run(ask_all(tmp_path, desk, ["k"], pacing=pacing))) == ["answer to k"]
+
+
 def test_service_that_knows_no_batches_is_called_live_at_once(tmp_path: Path) -> None:
     desk = Desk(refusals=[ProviderError("no such thing", kind=ErrorKind.SERVER, status=501)] * 2)
     assert asyncio.run(ask_all(tmp_path, desk, ["k"])) == [None]

@@ -365,6 +365,21 @@ def test_service_that_takes_no_batch_is_called_live(pytester: pytest.Pytester) -
     assert states(pytester.path) == []
 
 
+def test_address_where_nobody_listens_is_told_at_once_and_ends_as_a_live_run_would(
+    pytester: pytest.Pytester,
+) -> None:
+    with serving_batches(OpenAIService()) as server:
+        url = server.url
+    lay_batch(pytester.path, url)
+    result = again(pytester)
+    result.assert_outcomes(errors=4)
+    lines = result.outlines
+    said = [line for line in lines if "4 not taken yet, asking again" in line]
+    assert len(said) == 1
+    assert "connection refused: is the server running?" in said[0]
+    assert lines.index(said[0]) < next(n for n, line in enumerate(lines) if "= ERRORS =" in line)
+
+
 def test_results_at_another_host_get_no_key(pytester: pytest.Pytester) -> None:
     service, stranger = AnthropicService(), AnthropicService()
     with serving_batches(service) as server, serving_batches(stranger) as elsewhere:

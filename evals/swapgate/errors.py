@@ -171,6 +171,11 @@ class ProviderError(SwapgateError):
         """Whether the same request may succeed when it is sent again."""
         return self.kind in {ErrorKind.RATE_LIMIT, ErrorKind.TIMEOUT, ErrorKind.CONNECTION, ErrorKind.SERVER}
 
+    @property
+    def never_arrived(self) -> bool:
+        """Whether no connection was made: refused, the host unknown, its certificate not accepted."""
+        return self.kind is ErrorKind.CONNECTION and not self.may_be_billed
+
 
 class NotAsked(SwapgateError):
     """A model was left alone on purpose; `kind` says why. No other model is asked in its place."""

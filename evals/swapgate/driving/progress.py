@@ -1,4 +1,4 @@
-"""The live line to the right of pytest's own progress letters, on a terminal only.
+"""The live line beside pytest's own progress letters, on a terminal only; and the one word that cannot wait.
 
 It is drawn where pytest's cursor stands, and the cursor is put back: rich's own live display redraws whole
 lines, and would wipe what pytest and its other plugins have written.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 import pytest
@@ -78,6 +79,29 @@ class LiveLine:
                 self._file.write(f"{_SAVE}{_CLEAR}{_RESTORE}")
                 self._file.flush()
             self._is_drawn = False
+
+
+class HeldWords:
+    """Says at once, on a terminal or not, that a service takes no batch yet: that may last for hours."""
+
+    def __init__(self, config: pytest.Config, line: LiveLine) -> None:
+        self._reporter = config.pluginmanager.get_plugin("terminalreporter")
+        capture = config.pluginmanager.get_plugin("capturemanager")
+        self._uncaptured = capture.global_and_fixture_disabled if capture else contextlib.nullcontext
+        self._is_wanted = self._reporter is not None and config.get_verbosity() > -2
+        self._line = line
+        self._told = 0
+
+    def tell(self, held: Sequence[str]) -> None:
+        """Write what has been added to these sentences since the last time, each on a line of its own."""
+        new, self._told = held[self._told :], len(held)
+        if not new or not self._is_wanted:
+            return
+        self._line.clear()
+        with self._uncaptured():
+            for sentence in new:
+                self._reporter.write_line(f"swapgate: batch: {sentence}")
+            self._reporter.flush()
 
 
 class WorkersLine:

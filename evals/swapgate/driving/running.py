@@ -18,10 +18,10 @@ from swapgate.errors import StoreError, UsageError
 from swapgate.values import replace
 
 if TYPE_CHECKING:
-    from swapgate.driving.progress import LiveLine
+    from swapgate.driving.progress import HeldWords, LiveLine
     from swapgate.driving.recording import Recording
     from swapgate.driving.session import SwapgateSession
-    from swapgate.engine.runner import Engine, Finished
+    from swapgate.engine.runner import Engine, Finished, Progress
     from swapgate.runs.early_stop import EarlyStop
     from swapgate.spec.models import ModelSpec
 
@@ -42,6 +42,7 @@ class Running:
         self._workspace = session.workspace
         self._engine: Engine | None = None
         self._line: LiveLine | None = None
+        self._held: HeldWords | None = None
         # With --stop-early alone, all trials in order, and the place of each.
         self._trials: Sequence[CaseItem] = ()
         self._places: dict[CaseItem, int] = {}
@@ -78,6 +79,10 @@ class Running:
         items = [item for item in session.items if isinstance(item, CaseItem)]
         specs = self._made_ready(items)
         self._line = self._recording.new_line()
+        if self._settings.is_batched:
+            from swapgate.driving.progress import HeldWords
+
+            self._held = HeldWords(self._config, self._line)
         opening = open_engine(
             self._settings,
             specs,
@@ -201,16 +206,28 @@ class Running:
         if not self._is_prepared and self._engine.is_draining():
             self._prepare_end()
         try:
-            finished = self._engine.wait(job, meanwhile=self._line.draw if self._line is not None else None)
+            finished = self._engine.wait(job, meanwhile=self._tell)
         except StoreError as exc:
             # pytest would read the source of every line that this error came by.
             raise self._session.stop(str(exc)) from None
+        self._tell_held()
         if early is not None:
             early.add(finished.facts)
         if finished.trial is not None:
             self._session.misses.note(finished.trial)
         self._last = (job, finished)
         return finished
+
+    def _tell(self, progress: Progress) -> None:
+        """Say how far the run is while a trial is waited for."""
+        self._tell_held()
+        if self._line is not None:
+            self._line.draw(progress)
+
+    def _tell_held(self) -> None:
+        batches = self._engine.batches if self._engine is not None else None
+        if self._held is not None and batches is not None:
+            self._held.tell(batches.held)
 
     def _admit(self, item: CaseItem, early: EarlyStop) -> None:
         """Start what is wanted now; skip the item when it is not."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from swapgate.engine.batch_follow import Pacing
-from swapgate.engine.batch_lane import Asked, Lane
+from swapgate.engine.batch_lane import Address, Asked, Lane
 from swapgate.engine.call import OpenModel
 from swapgate.memory.batches import BatchStore
 from swapgate.memory.cache import ResponseCache
@@ -32,8 +32,8 @@ class BatchProgress(Value):
 class BatchQueue:
     """Answers requests through batches.
 
-    `said` are sentences for people about what was sent and fetched; `left` is what was still waited for at
-    the end.
+    `said` are sentences for people about what was sent and fetched, `held` those about services that began to
+    take nothing, which are told at once; `left` is what was still waited for at the end.
 
     Everything of it belongs to one event loop. The store's transactions are short and block it.
     """
@@ -51,7 +51,9 @@ class BatchQueue:
         self._pacing = pacing
         self._is_busy = is_busy
         self._lanes: dict[str, Lane] = {}
+        self._reached: set[Address] = set()
         self.said: list[str] = []
+        self.held: list[str] = []
         self.left: BatchProgress | None = None
         store.forget_old()
         self._close_answered()
@@ -115,5 +117,7 @@ class BatchQueue:
                 pacing=self._pacing,
                 is_busy=self._is_busy,
                 say=self.said.append,
+                say_held=self.held.append,
+                reached=self._reached,
             )
         return self._lanes[name]

@@ -33,7 +33,10 @@ _QUIET_S = 0.5
 
 
 class Pacing(Value):
-    """How long to wait for what, in seconds. `clock` gives Unix time: batches outlive processes."""
+    """How long to wait for what, in seconds. `clock` gives Unix time: batches outlive processes.
+
+    `retries` is how often a service is tried again that was never reached, as often as by a live call.
+    """
 
     deadline_s: float
     quiet_s: float = _QUIET_S
@@ -42,6 +45,7 @@ class Pacing(Value):
     longest_poll_s: float = 60.0
     lease_s: float = 30.0
     cancel_s: float = 600.0
+    retries: int = 4
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
@@ -57,6 +61,7 @@ class Pacing(Value):
             longest_poll_s=unit_s * 12,
             lease_s=unit_s * 6,
             cancel_s=unit_s * 120,
+            retries=settings.retries,
         )
 
 
@@ -149,13 +154,15 @@ class Follower:
     async def _look(self, batch_id: str) -> BatchStatus | None:
         """Return the batch's status; None when the service could not be asked just now."""
         try:
-            return await self._api.status(batch_id)
+            status = await self._api.status(batch_id)
         except ProviderError as error:
             if error.is_transient:
                 return None
             if error.status == 404:
                 return BatchStatus(state="failed", problem="the service does not know it any more")
             raise
+        self._lane.note_reached()
+        return status
 
     async def _cancel(self, batch: StoredBatch, batch_id: str) -> bool:
         """Ask for the end of the batch; never of one that was only guessed to be ours."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from swapgate.engine.batch_follow import Follower, Pacing
 from swapgate.engine.call import OpenModel
@@ -16,6 +17,8 @@ from swapgate.records import Json, Response, to_json
 
 _GROWTH = 1.5
 _NOT_IMPLEMENTED = 501
+# Of a service: its name and its base_url.
+Address: TypeAlias = tuple[str, str | None]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -44,6 +47,7 @@ class Lane:
     """Gathers the requests of one model and sends them once none has come for a moment.
 
     `is_busy` says that calls are under way which may lead to more requests: a batch of one is a waste.
+    `reached` are the services that some lane of this run has heard from.
     """
 
     def __init__(
@@ -56,6 +60,8 @@ class Lane:
         pacing: Pacing,
         is_busy: Callable[[], bool],
         say: Callable[[str], None],
+        say_held: Callable[[str], None],
+        reached: set[Address],
     ) -> None:
         self.opened = opened
         self.api = api
@@ -67,6 +73,8 @@ class Lane:
         self.waiting: dict[str, Asked] = {}
         # By mark, what the service takes in no batch just now.
         self.unsent: dict[str, int] = {}
+        self._say_held = say_held
+        self._reached = reached
         self._sending: set[asyncio.Task[None]] = set()
         self._is_busy = is_busy
         self._gathered = _Gathered()
@@ -181,6 +189,7 @@ class Lane:
         finally:
             renewing.cancel()
             self.unsent.pop(mark, None)
+        self.note_reached()
         self.store.sent(mark, batch_id, is_guessed=is_guessed)
         self.say(f"{self.opened.spec.name}: {len(asked)} sent to {self.service} as {batch_id}")
         self.follow(mark)
@@ -189,9 +198,9 @@ class Lane:
         """Return the id of the new batch, and whether it is a guess. A batch may be there after a failure.
 
         A service that has no room, or is away, is asked again until the deadline: whoever wants batches would
-        rather wait than pay twice as much.
+        rather wait than pay twice as much. One that was never reached is asked as often as by a live call.
         """
-        begun_at, wait_s = self.pacing.clock(), self.pacing.first_poll_s
+        begun_at, wait_s, unheard = self.pacing.clock(), self.pacing.first_poll_s, 0
         deadline = begun_at + self.pacing.deadline_s
         while True:
             try:
@@ -200,16 +209,37 @@ class Lane:
                 return await self.api.submit(lines, mark=mark), False
             except ProviderError as error:
                 left_s = deadline - self.pacing.clock()
-                if not error.is_transient or error.status == _NOT_IMPLEMENTED or left_s <= 0:
+                unheard += (is_mistaken := self._is_mistaken(error))
+                may_pass = error.is_transient and error.status != _NOT_IMPLEMENTED
+                if not may_pass or left_s <= 0 or unheard > self.pacing.retries:
                     raise
                 self._hold(mark, len(lines), error)
-                await self.pacing.sleep(min(error.retry_after_s or wait_s, left_s))
+                again_s = (
+                    self.opened.pace.backoff_s(unheard) if is_mistaken else error.retry_after_s or wait_s
+                )
+                await self.pacing.sleep(min(again_s, left_s))
                 wait_s = min(wait_s * _GROWTH, self.pacing.longest_poll_s)
 
+    def _is_mistaken(self, error: ProviderError) -> bool:
+        """Whether the address is likely to be wrong: an outage is one of a service that was there before."""
+        return error.never_arrived and self._address not in self._reached
+
     def _hold(self, mark: str, requests: int, error: ProviderError) -> None:
+        if error.status is not None:
+            self.note_reached()
+        if not self.unsent:
+            self._say_held(f"{self.opened.spec.name}: {requests} not taken yet, asking again: {error}")
         if mark not in self.unsent:
-            self.say(f"{self.opened.spec.name}: {requests} had to wait, no batch was taken at first: {error}")
+            self.say(f"{self.opened.spec.name}: {requests} had to wait for a batch: {error}")
         self.unsent[mark] = requests
+
+    @property
+    def _address(self) -> Address:
+        return self.service, self.opened.spec.base_url
+
+    def note_reached(self) -> None:
+        """Remember that the service was heard from: what fails from now on is an outage of it."""
+        self._reached.add(self._address)
 
     async def find(self, mark: str, begun_at: float, requests: int) -> str | None:
         """Return the service's id of a batch that was sent under a mark, None when there is none."""
@@ -222,8 +252,8 @@ class Lane:
             self.store.renew(mark, lease_s=self.pacing.lease_s)
 
     def _refuse(self, asked: Sequence[Asked], error: ProviderError) -> None:
-        """Call live what the service will take in no batch; a key that it does not take helps nobody."""
-        is_final = error.kind is ErrorKind.AUTH
+        """Call live what the service will take in no batch; with a wrong key or address that helps nobody."""
+        is_final = error.kind is ErrorKind.AUTH or self._is_mistaken(error)
         if not is_final:
             self.say(f"{self.opened.spec.name}: {len(asked)} called live: no batch was taken: {error}")
         for one in asked:
