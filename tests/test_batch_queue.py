@@ -95,6 +95,7 @@ async def ask_all(
     pacing: Pacing = QUICK,
     is_busy: Callable[[], bool] = lambda: False,
     pause_s: float = 0.0,
+    held: list[str] | None = None,
 ) -> list[Response | BaseException | None]:
     """Ask for every key at once, or with pauses between; return what came of each."""
     opened = OpenModel(
@@ -113,6 +114,8 @@ async def ask_all(
         try:
             return await asyncio.gather(*asked, return_exceptions=True)
         finally:
+            if held is not None:
+                held += queue.held
             await queue.close()
 
 
@@ -225,12 +228,22 @@ def test_service_that_was_never_reached_is_an_error_after_the_tries_of_a_live_ca
     assert texts(asyncio.run(ask_all(tmp_path, desk, ["k"]))) == ["answer to k"]
 
 
-@pytest.mark.parametrize("before", [FULL, BROKE], ids=["an answer", "a connection that broke"])
-def test_outage_of_a_service_that_was_there_is_waited_out(tmp_path: Path, before: ProviderError) -> None:
-    outage = [before] if before is BROKE else [before, *[NOBODY] * 10]
-    desk = Desk(refusals=[*outage, before])
+@pytest.mark.parametrize("first", [FULL, BROKE], ids=["an answer", "a connection that broke"])
+def test_outage_of_a_service_that_was_there_is_waited_out_and_told_once(
+    tmp_path: Path, first: ProviderError
+) -> None:
+    desk, held = Desk(refusals=[first, *[NOBODY] * 10]), list[str]()
     pacing = replace(QUICK, deadline_s=1e6, lease_s=1e6, retries=0, sleep=at_once)
-    assert texts(asyncio.run(ask_all(tmp_path, desk, ["k"], pacing=pacing))) == ["answer to k"]
+    assert texts(asyncio.run(ask_all(tmp_path, desk, ["k"], pacing=pacing, held=held))) == ["answer to k"]
+    assert held == [f"candidate: 1 not taken yet, asking again: {first}"]
+
+
+def test_service_that_is_away_while_a_batch_runs_is_told_after_two_looks(tmp_path: Path) -> None:
+    running, held = BatchStatus(state="running"), list[str]()
+    desk = Desk(looks=[AWAY, running, *[NOBODY] * 5, BatchStatus(state="ended")])
+    pacing = replace(QUICK, deadline_s=1e6, lease_s=1e6, sleep=at_once)
+    assert texts(asyncio.run(ask_all(tmp_path, desk, ["k"], pacing=pacing, held=held))) == ["answer to k"]
+    assert held == ["candidate: no word of b1 just now, asking again: connection refused"]
 
 
 def test_service_that_knows_no_batches_is_called_live_at_once(tmp_path: Path) -> None:

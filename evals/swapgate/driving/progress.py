@@ -85,17 +85,17 @@ class HeldWords:
     """Says at once, on a terminal or not, that a service takes no batch yet: that may last for hours."""
 
     def __init__(self, config: pytest.Config, line: LiveLine) -> None:
-        self._reporter = config.pluginmanager.get_plugin("terminalreporter")
+        is_wanted = config.get_verbosity() > -2
+        self._reporter = config.pluginmanager.get_plugin("terminalreporter") if is_wanted else None
         capture = config.pluginmanager.get_plugin("capturemanager")
         self._uncaptured = capture.global_and_fixture_disabled if capture else contextlib.nullcontext
-        self._is_wanted = self._reporter is not None and config.get_verbosity() > -2
         self._line = line
         self._told = 0
 
     def tell(self, held: Sequence[str]) -> None:
         """Write what has been added to these sentences since the last time, each on a line of its own."""
         new, self._told = held[self._told :], len(held)
-        if not new or not self._is_wanted:
+        if not new or self._reporter is None:
             return
         self._line.clear()
         with self._uncaptured():

@@ -33,7 +33,7 @@ class BatchQueue:
     """Answers requests through batches.
 
     `said` are sentences for people about what was sent and fetched, `held` those about services that began to
-    take nothing, which are told at once; `left` is what was still waited for at the end.
+    keep it waiting, which are told at once; `left` is what was still waited for at the end.
 
     Everything of it belongs to one event loop. The store's transactions are short and block it.
     """

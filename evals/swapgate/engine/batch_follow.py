@@ -28,6 +28,8 @@ _HOW: Mapping[StoredState, str] = {
 }
 _GROWTH = 1.5
 _FETCHES = 5
+# One look that fails is soon forgotten.
+_TELL_AFTER = 2
 # Starting the next trial takes a loop some milliseconds.
 _QUIET_S = 0.5
 
@@ -74,6 +76,7 @@ class Follower:
         self.status: BatchStatus | None = None
         self.is_fetching = False
         self._is_late = False
+        self._unanswered = 0
         self._lane = lane
         self._api = lane.api
         self._store = lane.store
@@ -157,12 +160,20 @@ class Follower:
             status = await self._api.status(batch_id)
         except ProviderError as error:
             if error.is_transient:
+                self._note_unanswered(batch_id, error)
                 return None
             if error.status == 404:
                 return BatchStatus(state="failed", problem="the service does not know it any more")
             raise
+        self._unanswered = 0
         self._lane.note_reached()
         return status
+
+    def _note_unanswered(self, batch_id: str, error: ProviderError) -> None:
+        self._unanswered += 1
+        if self._unanswered == _TELL_AFTER:
+            name = self._lane.opened.spec.name
+            self._lane.say_held(f"{name}: no word of {batch_id} just now, asking again: {error}")
 
     async def _cancel(self, batch: StoredBatch, batch_id: str) -> bool:
         """Ask for the end of the batch; never of one that was only guessed to be ours."""

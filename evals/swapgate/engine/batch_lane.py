@@ -69,11 +69,11 @@ class Lane:
         self.cache = cache
         self.pacing = pacing
         self.say = say
+        self.say_held = say_held
         self.followers: dict[str, tuple[Follower, asyncio.Task[None]]] = {}
         self.waiting: dict[str, Asked] = {}
         # By mark, what the service takes in no batch just now.
         self.unsent: dict[str, int] = {}
-        self._say_held = say_held
         self._reached = reached
         self._sending: set[asyncio.Task[None]] = set()
         self._is_busy = is_busy
@@ -225,10 +225,10 @@ class Lane:
         return error.never_arrived and self._address not in self._reached
 
     def _hold(self, mark: str, requests: int, error: ProviderError) -> None:
-        if error.status is not None:
+        if not error.never_arrived:
             self.note_reached()
         if not self.unsent:
-            self._say_held(f"{self.opened.spec.name}: {requests} not taken yet, asking again: {error}")
+            self.say_held(f"{self.opened.spec.name}: {requests} not taken yet, asking again: {error}")
         if mark not in self.unsent:
             self.say(f"{self.opened.spec.name}: {requests} had to wait for a batch: {error}")
         self.unsent[mark] = requests
