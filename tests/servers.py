@@ -28,13 +28,17 @@ class Received:
 
 @dataclass(frozen=True)
 class Answer:
-    """What to send back. `wire` replaces the whole answer by raw bytes, after which the connection breaks."""
+    """What to send back, not while it is held.
+
+    `wire` replaces the whole answer by raw bytes, after which the connection breaks.
+    """
 
     body: Any = b""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     delay_s: float = 0.0
     wire: bytes | None = None
+    is_held: Callable[[], bool] = lambda: False
 
     def encoded(self) -> bytes:
         if self.wire is not None:
@@ -106,6 +110,8 @@ class Server:
         try:
             answer = self._handler(request)
             await asyncio.sleep(answer.delay_s)
+            while answer.is_held():
+                await asyncio.sleep(0.02)
         finally:
             self._at_once -= 1
         writer.write(answer.encoded())
@@ -133,7 +139,7 @@ class Holding:
     def __call__(self, request: Received) -> Answer:
         answer = self._handler(request)
         self._left -= 1
-        return replace(answer, delay_s=600) if self.holds and self._left < 0 else answer
+        return replace(answer, is_held=lambda: self.holds) if self._left < 0 else answer
 
 
 @contextmanager

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
 import signal
 import sqlite3
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
-from processes import start_pytest, wait_for
+from processes import MARK, PATIENCE_S, marked, start_pytest, wait_for
 from servers import Answer, Holding, Received, Server, openai_completion, serving
 from swapgate.cli import main
 from swapgate.memory.history import History
@@ -80,6 +84,23 @@ def stored_trials(root: Path) -> int:
     with closing(sqlite3.connect(path)) as connection, suppress(sqlite3.OperationalError):
         return int(connection.execute("SELECT count(*) FROM trials").fetchone()[0])
     return 0
+
+
+def stored_answers(root: Path) -> set[str]:
+    """Return the cases whose answers are in the cache."""
+    path = root / ".swapgate" / "cache.db"
+    if not path.is_file():
+        return set()
+    with closing(sqlite3.connect(path)) as connection, suppress(sqlite3.OperationalError):
+        return {json.loads(about)["case"] for (about,) in connection.execute("SELECT about FROM responses")}
+    return set()
+
+
+def start_with_workers(root: Path) -> subprocess.Popen[str]:
+    """Start a run of two workers, two calls in flight each, whose processes are marked."""
+    return start_pytest(
+        root, "--model=new", "--concurrency=4", "-n", "2", "--swapgate-timeout=600", **{MARK: str(root)}
+    )
 
 
 def outcomes(trials: list[Trial]) -> dict[str, str]:
@@ -158,6 +179,68 @@ def test_killed_run_is_completed_and_pays_for_the_rest_alone(pytester: pytest.Py
         assert 40 - paid <= len(asked(server)) <= 40 - paid + 2 * 4
     run, trials = newest_run(pytester.path)
     assert (len(trials), run.is_complete, run.is_partial) == (40, True, False)
+
+
+def test_killed_run_of_workers_is_in_the_history_and_completed(
+    pytester: pytest.Pytester, model: Model, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model.broken = set()
+    handler = Holding(model, after=16)
+    state, kept = pytester.path / ".swapgate", pytester.path / "kept"
+    with serving(handler) as server:
+        lay_live(pytester.path, server, cases=24)
+        process = start_with_workers(pytester.path)
+        wait_for(lambda: len(stored_answers(pytester.path)) == 16)
+        wait_for(lambda: stored_trials(pytester.path) >= 8)
+        for one in marked(pytester.path):
+            with suppress(ProcessLookupError):
+                os.kill(one, signal.SIGKILL)
+        process.communicate(timeout=PATIENCE_S)
+        handler.holds = False
+        shutil.copytree(state, kept)
+        assert main(["history", "list"]) == 0
+        assert re.search(r" 24 .* unfinished$", capsys.readouterr().out, re.MULTILINE)
+        missing = sorted({f"case-{n}" for n in range(24)} - stored_answers(pytester.path))
+        assert len(missing) == 8
+        for option, said in (
+            ("--rerun-errors", f"*its other {stored_trials(pytester.path)} are taken over*"),
+            ("-v", "*from the cache: 16 of 24 responses*"),
+        ):
+            server.requests.clear()
+            again = pytester.runpytest("--model=new", option)
+            assert again.ret == 0
+            again.stdout.fnmatch_lines([said])
+            assert asked(server) == missing
+            run, trials = newest_run(pytester.path)
+            assert (len(trials), run.is_complete, run.is_partial) == (24, True, False)
+            shutil.rmtree(state)
+            shutil.copytree(kept, state)
+
+
+def test_run_whose_worker_is_killed_goes_on_and_lacks_one_trial(
+    pytester: pytest.Pytester, model: Model
+) -> None:
+    model.broken = set()
+    handler = Holding(model, after=8)
+    with serving(handler) as server:
+        lay_live(pytester.path, server, cases=24)
+        process = start_with_workers(pytester.path)
+        wait_for(lambda: len(server.requests) >= 8 + 4)  # each has two in flight
+        wait_for(lambda: len(stored_answers(pytester.path)) == 8)
+        os.kill(next(one for one in marked(pytester.path) if one != process.pid), signal.SIGKILL)
+        handler.holds = False
+        output = process.communicate(timeout=PATIENCE_S)[0]
+        assert process.returncode == 1
+        assert re.search(r"worker 'gw\d' crashed while running 'cases/triage.yml::case-", output)
+        assert "1 of 24 planned trials never came back" in output
+        run, trials = newest_run(pytester.path)
+        assert (len(trials), run.planned, run.is_complete) == (23, 24, False)
+        assert len(asked(server)) <= 24 + 2
+        again = pytester.runpytest("--model=new", "--rerun-errors")
+        assert again.ret == 0
+        again.stdout.fnmatch_lines(["*its other 23 are taken over*"])
+        assert len(asked(server)) <= 1
+    assert newest_run(pytester.path)[0].is_complete
 
 
 def test_interrupted_run_is_completed_with_workers(pytester: pytest.Pytester, model: Model) -> None:

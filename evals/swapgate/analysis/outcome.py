@@ -128,6 +128,7 @@ def conclude(
             *identity_warnings(identity),
             *_listed(run.settings, "warnings"),
             *_ended_by_budget(run, facts),
+            *(_never_came_back(run, facts) if why_not_judged is None else ()),
             *_left_out(comparisons),
             *odd_answers(facts),
             *logprob_warnings(uses),
@@ -221,6 +222,17 @@ def _ended_by_budget(run: Run, facts: Sequence[Facts]) -> list[str]:
         f"{' or '.join(limits)} ended the run: {usd(paid)} were paid, and {cut:,} of {run.planned:,} trials "
         "have no result, since their next call could have cost more than was left. Raise it, or run again: "
         "what is answered is in the cache and costs nothing"
+    ]
+
+
+def _never_came_back(run: Run, facts: Sequence[Facts]) -> list[str]:
+    """Return what a run that ended lacks: a crash of a worker takes along the trial at hand."""
+    lacking = run.planned - sum(map(_is_own, facts))
+    if lacking < 1 or run.finished_at is None or run.is_partial or run.stopping is not None:
+        return []
+    return [
+        f"{lacking:,} of {run.planned:,} planned trials never came back, as when a worker dies: the rates are "
+        "without them. The same command with --rerun-errors runs what is missing, and judges the whole"
     ]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,7 @@ from swapgate.driving.one_heap import give_back_what_is_free
 from swapgate.driving.trial_reports import RERUN, is_of_trial, take_trial
 from swapgate.driving.workers import is_controller, is_worker
 from swapgate.engine.workspace import ReadyCase, ReadySuite
-from swapgate.errors import UsageError
+from swapgate.errors import StoreError, UsageError
 from swapgate.facts import Facts, facts_of
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Recording:
         self._settings = session.settings
         self._workspace = session.workspace
         self._workers: WorkersLine | None = None
+        self._is_open = False
 
     @pytest.hookimpl
     def pytest_sessionstart(self) -> None:
@@ -96,7 +98,9 @@ class Recording:
         jobs = [job for suite in suites for job in self._workspace.jobs(suite)]
         planned = sum(node_id.startswith(starts) for node_id in ids)
         if planned or not (self._settings.shard or self._settings.rerun_errors):
-            self.start(planned=planned, warnings=warnings_before(self._workspace, jobs))
+            with _refusing():
+                self.start(planned=planned, warnings=warnings_before(self._workspace, jobs))
+            self.recorder.begin_writing()  # the workers need not wait for it
             self._watch_workers(planned)
         del suites, jobs
         self._let_suites_go()
@@ -156,6 +160,23 @@ class Recording:
     def _take_from_worker(self, trial: Trial) -> None:
         facts = facts_of(trial)
         self.recorder.add(trial, facts)
+        self._require_open_once()
         self._session.misses.note(trial)
         if self._workers is not None:
             self._workers.count(facts)
+
+    def _require_open_once(self) -> None:
+        """End the session at its first trial where its history cannot be opened."""
+        if not self._is_open:
+            self._is_open = True
+            with _refusing():
+                self.recorder.require_open()
+
+
+@contextlib.contextmanager
+def _refusing() -> Iterator[None]:
+    """End the session with the message where the history cannot be used."""
+    try:
+        yield
+    except StoreError as exc:
+        raise pytest.UsageError(str(exc)) from exc

@@ -143,6 +143,11 @@ class Recorder:
             if number % _TAKEN_AT_ONCE == 0:
                 self.require_open()
 
+    def begin_writing(self) -> None:
+        """Open the history in the background; `require_open` tells when it cannot be."""
+        assert self._writer is not None
+        self._writer.begin()
+
     def require_open(self) -> None:
         """Open the history, to be done once the first calls are on their way; StoreError when that fails."""
         assert self._writer is not None

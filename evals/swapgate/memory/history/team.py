@@ -51,6 +51,11 @@ class TeamWriter:
         """Whether one of the two has much to catch up with; one that is given up has nothing."""
         return self._own.is_behind or self._team.is_behind
 
+    def begin(self) -> None:
+        """Open both in the background; see HistoryWriter."""
+        self._own.begin()
+        self._team.begin()
+
     def require_open(self) -> None:
         """Open both; StoreError where a user can mend it. A database out of reach stops no run."""
         self._own.require_open()

@@ -48,6 +48,10 @@ class HistoryWriter:
         """Whether the disk has so much to catch up with that no more trials should be begun for now."""
         return self._writer.is_behind
 
+    def begin(self) -> None:
+        """Open the history in the background; `require_open` or `finish` tells when it cannot be."""
+        self._writer.begin()
+
     def require_open(self) -> None:
         """Open the history and store the run; StoreError when it cannot be. `finish` tells of lost trials."""
         self._writer.begin()
