@@ -236,3 +236,16 @@ def test_a_history_damaged_in_mid_run_leaves_the_verdict_and_what_is_paid_for(
         again = pytester.runpytest("--model=candidate", "--report=none")
         assert again.ret == ExitCode.FAILED
         assert len(server.requests) == 40
+
+
+def test_a_history_that_is_none_stops_a_run_of_workers_at_its_first_trial(
+    pytester: pytest.Pytester, server: Server
+) -> None:
+    lay_asked(pytester.path, server.url)
+    lay(pytester.path, {".swapgate/history.db": "no database, " * 100})
+    result = pytester.runpytest("--model=candidate", "--concurrency=2", "-n", "2", "--report=none")
+    output = result.stdout.str() + result.stderr.str()
+    assert "Traceback" not in output
+    assert "INTERNALERROR" not in output
+    assert result.ret == ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *history.db: the history cannot be used: file is not a database*"])

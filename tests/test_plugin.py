@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from workspaces import BLIND, FENCED, RIGHT, case, lay, outputs, recorded_workspace, suite
+from workspaces import BLIND, FENCED, RIGHT, case, lay, newest_run, outputs, recorded_workspace, suite
 
 GATE = {"semantic": {"min": 0.5, "on": "point"}}
 Pytester = pytest.Pytester
@@ -559,3 +559,21 @@ def test_mistakes_that_would_cost_calls_are_found_before_the_run(
     result = pytester.runpytest("--model=a")
     assert result.ret == 2
     result.stdout.fnmatch_lines([f"*{words}"])
+
+
+def test_ctrl_c_while_the_run_is_concluded_ends_in_one_line(
+    pytester: Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay_answers(pytester, {"one": RIGHT, "two": RIGHT})
+    with monkeypatch.context() as patched:
+        patched.setattr("swapgate.driving.ending.write_reports", lambda *_given, **_more: press_ctrl_c())
+        result = pytester.runpytest("--model=a")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stderr.fnmatch_lines(["Exit: swapgate: interrupted while the run was concluded*"])
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+    run, trials = newest_run(pytester.path)
+    assert (len(trials), run.is_complete) == (2, True)
+
+
+def press_ctrl_c() -> None:
+    raise KeyboardInterrupt

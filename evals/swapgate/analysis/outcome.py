@@ -231,8 +231,8 @@ def _never_came_back(run: Run, facts: Sequence[Facts]) -> list[str]:
     if lacking < 1 or run.finished_at is None or run.is_partial or run.stopping is not None:
         return []
     return [
-        f"{lacking:,} of {run.planned:,} planned trials never came back, as when a worker dies: the rates are "
-        "without them. The same command with --rerun-errors runs what is missing, and judges the whole"
+        f"{lacking:,} of {run.planned:,} planned trials never came back, as when a worker dies: the rates "
+        "are without them. The same command with --rerun-errors runs what is missing, and judges the whole"
     ]
 
 

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from swapgate.runs.recorder import Recorder
 
 
+_BROKEN_OFF = (
+    "swapgate: interrupted while the run was concluded, so there is no verdict. What was answered is in the "
+    "cache: the same command again costs nothing for it"
+)
+
+
 class Ending:
     """The hook of a session's end, in the process that has the run's record."""
 
@@ -28,10 +34,20 @@ class Ending:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int | pytest.ExitCode) -> None:
-        """Decide, write the reports, and let the gate's code take the place of pytest's where it may."""
-        ours, recorder = self._session, self._session.recorder
-        if is_worker(ours.config) or recorder is None or not recorder.is_started:
+        """Conclude the run; Ctrl-C, or another one, ends that in one line, as pytest.exit does."""
+        recorder = self._session.recorder
+        if is_worker(self._session.config) or recorder is None or not recorder.is_started:
             return
+        try:
+            self._conclude(session, recorder, exitstatus)
+        except KeyboardInterrupt:  # of which pytest would show the traceback, so late
+            raise pytest.exit.Exception(_BROKEN_OFF, pytest.ExitCode.INTERRUPTED) from None
+
+    def _conclude(
+        self, session: pytest.Session, recorder: Recorder, exitstatus: int | pytest.ExitCode
+    ) -> None:
+        """Decide, write the reports, and let the gate's code take the place of pytest's where it may."""
+        ours = self._session
         is_regular = exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
         outcome = recorder.finish(
             why_not_judged=self._why_not_judged(session, recorder, is_regular=is_regular),

@@ -183,10 +183,11 @@ class Recorder:
 
         `shard` is what is known of it by now: under xdist it is the workers who know the selection.
         """
-        from swapgate.analysis.outcome import conclude
-
         run, facts = self._end(why_not_judged=why_not_judged, stopping=stopping, shard=shard)
         assert self._writer is not None
+        # Takes a while to import, and a second Ctrl-C may come meanwhile: the run's end is stored by then.
+        from swapgate.analysis.outcome import conclude
+
         trials = StoredTrials(
             self._writer.place,
             run.id,
