@@ -28,17 +28,13 @@ class Received:
 
 @dataclass(frozen=True)
 class Answer:
-    """What to send back, not while it is held.
-
-    `wire` replaces the whole answer by raw bytes, after which the connection breaks.
-    """
+    """What to send back. `wire` replaces the whole answer by raw bytes, after which the connection breaks."""
 
     body: Any = b""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     delay_s: float = 0.0
     wire: bytes | None = None
-    is_held: Callable[[], bool] = lambda: False
 
     def encoded(self) -> bytes:
         if self.wire is not None:
@@ -110,8 +106,6 @@ class Server:
         try:
             answer = self._handler(request)
             await asyncio.sleep(answer.delay_s)
-            while answer.is_held():  # noqa: ASYNC110 - another thread says when it ends
-                await asyncio.sleep(0.02)
         finally:
             self._at_once -= 1
         writer.write(answer.encoded())
@@ -139,7 +133,7 @@ class Holding:
     def __call__(self, request: Received) -> Answer:
         answer = self._handler(request)
         self._left -= 1
-        return replace(answer, is_held=lambda: self.holds) if self._left < 0 else answer
+        return replace(answer, delay_s=600) if self.holds and self._left < 0 else answer
 
 
 @contextmanager

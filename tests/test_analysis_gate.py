@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analysis_trials import answer, errored, facts, many, models, run, trial
+from analysis_trials import answer, concluded, errored, facts, many, models, run, trial
 from swapgate.analysis.compare import compare
 from swapgate.analysis.correction import Corrections
 from swapgate.analysis.gate import judge_gate
@@ -352,6 +352,15 @@ def test_every_case_cannot_pass_while_planned_trials_are_missing():
     result = gate(many(99, 0), "every-case", planned=100)
     assert result.answer == "inconclusive"
     assert "1 planned trials are missing" in result.reason
+
+
+def test_trials_that_never_came_back_are_told_once_the_run_has_ended():
+    ended = {"planned": 30, "finished_at": "2026-04-01T00:01:00Z"}
+    (told,) = concluded(many(29, 0), **ended).warnings
+    assert told.startswith("1 of 30 planned trials never came back, as when a worker dies")
+    assert concluded(many(30, 0), **ended).warnings == ()
+    assert concluded(many(29, 0), planned=30).warnings == ()
+    assert concluded(many(29, 0), is_partial=True, **ended).warnings == ()
 
 
 def test_only_candidates_are_gated_each_by_itself_and_the_worst_wins():

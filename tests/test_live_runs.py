@@ -432,6 +432,9 @@ def test_crashed_worker_loses_one_trial_and_the_run_says_so(pytester: pytest.Pyt
     stored = stored_trials(pytester.path)
     assert stored in {29, 30}
     assert f"1 failed, {stored} passed" in output
+    assert ("1 of 30 planned trials never came back" in output) == (stored == 29)
+    _code, output = ended(pytester, "--rerun-errors")
+    assert ("its other 29 are taken over" if stored == 29 else "nothing errored in run") in output
 
 
 def test_fallback_without_a_key_is_said_and_does_not_stop_the_run(

@@ -217,32 +217,6 @@ def test_killed_run_of_workers_is_in_the_history_and_completed(
             shutil.copytree(kept, state)
 
 
-def test_run_whose_worker_is_killed_goes_on_and_lacks_one_trial(
-    pytester: pytest.Pytester, model: Model
-) -> None:
-    model.broken = set()
-    handler = Holding(model, after=8)
-    with serving(handler) as server:
-        lay_live(pytester.path, server, cases=24)
-        process = start_with_workers(pytester.path)
-        wait_for(lambda: len(server.requests) >= 8 + 4)  # each has two in flight
-        wait_for(lambda: len(stored_answers(pytester.path)) == 8)
-        os.kill(next(one for one in marked(pytester.path) if one != process.pid), signal.SIGKILL)
-        handler.holds = False
-        output = process.communicate(timeout=PATIENCE_S)[0]
-        assert process.returncode == 1
-        assert re.search(r"worker 'gw\d' crashed while running 'cases/triage.yml::case-", output)
-        assert "1 of 24 planned trials never came back" in output
-        run, trials = newest_run(pytester.path)
-        assert (len(trials), run.planned, run.is_complete) == (23, 24, False)
-        assert len(asked(server)) <= 24 + 2
-        again = pytester.runpytest("--model=new", "--rerun-errors")
-        assert again.ret == 0
-        again.stdout.fnmatch_lines(["*its other 23 are taken over*"])
-        assert len(asked(server)) <= 1
-    assert newest_run(pytester.path)[0].is_complete
-
-
 def test_interrupted_run_is_completed_with_workers(pytester: pytest.Pytester, model: Model) -> None:
     handler = Holding(model, after=16)
     with serving(handler) as server:
