@@ -34,6 +34,7 @@ class Answer:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     delay_s: float = 0.0
+    after: asyncio.Event | None = None
     wire: bytes | None = None
 
     def encoded(self) -> bytes:
@@ -105,6 +106,8 @@ class Server:
         self.most_at_once = max(self.most_at_once, self._at_once)
         try:
             answer = self._handler(request)
+            if answer.after is not None:
+                await answer.after.wait()
             await asyncio.sleep(answer.delay_s)
         finally:
             self._at_once -= 1

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -229,8 +230,8 @@ def test_many_processes_and_threads_write_at_once_without_a_lock_error(tmp_path:
         subprocess.Popen([sys.executable, "-c", code, str(path), str(n)], env=environment) for n in range(4)
     ]
     assert [worker.wait(120) for worker in workers] == [0, 0, 0, 0]
-    rows = sqlite3.connect(path).execute("SELECT count(*) FROM responses").fetchone()
-    assert rows == (400,)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT count(*) FROM responses").fetchone() == (400,)
 
 
 def test_killed_process_keeps_what_it_had_put_a_moment_before(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import sqlite3
@@ -9,6 +10,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -60,6 +63,18 @@ def well_behaved(request: Received) -> Answer:
 
 def slowly(delay_s: float) -> Handler:
     return lambda request: Answer(well_behaved(request).body, delay_s=delay_s)
+
+
+def together(calls: int) -> Handler:
+    """Answer nobody before so many have asked: on a busy machine workers start long after each other."""
+    met, asked = asyncio.Event(), count(1)
+
+    def answer(request: Received) -> Answer:
+        if next(asked) == calls:
+            met.set()
+        return replace(well_behaved(request), delay_s=0.02, after=met)
+
+    return answer
 
 
 @pytest.fixture(autouse=True)
@@ -358,7 +373,7 @@ def test_killed_run_continues_where_it_stopped(pytester: pytest.Pytester) -> Non
 
 
 def test_workers_share_the_cases_keep_the_concurrency_and_one_gate_decides(pytester: pytest.Pytester) -> None:
-    with serving(slowly(0.25)) as server:
+    with serving(together(12)) as server:
         lay_live(pytester.path, server.url, cases=48)
         code, output = ended(pytester, "-n", "2", "--concurrency=16")
         assert code == 0, output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import sqlite3
 import threading
 import time
@@ -10,11 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from swapgate.errors import StoreError
+from swapgate.memory.batches import BatchStore
 from swapgate.memory.cache import ResponseCache
 from swapgate.memory.history import History
 from swapgate.memory.wal import use_wal
+from swapgate.retrieval.state import StateStore
 
 PROCESSES, FILES = 6, 15
+OPEN_FILES = Path("/proc/self/fd")
 
 
 def test_locked_file_is_tried_again_until_it_is_free(tmp_path: Path) -> None:
@@ -41,6 +46,24 @@ def test_file_that_stays_locked_is_given_up(tmp_path: Path) -> None:
         use_wal(connection, limit_s=0.05)
     connection.close()
     other.close()
+
+
+@pytest.mark.skipif(not OPEN_FILES.is_dir(), reason="this system does not tell which files are open")
+@pytest.mark.parametrize("store", [ResponseCache, History, BatchStore, StateStore])
+def test_file_that_cannot_be_used_is_not_held_open(
+    tmp_path: Path, store: type[ResponseCache | History | BatchStore | StateStore]
+) -> None:
+    path = tmp_path / "broken.db"
+    path.write_text("not a database at all, only some text that goes on and on" * 30)
+    with pytest.raises(StoreError) as caught:
+        _hold(store(path))
+    held = [one for one in OPEN_FILES.iterdir() if one.is_symlink() and os.path.realpath(one) == str(path)]
+    assert held == [], caught.value  # as long as somebody holds the error, its frames hold what they made
+
+
+def _hold(store: object) -> None:
+    if isinstance(store, StateStore):
+        store.readers("docs")
 
 
 @pytest.mark.parametrize("store", [ResponseCache, History])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
@@ -88,7 +89,7 @@ def _of_struct(name: str, given: dataclasses.Field[Any]) -> Any:
 def _fields(owner: type[Value]) -> dict[str, dataclasses.Field[Any]]:
     written: dict[str, Any] = {}
     for base in reversed(owner.__mro__):
-        written |= vars(base).get("__annotations__", {})
+        written |= inspect.get_annotations(base)  # not vars(base): from Python 3.14 on they are not there
     names, defaults = owner.__struct_fields__, owner.__struct_defaults__
     given = [NODEFAULT] * (len(names) - len(defaults)) + list(defaults)
     made = dataclasses.make_dataclass(

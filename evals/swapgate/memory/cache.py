@@ -17,6 +17,7 @@ from swapgate.errors import SpecError, StoreError
 from swapgate.memory.remedies import remedy_for
 from swapgate.memory.wal import (
     BUSY_S,
+    closed_on_failure,
     connect_reading,
     inserts,
     is_damage,
@@ -294,8 +295,9 @@ def _connect(path: Path) -> sqlite3.Connection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False)
-        use_wal(connection)
-        connection.executescript(_SCHEMA)
+        with closed_on_failure(connection):
+            use_wal(connection)
+            connection.executescript(_SCHEMA)
     except (sqlite3.Error, OSError) as exc:
         raise _broken(path, exc) from exc
     return connection

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from swapgate.errors import StoreError
 from swapgate.memory.remedies import remedy_for
-from swapgate.memory.wal import BUSY_S, use_wal
+from swapgate.memory.wal import BUSY_S, closed_on_failure, use_wal
 from swapgate.values import Value
 
 
@@ -45,10 +45,11 @@ class SharedFile:
             connection = sqlite3.connect(
                 self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
             )
-            self.path.chmod(0o600)
-            use_wal(connection)
-            self._require_format(connection)
-            connection.executescript(self._kind.schema)
+            with closed_on_failure(connection):
+                self.path.chmod(0o600)
+                use_wal(connection)
+                self._require_format(connection)
+                connection.executescript(self._kind.schema)
         return connection
 
     def close(self) -> None:

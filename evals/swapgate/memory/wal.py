@@ -6,6 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,16 @@ def use_wal(connection: sqlite3.Connection, *, limit_s: float = BUSY_S) -> None:
                 raise
         time.sleep(0.005)
     connection.execute("PRAGMA synchronous = NORMAL")
+
+
+@contextmanager
+def closed_on_failure(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Close a connection that cannot be made ready: nobody else will ever hold it."""
+    try:
+        yield connection
+    except BaseException:
+        connection.close()
+        raise
 
 
 def may_write(path: Path) -> bool:
