@@ -14,7 +14,7 @@ from swapgate.analysis.error_limit import RULE as ERRORS_RULE
 from swapgate.analysis.margin import RISE_RULE, margin_decision, rise_decision
 from swapgate.analysis.regressions import regressions_decision
 from swapgate.analysis.rule_scopes import EVERY_CASE, MEASURES, Rules, has_rule, margins, rules_by_scope
-from swapgate.analysis.rules import ceiling_decision, every_case_decision, rate_decisions
+from swapgate.analysis.rules import ceiling_decision, every_case_decision, rate_decisions, rate_of
 from swapgate.analysis.scopes import Scope
 from swapgate.analysis.summary import Summary
 from swapgate.analysis.unscored_limit import DEFAULT_UNSCORED, unscored_decision
@@ -95,7 +95,7 @@ def _sound(summaries: Sequence[Summary], refusals: Sequence[Decision]) -> set[Ru
         for one in summaries
         if not refused & {"", one.model}
         for measure in MEASURES
-        if measure == "structural" or getattr(one, measure).correction
+        if measure == "structural" or rate_of(one, measure).correction
     }
 
 
