@@ -19,7 +19,7 @@ from swapgate.judging.code_judge import CodeJudge, Measured
 from swapgate.judging.subject import Judged, answer_text, as_text
 from swapgate.judging.wordllama import wordllama
 from swapgate.records import Json
-from swapgate.spec.index import WORDLLAMA
+from swapgate.spec.embedders import WORDLLAMA
 from swapgate.spec.judge_kinds import SimilaritySpec
 
 INSTALL = "pip install 'swapgate[similarity]'"

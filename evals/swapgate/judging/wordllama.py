@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from swapgate.spec.index import WORDLLAMA
+from swapgate.spec.embedders import WORDLLAMA
 
 _LOADING = threading.Lock()
 

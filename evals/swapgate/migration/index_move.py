@@ -15,7 +15,6 @@ from swapgate.retrieval.ledger import read_bill
 from swapgate.retrieval.opening import IndexWorkspace, read_index_workspace
 from swapgate.retrieval.phases import Phase
 from swapgate.retrieval.records import Change
-from swapgate.spec.index import WORDLLAMA
 from swapgate.spec.settings import Settings
 
 _DAY_S = 86_400.0
@@ -56,13 +55,12 @@ def _reindexed(workspace: IndexWorkspace) -> SwitchItem:
     told = [f"{count(written, 'chunk')} written, {dead:,} dead"]
     unknown = []
     embed = workspace.entry("new").embed
-    is_local = embed.call is not None or embed.model == WORDLLAMA
     if not cost.is_known:
         unknown.append("time and money: nothing was noted when it was filled")
     elif cost.usd is None:
         unknown.append(
             "what the machine cost that embedded: nobody bills it here"
-            if is_local
+            if embed.is_local
             else "the embedding's price: `price` in models.yml"
         )
     if workspace.file.summarise is not None:

@@ -32,7 +32,7 @@ from swapgate.retrieval.fingerprint import Fingerprint, FingerprintError
 from swapgate.retrieval.index import Vectors
 from swapgate.retrieval.opening import IndexWorkspace
 from swapgate.retrieval.sources import batches
-from swapgate.spec.index import WORDLLAMA, ChunkEntry, EmbedEntry
+from swapgate.spec.index import ChunkEntry, EmbedEntry
 from swapgate.spec.models import ModelSpec, read_catalogue
 from swapgate.spec.settings import Settings
 from swapgate.values import Value
@@ -86,13 +86,12 @@ def spread(workspace: IndexWorkspace) -> Iterator[Spread | None]:
 def _work(workspace: IndexWorkspace) -> tuple[EmbedEntry | None, ChunkEntry | None, dict[str, ModelSpec]]:
     """Return what of a reindexing works on the machine that runs it."""
     embed, chunk, summarise = workspace.entry("new").embed, workspace.file.chunk, workspace.file.summarise
-    is_local = embed.call is not None or embed.model == WORDLLAMA
     models = {}
     if summarise is not None:
         spec = read_catalogue(workspace.settings.models_file).resolve(summarise.model)
         models = {spec.name: spec} if spec.provider in PLACED else {}
     # To part a text by its words takes no longer than to send it.
-    return embed if is_local else None, chunk if chunk and chunk.call else None, models
+    return embed if embed.is_local else None, chunk if chunk and chunk.call else None, models
 
 
 def _files(workspace: IndexWorkspace) -> list[Path]:

@@ -24,7 +24,8 @@ from swapgate.retrieval.phases import Migration
 from swapgate.retrieval.sources import Source, open_source
 from swapgate.retrieval.state import STATE_FILE, StateStore
 from swapgate.retrieval.threads import AwaitedEmbedder
-from swapgate.spec.index import WORDLLAMA, IndexEntry, IndexFile, read_index_file
+from swapgate.spec.embedders import WORDLLAMA
+from swapgate.spec.index import IndexEntry, IndexFile, read_index_file
 from swapgate.spec.models import ModelSpec, read_catalogue
 from swapgate.spec.settings import Settings
 from swapgate.values import Value
@@ -117,7 +118,7 @@ class IndexWorkspace(Value, dict=True):
         """Yield one side's embedder; `is_of_day` says that the day's budget holds for it, as for no query."""
         entry = self.entry(side).embed
         chunker = self._chunker_name(side)
-        if entry.call is not None or entry.model == WORDLLAMA:
+        if entry.is_local:
             yield AwaitedEmbedder(open_local(entry, root=self.settings.root, chunker=chunker))
             return
         from swapgate.retrieval.embedding.api import open_api

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from swapgate.errors import UsageError
+from swapgate.spec.embedders import WORDLLAMA
 from swapgate.spec.index_answers import AnswersEntry
 from swapgate.spec.index_ramp import RampEntry
 from swapgate.spec.index_verify import VerifyEntry
@@ -15,7 +16,6 @@ from swapgate.spec.model_entries import BaseUrl, KeyVariable
 from swapgate.spec.source import read_yaml, validate
 from swapgate.spec.suite import Written
 
-WORDLLAMA = "wordllama"
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -85,6 +85,11 @@ class EmbedEntry(Written):
     passage_prefix: str = ""
     truncate: Count | None = None
     distance: Literal["cosine", "dot", "euclid"] = "cosine"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is computed on the machine that asks, and billed by nobody."""
+        return self.call is not None or self.model == WORDLLAMA
 
     @model_validator(mode="after")
     def _one_kind(self) -> EmbedEntry:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from swapgate.records import Json
+from swapgate.spec.embedders import WORDLLAMA
 from swapgate.spec.judges import Calls, JudgeHead, JudgeSpec, Range, RubricSpec
 from swapgate.spec.suite import Written
 
@@ -168,7 +169,7 @@ class SimilaritySpec(JudgeHead):
     """
 
     kind: Literal["similarity"]
-    embed: str = "wordllama"
+    embed: str = WORDLLAMA
     pointer: Pointer | None = None
     pass_: str = Field(alias="pass")
 

@@ -40,10 +40,7 @@ def estimated(found: Opened, *, chunks: int | None, tokens: int | None, rate: fl
 
 
 def _priced(found: Opened) -> ModelSpec | None:
-    from swapgate.spec.index import WORDLLAMA
-
-    written = found.workspace.file.new.embed
-    return None if written.call is not None or written.model == WORDLLAMA else found.workspace.model("new")
+    return None if found.workspace.file.new.embed.is_local else found.workspace.model("new")
 
 
 def print_estimate(found: Estimate, *, as_json: bool) -> None:

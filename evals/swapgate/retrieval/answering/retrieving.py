@@ -15,7 +15,6 @@ from swapgate.retrieval.index import SIDES, TEXT, Side, VectorIndex, VectorIndex
 from swapgate.retrieval.opening import IndexWorkspace
 from swapgate.retrieval.verifying.asking import Depth, Draw, ask_both, opened_arms, spent_usd
 from swapgate.retrieval.verifying.queries import Query
-from swapgate.spec.index import WORDLLAMA
 
 _STOOD_IN = (
     "what would be found is not known before the questions are embedded: texts of the index stand in for "
@@ -80,7 +79,7 @@ def retrieve(
 def _sharing(workspace: IndexWorkspace) -> IndexWorkspace:
     """Return the workspace with half of the budget for each side's embedding, where services make both."""
     limit = workspace.settings.max_cost
-    paid = [one for one in map(workspace.entry, SIDES) if one.embed.model not in {None, WORDLLAMA}]
+    paid = [one for one in map(workspace.entry, SIDES) if not one.embed.is_local]
     if limit is None or len(paid) < len(SIDES):
         return workspace
     return replace(workspace, settings=replace(workspace.settings, max_cost=limit / len(SIDES)))

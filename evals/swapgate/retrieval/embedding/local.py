@@ -15,7 +15,8 @@ from swapgate.retrieval.chunking import load_callable
 from swapgate.retrieval.embedding.vectors import fingerprint_of, finished, prepared
 from swapgate.retrieval.fingerprint import FingerprintError
 from swapgate.retrieval.index import Vectors, as_vectors
-from swapgate.spec.index import WORDLLAMA, EmbedEntry
+from swapgate.spec.embedders import WORDLLAMA
+from swapgate.spec.index import EmbedEntry
 
 INSTALL = "pip install 'swapgate[retrieval]'"
 # The only weights that the package brings; shorter vectors are their beginnings.

@@ -15,7 +15,7 @@ from swapgate.records import Json, content_hash
 from swapgate.shadow.comparing.likeness import Comparison, Likeness
 from swapgate.shadow.comparing.structure import Structure, find_structure, subject
 from swapgate.shadow.records import Exchange, Leg
-from swapgate.spec.index import WORDLLAMA
+from swapgate.spec.embedders import WORDLLAMA
 from swapgate.spec.shadow_criteria import Comparing
 from swapgate.values import Value
 

@@ -1,0 +1,3 @@
+"""The embedding that needs no service and no function of the user's, by its name in judges and indexes."""
+
+WORDLLAMA = "wordllama"
