@@ -41,11 +41,11 @@ def export_cache(
 
     settings = open_settings(root)
     with _existing(settings) as cache:
-        found = list(cache.export(is_wanted=_filter(model, suite)))
-        if not found and (model or suite):
+        is_wanted = _filter(model, suite)
+        if (model or suite) and not any(map(is_wanted, cache.abouts())):
             raise UsageError(_nothing_found(cache, model, suite))
         try:
-            count = write_recordings(found, file)
+            count = write_recordings(cache.export(is_wanted=is_wanted), file)
         except OSError as exc:
             raise UsageError(f"{file}: cannot be written: {exc.strerror}") from exc
     if as_json:
@@ -64,14 +64,11 @@ def import_recordings(
     as_json: JsonOption = False,
 ) -> None:
     """Put recorded responses into the cache; a response that is there already is replaced."""
-    from swapgate.memory.cache import CACHE_FILE, ResponseCache, read_recordings
+    from swapgate.memory.cache import CACHE_FILE, read_recordings, take_in
 
     settings = open_settings(root)
-    recordings = [recording for file in files for recording in read_recordings(file)]
-    with closing(ResponseCache(settings.state_dir / CACHE_FILE)) as cache:
-        for recording in recordings:
-            cache.put(recording.key, recording.response, recording.about)
-    count = len({recording.key for recording in recordings})
+    recordings = (recording for file in files for recording in read_recordings(file))
+    count = take_in(recordings, settings.state_dir / CACHE_FILE)
     if as_json:
         print_json({"files": [str(file) for file in files], "responses": count})
     else:
@@ -88,7 +85,7 @@ def show_stats(*, root: RootOption = None, as_json: JsonOption = False) -> None:
     counts: Counter[tuple[str, str]] = Counter()
     if path.is_file():
         with _existing(settings) as cache:
-            counts.update(_place(recording.about) for recording in cache.export())
+            counts.update(map(_place, cache.abouts()))
     size = sum(file.stat().st_size for file in path.parent.glob(f"{CACHE_FILE}*"))
     if as_json:
         rows = [{"model": m, "suite": s, "responses": n} for (m, s), n in sorted(counts.items())]
@@ -123,8 +120,7 @@ def _place(about: Mapping[str, Json]) -> tuple[str, str]:
 
 
 def _nothing_found(cache: ResponseCache, model: str | None, suite: str | None) -> str:
-    places = [_place(recording.about) for recording in cache.export()]
-    known = sorted({name for place in places for name in place})
+    known = sorted({name for about in cache.abouts() for name in _place(about)})
     asked = " and ".join(f"{kind} {name!r}" for kind, name in (("model", model), ("suite", suite)) if name)
     hint = nearest(model or "", known) or nearest(suite or "", known)
     return f"the cache holds no response of {asked}.{hint} `swapgate cache stats` lists what it holds"

@@ -6,9 +6,11 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
+from sys import intern
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -49,13 +51,14 @@ _FORMAT = 1
 _READ_AT_ONCE = 500
 # With rows of its own order: keys are hashes, and each of a batch's rows would be on another page of a table
 # that is ordered by them, to be written anew. Files of earlier versions are such tables, and stay so.
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS responses (  -- one answered request
+_COLUMNS = """
     key TEXT PRIMARY KEY,               -- SHA-256 of the request's content, see request_key
     about TEXT NOT NULL,                -- JSON: provider, model, suite, case, repeat; for people
     response TEXT NOT NULL,             -- JSON: records.Response
     created_at TEXT NOT NULL            -- ISO 8601, UTC
-);
+"""
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS responses (  -- one answered request{_COLUMNS});
 """
 
 
@@ -172,15 +175,38 @@ class ResponseCache:
         if failure is not None and is_damage(failure):
             raise _broken(self.path, failure) from failure
 
+    def abouts(self) -> Iterator[Mapping[str, Json]]:
+        """Yield what every response of the database is about."""
+        for _key, about in self._abouts():
+            yield about
+
     def export(
         self, *, is_wanted: Callable[[Mapping[str, Json]], bool] = lambda _about: True
     ) -> Iterator[Recording]:
-        """Yield every wanted recording of the database, sorted by what it is about."""
+        """Yield every wanted recording of the database, sorted by what it is about.
+
+        No more of them are held at once than are read at once.
+        """
+        wanted = sorted((*_order(about), key) for key, about in self._abouts() if is_wanted(about))
+        for start in range(0, len(wanted), _READ_AT_ONCE):
+            keys = [key for *_place, key in wanted[start : start + _READ_AT_ONCE]]
+            found = self._recordings(keys)
+            yield from (found[key] for key in keys if key in found)
+
+    def _abouts(self) -> Iterator[tuple[str, Mapping[str, Json]]]:
         self.flush()
         with self._telling(), self._lock:
-            rows = self._reader.execute("SELECT key, about, response FROM responses").fetchall()
-        found = [Recording(key=k, about=json.loads(a), response=self._response(r)) for k, a, r in rows]
-        yield from sorted((r for r in found if is_wanted(r.about)), key=_order)
+            for key, about in self._reader.execute("SELECT key, about FROM responses"):
+                yield key, json.loads(about)
+
+    def _recordings(self, keys: Sequence[str]) -> dict[str, Recording]:
+        marks = ", ".join("?" * len(keys))
+        query = f"SELECT key, about, response FROM responses WHERE key IN ({marks})"  # noqa: S608 - marks
+        with self._telling(), self._lock:
+            return {
+                key: Recording(key=key, about=json.loads(about), response=self._response(text))
+                for key, about, text in self._reader.execute(query, keys)
+            }
 
     def flush(self) -> None:
         """Wait until everything put so far is on disk."""
@@ -220,8 +246,7 @@ class ResponseCache:
         connection = _connect(self.path)
 
         def write(rows: Sequence[Recording]) -> None:
-            now = datetime.now(UTC).isoformat(timespec="seconds")
-            values = [(r.key, _compact(dict(r.about)), to_text(r.response), now) for r in rows]
+            values = [_row(recording) for recording in rows]
             with connection:
                 for statement, parameters in inserts("responses", values):
                     connection.execute(statement, parameters)
@@ -243,6 +268,29 @@ def read_recordings(path: Path) -> Iterator[Recording]:
                     yield _recording(line, path=path, number=number)
     except (OSError, UnicodeDecodeError) as exc:
         raise SpecError(f"the recordings cannot be read: {exc}", path=path) from exc
+
+
+def take_in(recordings: Iterable[Recording], path: Path) -> int:
+    """Store recordings in a cache, all of them or, where going through them raises, none; return how many.
+
+    They come together on disk, elsewhere: the cache is not made before the last of them is known, and others
+    who use it wait no longer than copying takes.
+    """
+    try:
+        with closing(sqlite3.connect("", timeout=BUSY_S)) as connection:
+            connection.execute(f"CREATE TABLE incoming ({_COLUMNS})")
+            rows = map(_row, recordings)
+            while block := list(islice(rows, _READ_AT_ONCE)):
+                for statement, parameters in inserts("incoming", block):
+                    connection.execute(statement, parameters)
+            connection.commit()
+            _connect(path).close()
+            connection.execute("ATTACH ? AS cache", (str(path),))
+            with connection:
+                connection.execute("INSERT OR REPLACE INTO cache.responses SELECT * FROM incoming")
+            return int(connection.execute("SELECT count(*) FROM incoming").fetchone()[0])
+    except (sqlite3.Error, OSError) as exc:
+        raise _broken(path, exc) from exc
 
 
 def write_recordings(recordings: Iterable[Recording], path: Path) -> int:
@@ -283,12 +331,13 @@ def _response(text: str) -> Response:
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def _order(recording: Recording) -> tuple[str, ...]:
-    about = recording.about
-    return (
-        *(str(about.get(name, "")) for name in ("suite", "case", "model", "role", "repeat")),
-        recording.key,
-    )
+def _row(recording: Recording) -> tuple[str, str, str, str]:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return recording.key, _compact(dict(recording.about)), to_text(recording.response), now
+
+
+def _order(about: Mapping[str, Json]) -> tuple[str, ...]:
+    return tuple(intern(str(about.get(name, ""))) for name in ("suite", "case", "model", "role", "repeat"))
 
 
 def _connect(path: Path) -> sqlite3.Connection:
