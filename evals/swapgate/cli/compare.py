@@ -111,7 +111,7 @@ def compare(
 
 def _judged_alike(names: list[str], settings: Settings) -> list[StoredRun]:
     """Return the runs as today's judges judge them; what is judged anew is stored as a run."""
-    from swapgate.facts import facts_of
+    from swapgate.memory.history import facts_of_all
     from swapgate.runs.rejudged import judged_by_today
     from swapgate.runs.stored import load_run, one_model, parted
 
@@ -122,7 +122,7 @@ def _judged_alike(names: list[str], settings: Settings) -> list[StoredRun]:
             judged = judged_by_today(run, trials, settings, draw=draw, spent_usd=spent_usd)
             spent_usd += judged.paid_usd
             model, _run = parted(name, settings)
-            found.append(one_model(judged.run, map(facts_of, judged.trials), model=model))
+            found.append(one_model(judged.run, facts_of_all(judged.trials), model=model))
             if judged.told:
                 typer.echo(f"swapgate: {judged.told}", err=True)
     return found

@@ -52,9 +52,15 @@ def merge(
     settings = open_settings(root, report=formats)
     check_formats(settings.formats)
     merged = merge_shards(find_shards(shards, settings), allow_missing=allow_missing)
-    store(merged, settings)
+    trials = store(merged, settings)
     with progress_bar("merging") as progress:
-        outcome = conclude(merged.run, merged.trials, why_not_judged=merged.why_not_judged, progress=progress)
+        outcome = conclude(
+            merged.run,
+            trials,
+            facts=merged.facts,
+            why_not_judged=merged.why_not_judged,
+            progress=progress,
+        )
     outcome = placed(outcome, settings, os.environ)
     paths = written_reports(outcome, settings.reports_dir / outcome.run.id, settings.formats)
     if as_json:

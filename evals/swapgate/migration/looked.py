@@ -11,7 +11,7 @@ from swapgate.analysis.outcome import RunOutcome
 from swapgate.engine.workspace import ReadySuite, Workspace
 from swapgate.errors import UsageError
 from swapgate.facts import Facts
-from swapgate.memory.history import Choice, History, has_history
+from swapgate.memory.history import Choice, History, StoredTrials, has_history
 from swapgate.records import Run, Trial
 from swapgate.runs.concluded import concluded
 from swapgate.shadow.plan import SHADOW_CONFIG, open_plan
@@ -100,8 +100,8 @@ class Looked:
             baseline = (run.baseline or "").partition("@")[0]
             if self.new in names and baseline == self.old:
                 with closing(History(self.settings.history, is_read_only=True)) as history:
-                    trials = list(history.trials(run.id))
                     whole = history.find(run.id)
+                trials = StoredTrials(self.settings.history, run.id, is_read_only=True)
                 return concluded(whole, trials, self.settings, warn=lambda _text: None)
         return None
 

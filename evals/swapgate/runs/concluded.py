@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from swapgate.analysis.outcome import RunOutcome, conclude
 from swapgate.errors import UsageError
-from swapgate.facts import facts_of
+from swapgate.facts import Facts
+from swapgate.memory.history import StoredTrials, facts_of_all
 from swapgate.records import Run, Trial
 from swapgate.runs.stored import StoredBaseline, load_baseline
 from swapgate.spec.settings import Settings
@@ -17,16 +18,17 @@ def concluded(
     run: Run, trials: Sequence[Trial], settings: Settings, *, warn: Callable[[str], None]
 ) -> RunOutcome:
     """Return what a run says. `warn` is told when its baseline, or its own end, is not there."""
-    baseline = _baseline(run, trials, settings, warn)
-    if baseline is None:
-        outcome = conclude(run, trials)
-    else:
-        facts = [*map(facts_of, trials), *baseline.facts]
-        outcome = conclude(run, [*trials, *baseline.trials], facts=facts)
+    facts = facts_of_all(trials)
+    stored = len(facts)
+    baseline = _baseline(run, facts, settings, warn)
+    if baseline is not None:
+        facts = [*facts, *baseline.facts]
+        trials = _beside(trials, baseline.trials)
+    outcome = conclude(run, trials, facts=facts)
     if run.finished_at is not None:
         return outcome
     lacking = (
-        f"the run never ended, or its end could not be stored: {len(trials):,} of its {run.planned:,} trials "
+        f"the run never ended, or its end could not be stored: {stored:,} of its {run.planned:,} trials "
         "are in the history, and this is of them alone"
     )
     warn(lacking)
@@ -34,10 +36,10 @@ def concluded(
 
 
 def _baseline(
-    run: Run, trials: Sequence[Trial], settings: Settings, warn: Callable[[str], None]
+    run: Run, facts: Sequence[Facts], settings: Settings, warn: Callable[[str], None]
 ) -> StoredBaseline | None:
     """Return the baseline when it is another stored run, named `MODEL@RUN`, or the file of one."""
-    if "@" not in (run.baseline or "") or any(trial.role == "baseline" for trial in trials):
+    if "@" not in (run.baseline or "") or any(one.role == "baseline" for one in facts):
         return None
     try:
         if run.baseline_file is not None:
@@ -46,6 +48,12 @@ def _baseline(
     except UsageError as exc:
         warn(f"without its baseline {run.baseline}: {exc}")
         return None
+
+
+def _beside(trials: Sequence[Trial], baseline: Sequence[Trial]) -> Sequence[Trial]:
+    if isinstance(trials, StoredTrials):
+        return trials.with_beside(baseline)
+    return [*trials, *baseline]
 
 
 def _same_in_file(run: Run, found: StoredBaseline) -> StoredBaseline:

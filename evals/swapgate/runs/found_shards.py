@@ -8,23 +8,31 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from swapgate.errors import UsageError
-from swapgate.memory.history import HISTORY_FILE, History, Place, shown_place
+from swapgate.facts import Facts, facts_of
+from swapgate.memory.history import HISTORY_FILE, History, Place, StoredTrials, shown_place
 from swapgate.records import Run, Shard, Trial
 from swapgate.reporting.report_json import load_report
-from swapgate.runs.stored import as_baseline, load_run
+from swapgate.runs.stored import load_run
 from swapgate.spec.settings import Settings
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 _REPORT = "report.json"
 
 
 class StoredShard(Value):
-    """One shard as it was found: `source` is the file, or the run in a history; `baseline` a stored one's."""
+    """One shard as it was found: `source` is the file, or the run in a history.
+
+    `facts` are those of its own trials, `baseline` those of a stored run that it was compared with; `trials`
+    reads both where they are stored, each time it is gone through. `prompts` are the suites and models that
+    it asked, with the hash of the prompt.
+    """
 
     source: str
     run: Run
-    trials: tuple[Trial, ...]
-    baseline: tuple[Trial, ...] = ()
+    facts: Sequence[Facts]
+    baseline: Sequence[Facts]
+    prompts: Sequence[tuple[str, str, str]]
+    trials: Iterable[Trial]
 
     @property
     def shard(self) -> Shard:
@@ -58,18 +66,18 @@ def _shards_of(name: str, settings: Settings) -> Iterator[StoredShard]:
     """Yield the shards that one argument names; of many files those that are none are passed over."""
     path = Path(name)
     if path.is_dir() or path.suffix == ".db" or glob.has_magic(name):
-        found = [name] if path.exists() else glob.glob(name, recursive=True)  # noqa: PTH207 - also absolute
-        for match in sorted(found):
+        matches = [name] if path.exists() else glob.glob(name, recursive=True)  # noqa: PTH207 - also absolute
+        for match in sorted(matches):
             yield from _in_path(Path(match))
         return
     if path.is_file():
-        run, trials = load_report(path)
+        found = _of_report(path)
     else:
         run, trials = load_run(name, settings)
-        trials += _stored_baseline(run, trials, settings.history)
-    if run.shard is None:
-        raise UsageError(f"{name} is no shard: run {run.id} was made without --shard")
-    yield _stored(name, run, trials)
+        found = _stored(name, run, _with_baseline(run, trials, settings.history))
+    if found.run.shard is None:
+        raise UsageError(f"{name} is no shard: run {found.run.id} was made without --shard")
+    yield found
 
 
 def _in_path(path: Path) -> Iterator[StoredShard]:
@@ -79,17 +87,17 @@ def _in_path(path: Path) -> Iterator[StoredShard]:
     elif path.suffix == ".db":
         yield from _of_history(path)
     elif path.suffix == ".json":
-        run, trials = load_report(path)
-        if run.shard is not None:
-            yield _stored(str(path), run, trials)
+        found = _of_report(path)
+        if found.run.shard is not None:
+            yield found
 
 
 def _of_history(path: Path) -> Iterator[StoredShard]:
     """Yield the last whole run of each shard of the selection that was run last."""
     with contextlib.closing(History(path)) as history:
-        for run in _latest_shards(history.runs()):
-            trials = list(history.trials(run.id))
-            yield _stored(f"{path}, run {run.id}", run, [*trials, *_stored_baseline(run, trials, path)])
+        runs = _latest_shards(history.runs())
+    for run in runs:
+        yield _stored(f"{path}, run {run.id}", run, _with_baseline(run, StoredTrials(path, run.id), path))
 
 
 def _latest_shards(runs: Iterable[Run]) -> list[Run]:
@@ -102,24 +110,47 @@ def _latest_shards(runs: Iterable[Run]) -> list[Run]:
     return [latest[number] for number in sorted(latest)]
 
 
-def _stored(source: str, run: Run, trials: Sequence[Trial]) -> StoredShard:
+class _OfReport:
+    """The trials of a report.json, read each time they are gone through: all shards' may be too many."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __iter__(self) -> Iterator[Trial]:
+        return iter(load_report(self._path)[1])
+
+
+def _of_report(path: Path) -> StoredShard:
+    run, trials = load_report(path)
+    return replace(_stored(str(path), run, trials), trials=_OfReport(path))
+
+
+def _stored(source: str, run: Run, trials: Iterable[Trial]) -> StoredShard:
+    own: list[Facts] = []
+    baseline: list[Facts] = []
+    prompts: dict[tuple[str, str, str], None] = {}
+    for trial in trials:
+        facts = facts_of(trial)
+        if _is_stored_baseline(facts):
+            baseline.append(facts)
+            continue
+        own.append(facts)
+        if trial.prompt_hash is not None:
+            prompts[trial.suite, trial.model, trial.prompt_hash] = None
     return StoredShard(
-        source=source,
-        run=run,
-        trials=tuple(trial for trial in trials if not _is_stored_baseline(trial)),
-        baseline=tuple(trial for trial in trials if _is_stored_baseline(trial)),
+        source=source, run=run, facts=own, baseline=baseline, prompts=tuple(prompts), trials=trials
     )
 
 
-def _is_stored_baseline(trial: Trial) -> bool:
+def _is_stored_baseline(trial: Facts) -> bool:
     return trial.role == "baseline" and "@" in trial.model
 
 
-def _stored_baseline(run: Run, trials: Sequence[Trial], place: Place) -> list[Trial]:
-    """Return the trials of the stored run that a shard was compared with, from the same history."""
+def _with_baseline(run: Run, trials: Sequence[Trial], place: Place) -> Sequence[Trial]:
+    """Return a shard's trials with those of the stored run that it was compared with, of the same history."""
     model, at, run_id = (run.baseline or "").rpartition("@")
-    if not at or any(map(_is_stored_baseline, trials)):
-        return []
+    if not at or not isinstance(trials, StoredTrials) or any(map(_is_stored_baseline, trials.facts())):
+        return trials
     with contextlib.closing(History(place)) as history:
         try:
             found = history.find(run_id)
@@ -128,4 +159,4 @@ def _stored_baseline(run: Run, trials: Sequence[Trial], place: Place) -> list[Tr
                 f"run {run.id} was compared with {run.baseline}, which is not in {shown_place(place)}: "
                 "merge the report.json of each shard, which holds it"
             ) from exc
-        return list(as_baseline(found, [t for t in history.trials(found.id) if t.model == model]))
+    return trials.with_beside(StoredTrials(place, found.id, model=model, baseline=run.baseline))

@@ -56,6 +56,7 @@ def _store_all(records: Iterable[Run | Trial], place: Place) -> list[Copied]:
         if isinstance(record, Trial):
             assert writer is not None
             writer.add(record)
+            writer.keep_up()
             trials += 1
             continue
         if writer is not None:

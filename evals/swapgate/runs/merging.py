@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from swapgate.errors import UsageError
-from swapgate.facts import Facts, facts_of
-from swapgate.memory.history import HistoryWriter
-from swapgate.records import Json, Run, Shard, Trial
+from swapgate.facts import Facts
+from swapgate.memory.history import HistoryWriter, StoredTrials
+from swapgate.records import Json, Run, Shard
 from swapgate.runs.found_shards import StoredShard
 from swapgate.runs.manifest import new_id
 from swapgate.runs.parts import TrialKey, differing, key_of
@@ -20,7 +20,8 @@ class Merged(Value):
     """One run of all shards. `why_not_judged` is None when they are all there and all cases were selected."""
 
     run: Run
-    trials: tuple[Trial, ...]
+    shards: Sequence[StoredShard]
+    facts: Sequence[Facts]
     missing: tuple[str, ...]
     why_not_judged: str | None
 
@@ -37,25 +38,34 @@ def merge(shards: Sequence[StoredShard], *, allow_missing: bool = False) -> Merg
             "the run is then put together, and not judged"
         )
     own = _together(by_number)
-    baseline = {key_of(trial): trial for one in by_number.values() for trial in one.baseline}
+    baseline = {key_of(one): one for shard in by_number.values() for one in shard.baseline}
     run = _one_run(first, by_number, stored=len(own), missing=missing)
     return Merged(
         run=run,
-        trials=(*own, *baseline.values()),
+        shards=tuple(by_number.values()),
+        facts=[*own, *baseline.values()],
         missing=tuple(missing),
         why_not_judged=f"shards are missing: {'; '.join(missing)}" if missing else _why_partial(run),
     )
 
 
-def store(merged: Merged, settings: Settings) -> None:
-    """Write the run into the workspace's history; StoreError when it cannot be.
+def store(merged: Merged, settings: Settings) -> StoredTrials:
+    """Write the run into the workspace's history, shard by shard; StoreError when it cannot be.
 
-    The trials of a stored baseline go with it: the machine that merges has often never seen its run.
+    The trials of a stored baseline go with it: the machine that merges has often never seen its run. Those of
+    all shards may be more than fits, and so they are read here for the first time since they were counted.
     """
     writer = HistoryWriter(settings.history, merged.run)
-    for trial in merged.trials:
-        writer.add(trial)
-    writer.finish(merged.run)
+    writer.begin()
+    lacking = {key_of(one): one for one in merged.facts}
+    for shard in merged.shards:
+        for trial in shard.trials:
+            # The same baseline goes with every shard.
+            if (facts := lacking.pop(key_of(trial), None)) is not None:
+                writer.add(trial, facts)
+                writer.keep_up()
+    writer.finish(merged.run, facts=merged.facts)
+    return StoredTrials(settings.history, merged.run.id, is_fresh=True)
 
 
 def _why_partial(run: Run) -> str | None:
@@ -128,21 +138,19 @@ def _refuse_other_prompts(shards: Sequence[StoredShard]) -> None:
     """Refuse shards that asked one model in different words; the prompt's file is no part of the suite."""
     seen: dict[tuple[str, str], tuple[str, StoredShard]] = {}
     for one in shards:
-        for trial in one.trials:
-            if trial.prompt_hash is None:
-                continue
-            before, other = seen.setdefault((trial.suite, trial.model), (trial.prompt_hash, one))
-            if before != trial.prompt_hash:
+        for suite, model, asked in one.prompts:
+            before, other = seen.setdefault((suite, model), (asked, one))
+            if before != asked:
                 raise UsageError(
                     f"{_who(other)} and {_who(one)} are not of one run: they differ in the prompt of "
-                    f"{trial.suite} for {trial.model}. Run them from the same files"
+                    f"{suite} for {model}. Run them from the same files"
                 )
 
 
 def _by_number(shards: Sequence[StoredShard]) -> dict[int, StoredShard]:
     """Return one run of each shard: of several that agree the one that has most of it."""
     found: dict[int, StoredShard] = {}
-    for one in sorted(shards, key=lambda s: (bool(s.why_unfinished), -len(s.trials), s.run.started_at)):
+    for one in sorted(shards, key=lambda s: (bool(s.why_unfinished), -len(s.facts), s.run.started_at)):
         other = found.setdefault(one.shard.number, one)
         if other is not one and (case := _first_disagreement(other, one)):
             raise UsageError(
@@ -153,16 +161,16 @@ def _by_number(shards: Sequence[StoredShard]) -> dict[int, StoredShard]:
 
 
 def _first_disagreement(one: StoredShard, other: StoredShard) -> str:
-    ours = {key_of(trial): trial for trial in one.trials}
-    for trial in other.trials:
-        known = ours.get(key_of(trial))
-        if known is not None and _results(known) != _results(trial):
-            return f"{trial.suite}/{trial.case} by {trial.model}"
+    ours = {key_of(facts): facts for facts in one.facts}
+    for facts in other.facts:
+        known = ours.get(key_of(facts))
+        if known is not None and _results(known) != _results(facts):
+            return f"{facts.suite}/{facts.case} by {facts.model}"
     return ""
 
 
-def _results(trial: Trial) -> Facts:
-    return facts_of(trial)._replace(from_cache=False, paid_usd=None, judge_paid_usd=None)
+def _results(facts: Facts) -> Facts:
+    return facts._replace(from_cache=False, paid_usd=None, judge_paid_usd=None)
 
 
 def _missing(by_number: Mapping[int, StoredShard], shard: Shard) -> list[str]:
@@ -177,17 +185,17 @@ def _missing(by_number: Mapping[int, StoredShard], shard: Shard) -> list[str]:
     return missing
 
 
-def _together(by_number: Mapping[int, StoredShard]) -> list[Trial]:
-    """Return the trials of all shards in order; UsageError where two shards hold the same one."""
+def _together(by_number: Mapping[int, StoredShard]) -> list[Facts]:
+    """Return the facts of all shards in order; UsageError where two shards hold the same trial."""
     found: dict[TrialKey, StoredShard] = {}
     for one in by_number.values():
-        for trial in one.trials:
-            if (other := found.setdefault(key_of(trial), one)) is not one:
+        for facts in one.facts:
+            if (other := found.setdefault(key_of(facts), one)) is not one:
                 raise UsageError(
-                    f"{_who(other)} and {_who(one)} both hold {trial.suite}/{trial.case} by {trial.model}: "
+                    f"{_who(other)} and {_who(one)} both hold {facts.suite}/{facts.case} by {facts.model}: "
                     "they are not shards of one selection"
                 )
-    return sorted((trial for one in by_number.values() for trial in one.trials), key=key_of)
+    return sorted((facts for one in by_number.values() for facts in one.facts), key=key_of)
 
 
 def _who(one: StoredShard) -> str:

@@ -192,6 +192,7 @@ class Recorder:
             self._writer.place,
             run.id,
             beside=self._before.baseline.trials if self._before.baseline is not None else (),
+            is_fresh=True,
         )
         outcome = conclude(run, trials, facts=[*facts, *self.baseline], why_not_judged=why_not_judged)
         if self.problem is None:

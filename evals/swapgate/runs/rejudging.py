@@ -17,7 +17,7 @@ from swapgate.reporting.format import count
 from swapgate.runs.manifest import judge_hashes
 from swapgate.runs.parts import key_of
 from swapgate.runs.recorder import Before, Recorder
-from swapgate.runs.stored import as_baseline, load_run, open_history, why_incomplete
+from swapgate.runs.stored import baseline_of, load_run, open_history, why_incomplete
 from swapgate.values import Value
 
 if TYPE_CHECKING:
@@ -54,14 +54,15 @@ def open_source(name: str, settings: Settings) -> tuple[Run, list[Trial]]:
     `MODEL@RUN` leaves that model's trials alone, as those of a candidate. `latest` passes over what an
     interrupted judging again has left: the same command then goes on with it.
     """
-    run, trials = load_run(_newest(settings) if name == "latest" else name, settings)
+    run, stored = load_run(_newest(settings) if name == "latest" else name, settings)
+    trials = list(stored)
     models = {trial.model for trial in trials}
     if {trial.role for trial in trials} == {"baseline"}:
         trials = [replace(trial, role="candidate") for trial in trials]
     if not any(trial.role == "baseline" for trial in trials):
         is_stored = "@" in (run.baseline or "") and run.baseline_file is None
         if is_stored and len(models) == len(run.models):
-            trials += as_baseline(*load_run(run.baseline or "", settings))
+            trials += baseline_of(*load_run(run.baseline or "", settings)).trials
         else:
             run = replace(run, baseline=None)
     return replace(run, models=tuple(m for m in run.models if m.name in models)), trials

@@ -12,7 +12,7 @@ from swapgate.analysis.outcome import RunOutcome, conclude
 from swapgate.analysis.rule_scopes import EVERY_CASE
 from swapgate.errors import UsageError, nearest
 from swapgate.facts import Facts, facts_of, renamed
-from swapgate.memory.history import History, has_history
+from swapgate.memory.history import History, StoredTrials, facts_of_all, has_history, is_shared
 from swapgate.records import Json, ModelIdentity, Run, Trial
 from swapgate.reporting.report_json import load_report
 from swapgate.runs.baseline_file import is_baseline_file, read_baseline
@@ -57,7 +57,8 @@ def load_baseline(name: str, settings: Settings) -> StoredBaseline:
     path = settings.root / name
     if not is_baseline_file(path):
         run, trials = load_run(name, settings)
-        return baseline_of(run, trials)
+        # A database may be out of reach by the time that reports are made of a run beside it.
+        return baseline_of(run, list(trials) if is_shared(settings.history) else trials)
     found = read_baseline(path)
     if found.trials:
         return replace(baseline_of(found.run, found.trials), file=name)
@@ -65,37 +66,44 @@ def load_baseline(name: str, settings: Settings) -> StoredBaseline:
     return replace(bare, facts=renamed(found.facts, model=bare.name, role="baseline"))
 
 
-def baseline_of(run: Run, trials: Iterable[Trial]) -> StoredBaseline:
-    """Return a run at hand as the baseline of others; it must hold one model."""
-    own = as_baseline(run, trials)
-    model = own[0].model.removesuffix(f"@{run.id}")
-    return StoredBaseline(run=run, model=model, facts=[facts_of(trial) for trial in own], trials=own)
+def baseline_of(run: Run, trials: Sequence[Trial]) -> StoredBaseline:
+    """Return a run at hand as the baseline of others; it must hold one model.
 
-
-def as_baseline(run: Run, trials: Iterable[Trial]) -> tuple[Trial, ...]:
-    """Return a stored run's trials as those of a baseline, called `MODEL@RUN`; it must hold one model.
-
-    Those of a model that was a baseline itself count where they are all: the run is named by that model.
+    Trials of a model that was a baseline itself count where they are all: the run is named by that model.
     """
-    found = list(trials)
-    own = [t for t in found if t.role == "candidate"] or found
-    name = f"{_only_model(run, (t.model for t in own))}@{run.id}"
-    return tuple(replace(t, model=name, role="baseline") for t in own)
+    found = facts_of_all(trials)
+    own = [one for one in found if one.role == "candidate"] or found
+    model = _only_model(run, (one.model for one in own))
+    bare = StoredBaseline(run=run, model=model, facts=())
+    return replace(
+        bare,
+        facts=renamed(own, model=bare.name, role="baseline"),
+        trials=_called(bare.name, model, trials),
+    )
 
 
-def load_run(name: str, settings: Settings) -> tuple[Run, list[Trial]]:
+def _called(name: str, model: str, trials: Sequence[Trial]) -> Sequence[Trial]:
+    """Return the trials of a model as those of a baseline of this name."""
+    if isinstance(trials, StoredTrials):
+        return trials.of_model(model, baseline=name)
+    return tuple(replace(one, model=name, role="baseline") for one in trials if one.model == model)
+
+
+def load_run(name: str, settings: Settings) -> tuple[Run, Sequence[Trial]]:
     """Return a stored run and its trials: by the path of a report.json, a run's id, or `latest`.
 
     `MODEL@RUN` leaves only that model's trials, `@NAME` is the run that was made the baseline of that name.
+    Trials of the history are read when they are gone through.
     """
     model, wanted = parted(name, settings)
+    trials: Sequence[Trial]
     if _is_report(wanted, settings):
         run, trials = _load_file(settings.root / wanted)
     else:
         with contextlib.closing(open_history(wanted, settings)) as history:
             run = history.find(wanted)
-            trials = list(history.trials(run.id))
-    return run, trials if model is None else _of_model(model, run, trials)
+        trials = StoredTrials(settings.history, run.id)
+    return run, trials if model is None else _of_one_model(model, run, trials)
 
 
 def load_facts(name: str, settings: Settings) -> StoredRun:
@@ -220,6 +228,12 @@ def _load_file(path: Path) -> tuple[Run, list[Trial]]:
 
 def _is_report(name: str, settings: Settings) -> bool:
     return name.endswith(".json") or (settings.root / name).is_file()
+
+
+def _of_one_model(model: str, run: Run, trials: Sequence[Trial]) -> Sequence[Trial]:
+    if isinstance(trials, StoredTrials) and len(own := trials.of_model(model)):
+        return own
+    return _of_model(model, run, trials)
 
 
 _OfModel = TypeVar("_OfModel", Facts, Trial)

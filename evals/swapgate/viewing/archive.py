@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 from swapgate.analysis.outcome import RunOutcome
 from swapgate.errors import UsageError
 from swapgate.facts import Facts
-from swapgate.memory.history import EVERY_RUN, Choice, History
+from swapgate.memory.history import EVERY_RUN, Choice, History, StoredTrials
 from swapgate.records import PromotedRun, Run, Tally, Trial
 from swapgate.reporting import find_reporter
 from swapgate.runs.concluded import concluded
@@ -153,7 +153,8 @@ class Archive:
         def make() -> Path:
             folder = Path(self._folder.name) / run.id
             warnings: list[str] = []
-            outcome = concluded(run, list(self._history.trials(run.id)), self._settings, warn=warnings.append)
+            trials = StoredTrials(self._settings.history, run.id, is_read_only=True)
+            outcome = concluded(run, trials, self._settings, warn=warnings.append)
             # What is said of the run belongs on its page: nobody reads the terminal meanwhile.
             outcome = replace(outcome, warnings=(*outcome.warnings, *warnings))
             return find_reporter("html").write(outcome, folder)

@@ -119,13 +119,15 @@ class History:
             for suite, case, model, repeat, record in rows:
                 yield (suite, case, model, repeat), record
 
-    def count(self, run_id: str) -> int:
-        """Return how many trials of a run are stored."""
+    def count(self, run_id: str, *, model: str | None = None) -> int:
+        """Return how many trials of a run are stored, or of one of its models."""
         from sqlalchemy import func, select
 
         table = self._tables.trials
+        query = select(func.count()).select_from(table).where(table.c.run_id == run_id)
+        if model is not None:
+            query = query.where(table.c.model == model)
         with self._reading() as connection:
-            query = select(func.count()).select_from(table).where(table.c.run_id == run_id)
             return int(connection.execute(query).scalar_one())
 
     def facts(self, run_id: str, *, suite: str | None = None, model: str | None = None) -> list[Facts]:

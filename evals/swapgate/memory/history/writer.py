@@ -48,6 +48,11 @@ class HistoryWriter:
         """Whether the disk has so much to catch up with that no more trials should be begun for now."""
         return self._writer.is_behind
 
+    def keep_up(self) -> None:
+        """Wait for the disk where it does not follow; `finish` tells of what could not be stored."""
+        if self.is_behind:
+            self.require_open()
+
     def begin(self) -> None:
         """Open the history in the background; `require_open` or `finish` tells when it cannot be."""
         self._writer.begin()
