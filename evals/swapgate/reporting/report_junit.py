@@ -52,9 +52,11 @@ def _write(stream: BinaryIO, text: str) -> None:
 def _document(outcome: RunOutcome) -> Iterator[str]:
     yield '<?xml version="1.0" encoding="utf-8"?>'
     yield f"<testsuites {_attributes({'name': 'swapgate', **_counts(outcome.facts)})}>"
+    by_suite: dict[str, list[Facts]] = {}
+    for facts in outcome.facts:
+        by_suite.setdefault(facts.suite, []).append(facts)
     for suite, trials in groupby(in_order(outcome.trials), key=lambda trial: trial.suite):
-        own = [facts for facts in outcome.facts if facts.suite == suite]
-        counts = {**_counts(own), "skipped": "0"}
+        counts = {**_counts(by_suite.get(suite, ())), "skipped": "0"}
         about = {"name": suite, **counts, "timestamp": outcome.run.started_at[:19]}
         yield f"<testsuite {_attributes(about)}>"
         yield from _properties(outcome)
