@@ -118,6 +118,21 @@ def test_every_written_form_of_a_secret_is_scrubbed(form: str) -> None:
     assert scrub(f"a {form} b", [KEY]) == "a [redacted] b"
 
 
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_a_key_is_not_shown_where_json_holds_json_that_escapes_it(layers: int) -> None:
+    """A gateway wraps the error of another one, whose encoder writes `+` and `/` as escapes."""
+    key = "sk-a+b/c=0123456789"
+    said = (
+        json.dumps(f"no access for {key}!")
+        .replace("+", "\\u002B")
+        .replace("/", "\\/")
+        .replace("=", "\\u003d")
+    )
+    for _ in range(layers):
+        said = json.dumps(said)
+    assert scrub(said, [key]).strip('\\"') == "no access for [redacted]!"
+
+
 @pytest.mark.parametrize("around", [("", ""), ("Bearer ", ""), ("user:", ":x"), ("ab", "\n")])
 @pytest.mark.parametrize("key", [KEY, "sk-+/=&?~>>>0123", "0123456789"])
 def test_nothing_of_a_secret_is_left_in_base64_or_a_url(key: str, around: tuple[str, str]) -> None:

@@ -18,6 +18,9 @@ REDACTED = "[redacted]"
 _CREDENTIAL_WORDS = ("authorization", "api-key", "apikey", "token", "secret", "password", "cookie")
 # A shorter value would be found by chance in answers and change what is scored.
 _SHORTEST_IN_ANSWERS = 8
+# JSON in a text of JSON has its escapes escaped once more, for each gateway that wraps an error in its own.
+_MOST_BACKSLASHES = 8
+_ESCAPED_ASCII = re.compile(r"\\u00[2-7]|\\/")
 
 
 class EnvHeader(Value):
@@ -86,12 +89,14 @@ def read_credentials(
 
 
 def scrub(text: str, secrets: Iterable[str], *, is_answer: bool = False) -> str:
-    """Replace every secret in the text, also as JSON, a URL or base64 would write it."""
+    """Replace every secret in the text, also as JSON (within JSON), a URL or base64 would write it."""
     for secret in sorted(secrets, key=len, reverse=True):
         if is_answer and len(secret) < _SHORTEST_IN_ANSWERS:
             continue
         for form in _forms(secret):
             text = text.replace(form, REDACTED)
+        if _ESCAPED_ASCII.search(text):
+            text = _with_escapes(secret).sub(REDACTED, text)
     return text
 
 
@@ -101,6 +106,18 @@ def _forms(secret: str) -> set[str]:
     in_urls = {quote(secret), quote(secret, safe="")}
     forms = {secret, escaped, escaped.replace("/", "\\/"), *in_urls, *map(_small_hex, in_urls)}
     return forms if len(secret) < _SHORTEST_IN_ANSWERS else forms | set(_in_base64(secret))
+
+
+@lru_cache(maxsize=64)
+def _with_escapes(secret: str) -> re.Pattern[str]:
+    """Return what finds a secret of which any character is written as an escape, or behind backslashes."""
+    behind = rf"\\{{1,{_MOST_BACKSLASHES}}}"
+    return re.compile("".join(_with_escape(sign, behind) for sign in secret))
+
+
+def _with_escape(sign: str, behind: str) -> str:
+    bare = re.escape(sign) if sign.isalnum() else f"(?:{behind})?{re.escape(sign)}"
+    return f"(?:{bare}|{behind}u(?i:{ord(sign):04x}))"
 
 
 def _small_hex(in_url: str) -> str:
