@@ -201,6 +201,23 @@ def test_reasoning_left_out_of_completion_tokens_is_counted() -> None:
     assert response.usage.tokens_out == 13
 
 
+@pytest.mark.parametrize("told", [-5, 5.5, float("nan"), 10**12, "many", [3]])
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "gemini"])
+def test_a_count_of_tokens_that_cannot_be_is_unknown_and_the_answer_is_kept(provider: str, told: Any) -> None:
+    body: dict[str, Any] = {
+        "openai": openai_completion,
+        "anthropic": anthropic_message,
+        "gemini": gemini_content,
+    }[provider]()
+    usage = body["usageMetadata"] if provider == "gemini" else body["usage"]
+    usage.update(dict.fromkeys(("completion_tokens", "output_tokens", "candidatesTokenCount"), told))
+    usage.pop("thoughtsTokenCount", None)
+    response, _ = exchange(provider, body)
+    assert response.text
+    assert response.usage.tokens_in
+    assert response.usage.tokens_out is None
+
+
 def test_anthropic_answer_is_read_as_the_official_client_reads_it() -> None:
     with serving(Answer(anthropic_message())) as server:
         ours = ask(spec("anthropic", base_url=server.url), request(params={"max_tokens": 50}))

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from swapgate.providers._failures import error_status, status_failure
 from swapgate.providers._reply import Reply
-from swapgate.providers._told import Told
+from swapgate.providers._told import Tokens, Told
 from swapgate.records import FinishReason, Json, Response, ToolCall, Usage
 
 _BROUGHT = {"response.output_text.delta", "response.refusal.delta", "response.function_call_arguments.delta"}
@@ -94,16 +94,16 @@ class _Details(Told):
 
 
 class _InDetails(Told):
-    cached_tokens: int | None = None
+    cached_tokens: Tokens = None
 
 
 class _OutDetails(Told):
-    reasoning_tokens: int | None = None
+    reasoning_tokens: Tokens = None
 
 
 class _Usage(Told):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
+    input_tokens: Tokens = None
+    output_tokens: Tokens = None
     input_tokens_details: _InDetails | None = None
     output_tokens_details: _OutDetails | None = None
 

@@ -9,7 +9,7 @@ from typing import Any
 from swapgate.providers._anthropic_stream import MessageStream
 from swapgate.providers._params import kept_params, stop_list
 from swapgate.providers._reply import Reply
-from swapgate.providers._told import Told
+from swapgate.providers._told import Tokens, Told
 from swapgate.providers._tools import arguments_text, call_arguments, read_tools
 from swapgate.providers._wire import Asked, WireProvider
 from swapgate.records import FinishReason, Json, Message, Request, Response, ToolCall, Usage
@@ -130,14 +130,14 @@ class _Block(Told):
 
 
 class _OutDetails(Told):
-    thinking_tokens: int | None = None
+    thinking_tokens: Tokens = None
 
 
 class _Usage(Told):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
+    input_tokens: Tokens = None
+    output_tokens: Tokens = None
+    cache_read_input_tokens: Tokens = None
+    cache_creation_input_tokens: Tokens = None
     output_tokens_details: _OutDetails | None = None
 
 

@@ -13,7 +13,7 @@ from pydantic.alias_generators import to_camel
 from swapgate.providers._gemini_stream import ContentStream
 from swapgate.providers._params import kept_params, stop_list
 from swapgate.providers._reply import Reply
-from swapgate.providers._told import Told
+from swapgate.providers._told import Tokens, Told
 from swapgate.providers._tools import call_arguments, read_tools
 from swapgate.providers._wire import Asked, WireProvider
 from swapgate.records import FinishReason, Json, Message, Request, Response, ToolCall, Usage
@@ -106,11 +106,11 @@ class _Feedback(_Shape):
 
 
 class _Usage(_Shape):
-    prompt_token_count: int | None = None
-    tool_use_prompt_token_count: int | None = None
-    candidates_token_count: int | None = None
-    thoughts_token_count: int | None = None
-    cached_content_token_count: int | None = None
+    prompt_token_count: Tokens = None
+    tool_use_prompt_token_count: Tokens = None
+    candidates_token_count: Tokens = None
+    thoughts_token_count: Tokens = None
+    cached_content_token_count: Tokens = None
 
 
 class _Generated(_Shape):

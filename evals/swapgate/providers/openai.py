@@ -11,7 +11,7 @@ from swapgate.providers._openai_stream import CompletionStream
 from swapgate.providers._openai_tokens import read_tokens
 from swapgate.providers._params import kept_params
 from swapgate.providers._reply import Reply
-from swapgate.providers._told import Told
+from swapgate.providers._told import Tokens, Told
 from swapgate.providers._tools import arguments_text, read_tools
 from swapgate.providers._wire import Asked, WireProvider
 from swapgate.records import (
@@ -166,19 +166,19 @@ class _Choice(Told):
 
 
 class _InDetails(Told):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
+    cached_tokens: Tokens = None
+    cache_write_tokens: Tokens = None
 
 
 class _OutDetails(Told):
-    reasoning_tokens: int | None = None
+    reasoning_tokens: Tokens = None
 
 
 class _Usage(Told):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
-    prompt_cache_hit_tokens: int | None = None
+    prompt_tokens: Tokens = None
+    completion_tokens: Tokens = None
+    total_tokens: Tokens = None
+    prompt_cache_hit_tokens: Tokens = None
     prompt_tokens_details: _InDetails | None = None
     completion_tokens_details: _OutDetails | None = None
 
