@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from swapgate.engine.forecasting import forecast
 from swapgate.engine.workspace import Workspace
 from swapgate.errors import UsageError
 from swapgate.memory.stored_responses import Sample
-from swapgate.records import Message, Request
+from swapgate.records import Json, Message, Request
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.settings import resolve_settings
 from workspaces import JUDGE, JUDGED_SUITE, case, lay, recorded_workspace, suite
@@ -329,6 +329,20 @@ def test_what_is_measured_wins_over_what_is_usual() -> None:
     assert Estimator([sent, other]).latency_s("m") == 3.0
     bounded = Estimator([sent]).expect(SPEC, request(text, params={"max_tokens": 10}), role="model")
     assert (bounded.tokens_out, bounded.most_out) == (10, 10)
+
+
+@pytest.mark.parametrize(
+    ("params", "most"),
+    [
+        ({"max_tokens": 64, "max_completion_tokens": 8000}, 8000),
+        ({"maxOutputTokens": 8000, "max_tokens": 64}, 8000),
+        ({"max_tokens": 64, "n": 4}, 256),
+        ({"max_tokens": 64, "n": 0}, 64),
+    ],
+)
+def test_the_most_is_the_highest_limit_for_each_of_the_answers(params: Mapping[str, Json], most: int) -> None:
+    """A model's entry and a prompt or judge may each bound an answer, under different names."""
+    assert Estimator().expect(SPEC, request("x", params=params), role="model").most_out == most
 
 
 def test_a_server_that_counts_far_more_than_is_usual_is_believed() -> None:
