@@ -12,8 +12,6 @@ from swapgate.engine.opened import open_engine
 from swapgate.engine.runner import Engine
 from swapgate.engine.workspace import Job, ReadySuite, Workspace
 from swapgate.errors import UsageError
-from swapgate.facts import Facts
-from swapgate.records import Trial
 from swapgate.runs.before_run import refuse_with_batch, require_enough, warnings_before
 from swapgate.runs.early_stop import EarlyStop, early_stop, shuffled
 from swapgate.runs.locked import require_locked
@@ -83,13 +81,14 @@ def run(
     if (part := _part(workspace, suites, jobs, recorder)) is not None:
         jobs = list(part.jobs)
 
-    def take(trial: Trial, facts: Facts, text: str) -> bool:
-        recorder.add(trial, facts, text)
-        return False
-
     cases_asked = [job.case for job in jobs]
     opening = open_engine(
-        settings, specs, cases_asked, take=take, is_behind=recorder.is_behind, spent_usd=before.paid_usd
+        settings,
+        specs,
+        cases_asked,
+        take=recorder.take,
+        is_behind=recorder.is_behind,
+        spent_usd=before.paid_usd,
     )
     with opening as engine:
         recorder.start(planned=len(jobs), wanted=wanted, warnings=warnings, part=part)

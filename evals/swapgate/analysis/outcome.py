@@ -35,7 +35,7 @@ from swapgate.analysis.table import ModelTrials, by_model
 from swapgate.analysis.wording import usd
 from swapgate.errors import ErrorKind, ExitCode
 from swapgate.facts import Facts, facts_of
-from swapgate.records import Json, Run, Stopping, Trial
+from swapgate.records import Json, Run, Stopping, Trial, is_stored_baseline
 from swapgate.records.written import adapter
 from swapgate.spec.suite import GateEntry, OverallGateEntry, interval_of
 from swapgate.values import Value, replace
@@ -108,7 +108,7 @@ def conclude(
         gate = replace(gate, notes=(quarantine_note(quarantine, gate), *gate.notes))
     identity = identity_findings(run)
     gate = held_to_the_lock(gate, run, identity)
-    uses = judge_uses(one for one in facts if not _is_stored_baseline(one))
+    uses = judge_uses(one for one in facts if not is_stored_baseline(one))
     return RunOutcome(
         run=run,
         facts=facts,
@@ -207,7 +207,7 @@ def _listed(settings: Mapping[str, Json], name: str) -> tuple[str, ...]:
 
 def _ended_by_budget(run: Run, facts: Sequence[Facts]) -> list[str]:
     """Return what a budget kept from being asked, where it did."""
-    own = [one for one in facts if not _is_stored_baseline(one)]
+    own = [one for one in facts if not is_stored_baseline(one)]
     cut = sum(one.error_kind == ErrorKind.BUDGET for one in own)
     limits = [
         f"{option}={limit:g}"
@@ -255,9 +255,4 @@ def suite_gates(settings: Mapping[str, Json]) -> dict[str, GateEntry | None]:
 
 def _is_own(trial: Facts) -> bool:
     """Whether the trial was planned in this run."""
-    return not _is_stored_baseline(trial)
-
-
-def _is_stored_baseline(trial: Facts) -> bool:
-    """Whether the trial was brought in from an older run, and so was not planned in this one."""
-    return trial.role == "baseline" and "@" in trial.model
+    return not is_stored_baseline(trial)

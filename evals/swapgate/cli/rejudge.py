@@ -24,7 +24,7 @@ from swapgate.cli.options import (
 )
 from swapgate.cli.output import live_line, print_json, shown, warn
 from swapgate.errors import ExitCode, StoreError
-from swapgate.records import to_json
+from swapgate.records import is_stored_baseline, to_json
 from swapgate.reporting.text import safe_text
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def _print(
     from swapgate.reporting.format import count, money
     from swapgate.reporting.terminal.summary import summary_lines
 
-    own = [f for f in outcome.facts if not (f.role == "baseline" and "@" in f.model)]
+    own = [f for f in outcome.facts if not is_stored_baseline(f)]
     head = f"run {outcome.run.id} judges run {outcome.run.rejudges} again"
     typer.echo(safe_text(f"{head}: {count(len(own), 'trial')}, {money(paid_usd)} paid for judges"))
     typer.echo("")

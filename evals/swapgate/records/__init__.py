@@ -32,7 +32,7 @@ from swapgate.records.run import (
     StoppedRule,
     Stopping,
 )
-from swapgate.records.trial import Outcome, Quarantined, Trial, TrialError, TrialRole
+from swapgate.records.trial import Outcome, Quarantined, Trial, TrialError, TrialRole, is_stored_baseline
 from swapgate.records.turns import turn_of
 from swapgate.records.verdict import (
     CheckKind,
@@ -112,6 +112,7 @@ __all__ = [
     "canonical_texts",
     "content_hash",
     "hash_of",
+    "is_stored_baseline",
     "once_for_each",
     "to_json",
     "to_text",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Literal
+from typing import Literal, Protocol
 
 from swapgate.errors import ErrorKind
 from swapgate.records.call import Answer, Message
@@ -30,6 +30,20 @@ class Quarantined(Value):
     reason: str
     until: str
     by: str = ""
+
+
+class Asked(Protocol):
+    """What tells whose trial something is: a trial, or what stands for one or many."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def role(self) -> str: ...
+
+
+def is_stored_baseline(one: Asked) -> bool:
+    """Whether it was brought in from an older run, as `MODEL@RUN`, and so was not planned in this one."""
+    return one.role == "baseline" and "@" in one.model
 
 
 class Trial(Value):

@@ -65,6 +65,11 @@ class Threshold(Value):
             )
 
 
+def distance_of(stamped: Fingerprint | None) -> Distance:
+    """Return how an index with this stamp compares vectors: by their cosine when nothing says otherwise."""
+    return stamped.distance if stamped is not None else "cosine"
+
+
 def read_fingerprint(text: str) -> Fingerprint:
     """Return the fingerprint of a stamp; ValueError when it is none."""
     found: Fingerprint = adapter(Fingerprint).validate_json(text)

@@ -157,12 +157,8 @@ def _run(
     spent_usd += before.paid_usd
     recorder = Recorder(workspace, suites, specs, before=before)
 
-    def take(trial: Trial, facts: Facts, text: str) -> bool:
-        recorder.add(trial, facts, text)
-        return False
-
     opening = open_engine(
-        settings, specs, cases, take=take, is_behind=recorder.is_behind, spent_usd=spent_usd
+        settings, specs, cases, take=recorder.take, is_behind=recorder.is_behind, spent_usd=spent_usd
     )
     with opening as engine:
         recorder.start(planned=len(jobs), wanted=len(jobs), warnings=warnings, command=command)

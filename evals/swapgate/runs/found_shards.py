@@ -10,7 +10,7 @@ from pathlib import Path
 from swapgate.errors import UsageError
 from swapgate.facts import Facts, facts_of
 from swapgate.memory.history import HISTORY_FILE, History, Place, StoredTrials, shown_place
-from swapgate.records import Run, Shard, Trial
+from swapgate.records import Run, Shard, Trial, is_stored_baseline
 from swapgate.reporting.report_json import load_report
 from swapgate.runs.stored import load_run
 from swapgate.spec.settings import Settings
@@ -131,7 +131,7 @@ def _stored(source: str, run: Run, trials: Iterable[Trial]) -> StoredShard:
     prompts: dict[tuple[str, str, str], None] = {}
     for trial in trials:
         facts = facts_of(trial)
-        if _is_stored_baseline(facts):
+        if is_stored_baseline(facts):
             baseline.append(facts)
             continue
         own.append(facts)
@@ -142,14 +142,10 @@ def _stored(source: str, run: Run, trials: Iterable[Trial]) -> StoredShard:
     )
 
 
-def _is_stored_baseline(trial: Facts) -> bool:
-    return trial.role == "baseline" and "@" in trial.model
-
-
 def _with_baseline(run: Run, trials: Sequence[Trial], place: Place) -> Sequence[Trial]:
     """Return a shard's trials with those of the stored run that it was compared with, of the same history."""
     model, at, run_id = (run.baseline or "").rpartition("@")
-    if not at or not isinstance(trials, StoredTrials) or any(map(_is_stored_baseline, trials.facts())):
+    if not at or not isinstance(trials, StoredTrials) or any(map(is_stored_baseline, trials.facts())):
         return trials
     with contextlib.closing(History(place)) as history:
         try:

@@ -163,6 +163,11 @@ class Recorder:
                 return
         self._writer.add(trial, facts, text)
 
+    def take(self, trial: Trial, facts: Facts, text: str) -> bool:
+        """Store a trial that an engine hands on; nobody asks it for the whole of the trial again."""
+        self.add(trial, facts, text)
+        return False
+
     def is_behind(self) -> bool:
         """Whether the history has so much to catch up with that no more trials should be begun for now."""
         return self._writer is not None and self._writer.is_behind

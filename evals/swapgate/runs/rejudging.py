@@ -12,7 +12,7 @@ from swapgate.engine.canaries import CanaryJob, run_canaries, wanted_canaries
 from swapgate.engine.judging_only import Draw, judge_models, judge_only
 from swapgate.engine.workspace import Job, ReadyCase, ReadySuite, Workspace, case_hash
 from swapgate.errors import ErrorKind, UsageError, nearest
-from swapgate.records import Run, Trial, TrialError
+from swapgate.records import Run, Trial, TrialError, is_stored_baseline
 from swapgate.reporting.format import count
 from swapgate.runs.manifest import judge_hashes
 from swapgate.runs.parts import key_of
@@ -22,7 +22,6 @@ from swapgate.values import Value
 
 if TYPE_CHECKING:
     from swapgate.analysis.outcome import RunOutcome
-    from swapgate.facts import Facts
     from swapgate.spec.settings import Settings
 
 _LISTED = 5
@@ -119,7 +118,7 @@ def rejudge(
     tried, canaries_usd = run_canaries(workspace, _wanted(planned), draw=draw, spent_usd=spent_usd)
     note = f"the answers are those of run {source.id}, judged again"
     recorder = Recorder(bare, planned.suites, specs, before=Before(canaries=tried, notes=(note,)))
-    own = [job for job in planned.jobs if not (job.role == "baseline" and "@" in job.model)]
+    own = [job for job in planned.jobs if not is_stored_baseline(job)]
     recorder.start(
         planned=len(own),
         wanted=len(own),
@@ -128,15 +127,11 @@ def rejudge(
     )
     recorder.require_open()
 
-    def take(trial: Trial, facts: Facts, text: str) -> bool:
-        recorder.add(trial, facts, text)
-        return False
-
     with recorder.ended_when_stopped():
         judged = judge_only(
             workspace,
             planned.jobs,
-            take=take,
+            take=recorder.take,
             is_behind=recorder.is_behind,
             draw=draw,
             spent_usd=spent_usd + canaries_usd,

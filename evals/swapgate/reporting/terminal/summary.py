@@ -8,6 +8,7 @@ from typing import Protocol
 
 from swapgate.analysis.decision import Decision, GateAnswer
 from swapgate.analysis.outcome import RunOutcome
+from swapgate.records import is_stored_baseline
 from swapgate.reporting import format as show
 from swapgate.reporting import worst
 from swapgate.reporting.terminal.comparison import comparison_lines
@@ -108,7 +109,7 @@ def _judges(outcome: RunOutcome) -> Iterator[Line]:
 
 def _cached(outcome: RunOutcome) -> Iterator[Line]:
     """Yield how much of the run was not asked again; a stored baseline is no part of it."""
-    own = [f for f in outcome.facts if f.is_answered and not (f.role == "baseline" and "@" in f.model)]
+    own = [f for f in outcome.facts if f.is_answered and not is_stored_baseline(f)]
     if cached := sum(f.from_cache for f in own):
         yield Line(text=f"from the cache: {cached:,} of {show.count(len(own), 'response')}")
 

@@ -11,7 +11,7 @@ from swapgate.analysis.outcome import RunOutcome
 from swapgate.analysis.scopes import OVERALL, Scope
 from swapgate.analysis.summary import Summary
 from swapgate.memory.history import StoredTrials
-from swapgate.records import Outcome, Trial
+from swapgate.records import Outcome, Trial, is_stored_baseline
 from swapgate.reporting.format import interval, money, money_sum, percent
 from swapgate.reporting.text import safe_text
 
@@ -114,7 +114,7 @@ def headline(summary: Summary) -> str:
 
 def paid_this_time(outcome: RunOutcome) -> str:
     """Return what the run's calls cost, and what the cache saved of it where that is something."""
-    rows = [s for s in overall(outcome) if s.role != "baseline" or "@" not in s.model]
+    rows = [s for s in overall(outcome) if not is_stored_baseline(s)]
     canaries = [one.paid_usd for judge in outcome.run.canaries for one in judge.results]
     paid = f"paid this time: {money_sum([*(s.paid_usd for s in rows), *canaries])}"
     saved = [s.saved_usd for s in rows if s.saved_usd]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from swapgate.errors import UsageError
-from swapgate.retrieval.fingerprint import Distance, Fingerprint
+from swapgate.retrieval.fingerprint import Distance, Fingerprint, distance_of
 from swapgate.retrieval.index import Hit, Payload, Stored, Vector, VectorIndexError, Vectors, as_vectors
 from swapgate.values import Value
 
@@ -43,7 +43,7 @@ class MemoryIndex:
     def search(self, vector: Vector, k: int) -> list[Hit]:
         """Return the best `k` entries or fewer, the best first."""
         rows = self._rows
-        found = _scores(rows, np.asarray(vector, dtype=np.float32), self._distance())
+        found = _scores(rows, np.asarray(vector, dtype=np.float32), distance_of(self._fingerprint))
         # What was dropped scores below everything, and is left out where there is nothing else.
         found[~rows.is_alive[: rows.used]] = -np.inf
         best = _best(found, k)
@@ -136,9 +136,6 @@ class MemoryIndex:
         fresh.payloads.extend(rows.payloads[i] for i in kept)
         self._row_of = {one: number for number, one in enumerate(fresh.ids)}
         self._rows = _Rows(fresh.vectors, fresh.lengths, fresh.is_alive, fresh.ids, fresh.payloads, len(kept))
-
-    def _distance(self) -> Distance:
-        return self._fingerprint.distance if self._fingerprint is not None else "cosine"
 
     def _require_stamp(self) -> Fingerprint:
         if self._fingerprint is None:

@@ -7,13 +7,14 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from swapgate.errors import UsageError
-from swapgate.retrieval.fingerprint import Distance, Fingerprint, read_fingerprint
+from swapgate.retrieval.fingerprint import Distance, Fingerprint, distance_of, read_fingerprint
 from swapgate.retrieval.index import Hit, Payload, Stored, Vector, VectorIndexError, Vectors, as_vectors
 from swapgate.values import Value
 
@@ -56,12 +57,11 @@ class PgvectorIndex:
         self._local = threading.local()
         self._pid = os.getpid()
         self._opened: list[psycopg.Connection[Any]] = []
-        self._distance: Distance | None = None
         self._type: str | None = None
 
     def search(self, vector: Vector, k: int) -> list[Hit]:
         """Return the best `k` entries or fewer, the best first."""
-        distance = self._known_distance()
+        distance = self._distance
         away = f"{{vector}} {_OPERATOR[distance]} %s"
         columns = f"{{id}}, {_SCORE[distance].format(away)}, {{payload}}"
         text = f"SELECT {columns} FROM {{table}} ORDER BY {away} LIMIT %s"  # noqa: S608 - our own clauses
@@ -166,11 +166,9 @@ class PgvectorIndex:
             rows = connection.execute(self._sql(text), values).fetchall()
         return [Stored(str(one), _array(vector), payload or {}) for one, vector, payload in rows]
 
-    def _known_distance(self) -> Distance:
-        if self._distance is None:
-            stamped = self.stamp()
-            self._distance = stamped.distance if stamped is not None else "cosine"
-        return self._distance
+    @cached_property
+    def _distance(self) -> Distance:
+        return distance_of(self.stamp())
 
     def _sql(self, text: str, **more: Composed | Identifier | Any) -> Composed:
         from psycopg.sql import SQL

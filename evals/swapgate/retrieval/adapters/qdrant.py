@@ -6,13 +6,14 @@ import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from swapgate.errors import UsageError
-from swapgate.retrieval.fingerprint import Distance, Fingerprint, read_fingerprint
+from swapgate.retrieval.fingerprint import Distance, Fingerprint, distance_of, read_fingerprint
 from swapgate.retrieval.index import Hit, Payload, Stored, Vector, VectorIndexError, Vectors, as_vectors
 
 if TYPE_CHECKING:
@@ -51,7 +52,6 @@ class QdrantIndex:
         self.name = name
         self.collection = collection
         self._client = client
-        self._distance: Distance | None = None
         # Qdrant in this process is for one thread at a time, and slow at many entries: it is for trying out.
         self._lock = threading.RLock() if _is_local(client) else nullcontext()
 
@@ -61,7 +61,7 @@ class QdrantIndex:
             found = self._client.query_points(
                 self.collection, query=np.asarray(vector, dtype=np.float32), limit=k, with_payload=True
             ).points
-        sign = -1.0 if self._known_distance() == "euclid" else 1.0
+        sign = -1.0 if self._distance == "euclid" else 1.0
         return [Hit(_id(point), sign * point.score, _payload(point)) for point in found]
 
     def upsert(self, ids: Sequence[str], vectors: Vectors, payloads: Sequence[Payload]) -> None:
@@ -144,11 +144,9 @@ class QdrantIndex:
         """Close the client."""
         self._client.close()
 
-    def _known_distance(self) -> Distance:
-        if self._distance is None:
-            stamped = self.stamp()
-            self._distance = stamped.distance if stamped is not None else "cosine"
-        return self._distance
+    @cached_property
+    def _distance(self) -> Distance:
+        return distance_of(self.stamp())
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:
