@@ -106,7 +106,7 @@ def test_the_benchmark_of_judging_says_what_it_lacks(tmp_path):
         )
 
 
-@pytest.mark.skipif("SWAPGATE_DATA" not in os.environ, reason="SWAPGATE_DATA names no recorded judgments")
+@pytest.mark.skipif(not os.environ.get("SWAPGATE_DATA"), reason="SWAPGATE_DATA names no recorded judgments")
 def test_the_short_form_on_recorded_judgments_is_kept():
     rows = list(import_module("benchmarks.judging").measure(quick=True))
     assert [f"{row.goal}: {row.value} {row.limit}" for row in rows if not is_kept(row)] == []

@@ -165,6 +165,12 @@ def test_mistakes_in_a_schema_are_found_when_it_is_loaded(
     assert said in message
 
 
+def test_a_file_with_the_same_ending_and_another_name_is_not_suggested(root: Path) -> None:
+    (root / "cases" / "bad.json").write_text("{}")
+    _where, message = mistake("schema: item.json", root=root)
+    assert message.endswith(f"no file 'item.json' in {root / 'cases'} or {root}.")
+
+
 def test_a_broken_schema_file_says_where_it_is_broken(root: Path) -> None:
     (root / "cases" / "bad.json").write_text('{\n  "type": "object",\n}')
     assert mistake("schema: bad.json", root=root)[1] == (

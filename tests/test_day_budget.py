@@ -121,7 +121,7 @@ def test_a_day_in_another_zone_is_said(pytester: Pytester, server: Server) -> No
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ("max_cost_per_day = 0", "max_cost_per_day"),
+        ("max_cost_per_day = -1", "max_cost_per_day"),
         ("max_cost_per_day = 'much'", "max_cost_per_day"),
         ("budget_zone = 'Berlin'", "must be UTC or a zone of the tz database such as Europe/Berlin"),
         ("budget_zone = '../etc/passwd'", "must be UTC or a zone"),

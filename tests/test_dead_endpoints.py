@@ -37,7 +37,7 @@ structural = {min = 0.5, on = "point"}
 
 
 def refused(_request: Request) -> ProviderError:
-    return ProviderError("m (host): connection refused", kind=ErrorKind.CONNECTION)
+    return ProviderError("m (host): connection refused: is the server running?", kind=ErrorKind.CONNECTION)
 
 
 def messages(answers: list[object]) -> Counter[str]:
@@ -54,7 +54,7 @@ def test_refused_connections_end_all_calls_after_the_retries_with_one_message() 
         answers = await run.ask_many(run.open(server), 1000)
         (message,) = messages(answers)
         assert len(answers) == messages(answers)[message] == 1000
-        assert message.startswith("m (host): connection refused. Given up: ")
+        assert message.startswith("m (host): connection refused: is the server running? Given up: ")
         assert "what was left for it was not tried" in message
         assert now() < 30
         assert len(server.seen) <= 16 + 10

@@ -102,10 +102,19 @@ def test_an_unknown_price_is_refused_before_the_first_call(pytester: Pytester, s
 
 def test_recorded_answers_need_no_price_and_no_budget(pytester: Pytester) -> None:
     recorded_workspace(pytester.path, {"a": {"one": '{"label": "billing"}'}})
-    assert pytester.runpytest("--model=a", "--max-cost=0.01").ret == 0
+    assert pytester.runpytest("--model=a", "--max-cost=0").ret == 0
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf"])
+@pytest.mark.parametrize("option", ["--max-cost=0", "--max-cost-per-day=0"])
+def test_nothing_that_costs_is_asked_for_nothing(pytester: Pytester, server: Server, option: str) -> None:
+    lay_priced(pytester.path, server.url, cases=3)
+    result = pytester.runpytest("--model=candidate", option)
+    assert result.ret == 1
+    assert server.requests == []
+    result.stdout.fnmatch_lines([f"warning: {option} ended the run: $0* were paid, and 3 of 3 trials *"])
+
+
+@pytest.mark.parametrize("value", ["-1", "nan", "inf"])
 def test_a_budget_must_be_an_amount(pytester: Pytester, server: Server, value: str) -> None:
     lay_priced(pytester.path, server.url)
     assert pytester.runpytest("--model=candidate", f"--max-cost={value}").ret == 4

@@ -203,3 +203,13 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """Return ` Did you mean 'x'?` for the nearest known word, or an empty string."""
     match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" Did you mean {match[0]!r}?" if match else ""
+
+
+def nearest_file(name: str, known: Iterable[str]) -> str:
+    """Return what `nearest` does, of file names: an ending that they share makes no two alike."""
+    wanted = Path(name)
+    # Of two that differ in their endings alone, the one that ends as the name does is kept.
+    files = sorted(map(Path, known), key=lambda file: file.suffix == wanted.suffix)
+    named = {file.stem: file.name for file in files}
+    match = difflib.get_close_matches(wanted.stem, named, n=1, cutoff=0.6)
+    return f" Did you mean {named[match[0]]!r}?" if match else ""

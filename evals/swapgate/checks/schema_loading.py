@@ -15,7 +15,7 @@ from swapgate.checks.options import Folders, OptionError
 from swapgate.checks.schema_findings import violations
 from swapgate.checks.schema_shortcut import Accepts, shortcut
 from swapgate.checks.wording import MISSING, quoted, resolve
-from swapgate.errors import UsageError, nearest
+from swapgate.errors import UsageError, nearest_file
 from swapgate.records import Finding, Json, content_hash
 from swapgate.spec.pointers import pointer_parts
 from swapgate.spec.source import read_text, read_yaml
@@ -78,7 +78,7 @@ def _find_file(written: str, folders: Folders) -> Path:
             return path.resolve()
     beside = [p.name for place in places if place.parent.is_dir() for p in place.parent.iterdir()]
     looked = " or ".join(str(place.parent) for place in dict.fromkeys(places))
-    raise OptionError(f"no file {written!r} in {looked}.{nearest(Path(written).name, beside)}")
+    raise OptionError(f"no file {written!r} in {looked}.{nearest_file(Path(written).name, beside)}")
 
 
 @lru_cache(maxsize=256)

@@ -179,8 +179,10 @@ def backoff_s(attempt: int, jitter: random.Random) -> float:
 
 def _message(error: ProviderError, row: int, span_s: float) -> str:
     times = "1 attempt" if row == 1 else f"{row} attempts in a row"
+    said = str(error).rstrip(".")
+    said += "" if said.endswith("?") else "."
     return (
-        f"{str(error).rstrip('.')}. Given up: {times} failed within {max(1, math.ceil(span_s))} s, "
+        f"{said} Given up: {times} failed within {max(1, math.ceil(span_s))} s, "
         "and what was left for it was not tried. "
         f"{_REMEDIES.get(error.kind, 'Mend that')} and run again: what was answered is stored"
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from swapgate.errors import nearest
+from swapgate.errors import nearest_file
 from swapgate.records import Json
 from swapgate.spec.calibration_files import calibration_path
 from swapgate.spec.json_lines import read_json_lines
@@ -180,7 +180,7 @@ def _files(document: Document, written: str | tuple[str, ...], key: str) -> Iter
         if file.suffix != ".jsonl":
             raise document.error(f"{key}: {name!r} is no .jsonl file, a label a line", pointer)
         if not file.is_file():
-            near = nearest(name, [other.name for other in folder.glob("*.jsonl")])
+            near = nearest_file(name, [other.name for other in folder.glob("*.jsonl")])
             raise document.error(f"{key}: no file {name!r} (looked in {folder.name}/).{near}", pointer)
         yield file, pointer
 

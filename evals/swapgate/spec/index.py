@@ -186,7 +186,7 @@ class ReindexEntry(Written):
     max_dead: Share = 0.001
     max_removed: Share = 0.2
     max_alike: Share = 0.01
-    max_cost: Annotated[float, Field(gt=0)] | None = None
+    max_cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     chunks_per_s: Annotated[float, Field(gt=0)] | None = None
 
 

@@ -179,9 +179,9 @@ class SettingsTable(Written):
     batch: bool = False
     batch_deadline_h: Annotated[float, Field(gt=0)] = 24.0
     batch_poll_s: Annotated[float, Field(gt=0)] = 5.0
-    max_cost: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    max_cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     # What a database counts in millionths of a millionth has an end.
-    max_cost_per_day: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
+    max_cost_per_day: Annotated[float, Field(ge=0, le=1_000_000)] | None = None
     budget_zone: Annotated[str, AfterValidator(_zone)] = UTC_ZONE
     dry_run: bool = False
     nightly: bool = False
