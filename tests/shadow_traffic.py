@@ -127,7 +127,9 @@ def _leg(
     latency: float = 1.0,
     cost: float = 1.0,
 ) -> Leg:
-    text = json.dumps({"recommendation": label, "summary": f"It is {label}, case {random.randrange(1000)}."})
+    summary = f"It is {label}, case {random.randrange(1000)}."
+    # As the schema of the suite `code_review` of this repository wants it.
+    text = json.dumps({"issues": [], "summary": summary, "recommendation": label})
     tokens = Usage(tokens_in=800 + random.randrange(200), tokens_out=350 + random.randrange(100))
     taken = latency * random.lognormvariate(0.7, 0.4)
     leg = answered(
