@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from dataclasses import replace
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reporting_outcome import made_up_outcome
-from swapgate.errors import UsageError
+from swapgate.errors import StoreError, UsageError
 from swapgate.reporting import ReportsFailed, check_formats, find_reporter, write_reports
 from swapgate.reporting.files import atomic_file, write_text
 
@@ -115,6 +116,23 @@ def test_a_format_without_its_library_is_refused_before_a_run(monkeypatch: pytes
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(UsageError, match=r"needs pyarrow: `pip install 'swapgate\[parquet\]'`"):
         check_formats(["csv", "parquet"])
+
+
+def test_a_path_that_names_nothing_is_told_as_such() -> None:
+    with pytest.raises(StoreError, match="cannot be written: Is a directory"):
+        write_text(Path(), "x")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a named pipe")
+def test_what_is_no_file_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_text(pipe, "x")
+        assert os.read(reader, 9) == b"x" and pipe.is_fifo()
+    finally:
+        os.close(reader)
 
 
 def test_a_failed_write_leaves_the_old_report_and_no_leftovers(tmp_path: Path) -> None:

@@ -26,11 +26,19 @@ class CannotWrite(StoreError):
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a file beside `path` that takes its place when the block ends well; OSError is CannotWrite."""
+    """Open a file beside `path` that takes its place when the block ends well; OSError is CannotWrite.
+
+    What is there and no file, such as /dev/stdout or a pipe, is written to as it stands.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _replacing(path) as partial, partial.open("xb") as stream:
-            yield stream
+        if path.exists() and not path.is_file():
+            # A device or a pipe stays what it is, whoever may replace it; a folder refuses.
+            with path.open("wb") as stream:
+                yield stream
+        else:
+            with _replacing(path) as partial, partial.open("xb") as stream:
+                yield stream
     except OSError as exc:
         raise CannotWrite(path, exc) from exc
 
