@@ -22,6 +22,12 @@ from workspaces import RIGHT, lay, recorded_workspace
 
 SOURCE = Path(__file__).parents[1] / "evals"
 COMMAND = [sys.executable, "-m", "swapgate"]
+INDEX = """\
+migration: docs
+old: {sqlite: {path: old.db}, embed: {call: "toys:first", dimensions: 4}}
+new: {sqlite: {path: new.db}, embed: {call: "toys:second", dimensions: 4}}
+source: {jsonl: docs.jsonl}
+"""
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SOURCE)}
 
 
@@ -63,6 +69,29 @@ def test_broken_store_exits_3_without_a_traceback(tmp_path: Path, capsys: pytest
     lay(tmp_path, {".swapgate/cache.db": "this is no database, and long enough to be seen as none" * 20})
     assert main(["cache", "stats", "--root", str(tmp_path)]) == 3
     assert "the cache cannot be used" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["check"], ["init"], ["merge"], ["models", "lock", "--root"]])
+def test_name_that_no_file_can_have_is_one_message_and_exit_4(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([*arguments, "a" * 5000]) == 4
+    said = capsys.readouterr().err
+    assert "aaa': File name too long. Name another place, or mend this one" in said
+    assert said.startswith("swapgate: error: ") and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", ["--why", "--who"])
+def test_argument_that_is_no_utf8_is_one_message_and_exit_4(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    lay(tmp_path, {"config/index.yml": INDEX})
+    assert main(["index", "begin", "--why", "a try", option, "caf\udce9", "--root", str(tmp_path)]) == 4
+    assert capsys.readouterr().err == "swapgate: error: 'caf\\udce9' is no text in UTF-8: write it anew\n"
 
 
 def test_module_runs_as_the_command_and_a_mistake_sets_its_exit_code(tmp_path: Path) -> None:

@@ -60,6 +60,8 @@ def test_runs_are_found_by_id_beginning_and_latest(tmp_path: Path) -> None:
     assert history.find("latest").id == newer.id
     assert history.find("20260101").id == RUN.id
     assert [run.id for run in history.runs()] == [newer.id, RUN.id]
+    with pytest.raises(UsageError, match="the name of the run is empty"):
+        history.find("")
     with pytest.raises(UsageError, match="ambiguous"):
         history.find("2026")
     with pytest.raises(UsageError, match=r"no run '20260101-000000-aaaaab'.*Did you mean"):

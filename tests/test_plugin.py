@@ -472,7 +472,7 @@ def test_missing_recordings_stop_before_a_run_is_begun(pytester: Pytester) -> No
     lay_answers(pytester, {"one": RIGHT})
     result = pytester.runpytest("--model=a", "--recordings=nonesuch.jsonl")
     assert result.ret == 4
-    result.stderr.fnmatch_lines(["*nonesuch.jsonl: the recordings cannot be read*"])
+    result.stderr.fnmatch_lines(["*nonesuch.jsonl: the recordings cannot be read: No such file or directory"])
     assert not (pytester.path / "reports").exists()
 
 

@@ -523,6 +523,11 @@ def test_an_address_of_another_machine_is_told(root: Path, capsys: pytest.Captur
     assert "cannot listen at 192.0.2.1" in capsys.readouterr().err
 
 
+def test_an_empty_address_is_not_every_address(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["view", "--root", str(root), "--no-open", "--host", "", "--port=0"]) == 4
+    assert "--host is empty" in capsys.readouterr().err
+
+
 def test_without_a_history_it_says_what_makes_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["view", "--root", str(tmp_path), "--no-open"]) == 4
     assert "pytest --model=NAME" in capsys.readouterr().err

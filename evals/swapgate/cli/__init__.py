@@ -35,10 +35,8 @@ def _guarded(arguments: Sequence[str] | None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         return _run(arguments)
-    except CommandLineError as exc:
+    except (CommandLineError, UsageError) as exc:
         return _fail(_with_hint(exc), ExitCode.USAGE_ERROR)
-    except UsageError as exc:
-        return _fail(str(exc), ExitCode.USAGE_ERROR)
     except SwapgateError as exc:
         return _fail(str(exc), ExitCode.INTERNAL_ERROR)
     except (KeyboardInterrupt, Abort):
@@ -46,14 +44,39 @@ def _guarded(arguments: Sequence[str] | None) -> int:
     except BrokenPipeError:
         _silence_stdout()
         return ExitCode.FAILED
+    except (OSError, ValueError) as exc:
+        message = _mistake(exc, arguments)
+        if message is None:
+            raise
+        return _fail(message, ExitCode.USAGE_ERROR)
+
+
+def _mistake(exc: Exception, arguments: Sequence[str] | None) -> str | None:
+    """Return what an argument did wrong that shows only where it is used; None when it is a bug of ours.
+
+    A name that no file can have, or a folder that may not be looked into, fails where it is met first; bytes
+    that are no UTF-8 do in SQLite or pydantic, both with a ValueError.
+    """
+    if isinstance(exc, OSError):
+        where = None if exc.filename is None else f"{os.fsdecode(exc.filename)!r}: {exc.strerror}"
+        return where and f"{where}. Name another place, or mend this one"
+    broken = [one for one in _given(arguments) if not _is_text(one)]
+    return f"{broken[0]!r} is no text in UTF-8: write it anew" if broken else None
+
+
+def _given(arguments: Sequence[str] | None) -> Sequence[str]:
+    return sys.argv[1:] if arguments is None else arguments
+
+
+def _is_text(argument: str) -> bool:
+    """Return whether an argument is more than bytes that Python could make no text of."""
+    return not any("\udc80" <= one <= "\udcff" for one in argument)
 
 
 def _run(arguments: Sequence[str] | None) -> int:
     from swapgate.cli.app import build_command
 
-    code = build_command().main(
-        None if arguments is None else list(arguments), prog_name="swapgate", standalone_mode=False
-    )
+    code = build_command().main(list(_given(arguments)), prog_name="swapgate", standalone_mode=False)
     sys.stdout.flush()
     if code == _TYPER_INTERRUPTED:
         raise KeyboardInterrupt

@@ -55,6 +55,8 @@ def view(
     from swapgate.viewing.guard import is_loopback, known_hosts
     from swapgate.viewing.server import serve
 
+    if not host:
+        raise UsageError("--host is empty: name an address of this machine, such as 127.0.0.1")
     settings = open_settings(root)
     place = settings.history
     if not has_history(place):

@@ -267,7 +267,8 @@ def read_recordings(path: Path) -> Iterator[Recording]:
                 if line.strip():
                     yield _recording(line, path=path, number=number)
     except (OSError, UnicodeDecodeError) as exc:
-        raise SpecError(f"the recordings cannot be read: {exc}", path=path) from exc
+        why = (exc.strerror or exc) if isinstance(exc, OSError) else exc
+        raise SpecError(f"the recordings cannot be read: {why}", path=path) from exc
 
 
 def take_in(recordings: Iterable[Recording], path: Path) -> int:

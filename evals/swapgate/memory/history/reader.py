@@ -63,6 +63,8 @@ class History:
 
     def find(self, name: str) -> Run:
         """Return the run with this id or unambiguous beginning of an id, or the newest one for `latest`."""
+        if not name:
+            raise UsageError("the name of the run is empty: write an id, the beginning of one, or latest")
         found = self.runs(limit=1) if name == "latest" else self._beginning(name)
         if len(found) == 1:
             return found[0]
