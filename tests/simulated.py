@@ -186,7 +186,14 @@ class Run:
         self, *, concurrency: int = 16, retries: int = 4, hedge: float | None = None, seed: int = 0
     ) -> None:
         self.slots = Slots(concurrency)
-        self.caller = Caller(slots=self.slots, retries=retries, budget=Budget(), hedge=hedge)
+        self.disk_is_behind = False
+        self.caller = Caller(
+            slots=self.slots,
+            retries=retries,
+            budget=Budget(),
+            hedge=hedge,
+            is_behind=lambda: self.disk_is_behind,
+        )
         self.retries = retries
         self.random = random.Random(seed)
 

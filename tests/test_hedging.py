@@ -103,6 +103,42 @@ def test_cancelled_attempt_is_counted_as_costly_as_the_answer() -> None:
     simulate(main())
 
 
+def test_calls_that_wait_for_the_disk_are_no_stragglers() -> None:
+    async def main() -> None:
+        server = Server(latency_s=lambda _server: 0.2)
+        run = Run(concurrency=8, hedge=0.95)
+        model = run.open(server)
+        await run.ask_many(model, 60)
+        run.disk_is_behind = True
+        calls = [asyncio.create_task(run.ask(model)) for _number in range(4)]
+        await asyncio.sleep(30)
+        run.disk_is_behind = False
+        await asyncio.gather(*calls)
+        assert len(server.seen) == 60 + 4
+
+    simulate(main())
+
+
+def test_second_attempt_that_waits_for_the_disk_in_vain_is_neither_sent_nor_counted() -> None:
+    async def main() -> None:
+        server = Server(latency_s=lambda _server: 0.2)
+        run = Run(concurrency=8, hedge=0.95)
+        model = run.open(server)
+        priced = model.spec.model_copy(update={"price": Price(input=1e6, output=0)})
+        model = replace(model, spec=priced)
+        await run.ask_many(model, 60)
+        before = run.caller.spent.cost_usd
+        server._latency_s = lambda _server: 10.0
+        call = asyncio.create_task(run.ask(model))
+        await asyncio.sleep(0.01)
+        run.disk_is_behind = True
+        _response, attempts = await call
+        assert (attempts, len(server.seen)) == (1, 61)
+        assert run.caller.spent.cost_usd - before == pytest.approx(before / 60)
+
+    simulate(main())
+
+
 def test_failure_of_one_attempt_leaves_the_other_its_chance() -> None:
     async def main() -> None:
         server = Server(latency_s=some_slow)

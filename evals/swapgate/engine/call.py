@@ -121,11 +121,11 @@ class Caller:
         pace = opened.pace
         loop = asyncio.get_running_loop()
         try:
-            while self._is_behind():
+            while self._is_behind():  # noqa: ASYNC110 - other threads catch up
                 await asyncio.sleep(_LOOK_S)
-                ticket.sent_at = loop.time()
             async with self._budget.reserved(opened.spec, request, is_judge=is_judge) as reservation:
                 self.spent.calls += 1
+                ticket.sent_at, ticket.is_sent = loop.time(), True
                 response = await opened.provider.complete(request)
                 if opened.is_foreign:
                     response = storable(response)
@@ -171,19 +171,24 @@ class Caller:
         """Make an attempt, and a second one beside it when it takes long; a cancelled one costs as much."""
         tickets = [ticket]
 
+        def long_at() -> float | None:
+            after_s = opened.pace.hedge_after_s(share)
+            return ticket.sent_at + after_s if ticket.is_sent and after_s is not None else None
+
         def again(second: Ticket) -> Coroutine[Any, Any, Response]:
             tickets.append(second)
             return self._attempt(opened, request, second, is_judge=is_judge)
 
         response = await first_answer(
             self._attempt(opened, request, ticket, is_judge=is_judge),
-            after_s=lambda: opened.pace.hedge_after_s(share),
+            long_at=long_at,
             room=SpareRoom(self._slots, opened.pace, ticket),
             again=again,
         )
-        cancelled = sum(one.is_cancelled for one in tickets)
+        sent = [one for one in tickets if one.is_sent]
+        cancelled = sum(one.is_cancelled for one in sent)
         self.spent.cost_usd += cancelled * (response_cost(opened.spec, response) or 0.0)
-        return response, len(tickets)
+        return response, len(sent)
 
     def _wait_before_retry(
         self, pace: Pace, error: ProviderError, failures: int, rejections: int

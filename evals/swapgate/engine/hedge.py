@@ -31,18 +31,19 @@ def share_of(hedge: Hedge | None) -> float | None:
 
 
 async def first_answer(
-    first: _Attempt, *, after_s: Callable[[], float | None], room: _Room, again: Callable[[Ticket], _Attempt]
+    first: _Attempt, *, long_at: Callable[[], float | None], room: _Room, again: Callable[[Ticket], _Attempt]
 ) -> Response:
-    """Return the first answer of two attempts: the second follows after `after_s`, once there is room for it.
+    """Return the first answer of two attempts: the second follows at `long_at`, once there is room for it.
 
-    `after_s` is asked anew while the first attempt runs; it is None as long as nobody can say. Raises the
-    first attempt's error when no attempt that was made gives an answer.
+    `long_at` is when the first one will have taken long, by the loop's clock. It is asked anew while that
+    runs, and is None as long as nobody can say, or the first one waits to be sent: so would the second.
+    Raises the first attempt's error when no attempt that was made gives an answer.
     """
     task = asyncio.create_task(first)
     waiting: asyncio.Task[Ticket] | None = None
     second: asyncio.Task[Response] | None = None
     try:
-        await _until_it_takes_long(task, after_s)
+        await _until_it_takes_long(task, long_at)
         if not task.done():
             waiting = asyncio.create_task(room.acquire())
             await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
@@ -59,13 +60,12 @@ async def first_answer(
             room.release(results[1])
 
 
-async def _until_it_takes_long(task: asyncio.Task[Response], after_s: Callable[[], float | None]) -> None:
+async def _until_it_takes_long(task: asyncio.Task[Response], long_at: Callable[[], float | None]) -> None:
     """Wait until the task is done, or has run for longer than most do by then."""
     loop = asyncio.get_running_loop()
-    begun_at = loop.time()
     while not task.done():
-        long_s = after_s()
-        left_s = _LOOK_AGAIN_S if long_s is None else begun_at + long_s - loop.time()
+        at = long_at()
+        left_s = _LOOK_AGAIN_S if at is None else at - loop.time()
         if left_s <= 0:
             return
         await asyncio.wait({task}, timeout=left_s)

@@ -36,7 +36,10 @@ _TOKENS: tuple[Unit, ...] = ("tokens", "tokens_in", "tokens_out")
 
 @dataclass(slots=True)
 class Ticket:
-    """One attempt that may be made: when it was let through, and what it was taken for."""
+    """One attempt that may be made, and what it was taken for.
+
+    `sent_at` is when it was let through, and once it `is_sent`, when that was.
+    """
 
     sent_at: float
     tokens_in: float
@@ -44,6 +47,7 @@ class Ticket:
     is_probe: bool
     cohort: Cohort | None
     round: Round | None
+    is_sent: bool = False
     is_cancelled: bool = False
 
 
