@@ -351,6 +351,39 @@ def test_ctrl_c_keeps_what_was_paid_for(pytester: pytest.Pytester) -> None:
         assert answered - 4 <= 40 - again <= answered
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="its signals are POSIX's")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_signals_of_an_end_interrupt_as_ctrl_c_does(pytester: pytest.Pytester, name: str) -> None:
+    handler = Holding(well_behaved, after=24)
+    with serving(handler) as server:
+        lay_live(pytester.path, server.url, cases=40)
+        process = start(pytester.path, "--concurrency=4")
+        wait_for(lambda: len(server.requests) > 24 and stored_trials(pytester.path) >= 3)
+        process.send_signal(signal.Signals[name])
+        output = process.communicate(timeout=120)[0]
+    assert process.returncode == 2, output
+    assert "Traceback" not in output
+    assert f"gate not judged: the session was interrupted by {name}" in output
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is not sent to one process there")
+@pytest.mark.parametrize("arguments", [(), ("-n", "2")])
+def test_second_ctrl_c_right_after_the_first_ends_in_one_line(
+    pytester: pytest.Pytester, arguments: tuple[str, ...]
+) -> None:
+    handler = Holding(well_behaved, after=24)
+    with serving(handler) as server:
+        lay_live(pytester.path, server.url, cases=40)
+        process = start(pytester.path, "--concurrency=4", *arguments)
+        wait_for(lambda: len(server.requests) > 24)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)  # which is not merged with a first one that is on its way
+        output = process.communicate(timeout=120)[0]
+    assert process.returncode == 2, output
+    assert "Traceback" not in output
+
+
 def test_killed_run_continues_where_it_stopped(pytester: pytest.Pytester) -> None:
     handler = Holding(well_behaved, after=32)
     with serving(handler) as server:
@@ -508,6 +541,19 @@ def test_ctrl_c_with_workers_keeps_what_was_paid_for(pytester: pytest.Pytester) 
         assert "60 passed" in ended(pytester, "--concurrency=8")[1]
         again = sum(not is_judge(r) for r in server.requests)
         assert answered - 5 <= 60 - again <= answered
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is not sent to one process there")
+def test_interrupted_controller_lets_its_workers_pay_for_no_more(pytester: pytest.Pytester) -> None:
+    """A CI service or a parent process interrupts the controller alone."""
+    with serving(slowly(0.1)) as server:
+        lay_live(pytester.path, server.url, cases=120)
+        process = start(pytester.path, "-n", "2", "--concurrency=4")
+        wait_for(lambda: len(server.requests) > 20)
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=120)[0]
+        assert process.returncode == 2, output
+        assert len(server.requests) < 200
 
 
 def test_model_that_cannot_be_opened_leaves_no_run_behind(pytester: pytest.Pytester) -> None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from swapgate.errors import ExitCode, SwapgateError, UsageError
+from swapgate.signals import ended_as_by_ctrl_c
 
 _TYPER_INTERRUPTED = 130
 
@@ -19,7 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     was_collecting = gc.isenabled()
     gc.disable()
     try:
-        return _guarded(arguments)
+        with ended_as_by_ctrl_c():
+            return _guarded(arguments)
     finally:
         if was_collecting:
             gc.enable()

@@ -49,11 +49,18 @@ class Ending:
         """Decide, write the reports, and let the gate's code take the place of pytest's where it may."""
         ours = self._session
         is_regular = exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
-        outcome = recorder.finish(
+        ended = recorder.end(
             why_not_judged=self._why_not_judged(session, recorder, is_regular=is_regular),
             stopping=ours.early.conclude() if ours.early is not None else None,
             shard=ours.part.shard if ours.part is not None else None,
         )
+        with ours.interruptions.may_break_off():
+            self._tell(session, recorder, recorder.conclude(ended), is_regular=is_regular)
+
+    def _tell(
+        self, session: pytest.Session, recorder: Recorder, outcome: RunOutcome, *, is_regular: bool
+    ) -> None:
+        ours = self._session
         give_back_what_is_free()  # what deciding took lies between what stays
         ours.outcome = placed(outcome, self._settings, os.environ)
         self._tell_junit(outcome)
@@ -76,7 +83,8 @@ class Ending:
         if self._session.stopped_by is not None:
             return "the run was stopped: a file of its state cannot be used"
         if not is_regular:
-            return "the session was interrupted"
+            by = self._session.interruptions.by
+            return "the session was interrupted" + (f" by {by}" if by is not None else "")
         stopped = session.shouldfail or session.shouldstop
         if stopped:
             return f"the session stopped early ({stopped})"

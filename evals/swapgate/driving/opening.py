@@ -15,6 +15,7 @@ from swapgate.driving.announcing import Announcements
 from swapgate.driving.closing import ClosingWords
 from swapgate.driving.collect import TAGS, TagMarks
 from swapgate.driving.ending import Ending
+from swapgate.driving.interrupting import Interruptions
 from swapgate.driving.protocol import TrialProtocol
 from swapgate.driving.recording import Recording
 from swapgate.driving.running import Running
@@ -121,6 +122,7 @@ def _rooms(session: SwapgateSession) -> dict[str, object]:
     config, settings = session.config, session.settings
     recording = session.recording = Recording(session)
     running = session.running = Running(session, recording)
+    interruptions = session.interruptions = Interruptions(config)
     rooms: dict[str, object] = {
         "trial-reports": trial_reports,
         "announcements": Announcements(session),
@@ -129,6 +131,7 @@ def _rooms(session: SwapgateSession) -> dict[str, object]:
         "ending": Ending(session),
         "closing": ClosingWords(session),
         "workers": WorkerHooks(session),
+        "interruptions": interruptions,
         "protocol": TrialProtocol(config, lambda: session.runs_user_code),
     }
     if settings.shard is not None or settings.rerun_errors:

@@ -97,8 +97,11 @@ class Running:
         )
         try:
             with opening as self._engine:
-                self._begin(session, items)
-                yield
+                try:
+                    self._begin(session, items)
+                    yield
+                finally:
+                    self._session.interruptions.begin_end()
         finally:
             self._line.clear()
             if self._engine is not None:

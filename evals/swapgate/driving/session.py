@@ -20,6 +20,7 @@ from swapgate.errors import UsageError
 
 if TYPE_CHECKING:
     from swapgate.analysis.outcome import RunOutcome
+    from swapgate.driving.interrupting import Interruptions
     from swapgate.driving.recording import Recording
     from swapgate.driving.running import Running
     from swapgate.engine.batch import BatchQueue
@@ -45,6 +46,7 @@ class SwapgateSession:
         self.part: Part | None = None
         self.recording: Recording
         self.running: Running
+        self.interruptions: Interruptions
         self.recorder: Recorder | None = None
         self.early: EarlyStop | None = None
         self.batches: BatchQueue | None = None

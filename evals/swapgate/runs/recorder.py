@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from swapgate.engine.workspace import ReadySuite, Workspace
 from swapgate.errors import StoreError
@@ -47,6 +47,14 @@ class Before(Value):
     canaries: tuple[JudgeCanaries, ...] = ()
     notes: tuple[str, ...] = ()
     paid_usd: float = 0.0
+
+
+class Ended(NamedTuple):
+    """A run whose end is stored: its facts, and why they are no ground for a decision, None when they are."""
+
+    run: Run
+    facts: Sequence[Facts]
+    why_not_judged: str | None
 
 
 class Recorder:
@@ -184,14 +192,15 @@ class Recorder:
         stopping: Stopping | None = None,
         shard: Shard | None = None,
     ) -> RunOutcome:
-        """Store the run's end, whatever it was, then conclude; `problem` says what could not be stored.
+        """Store the run's end, then conclude."""
+        return self.conclude(self.end(why_not_judged=why_not_judged, stopping=stopping, shard=shard))
 
-        `shard` is what is known of it by now: under xdist it is the workers who know the selection.
-        """
-        run, facts = self._end(why_not_judged=why_not_judged, stopping=stopping, shard=shard)
+    def conclude(self, ended: Ended) -> RunOutcome:
+        """Return what comes of a run whose end is stored."""
         assert self._writer is not None
-        # Takes a while to import, and a second Ctrl-C may come meanwhile: the run's end is stored by then.
         from swapgate.analysis.outcome import conclude
+
+        run, facts, why_not_judged = ended
 
         trials = StoredTrials(
             self._writer.place,
@@ -211,13 +220,16 @@ class Recorder:
         try:
             yield
         except BaseException:
-            self._end(why_not_judged="the run was broken off")
+            self.end(why_not_judged="the run was broken off")
             raise
 
-    def _end(
+    def end(
         self, *, why_not_judged: str | None, stopping: Stopping | None = None, shard: Shard | None = None
-    ) -> tuple[Run, list[Facts]]:
-        """Store the run's end and return it with its facts."""
+    ) -> Ended:
+        """Store the run's end, whatever it was; `problem` says what could not be stored.
+
+        `shard` is what is known of it by now: under xdist it is the workers who know the selection.
+        """
         assert self._writer is not None
         shard = shard or self._writer.run.shard
         if shard is not None:
@@ -236,7 +248,7 @@ class Recorder:
             self._writer.finish(run, facts=facts)
         except StoreError as error:
             self.problem = error
-        return run, facts
+        return Ended(run, facts, why_not_judged)
 
 
 def _lacking(trials: StoredTrials, known: int) -> str:

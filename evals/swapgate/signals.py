@@ -1,0 +1,49 @@
+"""What ends a process: SIGTERM and SIGHUP do it as Ctrl-C does, so that what was paid for is stored."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from types import FrameType
+
+# Of a CI job that is cancelled or a container that stops, and of a terminal that is closed. None on Windows.
+ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+_Handler = Callable[[int, FrameType | None], object]
+_PYTHONS_OWN = (signal.SIG_DFL, signal.default_int_handler)
+
+
+def take(numbers: Iterable[int], handler: _Handler) -> Callable[[], None]:
+    """Handle signals that nobody has taken, as nohup takes SIGHUP; return what gives them back.
+
+    Only a main thread can take any.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return lambda: None
+    before = {number: signal.getsignal(number) for number in numbers}
+    taken = {number: was for number, was in before.items() if was in _PYTHONS_OWN}
+    for number in taken:
+        signal.signal(number, handler)
+
+    def give_back() -> None:
+        for number, was in taken.items():
+            if signal.getsignal(number) == handler:
+                signal.signal(number, was)
+
+    return give_back
+
+
+@contextlib.contextmanager
+def ended_as_by_ctrl_c() -> Iterator[None]:
+    """Let the signals of a process's end raise KeyboardInterrupt within the block."""
+    give_back = take(ENDING, interrupt)
+    try:
+        yield
+    finally:
+        give_back()
+
+
+def interrupt(number: int, _frame: FrameType | None = None) -> None:
+    """Raise KeyboardInterrupt as Ctrl-C does, with the name of any other signal."""
+    raise KeyboardInterrupt(*([] if number == signal.SIGINT else [signal.Signals(number).name]))
