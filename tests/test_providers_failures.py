@@ -380,6 +380,11 @@ def test_an_error_inside_a_success_is_told_as_an_error() -> None:
     assert (error.kind, error.status) == (ErrorKind.SERVER, 502)
 
 
+def test_a_long_header_of_a_gateway_is_no_failure() -> None:
+    with serving(Answer(openai_completion(), headers={"x-trace": "a" * 40_000})) as server:
+        assert ask(server.url).text == "hello"
+
+
 def test_a_hanging_server_is_a_timeout_that_says_how_long() -> None:
     started = time.perf_counter()
     error = failure(Answer(openai_completion(), delay_s=600), timeout_s=0.2)

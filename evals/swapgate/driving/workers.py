@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _REFUSAL = "swapgate_refusal"
 _STOPPED = "swapgate_stopped"
+_PROBLEMS = "swapgate_problems"
 
 
 def is_worker(config: pytest.Config) -> bool:
@@ -83,10 +84,18 @@ class WorkerHooks:
         """Learn how many trials the workers found; the first one starts the record."""
         self._session.recording.begin_record(ids)
 
+    @pytest.hookimpl
+    def pytest_sessionfinish(self) -> None:
+        """In a worker, leave word of what it could not store, for its controller to tell."""
+        config = self._session.config
+        if is_worker(config):
+            config.workeroutput[_PROBLEMS] = self._session.problems  # type: ignore[attr-defined]
+
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
         """Refuse to run when a worker has, end when one was ended: the others share what it met."""
         said = getattr(node, "workeroutput", {})
+        self._session.problems += said.get(_PROBLEMS, ())
         if (message := said.get(_REFUSAL)) is not None:
             raise pytest.UsageError(message)
         if (message := said.get(_STOPPED)) is not None:

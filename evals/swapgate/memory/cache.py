@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from swapgate.errors import SpecError, StoreError
-from swapgate.memory.remedies import remedy_for
+from swapgate.memory.remedies import remedy_for, said_by
 from swapgate.memory.wal import (
     BUSY_S,
     closed_on_failure,
@@ -25,6 +25,7 @@ from swapgate.memory.wal import (
     is_damage,
     may_write,
     use_wal,
+    watched,
 )
 from swapgate.memory.writer import BatchWriter
 from swapgate.records import (
@@ -244,8 +245,10 @@ class ResponseCache:
 
     def _open_writer(self) -> tuple[Callable[[Sequence[Recording]], None], Callable[[], None]]:
         connection = _connect(self.path)
+        require_there = watched(self.path)
 
         def write(rows: Sequence[Recording]) -> None:
+            require_there()
             values = [_row(recording) for recording in rows]
             with connection:
                 for statement, parameters in inserts("responses", values):
@@ -267,8 +270,7 @@ def read_recordings(path: Path) -> Iterator[Recording]:
                 if line.strip():
                     yield _recording(line, path=path, number=number)
     except (OSError, UnicodeDecodeError) as exc:
-        why = (exc.strerror or exc) if isinstance(exc, OSError) else exc
-        raise SpecError(f"the recordings cannot be read: {why}", path=path) from exc
+        raise SpecError(f"the recordings cannot be read: {said_by(exc)}", path=path) from exc
 
 
 def take_in(recordings: Iterable[Recording], path: Path) -> int:
@@ -370,6 +372,8 @@ def _connect_reading(path: Path) -> sqlite3.Connection:
 def _broken(path: Path, exc: BaseException, *, lost: int = 0) -> StoreError:
     remedy = remedy_for(exc, elsewhere="set `state` to another folder")
     if not lost:
-        return StoreError(f"{path}: the cache cannot be used: {exc}. {remedy}")
+        return StoreError(f"{path}: the cache cannot be used: {said_by(exc)}. {remedy}")
     responses = "1 response" if lost == 1 else f"{lost:,} responses"
-    return StoreError(f"{path}: {responses} could not be stored, and will be asked again: {exc}. {remedy}")
+    return StoreError(
+        f"{path}: {responses} could not be stored, and will be asked again: {said_by(exc)}. {remedy}"
+    )

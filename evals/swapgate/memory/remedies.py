@@ -34,6 +34,7 @@ _HERE: Mapping[str, str] = {
     "ENOSPC": _FREE,
     "EDQUOT": _FREE,
     "EIO": _MEND,
+    "ESTALE": "Let nothing remove or replace it during a run, and run again",
     "E": "Mend that, or {elsewhere}",
 }
 
@@ -48,6 +49,11 @@ def remedy_for(exc: BaseException, *, elsewhere: str, otherwise: str | None = No
     remedies = _ANYWHERE if otherwise is not None else {**_ANYWHERE, **_HERE}
     found = next((text for start, text in remedies.items() if cause.startswith(start)), otherwise or _MOVE)
     return found.format(elsewhere=elsewhere)
+
+
+def said_by(exc: BaseException) -> str:
+    """Return what SQLite or the system says of an error, without its number."""
+    return str((isinstance(exc, OSError) and exc.strerror) or exc)
 
 
 def _cause(exc: BaseException) -> str:

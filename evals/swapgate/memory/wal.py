@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,13 +75,37 @@ def _size(path: Path) -> int:
         return 0
 
 
+def watched(path: Path) -> Callable[[], None]:
+    """Return what raises OSError once the file that is there now is not there any more.
+
+    A process may go on writing a file that another has removed: it is lost when the last one closes it.
+    """
+    opened = _stat(path)
+
+    def require_there() -> None:
+        found = _stat(path)
+        if opened is None or found is None or not os.path.samestat(opened, found):
+            raise OSError(errno.ESTALE, "the file was removed, or replaced, while it was written")
+
+    return require_there
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
+
+
 def sqlite_name(exc: BaseException) -> str:
     """Return what SQLite calls an error, such as SQLITE_FULL; empty where it was not SQLite's own."""
     return getattr(exc, "sqlite_errorname", None) or ""
 
 
 def is_damage(exc: BaseException) -> bool:
-    """Whether an error says that the file itself is not as it was written."""
+    """Whether an error says that the file itself is not as it was written, or gone."""
+    if isinstance(exc, OSError):
+        return exc.errno == errno.ESTALE
     return sqlite_name(exc).startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
 
 

@@ -27,6 +27,8 @@ from swapgate.providers.http_client import LateTransport
 # What is used here of aiohttp is not documented; these versions were tried. Others take the way of httpx.
 _KNOWN_FROM, _KNOWN_BEFORE = (3, 10), (3, 15)
 _CHUNK = 16 * 1024
+# Bytes. Gateways send traces and policies of tens of thousands.
+_LONGEST_HEADER = 65_536
 _COPIED = 256 * 1024
 _BREAKS_A_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -131,6 +133,7 @@ class _Pooled:
             read_until_eof=True,
             auto_decompress=False,
             read_timeout=step_s,
+            max_field_size=_LONGEST_HEADER,
         )
         for piece in self._written(content):
             protocol.transport.write(piece)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
 from swapgate.errors import StoreError, UsageError
-from swapgate.memory.remedies import remedy_for
+from swapgate.memory.remedies import remedy_for, said_by
 from swapgate.memory.wal import BUSY_S, connect_reading, use_wal
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def remedy_of(place: Place, exc: Exception) -> str:
 
 def cause_of(place: Place, exc: Exception) -> str:
     """Return the first line of what the database says, without a password."""
-    text = (str(getattr(exc, "orig", None) or exc).strip() or type(exc).__name__).splitlines()[0]
+    text = (said_by(getattr(exc, "orig", None) or exc).strip() or type(exc).__name__).splitlines()[0]
     for secret in _secrets(place):
         text = text.replace(secret, "[redacted]")
     return text.removesuffix(".")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TypeAlias
 
 from swapgate.errors import StoreError, SwapgateError
@@ -12,6 +13,7 @@ from swapgate.memory.history.places import Place, cause_of, remedy_of, shown_pla
 from swapgate.memory.history.rows import Row, facts_row, name_rows, put, run_row, tally_row, trial_row
 from swapgate.memory.history.tables import tables
 from swapgate.memory.history.tallying import tallies_of
+from swapgate.memory.wal import watched
 from swapgate.memory.writer import BatchWriter
 from swapgate.records import Run, Tally, Trial, to_text
 
@@ -93,8 +95,10 @@ class HistoryWriter:
     def _open(self) -> tuple[Callable[[Sequence[Run | Tally | _Rows]], None], Callable[[], None]]:
         known = tables()
         engine = open_prepared(self.place)
+        require_there = watched(self.place) if isinstance(self.place, Path) else lambda: None
 
         def write(rows: Sequence[Run | Tally | _Rows]) -> None:
+            require_there()
             for run in (row for row in rows if isinstance(row, Run)):
                 with engine.begin() as connection:  # of a full disk the run itself is told apart
                     put(connection, known.runs, [run_row(run)])

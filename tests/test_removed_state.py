@@ -1,0 +1,89 @@
+"""A run whose files are taken from it while it writes them, and workers that cannot write theirs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from swapgate.errors import ExitCode
+from workspaces import case, lay, suite
+
+CASES = 200
+# What a model that costs nothing does at its sixtieth call; each call is noted outside of the state folder.
+REMOVES = """\
+import pathlib, shutil, time
+CALLS = pathlib.Path("calls.txt")
+def answer(message):
+    with CALLS.open("a") as calls:
+        calls.write(".")
+    if CALLS.stat().st_size == 60:
+        shutil.rmtree(".swapgate")
+    time.sleep(0.01)
+    return message
+"""
+FULL = """\
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+def answer(message):
+    return message.ljust(5_000)
+"""
+
+
+def run(root: Path, code: str, *options: str) -> subprocess.CompletedProcess[str]:
+    lay(
+        root,
+        {
+            "cases/s.yml": suite(
+                [case(f"c{n}") for n in range(CASES)],
+                head="suite: s\nprompt: {user: '{{ message }}'}\nchecks: [{length: {min_chars: 1}}]\n",
+                gate="every-case",
+            ),
+            "config/models.yml": json.dumps(
+                {"models": {"own": {"provider": "python", "model": "own:answer"}}}
+            ),
+            "own.py": code,
+        },
+    )
+    evals = str(Path(__file__).parents[1] / "evals")
+    return subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "--model=own",
+            "--concurrency=1",
+            "-p",
+            "no:cacheprovider",
+            *options,
+        ],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([evals, str(root)])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "workers"])
+def test_a_run_whose_cache_is_removed_stops_and_says_so(tmp_path: Path, options: tuple[str, ...]) -> None:
+    done = run(tmp_path, REMOVES, *options)
+    said = done.stdout + done.stderr
+    assert done.returncode == ExitCode.INTERNAL_ERROR, said
+    assert "cache.db: " in said
+    assert "the file was removed, or replaced, while it was written" in said
+    assert "gate: PASS" not in said
+    assert "Traceback" not in said
+    assert len((tmp_path / "calls.txt").read_text()) < CASES
+
+
+def test_what_a_worker_cannot_store_is_told_by_its_controller(tmp_path: Path) -> None:
+    done = run(tmp_path, FULL, "-n", "2")
+    said = done.stdout + done.stderr
+    assert "could not be stored, and will be asked again" in said, said
+    assert "Traceback" not in said
