@@ -118,8 +118,8 @@ class RampStore:
         with self._file.told():
             rows = self._db.execute(
                 "SELECT at, route, candidate, action, before, after, who, why FROM changes "
-                "WHERE ?1 IS NULL OR route = ?1 ORDER BY id",
-                (route,),
+                "WHERE :route IS NULL OR route = :route ORDER BY id",
+                {"route": route},
             ).fetchall()
         names = ("at", "route", "candidate", "action", "before", "after", "who", "why")
         return [RampChange(**dict(zip(names, row, strict=True))) for row in rows]
