@@ -357,7 +357,9 @@ def test_signals_of_an_end_interrupt_as_ctrl_c_does(pytester: pytest.Pytester, n
     handler = Holding(well_behaved, after=24)
     with serving(handler) as server:
         lay_live(pytester.path, server.url, cases=40)
+        given = signal.signal(signal.Signals[name], signal.SIG_DFL)  # nohup ignores SIGHUP for all below it
         process = start(pytester.path, "--concurrency=4")
+        signal.signal(signal.Signals[name], given)
         wait_for(lambda: len(server.requests) > 24 and stored_trials(pytester.path) >= 3)
         process.send_signal(signal.Signals[name])
         output = process.communicate(timeout=120)[0]
