@@ -19,7 +19,7 @@ SwapgateError
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Literal
@@ -201,8 +201,7 @@ class StoreError(SwapgateError):
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return ` Did you mean 'x'?` for the nearest known word, or an empty string."""
-    match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f" Did you mean {match[0]!r}?" if match else ""
+    return _proposed({one: one for one in known}, word)
 
 
 def nearest_file(name: str, known: Iterable[str]) -> str:
@@ -211,5 +210,10 @@ def nearest_file(name: str, known: Iterable[str]) -> str:
     # Of two that differ in their endings alone, the one that ends as the name does is kept.
     files = sorted(map(Path, known), key=lambda file: file.suffix == wanted.suffix)
     named = {file.stem: file.name for file in files}
-    match = difflib.get_close_matches(wanted.stem, named, n=1, cutoff=0.6)
-    return f" Did you mean {named[match[0]]!r}?" if match else ""
+    return _proposed(named, wanted.stem)
+
+
+def _proposed(names: Mapping[str, str], word: str) -> str:
+    """Propose the name that belongs to the nearest word."""
+    match = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    return f" Did you mean {names[match[0]]!r}?" if match else ""

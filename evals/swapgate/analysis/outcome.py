@@ -108,7 +108,7 @@ def conclude(
         gate = replace(gate, notes=(quarantine_note(quarantine, gate), *gate.notes))
     identity = identity_findings(run)
     gate = held_to_the_lock(gate, run, identity)
-    uses = judge_uses(one for one in facts if not is_stored_baseline(one))
+    uses = judge_uses(filter(_is_own, facts))
     return RunOutcome(
         run=run,
         facts=facts,
@@ -207,7 +207,7 @@ def _listed(settings: Mapping[str, Json], name: str) -> tuple[str, ...]:
 
 def _ended_by_budget(run: Run, facts: Sequence[Facts]) -> list[str]:
     """Return what a budget kept from being asked, where it did."""
-    own = [one for one in facts if not is_stored_baseline(one)]
+    own = list(filter(_is_own, facts))
     cut = sum(one.error_kind == ErrorKind.BUDGET for one in own)
     limits = [
         f"{option}={limit:g}"

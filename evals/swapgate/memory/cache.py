@@ -249,7 +249,7 @@ class ResponseCache:
 
         def write(rows: Sequence[Recording]) -> None:
             require_there()
-            values = [_row(recording) for recording in rows]
+            values = _rows(rows)
             with connection:
                 for statement, parameters in inserts("responses", values):
                     connection.execute(statement, parameters)
@@ -282,8 +282,8 @@ def take_in(recordings: Iterable[Recording], path: Path) -> int:
     try:
         with closing(sqlite3.connect("", timeout=BUSY_S)) as connection:
             connection.execute(f"CREATE TABLE incoming ({_COLUMNS})")
-            rows = map(_row, recordings)
-            while block := list(islice(rows, _READ_AT_ONCE)):
+            rest = iter(recordings)
+            while block := _rows(islice(rest, _READ_AT_ONCE)):
                 for statement, parameters in inserts("incoming", block):
                     connection.execute(statement, parameters)
             connection.commit()
@@ -334,9 +334,9 @@ def _response(text: str) -> Response:
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def _row(recording: Recording) -> tuple[str, str, str, str]:
+def _rows(recordings: Iterable[Recording]) -> list[tuple[str, str, str, str]]:
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return recording.key, _compact(dict(recording.about)), to_text(recording.response), now
+    return [(r.key, _compact(dict(r.about)), to_text(r.response), now) for r in recordings]
 
 
 def _order(about: Mapping[str, Json]) -> tuple[str, ...]:
