@@ -386,6 +386,42 @@ def test_second_ctrl_c_right_after_the_first_ends_in_one_line(
     assert "Traceback" not in output
 
 
+SLOW_HISTORY = """
+import time
+from pathlib import Path
+from swapgate.memory.history import writer
+
+opened = writer.open_prepared
+
+def slowly(place):
+    Path("opening").touch()
+    time.sleep(2)
+    Path("opened").touch()
+    return opened(place)
+
+def pytest_keyboard_interrupt():
+    if Path("opened").exists():
+        Path("told-after").touch()
+
+writer.open_prepared = slowly
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is not sent to one process there")
+def test_ctrl_c_while_the_history_opens_is_told_once_it_is_open(pytester: pytest.Pytester) -> None:
+    """pytest parses sources then, which no other thread may do at once until Python 3.11.8."""
+    with serving(well_behaved) as server:
+        lay_live(pytester.path, server.url, cases=40)
+        lay(pytester.path, {"conftest.py": SLOW_HISTORY})
+        process = start(pytester.path)
+        wait_for((pytester.path / "opening").exists)
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=120)[0]
+    assert process.returncode == 2, output
+    assert "Traceback" not in output
+    assert (pytester.path / "told-after").exists()
+
+
 def test_killed_run_continues_where_it_stopped(pytester: pytest.Pytester) -> None:
     handler = Holding(well_behaved, after=32)
     with serving(handler) as server:

@@ -144,7 +144,22 @@ class Running:
                 self._let_calls_begin()
             finally:  # an interrupted run has a record too
                 self._recording.start(planned=len(items), warnings=self._session.warnings)
-            self._recording.recorder.require_open()
+            self._open_record()
+
+    def _open_record(self) -> None:
+        """Open the record, and do not leave it half open where that is interrupted.
+
+        pytest then parses the sources that it came by. Until Python 3.11.8 two threads that parse at once
+        break each other (gh-106905), and a thread that loads a database's package does.
+        """
+        recorder = self._recording.recorder
+        try:
+            recorder.require_open()
+        except KeyboardInterrupt:
+            self._session.interruptions.begin_end()
+            with contextlib.suppress(StoreError):  # the end tells of it
+                recorder.require_open()
+            raise
 
     def _hold_cases_once(self, items: Sequence[CaseItem]) -> None:
         """Leave each case to its own trials, to go with the last of them: its texts are most of a run."""
