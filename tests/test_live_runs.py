@@ -422,6 +422,39 @@ def test_ctrl_c_while_the_history_opens_is_told_once_it_is_open(pytester: pytest
     assert (pytester.path / "told-after").exists()
 
 
+SLOW_CLIENT = """
+import threading, time
+from pathlib import Path
+from swapgate.providers import http_client
+
+loaded, ending = http_client.load, threading.Event()
+
+def slowly():
+    ending.wait(60)
+    time.sleep(0.5)
+    loaded()
+    Path("loaded").touch()
+
+def pytest_unconfigure():
+    ending.set()
+
+http_client.load = slowly
+"""
+
+
+def test_refused_run_ends_once_what_it_loads_is_loaded(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python that ends while a thread of it loads extension modules crashes now and then."""
+    monkeypatch.delenv("PLANTED_KEY")
+    lay_live(pytester.path, "http://127.0.0.1:9")
+    lay(pytester.path, {"conftest.py": SLOW_CLIENT})
+    process = start(pytester.path)
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == 4, output
+    assert (pytester.path / "loaded").exists()
+
+
 def test_killed_run_continues_where_it_stopped(pytester: pytest.Pytester) -> None:
     handler = Holding(well_behaved, after=32)
     with serving(handler) as server:

@@ -91,7 +91,8 @@ def open_session(config: pytest.Config) -> SwapgateSession:
     for name, hooks in _rooms(session).items():
         config.pluginmanager.register(hooks, f"swapgate-{name}")
     if _will_call(config, workspace):
-        threading.Thread(target=_load_http, name="swapgate-http", daemon=True).start()
+        # No daemon: Python crashes if it ends while one of those loads extension modules.
+        threading.Thread(target=_load_http, name="swapgate-http").start()
     return session
 
 

@@ -269,10 +269,11 @@ class Running:
         """Load what the end needs while the last answers are on their way.
 
         In a thread that Ctrl-C does not reach: numpy cannot be imported again once its import was broken off.
+        It is no daemon: Python crashes if it ends while one of those loads extension modules.
         """
         self._is_prepared = True
         if not is_worker(self._config):
-            threading.Thread(target=self._load_end, name="swapgate-end", daemon=True).start()
+            threading.Thread(target=self._load_end, name="swapgate-end").start()
 
     def _load_end(self) -> None:
         from importlib import import_module
