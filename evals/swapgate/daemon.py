@@ -1,8 +1,9 @@
-"""Daemon threads: for the user's code, so that nothing has to wait for it, and for an event loop."""
+"""Daemon threads: for the user's code, so that nothing has to wait for it, for imports, for an event loop."""
 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import contextvars
 import threading
@@ -12,6 +13,7 @@ from typing import TypeVar, TypeVarTuple
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
 _Ended = tuple[T | None, BaseException | None]
+_LONGEST_LOADING_S = 10.0
 
 
 async def in_daemon_thread(function: Callable[[*Args], T], *args: *Args, timeout_s: float | None) -> T:
@@ -45,6 +47,16 @@ async def in_daemon_thread(function: Callable[[*Args], T], *args: *Args, timeout
     if error is not None:
         raise error if isinstance(error, Exception) else RuntimeError(type(error).__name__) from error
     return value  # type: ignore[return-value] # without an error it is the function's
+
+
+def load_beside(load: Callable[[], object], *, name: str) -> None:
+    """Let a thread of this name load modules, and the process not end before it has.
+
+    Python crashes if it ends while a thread loads extension modules, so it waits, but not for ever.
+    """
+    thread = threading.Thread(target=load, name=name, daemon=True)
+    thread.start()
+    atexit.register(thread.join, _LONGEST_LOADING_S)
 
 
 @contextlib.contextmanager

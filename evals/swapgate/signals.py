@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import signal
 import threading
@@ -12,24 +13,33 @@ from types import FrameType
 ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 _Handler = Callable[[int, FrameType | None], object]
 _PYTHONS_OWN = (signal.SIG_DFL, signal.default_int_handler)
+_IMPORTING = "<frozen importlib._bootstrap>"
 
 
 def take(numbers: Iterable[int], handler: _Handler) -> Callable[[], None]:
     """Handle signals that nobody has taken, as nohup takes SIGHUP; return what gives them back.
 
-    Only a main thread can take any.
+    Only a main thread can take any. One that comes while Python takes a lock of its imports is handled once
+    it has it: an exception there would keep the lock for ever, and any other thread's import waiting.
     """
     if threading.current_thread() is not threading.main_thread():
         return lambda: None
     before = {number: signal.getsignal(number) for number in numbers}
     taken = {number: was for number, was in before.items() if was in _PYTHONS_OWN}
-    for number in taken:
-        signal.signal(number, handler)
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if frame is not None and frame.f_code.co_filename == _IMPORTING:
+            _thread.interrupt_main(number)  # again, a few instructions later
+        else:
+            handler(number, frame)
 
     def give_back() -> None:
         for number, was in taken.items():
-            if signal.getsignal(number) == handler:
+            if signal.getsignal(number) is handle:
                 signal.signal(number, was)
+
+    for number in taken:
+        signal.signal(number, handle)
 
     return give_back
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from swapgate.daemon import load_beside
 from swapgate.driving import trial_reports
 from swapgate.driving.announcing import Announcements
 from swapgate.driving.closing import ClosingWords
@@ -91,8 +91,7 @@ def open_session(config: pytest.Config) -> SwapgateSession:
     for name, hooks in _rooms(session).items():
         config.pluginmanager.register(hooks, f"swapgate-{name}")
     if _will_call(config, workspace):
-        # No daemon: Python crashes if it ends while one of those loads extension modules.
-        threading.Thread(target=_load_http, name="swapgate-http").start()
+        load_beside(_load_http, name="swapgate-http")
     return session
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
 
+from swapgate.daemon import load_beside
 from swapgate.driving.collect import CaseItem
 from swapgate.driving.one_heap import give_back_what_is_free
 from swapgate.driving.workers import is_controller, is_worker, own_trials, processes
@@ -269,11 +269,10 @@ class Running:
         """Load what the end needs while the last answers are on their way.
 
         In a thread that Ctrl-C does not reach: numpy cannot be imported again once its import was broken off.
-        It is no daemon: Python crashes if it ends while one of those loads extension modules.
         """
         self._is_prepared = True
         if not is_worker(self._config):
-            threading.Thread(target=self._load_end, name="swapgate-end").start()
+            load_beside(self._load_end, name="swapgate-end")
 
     def _load_end(self) -> None:
         from importlib import import_module

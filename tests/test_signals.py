@@ -1,0 +1,62 @@
+"""Signals that end a process: what they may not break on the way."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.processes import PATIENCE_S
+
+# Imports without end, each interrupted once, and whether another thread can still import after them all.
+INTERRUPTED_IMPORTS = """
+import faulthandler, importlib, os, random, signal, sys, threading, time
+from swapgate import signals
+
+signals.take((signal.SIGINT,), signals.interrupt)
+is_armed = False
+
+def send():
+    global is_armed
+    while True:
+        time.sleep(random.uniform(0.0005, 0.001))
+        if is_armed:
+            is_armed = False
+            os.kill(os.getpid(), signal.SIGINT)
+
+threading.Thread(target=send, daemon=True).start()
+until = time.monotonic() + 3
+interrupted = 0
+while time.monotonic() < until:
+    try:
+        is_armed = True
+        while True:
+            importlib.import_module("this_module_is_empty")
+            sys.modules.pop("this_module_is_empty", None)
+    except KeyboardInterrupt:
+        interrupted += 1
+
+other = threading.Thread(target=importlib.import_module, args=("colorsys",), daemon=True)
+other.start()
+other.join(20)
+if other.is_alive():
+    faulthandler.dump_traceback()
+print(interrupted, "interrupted", "stuck" if other.is_alive() else "free", flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process is not sent SIGINT there")
+def test_interruption_leaves_no_lock_of_an_import_behind(tmp_path: Path) -> None:
+    (tmp_path / "this_module_is_empty.py").touch()
+    ended = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_IMPORTS],
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
+    times, word, state = ended.stdout.split() or (0, "", ended.stderr)
+    assert (word, state) == ("interrupted", "free"), ended.stderr
+    assert int(times) > 50
