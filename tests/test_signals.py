@@ -25,9 +25,8 @@ def send():
             os.kill(os.getpid(), signal.SIGINT)
 
 threading.Thread(target=send, daemon=True).start()
-until = time.monotonic() + 3
-interrupted = 0
-while time.monotonic() < until:
+started, interrupted = time.monotonic(), 0
+while time.monotonic() < started + 3 or (interrupted <= 50 and time.monotonic() < started + 60):
     try:
         is_armed = True
         while True:

@@ -29,7 +29,7 @@ def take(numbers: Iterable[int], handler: _Handler) -> Callable[[], None]:
 
     def handle(number: int, frame: FrameType | None) -> None:
         if frame is not None and frame.f_code.co_filename == _IMPORTING:
-            _thread.interrupt_main(number)  # again, a few instructions later
+            _thread.interrupt_main(signal.Signals(number))  # again, a few instructions later
         else:
             handler(number, frame)
 
