@@ -266,6 +266,27 @@ def test_batch_that_the_service_does_not_know_any_more_is_called_live(tmp_path: 
     assert asyncio.run(ask_all(tmp_path, desk, ["k"])) == [None]
 
 
+@pytest.mark.parametrize(("late", "came"), [(2, ["answer to k"]), (9, ["None"])])
+def test_results_that_are_not_there_yet_are_asked_for_again(
+    tmp_path: Path, late: int, came: list[str]
+) -> None:
+    """A batch that has ended is paid for: its file may come a moment later, or never."""
+
+    class Late(Desk):
+        fetched = 0
+
+        async def results(
+            self, batch_id: str, facts: Mapping[str, SentFacts]
+        ) -> AsyncGenerator[tuple[str, Outcome], None]:
+            self.fetched += 1
+            if self.fetched <= late:
+                raise ProviderError("no such file", kind=ErrorKind.BAD_REQUEST, status=404)
+            async for one in super().results(batch_id, facts):
+                yield one
+
+    assert texts(asyncio.run(ask_all(tmp_path, Late(), ["k"]))) == came
+
+
 def test_broken_store_is_told_to_everybody_who_waits(tmp_path: Path) -> None:
     class Full(Desk):
         async def submit(self, lines: Sequence[BatchLine], *, mark: str) -> str:

@@ -72,6 +72,28 @@ def test_queue_is_shortened_and_no_throughput_is_lost() -> None:
     simulate(main())
 
 
+@pytest.mark.parametrize("seed", range(2))
+def test_queue_is_shortened_while_a_judge_holds_places_too(seed: int) -> None:
+    """Fewer calls are in flight than may be: what a cut makes of them is less than its share."""
+
+    async def main() -> None:
+        server = Queueing(8, 0.4, spread=0.2)
+        server.random.seed(seed)
+        run = Run(concurrency=64)
+        model, judge = run.open(server), run.open(Server(latency_s=lambda _one: 0.4, seed=seed))
+
+        async def case(number: int) -> None:
+            await run.ask(model, f"case {number}")
+            await run.ask(judge, f"case {number}", is_judge=True)
+
+        await asyncio.gather(*(case(number) for number in range(1500)))
+        assert model.pace.at_once <= 32
+        assert judge.pace.at_once == 64
+        assert 1500 / now() >= 0.9 * 8 / (0.4 * math.exp(0.02))
+
+    simulate(main())
+
+
 def test_server_that_batches_keeps_its_calls_at_once() -> None:
     """Three times slower at 64 calls than at one is 21 times the throughput."""
 

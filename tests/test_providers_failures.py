@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import email.utils
 import gzip
 import json
 import re
@@ -240,9 +241,26 @@ def test_retry_after_reads_an_http_date() -> None:
     assert retry_after_s({"retry-after": "Wed, 21 Oct 2026 07:00:00 GMT"}, now=now) == 0
 
 
-@given(st.text())
-def test_retry_after_never_raises(written: str) -> None:
-    wait_s = retry_after_s({"retry-after": written}, now=datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC))
+@pytest.mark.parametrize("clock_is_off", [datetime.timedelta(hours=1), datetime.timedelta(hours=-1)])
+def test_a_date_to_wait_until_is_held_against_the_servers_own_clock(clock_is_off: datetime.timedelta) -> None:
+    there = datetime.datetime.now(datetime.UTC) + clock_is_off
+    headers = {
+        "date": email.utils.format_datetime(there, usegmt=True),
+        "retry-after": email.utils.format_datetime(there + datetime.timedelta(seconds=5), usegmt=True),
+    }
+    assert failure(Answer(error_body("slow down"), status=429, headers=headers)).retry_after_s == 5
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Wed, 99 Oct 2026 07:28:00 GMT"])
+def test_a_date_to_wait_until_is_held_against_this_clock_where_the_server_tells_no_time(date: str) -> None:
+    now = datetime.datetime(2026, 10, 21, 7, 28, tzinfo=datetime.UTC)
+    assert retry_after_s({"retry-after": "Wed, 21 Oct 2026 07:28:30 GMT", "date": date}, now=now) == 30
+
+
+@given(st.text(), st.text())
+def test_retry_after_never_raises(written: str, date: str) -> None:
+    now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    wait_s = retry_after_s({"retry-after": written, "date": date}, now=now)
     assert wait_s is None or wait_s >= 0
 
 

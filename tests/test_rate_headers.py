@@ -110,6 +110,31 @@ def test_nonsense_is_not_believed(change: dict[str, str]) -> None:
     assert read_allowances({**AZURE, **change}) == ()
 
 
+@pytest.mark.parametrize(("others", "leaves"), [(0, 9), (1, 0)])
+def test_answer_leaves_more_again_where_no_later_call_may_have_used_it(others: int, leaves: int) -> None:
+    """A limit of a second is full again within one, and says nothing of how soon: it is no minute's."""
+
+    def told(remaining: int) -> dict[str, str]:
+        told = {"limit": "10", "remaining": str(remaining), "reset": "0ms"}
+        return {f"x-ratelimit-{name}-requests": value for name, value in told.items()}
+
+    pace, now = Pace(Limits(), most=20), 0.0
+    first = pace.take(now)
+    pace.heard(told(0), now)
+    pace.ended(first)
+    now = pace.ready_at(now)
+    assert now > 1
+    assert pace.ready_at(now) <= now
+    for _call in range(1 + others):
+        pace.take(now)
+    pace.heard(told(9), now)
+    at_once = 0
+    while at_once < 10 and pace.ready_at(now) <= now:
+        pace.take(now)
+        at_once += 1
+    assert at_once == leaves
+
+
 TEXT = st.one_of(
     st.text(max_size=60),
     st.from_regex(r"-?\d{1,12}(\.\d{1,3})?(ms|s|m|h|m\d+s)?", fullmatch=True),

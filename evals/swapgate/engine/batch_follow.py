@@ -194,9 +194,11 @@ class Follower:
             try:
                 return await self._fetch_once(batch_id, requests)
             except ProviderError as error:
-                if error.status == 404:
+                # What is paid for may come a moment after the batch has ended; what is gone never will.
+                is_missing = error.status == 404
+                if is_missing and attempt >= _FETCHES:
                     return True
-                if not error.is_transient or attempt >= _FETCHES:
+                if not (is_missing or error.is_transient) or attempt >= _FETCHES:
                     raise
             await self._pacing.sleep(self._pacing.first_poll_s)
 

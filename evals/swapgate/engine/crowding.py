@@ -18,6 +18,8 @@ _FIRST_ELASTICITY = 0.6
 _ELASTICITY = 0.7
 _SURE = 4.0
 _CUT = 0.8
+# What one cut makes of the latency is lost in its spread: what two of them make is not.
+_TELLING = 1.4
 
 
 @dataclass(slots=True, eq=False)
@@ -28,6 +30,11 @@ class Cohort:
     sent: int = 0
     at_once: int = 0
     latencies: list[float] = field(default_factory=list)
+
+    @property
+    def mean_at_once(self) -> float:
+        """How many were in flight, on average, when they were sent: other models may hold the rest."""
+        return self.at_once / self.sent
 
     @property
     def is_known(self) -> bool:
@@ -52,7 +59,8 @@ class Crowding:
         self.limit = float(most)
         self._alone = Cohort()
         self._begin_cohort()
-        self._before: tuple[float, float] | None = None
+        # What went before each cut: the limit, how many were in flight, and the latency's logarithm.
+        self._cuts: list[tuple[float, float, float]] = []
         self._is_watching = most >= 4
 
     def sent(self, at_once: int) -> Cohort | None:
@@ -99,15 +107,16 @@ class Crowding:
         rise = now - alone.quantile(0.5)
         if rise <= max(_RISE, _SURE * chance):
             return
-        if self._before is None:
-            more = math.log(self.limit * alone.sent / alone.at_once)
-            is_queue = rise >= _FIRST_ELASTICITY * more
-        else:
-            limit, latency = self._before
-            is_queue = latency - now >= _ELASTICITY * math.log(limit / self.limit)
+        at_once = crowded.mean_at_once
+        back_to, is_queue = self.limit, True
+        if not self._cuts:
+            is_queue = rise >= _FIRST_ELASTICITY * math.log(at_once / alone.mean_at_once)
+        for limit, before, latency in self._cuts:
+            if before >= _TELLING * at_once:
+                back_to, is_queue = limit, latency - now >= _ELASTICITY * math.log(before / at_once)
         if is_queue and self.limit > _LEAST:
-            self._before = self.limit, now
+            self._cuts.append((self.limit, at_once, now))
             self.limit = max(_LEAST, math.floor(self.limit * _CUT))
-        elif self._before is not None:
-            self.limit, _latency = self._before
+        elif self._cuts:
+            self.limit = back_to
             self._is_watching = False

@@ -240,7 +240,7 @@ class Pace:
             self._counts_tokens |= said.unit in _TOKENS
             self._collect()
         unseen = float(self.in_flight - 1) if said.unit == "requests" else 0.0
-        quota.heard(now, said, unseen=max(0.0, unseen))
+        quota.heard(now, said, unseen=max(0.0, unseen), is_latest=self.in_flight <= 1)
 
     def _take_tokens(self, now: float, tokens_in: float, tokens_out: float) -> None:
         if self._tokens is not None:

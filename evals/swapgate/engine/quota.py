@@ -25,13 +25,16 @@ class Quota:
         self._heard_at = 0.0
         self._resets_at = math.inf
 
-    def heard(self, now: float, said: Allowance, *, unseen: float = 0.0) -> None:
-        """Take in what an answer said; `unseen` is what was sent that it may not count yet."""
+    def heard(self, now: float, said: Allowance, *, unseen: float = 0.0, is_latest: bool = False) -> None:
+        """Take in what an answer said; `unseen` is what was sent that it may not count yet.
+
+        It `is_latest` where nothing else is in flight: then it holds, also where it leaves more.
+        """
         self._refresh(now)
         level = said.remaining / self._share - unseen
         is_new_window = said.rate is None and now + said.reset_s > self._resets_at + 1.0
         # An older answer may arrive later: within one window, the least is the latest.
-        self._level = level if is_new_window else min(self._level, level)
+        self._level = level if is_new_window or is_latest else min(self._level, level)
         self._limit = said.limit / self._share
         self._rate = (said.rate or 0.0) / self._share
         self._resets_at = math.inf if said.rate is not None else now + said.reset_s

@@ -174,18 +174,30 @@ def _trusted() -> str:
 
 
 def retry_after_s(headers: Mapping[str, str], *, now: datetime.datetime) -> float | None:
-    """Return the seconds that `retry-after-ms` or `retry-after` (seconds or a date, RFC 9110) asks for."""
+    """Return the seconds that `retry-after-ms` or `retry-after` (seconds or a date, RFC 9110) asks for.
+
+    A date is held against the answer's own `date`, which is of the same clock; `now` is for want of one.
+    """
     wait_ms = _number(headers.get("retry-after-ms", ""))
     if wait_ms is not None:
         return max(0.0, wait_ms / 1000)
     written = headers.get("retry-after", "")
     wait_s = _number(written)
     if wait_s is None:
-        try:
-            wait_s = (email.utils.parsedate_to_datetime(written) - now).total_seconds()
-        except (TypeError, ValueError, OverflowError):
+        until = _moment(written)
+        if until is None:
             return None
+        wait_s = (until - (_moment(headers.get("date", "")) or now)).total_seconds()
     return max(0.0, wait_s)
+
+
+def _moment(written: str) -> datetime.datetime | None:
+    """Return an HTTP date; one without a zone is of UTC, as all of them are (RFC 9110)."""
+    try:
+        read = email.utils.parsedate_to_datetime(written)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return read if read.tzinfo is not None else read.replace(tzinfo=datetime.UTC)
 
 
 def _classify(target: Target, status: int, said: _Said) -> tuple[ErrorKind, str]:
