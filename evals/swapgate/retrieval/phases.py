@@ -115,8 +115,8 @@ def require_allowed(now: Phase, to: Phase) -> None:
 def _require_rollback(now: Phase) -> None:
     if now is Phase.PLAN:
         raise UsageError(
-            "there is nothing to roll back: the migration is still at plan, where the old index serves everybody "
-            "and alone is written"
+            "there is nothing to roll back: the migration is still at plan, where the old index serves "
+            "everybody and alone is written"
         )
     if now is Phase.ROLLED_BACK:
         raise UsageError("the migration is rolled back already")
