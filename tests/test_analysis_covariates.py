@@ -10,10 +10,10 @@ from scipy.stats import false_discovery_control
 
 from analysis_trials import answer, concluded, models, old, pairs_of, trial, verdict
 from swapgate.analysis.covariates import covariate_findings
+from swapgate.analysis.ordering import SEED
 from swapgate.records import CheckResult, Response, Usage
 from swapgate.stats import covariate_effect, paired_covariate_effect
 
-SEED = 11
 TOKENS = "tokens_in"
 
 
@@ -23,9 +23,9 @@ def asked(case, tokens, **fields):
     return trial(case, answer=answer(fields.get("model", "new"), response=spoken), **fields)
 
 
-def found(trials, *, seed=SEED, with_baseline=False, **fields):
+def found(trials, *, with_baseline=False, **fields):
     pairs = [pairs_of(trials)] if with_baseline else []
-    return covariate_findings(models(trials), pairs, seed=seed, **fields)
+    return covariate_findings(models(trials), pairs, **fields)
 
 
 def one(findings, *, measure="semantic", covariate=TOKENS, model="new", baseline=None):
@@ -348,11 +348,9 @@ def test_a_lucky_one_of_many_is_not_separated():
     pytest.fail("no seed brought a lucky covariate")
 
 
-def test_the_seed_decides():
+def test_a_run_s_seed_does_not_matter():
     trials = diffs(short=0.04, long=0.12)
-    assert found(trials) == found(trials)
-    assert len({one(found(trials, seed=seed)).p_value for seed in range(5)}) > 1
-    assert concluded(trials, seed=7).covariates == found(trials, seed=7)
+    assert concluded(trials, seed=7).covariates == concluded(trials, seed=8).covariates == found(trials)
 
 
 @pytest.mark.parametrize("in_clusters", [False, True])

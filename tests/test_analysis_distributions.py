@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 
 from analysis_trials import both, concluded, errored, old, pairs_of, trial
 from swapgate.analysis.distributions import PERMUTATIONS, spreads
+from swapgate.analysis.ordering import SEED
 from swapgate.stats import rate_distributions
 
-SEED = 20
 
-
-def found(trials, *, seed=SEED):
-    return {(s.suite, s.unit): s for s in spreads(pairs_of(trials), seed=seed)}
+def found(trials):
+    return {(s.suite, s.unit): s for s in spreads(pairs_of(trials))}
 
 
 def prompts(*, count=24, cases=10, fields=lambda i, j: {}):
@@ -156,19 +157,19 @@ def test_cases_of_a_cluster_change_places_together():
     assert found(trials)[None, "prompt"].comparison.clusters == 10
 
 
-def test_the_seed_decides():
-    trials = prompts(count=8)
-    assert found(trials) == found(trials)
-    p_values = {found(trials, seed=seed)[None, "prompt"].comparison.p_value for seed in range(6)}
-    assert len(p_values) > 1
-
-
-def test_the_runs_own_seed_is_used():
-    trials = prompts(count=8)
-    assert concluded(trials, seed=5).spreads == tuple(spreads(pairs_of(trials), seed=5))
+@pytest.mark.parametrize("fields", [{}, {"tags": ("t", "u")}])
+def test_neither_the_order_in_which_answers_came_nor_the_run_s_seed_matters(fields):
+    trials = prompts(count=8, fields=lambda i, j: {"cluster": f"doc{(i + j) % 30}", **fields})
+    told = concluded(trials, seed=5).spreads
+    assert len(told) == 1 + bool(fields)
+    for seed in range(4):
+        other = random.Random(seed).sample(trials, len(trials))
+        # Models stand in the order of their first answers.
+        other.sort(key=lambda t: t.model != trials[0].model)
+        assert concluded(other, seed=seed).spreads == told
 
 
 def test_progress_is_told():
     told = []
-    list(spreads(pairs_of(prompts(count=6)), seed=1, progress=told.append))
+    list(spreads(pairs_of(prompts(count=6)), progress=told.append))
     assert told[-1] == 1

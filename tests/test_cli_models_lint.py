@@ -240,6 +240,16 @@ def test_ids_in_source_code_are_found_where_they_stand(
     assert linted(root, GOOD, capsys, "--no-code") == (0, [])
 
 
+def test_files_and_folders_that_may_have_ids_are_left_alone(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay(root, {**CODE, "pyproject.toml": '[tool.swapgate]\ncode_ignore = ["app", "web/a.ts"]\n'})
+    paths = {one["path"] for one in linted(root, GOOD, capsys)[1]}
+    assert paths == {"deploy/values.yaml", ".env"}
+    assert main(["models", "lint"]) == 0
+    assert "`code_ignore` of [tool.swapgate]" in capsys.readouterr().out
+
+
 def test_what_git_ignores_is_not_read(root: Path) -> None:
     lay(root, {**CODE, ".gitignore": "app/\n"})
     subprocess.run(["git", "init", "-q", str(root)], check=True)

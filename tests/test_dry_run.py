@@ -341,7 +341,7 @@ def test_what_is_measured_wins_over_what_is_usual() -> None:
     ],
 )
 def test_the_most_is_the_highest_limit_for_each_of_the_answers(params: Mapping[str, Json], most: int) -> None:
-    """A model's entry and a prompt or judge may each bound an answer, under different names."""
+    """One place may bound an answer under several names, and the provider decides which holds."""
     assert Estimator().expect(SPEC, request("x", params=params), role="model").most_out == most
 
 

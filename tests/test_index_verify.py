@@ -300,6 +300,8 @@ def test_a_mistake_in_the_file_is_found_by(shared: Place, config: str, message: 
 def test_files_that_are_missing_are_named(shared: Place, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli(shared, "--queries", "gone.jsonl") == 4
     assert "verify: queries: gone.jsonl: there is no such file" in capsys.readouterr().err
+    assert cli(shared, "--queries", "/dev/null") == 4
+    assert "verify: queries: /dev/null: it is a device or a pipe, not a file" in capsys.readouterr().err
     assert cli(shared, "--qrels", "gone.txt") == 4
     assert "verify: qrels: gone.txt: there is no such file" in capsys.readouterr().err
 

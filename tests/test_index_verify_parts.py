@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import warnings
 from typing import Any
 
 import ir_measures
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from swapgate.errors import UsageError
 from swapgate.retrieval.verifying.asking import document_of
 from swapgate.retrieval.verifying.deciding import Evidence, Ruled, confidences, in_both_views, ruling
 from swapgate.retrieval.verifying.differences import difference_interval
@@ -55,6 +58,30 @@ def test_measures_are_those_of_the_library_itself(
         expected[name][int(one.query_id)] = one.value
     for name in metrics:
         assert mine[name] == pytest.approx(expected[name]), name
+
+
+@pytest.mark.parametrize("name", [*METRICS, "RBP(p=0.7)@10", "nDCG(dcg='exp-log2')@5", "ERR@20", "Judged@10"])
+def test_names_are_read_as_the_library_does_and_without_what_python_3_14_lacks(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # From 3.12 on the library's reader warns.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = ir_measures.parse_measure(name) if hasattr(ast, "Num") else None
+    monkeypatch.delattr(ast, "Num", raising=False)
+    [found] = parse_metrics([name], relevant_from=1).values()
+    if "rel" in found.SUPPORTED_PARAMS and expected is not None:
+        expected = expected(rel=found["rel"])
+    assert expected is None or found == expected
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["nDCG(size=3)@10", "nDCG(3)@10", "nDCG('a')@10", "a.b@10", "Nothing@10", "RR@'ten'", "@5"],
+)
+def test_a_name_that_is_no_measure_is_told(name: str) -> None:
+    with pytest.raises(UsageError, match="is no measure of ir-measures: "):
+        parse_metrics([name], relevant_from=1)
 
 
 @given(old=rankings, new=rankings, k=st.integers(1, 20))

@@ -129,6 +129,7 @@ def test_other_branches_can_be_left_out(root: Path, capsys: Said) -> None:
     ("option", "reason"),
     [
         (["--since", "yesterday"], "must be a date such as"),
+        (["--since=-1"], "must be a date such as"),
         (["--every", "0"], "--every"),
         (["--false-alarms", "-1"], "--false-alarms"),
         (["--nights", "0"], "--nights"),

@@ -577,3 +577,42 @@ def test_ctrl_c_while_the_run_is_concluded_ends_in_one_line(
 
 def press_ctrl_c() -> None:
     raise KeyboardInterrupt
+
+
+HELD = """
+    from pathlib import Path
+    import pytest
+
+    held = []
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(item):
+        held.append(sum(one._job is not None for one in item.session.items))
+
+    def pytest_sessionfinish(session):
+        if hasattr(session.config, "workerinput"):
+            Path(session.config.workerinput["workerid"] + ".held").write_text(str(max(held)))
+"""
+
+
+def test_a_worker_holds_the_cases_of_its_own_share_alone(pytester: Pytester) -> None:
+    lay_answers(pytester, {f"case-{number}": RIGHT for number in range(40)})
+    pytester.makeconftest(HELD)
+    assert pytester.runpytest_subprocess("--model=a", "-n2", "--report=none").ret == 0
+    held = [int((pytester.path / f"gw{number}.held").read_text()) for number in range(2)]
+    assert all(count <= 20 for count in held), held
+
+
+def test_trials_that_are_run_again_are_read_once_for_all(pytester: Pytester) -> None:
+    lay_answers(pytester, {f"case-{number}": RIGHT for number in range(9)})
+    pytester.makeconftest(
+        """
+        def pytest_sessionfinish(session):
+            first = [item.parent.job(item.name) for item in session.items]
+            again = [item.parent.job(item.name) for item in session.items]
+            assert len(first) == 9 and all(map(lambda a, b: a is b, first, again))
+            print("read once")
+        """
+    )
+    result = pytester.runpytest("--model=a", "--report=none", "-s")
+    result.stdout.fnmatch_lines(["*read once*"])

@@ -333,6 +333,32 @@ def test_a_redirect_is_not_followed_and_the_key_stays() -> None:
     assert other.requests == []
 
 
+def test_a_304_is_no_redirect() -> None:
+    error = failure(Answer(b"", status=304))
+    assert error.kind is ErrorKind.BAD_REQUEST
+    assert "HTTP 304. That is neither an answer nor a redirect. Is base_url the right address?" in str(error)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 20, 60])
+@pytest.mark.parametrize("version", [b"HTTP/1.0", b"HTTP/1.1"])
+def test_an_answer_that_ends_with_its_connection_before_it_is_whole_is_asked_for_again(
+    version: bytes, kept: int
+) -> None:
+    body = json.dumps(openai_completion()).encode()[:kept]
+    error = failure(Answer(wire=version + b" 200 OK\r\ncontent-type: application/json\r\n\r\n" + body))
+    assert (error.kind, error.is_transient, error.may_be_billed) == (ErrorKind.CONNECTION, True, True)
+    assert "the connection ended before the answer did" in str(error)
+
+
+def test_json_that_ends_too_early_in_an_answer_that_is_whole_is_the_server_s_fault() -> None:
+    assert failure(Answer(b'{"id": "a"')).kind is ErrorKind.BAD_RESPONSE
+
+
+def test_a_byte_order_mark_before_json_is_no_part_of_it() -> None:
+    with serving(Answer(b"\xef\xbb\xbf" + json.dumps(openai_completion("Hello")).encode())) as server:
+        assert ask(server.url).text == "Hello"
+
+
 @pytest.mark.parametrize("status", [200, 500])
 def test_20_mb_are_not_read(status: int) -> None:
     error = failure(Answer(b" " * 20_000_000, status=status))

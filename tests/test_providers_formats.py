@@ -19,7 +19,7 @@ from swapgate.providers.anthropic import decodable_schema
 from swapgate.providers.http_client import open_http
 from swapgate.providers.open import PROVIDER_NAMES, missing_key, open_provider
 from swapgate.providers.openai import is_strict
-from swapgate.records import Message, Request, Response, ToolCall, Usage
+from swapgate.records import Json, Message, Request, Response, ToolCall, Usage
 from swapgate.spec.models import ModelSpec
 
 KEY = "sk-test-0123456789-secret"
@@ -216,6 +216,20 @@ def test_a_count_of_tokens_that_cannot_be_is_unknown_and_the_answer_is_kept(prov
     assert response.text
     assert response.usage.tokens_in
     assert response.usage.tokens_out is None
+
+
+@pytest.mark.parametrize("told", [[], "many", 7, True])
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "gemini"])
+def test_usage_that_is_no_object_is_unknown_and_the_answer_is_kept(provider: str, told: Json) -> None:
+    body: dict[str, Any] = {
+        "openai": openai_completion,
+        "anthropic": anthropic_message,
+        "gemini": gemini_content,
+    }[provider]()
+    body["usageMetadata" if provider == "gemini" else "usage"] = told
+    response, _ = exchange(provider, body)
+    assert response.text
+    assert response.usage == Usage()
 
 
 def test_anthropic_answer_is_read_as_the_official_client_reads_it() -> None:

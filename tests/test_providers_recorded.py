@@ -105,6 +105,10 @@ def test_a_line_without_repeat_serves_the_first_one_only(tmp_path: Path) -> None
             r"a\.jsonl:1: .*finish_reason: Input should be 'stop'",
         ),
         (
+            ['{"case": "a", "output": "", "usage": {"tokens_in": 8, "tokens_out": -1}}'],
+            r"a\.jsonl:1: .*usage: tokens_out must be 0 or more",
+        ),
+        (
             ['{"case": "a", "output": "1"}', "", '{"case": "a", "output": "2", "repeat": 1}'],
             r"a\.jsonl:3: a second output for case 'a', repeat 1: the first is in line 1",
         ),

@@ -92,8 +92,8 @@ def test_a_migration_that_is_begun_twice_is_one(store: StateStore) -> None:
 
 @pytest.mark.parametrize("phase", [*Phase])
 def test_a_rollback_is_allowed_from_where_the_old_index_is_whole(phase: Phase) -> None:
-    if phase in {Phase.RETIRED, Phase.ROLLED_BACK}:
-        with pytest.raises(UsageError, match=r"rolled back already|lose"):
+    if phase in {Phase.PLAN, Phase.RETIRED, Phase.ROLLED_BACK}:
+        with pytest.raises(UsageError, match=r"nothing to roll back|rolled back already|lose"):
             require_allowed(phase, Phase.ROLLED_BACK)
     else:
         require_allowed(phase, Phase.ROLLED_BACK)
@@ -101,7 +101,7 @@ def test_a_rollback_is_allowed_from_where_the_old_index_is_whole(phase: Phase) -
 
 def test_a_phase_cannot_be_skipped(store: StateStore) -> None:
     now = begun(store, "skipping")
-    with pytest.raises(UsageError, match=r"promoted cannot follow plan. After plan comes dual_write, or a"):
+    with pytest.raises(UsageError, match=r"promoted cannot follow plan. After plan comes dual_write$"):
         store.change(now, Phase.PROMOTED, who="ann", why="in a hurry")
     with pytest.raises(UsageError, match="--why"):
         store.change(now, Phase.DUAL_WRITE, who="ann", why=" ")

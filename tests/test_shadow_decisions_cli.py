@@ -263,6 +263,12 @@ def test_a_judge_of_another_kind_is_refused(root: Path, run: EXIT) -> None:
     code, _, err = run("judge")
     assert code == ExitCode.USAGE_ERROR
     assert "two answers are compared by one of kind pairwise" in err
+    # A report does without it, and says so.
+    code, _, err = run("report", "--report=none")
+    assert code == 0
+    assert "warning: judge 'better' is of kind rubric" in err
+    (root / "judges/better.yml").unlink()
+    assert "warning: unknown judge 'better'" in run("report", "--report=none")[2]
 
 
 def test_a_ramp_goes_from_a_promotion_step_by_step_and_back(root: Path, run: EXIT) -> None:

@@ -184,6 +184,47 @@ def test_sighup_takes_a_new_configuration_and_refuses_a_wrong_one(
         assert [r.json["messages"][0]["content"] for r in candidate.requests] == ["three"]
 
 
+def test_a_mirror_that_restarts_does_not_take_what_sighup_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with (
+        serving(Answer(openai_completion("old"))) as control,
+        serving(Answer(openai_completion("new"))) as candidate,
+        shadowing(tmp_path, control=control.url, candidate=candidate.url) as shadow,
+    ):
+        unservable = {"control": "python:no.such:thing"}
+        write_workspace(tmp_path, control=control.url, candidate=candidate.url, route=unservable)
+        wait_for(lambda: mirror_of(shadow.process.pid) != 0)
+        os.kill(mirror_of(shadow.process.pid), signal.SIGKILL)
+        wait_for(lambda: "a proxy cannot stand before it" in capfd.readouterr().err)
+        assert post(shadow.url, "served").status_code == 200
+        write_workspace(tmp_path, control=control.url, candidate=candidate.url)
+        wait_for(lambda: post(shadow.url, "mirrored").is_success and bool(candidate.requests))
+
+
+def test_a_pattern_that_backtracks_for_ever_costs_its_own_exchange_alone(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with (
+        serving(Answer(openai_completion("old"))) as control,
+        serving(Answer(openai_completion("new"))) as candidate,
+        shadowing(
+            tmp_path,
+            control=control.url,
+            candidate=candidate.url,
+            content=True,
+            redact={"patterns": {"endless": "(a+)+$"}},
+        ) as shadow,
+    ):
+        assert post(shadow.url, "a" * 60 + "!").status_code == 200
+        post(shadow.url, "after")
+        shadow.wait_for_exchanges(1)
+        shadow.wait_for_count("unreadable")
+        assert texts(tmp_path) == ["after"]
+        assert [r.json["messages"][0]["content"] for r in candidate.requests] == ["after"]
+    assert "redact.patterns: 'endless' took too long on a text of 61 characters" in capfd.readouterr().err
+
+
 KEY = b"sk-planted-0123456789abcdef"
 HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer " + KEY + b"\r\n"
 # Bytes, and as what they are counted; None: a connection that ends without a request is none.

@@ -217,7 +217,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         dest="swapgate_seed",
         type=int,
         metavar="N",
-        help="seed of the order of cases and of permutation tests (default: drawn, and stored with the run)",
+        help="seed of the order of cases under --stop-early (default: drawn, and stored with the run)",
     )
     add(
         "--swapgate-reports",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import numpy as np
 
+from swapgate.analysis.ordering import SEED, in_order, renumbered
 from swapgate.analysis.pairs import Pairs
 from swapgate.analysis.table import UNKNOWN, Amounts, Codes, ModelTrials, Results, Table
-from swapgate.facts import Facts
 from swapgate.stats.covariate import CovariateEffect
 from swapgate.stats.interval import Interval
 from swapgate.stats.multiple import benjamini_hochberg
@@ -67,15 +67,15 @@ class _Question(Value):
     failed: Amounts
     baseline_failed: Amounts | None = None
 
-    def answer(self, *, seed: int) -> CovariateFinding:
+    def answer(self) -> CovariateFinding:
         """Return the finding."""
         rows = self.values, self.clusters
         drawn = min(max(WORK // max(len(self.values), 1), FEWEST_PERMUTATIONS), MOST_PERMUTATIONS)
         if self.baseline_failed is None:
-            effect = covariate_effect(self.failed, *rows, seed=seed, permutations=drawn)
+            effect = covariate_effect(self.failed, *rows, seed=SEED, permutations=drawn)
         else:
             theirs, ours = self.baseline_failed == 1, self.failed == 1
-            effect = paired_covariate_effect(theirs, ours, *rows, seed=seed, permutations=drawn)
+            effect = paired_covariate_effect(theirs, ours, *rows, seed=SEED, permutations=drawn)
         return self._finding(effect)
 
     def _finding(self, effect: CovariateEffect) -> CovariateFinding:
@@ -99,7 +99,7 @@ class _Question(Value):
 
 
 def covariate_findings(
-    models: Sequence[ModelTrials], pairs: Sequence[Pairs], *, seed: int, progress: Progress | None = None
+    models: Sequence[ModelTrials], pairs: Sequence[Pairs], *, progress: Progress | None = None
 ) -> tuple[CovariateFinding, ...]:
     """Return a finding for each model, measure and covariate, then for each difference to a baseline.
 
@@ -109,7 +109,7 @@ def covariate_findings(
     questions += [q for pair in pairs for q in _of_pairs(pair)]
     found = []
     for done, question in enumerate(questions, start=1):
-        found.append(question.answer(seed=seed))
+        found.append(question.answer())
         if progress is not None:
             progress(done / len(questions))
     adjusted = benjamini_hochberg([one.p_value for one in found])
@@ -123,11 +123,11 @@ def _adjusted(finding: CovariateFinding, p: float | None) -> CovariateFinding:
 
 def _of_model(trials: ModelTrials) -> Iterator[_Question]:
     """Yield the questions about one model: of each case the share of its repeats that failed."""
-    order = _in_order(trials.facts, np.flatnonzero(trials.table.is_own).tolist())
+    order = in_order(trials.facts, np.flatnonzero(trials.table.is_own).tolist())
     table, own = trials.table.take(order), [trials.facts[i] for i in order.tolist()]
     numbers: dict[tuple[str, str], int] = {}
     cases = np.array([numbers.setdefault((f.suite, f.case), len(numbers)) for f in own], dtype=np.int64)
-    clusters = _renumbered(table.clusters[np.unique(cases, return_index=True)[1]])
+    clusters = renumbered(table.clusters[np.unique(cases, return_index=True)[1]])
     for covariate, of_trials in _covariates(table):
         values = _means(of_trials, cases)
         for measure, failed in _measures(table):
@@ -146,9 +146,8 @@ def _of_model(trials: ModelTrials) -> Iterator[_Question]:
 
 def _of_pairs(pairs: Pairs) -> Iterator[_Question]:
     """Yield the questions about a difference; the covariate is the candidate's."""
-    order = _in_order(pairs.ours, range(len(pairs.ours)))
-    table, answered = pairs.our_table.take(order), pairs.their_table.take(order)
-    clusters = _renumbered(table.clusters)
+    pairs = pairs.in_order()
+    table, answered = pairs.our_table, pairs.their_table
     before = dict(_measures(answered, is_whole=True))
     failed_before = {name for name, failed in before.items() if (failed == 1).any()}
     for covariate, values in _covariates(table):
@@ -162,24 +161,11 @@ def _of_pairs(pairs: Pairs) -> Iterator[_Question]:
                 baseline=pairs.baseline,
                 measure=measure,
                 covariate=covariate,
-                clusters=clusters[known],
+                clusters=pairs.clusters[known],
                 values=values[known],
                 failed=failed[known],
                 baseline_failed=theirs[known],
             )
-
-
-def _in_order(facts: Sequence[Facts], places: Iterable[int]) -> Codes:
-    """Return the places by suite, case and repeat: what came first must not matter to permutations."""
-    keys = [(facts[i].suite, facts[i].case, facts[i].repeat, i) for i in places]
-    return np.array([i for *_, i in sorted(keys)], dtype=np.int64)
-
-
-def _renumbered(clusters: Codes) -> Codes:
-    """Return cluster numbers by order of appearance here: those of the table are by who came first."""
-    _, first, inverse = np.unique(clusters, return_index=True, return_inverse=True)
-    ranks: Codes = np.argsort(np.argsort(first))[inverse]
-    return ranks
 
 
 def _covariates(table: Table) -> list[tuple[str, Amounts]]:

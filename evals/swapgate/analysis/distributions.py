@@ -8,6 +8,7 @@ from dataclasses import asdict
 import numpy as np
 
 from swapgate.analysis.grouping import group
+from swapgate.analysis.ordering import SEED
 from swapgate.analysis.pairs import Pairs
 from swapgate.analysis.scopes import OVERALL, Scope, Scoped
 from swapgate.analysis.table import UNKNOWN, Codes
@@ -31,18 +32,19 @@ class Spread(Scoped):
     comparison: DistributionComparison
 
 
-def spreads(pairs: Pairs, *, seed: int, progress: Progress | None = None) -> Iterator[Spread]:
+def spreads(pairs: Pairs, *, progress: Progress | None = None) -> Iterator[Spread]:
     """Yield the comparisons of the distributions over prompts, tags and repeats: overall, then by suite.
 
     Where nothing scored the meaning the structure is compared. A suite alone says what all suites say.
     """
+    suites = [Scope(name) for name in dict.fromkeys(one.suite for one in pairs.ours)]
+    pairs = pairs.in_order()
     parts = group(pairs.ours)
-    suites = [scope for scope in parts if scope.suite is not None]
     units_of = {unit: _units(pairs, unit) for unit in ("prompt", "tag", "case")}
     for scope in [OVERALL, *(suites if len(suites) > 1 else [])]:
         for unit, (places, units) in units_of.items():
             inside = np.isin(places, parts[scope], assume_unique=False)
-            spread = _spread(pairs, scope, unit, places[inside], units[inside], seed=seed, progress=progress)
+            spread = _spread(pairs, scope, unit, places[inside], units[inside], progress=progress)
             if spread is not None:
                 yield spread
 
@@ -54,7 +56,6 @@ def _spread(
     places: Codes,
     units: Codes,
     *,
-    seed: int,
     progress: Progress | None,
 ) -> Spread | None:
     """Return the distributions over one kind of unit; None without two units of several trials each."""
@@ -72,7 +73,7 @@ def _spread(
         ours[places] == 1,
         units,
         pairs.clusters[places],
-        seed=seed,
+        seed=SEED,
         permutations=PERMUTATIONS,
         progress=progress,
     )

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from swapgate.analysis.ordering import in_order, renumbered
 from swapgate.analysis.table import Codes, ModelTrials, Table
 from swapgate.facts import Facts
-from swapgate.values import Value
+from swapgate.values import Value, replace
 
 Key = tuple[str, str, int]
 
@@ -33,6 +34,18 @@ class Pairs(Value):
     def clusters(self) -> Codes:
         """The cluster of each pair as a number."""
         return self.our_table.clusters
+
+    def in_order(self) -> Pairs:
+        """Return the pairs by suite, case and repeat, the clusters numbered as they appear in that order."""
+        order = in_order(self.ours, range(len(self.ours)))
+        table = self.our_table.take(order)
+        return replace(
+            self,
+            ours=[self.ours[i] for i in order],
+            theirs=[self.theirs[i] for i in order],
+            our_table=replace(table, clusters=renumbered(table.clusters)),
+            their_table=self.their_table.take(order),
+        )
 
 
 def pair_up(models: Sequence[ModelTrials], *, candidate: str, baseline: str) -> Pairs:

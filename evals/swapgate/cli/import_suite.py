@@ -14,6 +14,7 @@ from swapgate.cli.output import print_json, shown
 from swapgate.errors import UsageError
 from swapgate.reporting.format import count
 from swapgate.reporting.text import safe_text
+from swapgate.spec.source import why_no_file
 from swapgate.values import replace
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def import_suite(
     if expect is not None and expect not in _WAYS:
         raise UsageError(f"--expect {expect!r}: write {', '.join(_WAYS[:-1])} or {_WAYS[-1]}")
     if not file.is_file():
-        raise UsageError(f"{file}: no such file")
+        raise UsageError(f"{file}: {why_no_file(file)}")
     settings = open_settings(root)
     source = Source(file.resolve())
     known = importer_of(from_format) if from_format else None

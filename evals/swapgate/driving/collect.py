@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from swapgate.engine.workspace import Job
+from swapgate.engine.workspace import Job, ReadySuite
 from swapgate.errors import UsageError
 from swapgate.facts.reasons import first_reason
 
@@ -42,6 +42,8 @@ class SuiteFile(pytest.File):
     """One suite."""
 
     swapgate: SwapgateSession
+    # Some plugins run thousands of trials again: none of them looks through all.
+    _read_again: tuple[ReadySuite, dict[str, Job]] | None = None
 
     def collect(self) -> Iterator[CaseItem]:
         """Yield the suite's trials; a mistake in the file is an error of collection, without a traceback."""
@@ -56,8 +58,11 @@ class SuiteFile(pytest.File):
 
     def job(self, name: str) -> Job:
         """Return the trial of this name, from the file as it is now."""
-        jobs = self.swapgate.workspace.jobs(self.swapgate.workspace.suite(self.path))
-        found = next((job for job in jobs if self._name(job) == name), None)
+        suite = self.swapgate.workspace.suite(self.path)
+        if self._read_again is None or self._read_again[0] is not suite:
+            jobs = self.swapgate.workspace.jobs(suite)
+            self._read_again = suite, {self._name(job): job for job in jobs}
+        found = self._read_again[1].get(name)
         if found is None:
             raise UsageError(f"{self.nodeid}: the case of {name} is not there any more")
         return found

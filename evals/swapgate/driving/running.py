@@ -12,7 +12,7 @@ import pytest
 from swapgate.daemon import load_beside
 from swapgate.driving.collect import CaseItem
 from swapgate.driving.one_heap import give_back_what_is_free
-from swapgate.driving.workers import is_controller, is_worker, own_trials, processes
+from swapgate.driving.workers import is_controller, is_worker, let_go_of_others, own_trials, processes
 from swapgate.engine.workspace import Job, ReadyCase
 from swapgate.errors import StoreError, UsageError
 from swapgate.values import replace
@@ -135,7 +135,9 @@ class Running:
         self._hold_cases_once(items)
         self._session.early = self._begin_looks([item.job for item in items])
         if self._session.early is None:
-            self.prefetch(own_trials(session.items, self._config))
+            own = own_trials(session.items, self._config)
+            self.prefetch(own)
+            let_go_of_others(items, own, self._config)
         else:
             self._trials = items
             self._places = {item: place for place, item in enumerate(items)}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from swapgate.records import Json, Request, once_for_each
 from swapgate.spec.models import ModelSpec
+from swapgate.spec.token_limits import most_tokens
 from swapgate.values import Value
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ TOOLS_TOKENS = 1000
 MOST_TIMES_EXPECTED = 2
 DEFAULT_TOKENS_OUT = 400
 DEFAULT_MOST_TOKENS_OUT = 8192
-_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens")
 _ANSWERS = ("n", "best_of", "candidate_count", "candidateCount")
 
 
@@ -86,17 +86,13 @@ def size_of(request: Request) -> Size:
 def most_tokens_out(spec: ModelSpec, request: Request) -> int:
     """Return the limit on the answer's tokens that is sent, else what an answer is taken to have at most.
 
-    Of several limits the highest: a model's entry and a prompt may each have one, under different names, and
-    the provider decides which holds. Several answers to one request are paid for one by one.
+    Several answers to one request are paid for one by one.
     """
-    limits = list(_whole_numbers(spec, request, _LIMITS))
-    answers = max([1, *_whole_numbers(spec, request, _ANSWERS)])
-    return answers * (max([0, *limits]) if limits else DEFAULT_MOST_TOKENS_OUT)
-
-
-def _whole_numbers(spec: ModelSpec, request: Request, names: Iterable[str]) -> Iterator[int]:
-    given = (request.params.get(name) for name in names if name not in spec.unset)
-    yield from (n for n in given if isinstance(n, int) and not isinstance(n, bool))
+    params = {name: value for name, value in request.params.items() if name not in spec.unset}
+    limit = most_tokens(params)
+    given = [params.get(name) for name in _ANSWERS]
+    answers = max([1, *(n for n in given if isinstance(n, int) and not isinstance(n, bool))])
+    return answers * (DEFAULT_MOST_TOKENS_OUT if limit is None else max(0, limit))
 
 
 @dataclass(slots=True)

@@ -22,6 +22,7 @@ from swapgate.engine.refusals import is_overload
 from swapgate.errors import ErrorKind, ProviderError
 from swapgate.records import Request, Usage
 from swapgate.spec.models import Limits
+from swapgate.spec.token_limits import most_tokens
 
 # A round of calls is spread over this time, or more where this machine cannot keep up, until the first two
 # are out: so one that rejects is noticed in time. Answers that take longer than this are not slowed by it.
@@ -229,9 +230,8 @@ class Pace:
     def estimate(self, request: Request) -> tuple[float, float]:
         """Return the tokens that a request is taken for, in and out, until its answer tells."""
         written = sum(len(message.content) for message in request.messages)
-        asked = request.params.get("max_tokens")
-        most = float(asked) if isinstance(asked, int | float) and not self._knows_tokens else math.inf
-        return written / _CHARACTERS_A_TOKEN, min(most, self._tokens_out)
+        asked = None if self._knows_tokens else most_tokens(request.params)
+        return written / _CHARACTERS_A_TOKEN, min(math.inf if asked is None else asked, self._tokens_out)
 
     def _hear(self, said: Allowance, now: float) -> None:
         quota = self._quotas.get(said.unit)

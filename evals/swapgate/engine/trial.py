@@ -18,6 +18,7 @@ from swapgate.records import Answer, CheckResult, Json, Request, Trial, TrialErr
 from swapgate.spec.covariates import case_covariates
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.prompts import PromptError, Rendered, render
+from swapgate.spec.token_limits import params_over
 from swapgate.values import replace
 
 
@@ -97,7 +98,7 @@ def judge_request(spec: ModelSpec, request: Request) -> Request:
 @once_for_each
 def _under(spec: ModelSpec, params: Mapping[str, Json]) -> Mapping[str, Json]:
     """Return a model's own parameters with others over them, `unset` taken out."""
-    return {k: v for k, v in {**spec.params, **params}.items() if k not in spec.unset}
+    return {k: v for k, v in params_over(spec.params, params).items() if k not in spec.unset}
 
 
 async def _with_fallback(

@@ -10,6 +10,7 @@ from swapgate.judging.prompt import call_messages, system_text
 from swapgate.records import Json, content_hash
 from swapgate.spec.judge_models import Point
 from swapgate.spec.judges import ORDER, JudgeHead, JudgeSpec, RubricSpec
+from swapgate.spec.token_limits import params_over
 
 MAX_TOKENS = 1024
 # Several samples at temperature 0 would be one sample paid for several times.
@@ -19,7 +20,7 @@ TEMPERATURE_OF_SEVERAL = 0.7
 def call_params(spec: JudgeSpec) -> dict[str, Json]:
     """Return the sampling parameters of a judge's calls: its own over the defaults."""
     temperature = TEMPERATURE_OF_SEVERAL if spec.samples > 1 else 0
-    return {"temperature": temperature, "max_tokens": MAX_TOKENS, **spec.params}
+    return params_over({"temperature": temperature, "max_tokens": MAX_TOKENS}, spec.params)
 
 
 def min_valid_samples(spec: JudgeSpec) -> int:

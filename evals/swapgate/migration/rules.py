@@ -12,7 +12,7 @@ from swapgate.migration.shadow_traffic import store_path
 from swapgate.pins import LOCK_FILE
 from swapgate.pins.catalogue import bundled
 from swapgate.pins.lint import declared_models, lint
-from swapgate.pins.scan import scan
+from swapgate.pins.scan import scan_workspace
 from swapgate.prompting.lint import lint_prompt
 from swapgate.prompting.uses import uses_by_prompt
 from swapgate.reporting.format import count
@@ -29,9 +29,8 @@ def config_in_yaml(looked: Looked) -> Said:
     declared = looked.workspace.catalogue.names()
     if not declared:
         return still_open("no model is declared", f"write models into {settings.models_file.name}")
-    places = (settings.models_file, *settings.cases_dirs, settings.judges_dir, settings.prompts_dir)
-    skip = [*places, settings.reports_dir, settings.state_dir, settings.root / "config"]
-    found = list(scan(settings.root.resolve(), bundled(), skip=skip))
+    config = (settings.root / "config").resolve()
+    found = [one for one in scan_workspace(settings, bundled()) if not one.path.is_relative_to(config)]
     if found:
         first = found[0]
         at = f"{first.path.relative_to(settings.root.resolve())}:{first.line}"

@@ -11,6 +11,7 @@ from pathlib import Path
 from swapgate.here import git_says
 from swapgate.pins.catalogue import PinCatalogue
 from swapgate.spec.models import PROVIDER_OF_PREFIX
+from swapgate.spec.settings import Settings
 from swapgate.values import Value
 
 SUFFIXES = frozenset({".py", ".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".tsx", ".yml", ".yaml"})
@@ -38,6 +39,13 @@ class Mention(Value):
     line: int
     text: str
     is_known: bool
+
+
+def scan_workspace(settings: Settings, known: PinCatalogue) -> Iterator[Mention]:
+    """Yield the model ids in a workspace's source code, but for where models belong or are left alone."""
+    places = (settings.models_file, *settings.cases_dirs, settings.judges_dir, settings.prompts_dir)
+    skip = (*places, settings.reports_dir, settings.state_dir, *settings.code_ignore)
+    return scan(settings.root.resolve(), known, skip=skip)
 
 
 def scan(folder: Path, known: PinCatalogue, *, skip: Iterable[Path] = ()) -> Iterator[Mention]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from swapgate.providers._told import Told
+from swapgate.providers._told import Beside, Told
 from swapgate.records import Json
 from swapgate.storable import parse_json
 
@@ -91,7 +91,7 @@ class _Part(Told):
     model: str | None = None
     stop_reason: str | None = None
     stop_details: dict[str, Any] | None = None
-    usage: dict[str, Any] | None = None
+    usage: Annotated[dict[str, Any] | None, Beside] = None
     type: str = ""
     text: str | None = None
     partial_json: str | None = None
@@ -111,4 +111,4 @@ class _Event(Told):
     message: _Part | None = None
     content_block: _Block | None = None
     delta: _Part | None = None
-    usage: dict[str, Any] | None = None
+    usage: Annotated[dict[str, Any] | None, Beside] = None

@@ -88,6 +88,12 @@ class Target:
         message = f"{self.name} ({self.host}): {scrub(text, self.secrets)}"
         return ProviderError(message, kind=kind, status=status, retry_after_s=retry_after_s)
 
+    def cut_off(self, text: str) -> ProviderError:
+        """Return the error of an answer that broke off: it may be billed, and be whole the next time."""
+        error = self.error(f"{text}. {ASK_AGAIN}", ErrorKind.CONNECTION)
+        error.may_be_billed = True
+        return error
+
 
 class _Said(Value):
     """An error body boiled down: its message, its codes in one text, and the parameter that it names."""
@@ -217,6 +223,7 @@ def _classify(target: Target, status: int, said: _Said) -> tuple[ErrorKind, str]
         (status == 429, ErrorKind.RATE_LIMIT, "Lower --concurrency, or give the model `limits`"),
         (status >= 500, ErrorKind.SERVER, ASK_AGAIN),
         (refused, ErrorKind.REFUSED_PARAMETER, refused),
+        (status < 400, ErrorKind.BAD_REQUEST, f"That is neither an answer nor a redirect. {CHECK_ADDRESS}"),
         (status == 404, ErrorKind.BAD_REQUEST, _model_advice(target)),
     )
     return next(((kind, advice) for holds, kind, advice in rules if holds), (ErrorKind.BAD_REQUEST, ""))

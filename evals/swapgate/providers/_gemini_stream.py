@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from swapgate.providers._told import Told
+from swapgate.providers._told import Beside, Told
 from swapgate.records import Json
 
 
@@ -79,6 +79,6 @@ _HEAD = ("promptFeedback", "usageMetadata", "modelVersion", "responseId")
 class _Piece(Told):
     candidates: list[_PieceCandidate] = Field(default_factory=list)
     promptFeedback: dict[str, Any] | None = None  # noqa: N815 - as on the wire
-    usageMetadata: dict[str, Any] | None = None  # noqa: N815 - as on the wire
+    usageMetadata: Annotated[dict[str, Any] | None, Beside] = None  # noqa: N815 - as on the wire
     modelVersion: str | None = None  # noqa: N815 - as on the wire
     responseId: str | None = None  # noqa: N815 - as on the wire

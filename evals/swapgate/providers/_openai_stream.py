@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from swapgate.providers._told import Told
+from swapgate.providers._told import Beside, Told
 from swapgate.providers._tools import arguments_text
 from swapgate.records import Json
 
@@ -132,4 +132,4 @@ class _Chunk(Told):
     model: str | None = None
     system_fingerprint: str | None = None
     choices: list[_ChunkChoice] = Field(default_factory=list)
-    usage: dict[str, Any] | None = None
+    usage: Annotated[dict[str, Any] | None, Beside] = None

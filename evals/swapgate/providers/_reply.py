@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import math
 import re
 from collections.abc import AsyncIterator, Callable, Collection
@@ -30,6 +31,9 @@ _LONGEST_ID = 200
 _ENCODINGS = {"", "identity", "gzip", "deflate"}
 # Escapes that can hide a secret from a search for it as JSON usually writes it.
 _HIDING = re.compile(r"\\[u/]")
+# How a body says where it ends, and what the reader of JSON says of one that ends too early.
+_LENGTHS = {b"content-length", b"transfer-encoding"}
+_BREAKS_OFF = "EOF while parsing"
 _REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id")
 _Shape = TypeVar("_Shape", bound=BaseModel)
 
@@ -39,7 +43,8 @@ class Reply:
     """A successful answer: its scrubbed body, the seconds that the exchange took, the server's id of it.
 
     `latency_s` is None where the exchange says nothing about the time that the answer took, `ttft_s` are the
-    seconds until its first token, where it was streamed.
+    seconds until its first token, where it was streamed. `is_whole` is False where nothing but the end of the
+    connection says where the body ends, as in HTTP/1.0.
     """
 
     target: Target
@@ -48,12 +53,15 @@ class Reply:
     secrets: tuple[str, ...] = field(repr=False)
     request_id: str | None = None
     ttft_s: float | None = None
+    is_whole: bool = True
 
     def json(self) -> Json:
         """Return the body as JSON; ProviderError (bad_response) when it is none."""
         try:
             value = parse_json(self.text)
         except ValueError as exc:
+            if not self.is_whole and _BREAKS_OFF in str(exc):
+                raise self.target.cut_off("the connection ended before the answer did") from None
             raise self.bad(f"the answer is not JSON ({exc})") from None
         return _scrub_value(value, self.secrets) if self.secrets and _HIDING.search(self.text) else value
 
@@ -120,12 +128,14 @@ def reply_of(
     if not response.is_success:
         raise _failure(target, sent, response, raw)
     text, is_utf8 = _decoded(raw)
+    names = {name.lower() for name, _value in response.headers.raw}
     reply = Reply(
         target=target,
         text=scrub(text, sent.secrets, is_answer=True),
         latency_s=latency_s,
         secrets=sent.secrets,
         request_id=_request_id(response.headers, sent),
+        is_whole=not names.isdisjoint(_LENGTHS),
     )
     if not is_utf8:
         raise reply.bad("the answer is not text in UTF-8")
@@ -186,8 +196,8 @@ def _request_id(headers: httpx.Headers, sent: Sent) -> str | None:
 
 def _failure(target: Target, sent: Sent, response: httpx.Response, raw: bytes) -> ProviderError:
     headers = {name.lower(): scrub(value, sent.secrets) for name, value in response.headers.items()}
-    if response.status_code in range(300, 400):
-        return _redirected(target, response.status_code, headers.get("location", ""))
+    if response.status_code in range(300, 400) and "location" in headers:
+        return _redirected(target, response.status_code, headers["location"])
     text = scrub(_decoded(raw)[0], sent.secrets)
     return status_failure(target, response.status_code, text, headers)
 
@@ -198,7 +208,8 @@ def _redirected(target: Target, status: int, location: str) -> ProviderError:
 
 
 def _decoded(raw: bytes) -> tuple[str, bool]:
-    """Return a body as text, and whether it is text in UTF-8."""
+    """Return a body as text, and whether it is text in UTF-8; a byte order mark is left out (RFC 8259)."""
+    raw = raw.removeprefix(codecs.BOM_UTF8)
     try:
         return raw.decode(), True
     except UnicodeDecodeError:

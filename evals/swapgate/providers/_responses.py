@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from swapgate.providers._failures import error_status, status_failure
 from swapgate.providers._reply import Reply
-from swapgate.providers._told import Tokens, Told
+from swapgate.providers._told import Beside, Tokens, Told
 from swapgate.records import FinishReason, Json, Response, ToolCall, Usage
 
 _BROUGHT = {"response.output_text.delta", "response.refusal.delta", "response.function_call_arguments.delta"}
@@ -104,8 +104,8 @@ class _OutDetails(Told):
 class _Usage(Told):
     input_tokens: Tokens = None
     output_tokens: Tokens = None
-    input_tokens_details: _InDetails | None = None
-    output_tokens_details: _OutDetails | None = None
+    input_tokens_details: Annotated[_InDetails | None, Beside] = None
+    output_tokens_details: Annotated[_OutDetails | None, Beside] = None
 
 
 class _Body(Told):
@@ -115,7 +115,7 @@ class _Body(Told):
     output: list[_Item]
     error: dict[str, Any] | None = None
     incomplete_details: _Details | None = None
-    usage: _Usage | None = None
+    usage: Annotated[_Usage | None, Beside] = None
 
 
 def _error_text(error: dict[str, Any]) -> str:

@@ -163,8 +163,7 @@ class EventStream:
         first = said[0] if isinstance(said, list) and said else said
         if isinstance(first, dict) and first.get("error"):
             return self._failed(first["error"], json.dumps(first))
-        problem = f"the stream ended before the answer did. {ASK_AGAIN}"
-        return self.target.error(problem, ErrorKind.CONNECTION)
+        return self.target.cut_off("the stream ended before the answer did")
 
     def _stalled(self) -> ProviderError:
         problem = f"the answer stalled: nothing more came for {self.silence_s:g} s. {ASK_AGAIN}"

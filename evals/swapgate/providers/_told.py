@@ -16,11 +16,19 @@ class Told(BaseModel):
     model_config = ConfigDict(defer_build=True)
 
 
-def _counted(told: Any, read: ValidatorFunctionWrapHandler) -> int | None:
+def _or_unknown(told: Any, read: ValidatorFunctionWrapHandler) -> Any:
     try:
-        tokens: int | None = read(told)
+        return read(told)
     except ValidationError:
         return None
+
+
+# For what stands beside an answer: in another shape it is unknown, and the answer that was paid for stays.
+Beside = WrapValidator(_or_unknown)
+
+
+def _counted(told: Any, read: ValidatorFunctionWrapHandler) -> int | None:
+    tokens: int | None = _or_unknown(told, read)
     return tokens if tokens is not None and 0 <= tokens <= _MOST_TOKENS else None
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import groupby
-from typing import Any
+from typing import Annotated, Any
 
 from swapgate.providers._anthropic_stream import MessageStream
 from swapgate.providers._params import kept_params, stop_list
 from swapgate.providers._reply import Reply
-from swapgate.providers._told import Tokens, Told
+from swapgate.providers._told import Beside, Tokens, Told
 from swapgate.providers._tools import arguments_text, call_arguments, read_tools
 from swapgate.providers._wire import Asked, WireProvider
 from swapgate.records import FinishReason, Json, Message, Request, Response, ToolCall, Usage
@@ -138,7 +138,7 @@ class _Usage(Told):
     output_tokens: Tokens = None
     cache_read_input_tokens: Tokens = None
     cache_creation_input_tokens: Tokens = None
-    output_tokens_details: _OutDetails | None = None
+    output_tokens_details: Annotated[_OutDetails | None, Beside] = None
 
 
 class _StopDetails(Told):
@@ -151,7 +151,7 @@ class _Reply(Told):
     content: list[_Block]
     stop_reason: str | None = None
     stop_details: _StopDetails | None = None
-    usage: _Usage | None = None
+    usage: Annotated[_Usage | None, Beside] = None
 
 
 def _conversation(messages: tuple[Message, ...]) -> dict[str, Json]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from itertools import groupby
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -13,7 +13,7 @@ from pydantic.alias_generators import to_camel
 from swapgate.providers._gemini_stream import ContentStream
 from swapgate.providers._params import kept_params, stop_list
 from swapgate.providers._reply import Reply
-from swapgate.providers._told import Tokens, Told
+from swapgate.providers._told import Beside, Tokens, Told
 from swapgate.providers._tools import call_arguments, read_tools
 from swapgate.providers._wire import Asked, WireProvider
 from swapgate.records import FinishReason, Json, Message, Request, Response, ToolCall, Usage
@@ -116,7 +116,7 @@ class _Usage(_Shape):
 class _Generated(_Shape):
     candidates: list[_Candidate] = Field(default_factory=list)
     prompt_feedback: _Feedback | None = None
-    usage_metadata: _Usage | None = None
+    usage_metadata: Annotated[_Usage | None, Beside] = None
     model_version: str | None = None
     response_id: str | None = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -11,7 +11,7 @@ from swapgate.providers._openai_stream import CompletionStream
 from swapgate.providers._openai_tokens import read_tokens
 from swapgate.providers._params import kept_params
 from swapgate.providers._reply import Reply
-from swapgate.providers._told import Tokens, Told
+from swapgate.providers._told import Beside, Tokens, Told
 from swapgate.providers._tools import arguments_text, read_tools
 from swapgate.providers._wire import Asked, WireProvider
 from swapgate.records import (
@@ -179,8 +179,8 @@ class _Usage(Told):
     completion_tokens: Tokens = None
     total_tokens: Tokens = None
     prompt_cache_hit_tokens: Tokens = None
-    prompt_tokens_details: _InDetails | None = None
-    completion_tokens_details: _OutDetails | None = None
+    prompt_tokens_details: Annotated[_InDetails | None, Beside] = None
+    completion_tokens_details: Annotated[_OutDetails | None, Beside] = None
 
 
 class _Completion(Told):
@@ -188,7 +188,7 @@ class _Completion(Told):
     model: str | None = None
     system_fingerprint: str | None = None
     choices: list[_Choice] = Field(min_length=1)
-    usage: _Usage | None = None
+    usage: Annotated[_Usage | None, Beside] = None
 
 
 def _logprobs(top_logprobs: int) -> dict[str, Json]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from swapgate.errors import ErrorKind, ProviderError, SpecError, UsageError, nearest
 from swapgate.providers._tools import arguments_text
@@ -42,6 +44,15 @@ class RecordedOutput(BaseModel):
     latency_s: Annotated[float, Field(ge=0)] | None = None
     ttft_s: Annotated[float, Field(ge=0)] | None = None
     tool_calls: tuple[RecordedCall, ...] = ()
+
+    @field_validator("usage")
+    @classmethod
+    def _are_counts(cls, usage: Usage | None) -> Usage | None:
+        told = {} if usage is None else {f.name: getattr(usage, f.name) for f in fields(usage)}
+        for name, tokens in told.items():
+            if tokens is not None and tokens < 0:
+                raise PydanticCustomError("count", "{name} must be 0 or more", {"name": name})
+        return usage
 
 
 class _Line(Value):

@@ -112,7 +112,7 @@ class Run(Value):
     `planned` of the `wanted` trials that the suites hold were selected; `wanted` is 0 where nobody counted.
     `is_complete` turns true once every planned trial has been stored; `is_partial` says that only a
     selection of the workspace's cases was planned (such a run never becomes a baseline). `seed` is that of
-    the order of cases and of permutation tests. `merged` names the shards that it was made of, `completes`
+    the order of cases under `--stop-early`. `merged` names the shards that it was made of, `completes`
     the run whose trials without a result were run again, `rejudges` the one whose stored answers were judged
     again. `canaries` are the answers that must fail, as the run's judges judged them before its first trial.
     `prompt_hashes` are those of the prompts as each model was asked, by `SUITE/MODEL`; `schema_hashes` those

@@ -108,11 +108,16 @@ def require_allowed(now: Phase, to: Phase) -> None:
         following = ", ".join(_NEXT[now]) or "nothing: the old index is no longer written"
         raise UsageError(
             f"{to} cannot follow {now}. After {now} comes {following}"
-            + ("" if now in {Phase.ROLLED_BACK, Phase.RETIRED} else ", or a rollback")
+            + ("" if now in {Phase.PLAN, Phase.ROLLED_BACK, Phase.RETIRED} else ", or a rollback")
         )
 
 
 def _require_rollback(now: Phase) -> None:
+    if now is Phase.PLAN:
+        raise UsageError(
+            "there is nothing to roll back: the migration is still at plan, where the old index serves "
+            "everybody and alone is written"
+        )
     if now is Phase.ROLLED_BACK:
         raise UsageError("the migration is rolled back already")
     if now is Phase.RETIRED:

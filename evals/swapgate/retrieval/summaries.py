@@ -24,6 +24,7 @@ from swapgate.spec.index import SummariseEntry
 from swapgate.spec.models import read_catalogue
 from swapgate.spec.settings import Settings
 from swapgate.spec.templates import check_syntax, render_template
+from swapgate.spec.token_limits import params_over
 
 
 @asynccontextmanager
@@ -68,7 +69,7 @@ async def open_summaries(
             )
             caller = Caller(slots=Slots(concurrency), retries=settings.retries, budget=budget)
             asker = Asker({spec.name: opened}, cache=cache, mode=settings.cache, caller=caller)
-            params = {**spec.params, "max_tokens": entry.max_tokens}
+            params = params_over(spec.params, {"max_tokens": entry.max_tokens})
 
             async def summarise(text: str) -> str:
                 content = render_template(entry.prompt, variables={"text": text}, blocks={})

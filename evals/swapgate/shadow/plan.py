@@ -107,7 +107,13 @@ def require_askable(plan: Plan, *, is_budgeted: bool = False) -> None:
             raise UsageError(why)
 
 
-def require_upstreams(plan: Plan) -> None:
+def require_servable(plan: Plan) -> None:
+    """Raise UsageError for a plan that cannot serve and mirror, whoever is to take it."""
+    _require_upstreams(plan)
+    require_askable(plan)
+
+
+def _require_upstreams(plan: Plan) -> None:
     """Raise UsageError for a control that no application can be sent to by a proxy."""
     for planned in plan.routes.values():
         if planned.upstream is None:

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 
 from swapgate.errors import UsageError
 from swapgate.records import Json
+from swapgate.shadow.bounded import TooLong, bounded
 from swapgate.shadow.records import Exchange, Leg
 from swapgate.spec.key_shapes import KEYS
 from swapgate.spec.shadow import Redaction
@@ -20,6 +21,8 @@ from swapgate.values import replace
 
 _EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,63}\b")
 _CARD = re.compile(r"(?<!\d)(?<!\d\.)(?:\d[ -]?){12,18}\d(?!\.?\d)")
+# How long a pattern of the user's may take: one that is not slow takes a hundredth of it.
+_LONGEST_S, _CHARACTERS_PER_S = 1.0, 5e6
 # What may hold a phone number: asking libphonenumber about a text without one is a waste.
 _DIGITS = re.compile(r"(?:\d\D{0,4}){6,}\d")
 # An image in base64 holds numbers by chance, and megabytes of them: they are looked for around it.
@@ -42,7 +45,7 @@ class Redactor:
     def text(self, text: str) -> str:
         """Return the text with what was found replaced by its kind in brackets."""
         for name, pattern in self._own:
-            text = self._replace(name, pattern, text)
+            text = self._replace_own(name, pattern, text)
         if "key" not in self.rules.keep:
             text = self._replace("key", KEYS, text)
         if "email" not in self.rules.keep and "@" in text:
@@ -72,6 +75,17 @@ class Redactor:
         counts = dict(sorted(self.counts.items()))
         self.counts.clear()
         return counts
+
+    def _replace_own(self, name: str, pattern: re.Pattern[str], text: str) -> str:
+        """Replace by a pattern that somebody wrote, which may backtrack for ever; UsageError when it does."""
+        try:
+            with bounded(_LONGEST_S + len(text) / _CHARACTERS_PER_S):
+                return self._replace(name, pattern, text)
+        except TooLong:
+            raise UsageError(
+                f"redact.patterns: {name!r} took too long on a text of {len(text):,} characters. Write it "
+                "without a repeat of what repeats, such as (a+)+ or (a|b*)*"
+            ) from None
 
     def _replace(self, name: str, pattern: re.Pattern[str], text: str) -> str:
         text, found = pattern.subn(f"[{name}]", text)

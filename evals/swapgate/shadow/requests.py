@@ -11,6 +11,7 @@ from swapgate.records import Json, Message, Request, ToolCall
 from swapgate.shadow.records import Api
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.shadow import Route
+from swapgate.spec.token_limits import params_over
 
 _APIS: Mapping[str, Api] = {
     "/chat/completions": "chat",
@@ -70,7 +71,7 @@ def candidate_body(body: Mapping[str, Json], api: Api, spec: ModelSpec, route: R
     The route's parameters win over the application's, which win over those of models.yml.
     """
     left_out = {*spec.unset, *(name for name, value in route.params.items() if value is None)}
-    merged = {**spec.params, **body, **route.params}
+    merged = params_over(params_over(spec.params, body), route.params)
     sent = {name: value for name, value in merged.items() if name not in left_out}
     sent |= _overridden(sent, api, route)
     sent["model"] = spec.model
@@ -86,15 +87,16 @@ def encoded(body: Mapping[str, Json]) -> bytes:
 def to_request(body: Mapping[str, Json], api: Api, spec: ModelSpec, route: Route) -> Request:
     """Return the application's request for a model of any other wire format; raises Untranslatable."""
     sent = {**body, **_overridden(body, api, route)}
-    params: dict[str, Json] = {**spec.params, **{name: sent[name] for name in _SETTINGS if name in sent}}
+    own: dict[str, Json] = {name: sent[name] for name in _SETTINGS if name in sent}
     limit = next((sent[n] for n in (*_LIMITS.values(), "max_tokens") if sent.get(n) is not None), None)
-    params |= {"max_tokens": limit} if limit is not None else {}
-    params |= {"stop": sent["stop_sequences"]} if "stop_sequences" in sent else {}
+    own |= {"max_tokens": limit} if limit is not None else {}
+    own |= {"stop": sent["stop_sequences"]} if "stop_sequences" in sent else {}
+    params = params_over(params_over(spec.params, own), route.params)
     schema, is_json = _output_format(sent, api)
     return Request(
         model=spec.model,
         messages=tuple(_messages(sent, api)),
-        params={name: value for name, value in {**params, **route.params}.items() if value is not None},
+        params={name: value for name, value in params.items() if value is not None},
         output_schema=schema,
         json_mode=is_json,
         tools=tuple(_tool(tool) for tool in _list(sent.get("tools"))),

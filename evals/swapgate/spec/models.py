@@ -22,6 +22,7 @@ from swapgate.spec.model_entries import (
 )
 from swapgate.spec.pointers import pointer_of
 from swapgate.spec.source import Document, read_yaml, validate
+from swapgate.spec.token_limits import params_over
 from swapgate.values import Value
 
 __all__ = [
@@ -155,7 +156,7 @@ class Catalogue(Value):
             if not update and not params:
                 return base
             update["entry"] = base.name
-        return base.model_copy(update={**update, "name": name, "params": {**base.params, **params}})
+        return base.model_copy(update={**update, "name": name, "params": params_over(base.params, params)})
 
     def _unknown(self, name: str, known: tuple[str, ...]) -> str:
         provider = _provider_of(name)
@@ -251,7 +252,7 @@ def _provider_of(model: str) -> str | None:
 
 def _task_params(task: TaskEntry) -> dict[str, Json]:
     named = {"temperature": task.temperature, "top_p": task.top_p, "max_tokens": task.max_tokens}
-    return {**task.params, **{key: value for key, value in named.items() if value is not None}}
+    return params_over(task.params, {key: value for key, value in named.items() if value is not None})
 
 
 def _from_pair(name: str) -> ModelSpec:

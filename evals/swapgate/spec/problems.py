@@ -26,6 +26,7 @@ _BOUNDS = {
 }
 _TYPE_WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
 _KIND_WORDS = {"mapping": "a mapping", "list": "a list", "scalar": "a JSON value"}
+_OTHER_TYPES = ("_type", "_parsing", "_from_float", "_inexact")
 
 
 class Problem(Value):
@@ -118,7 +119,10 @@ def _requirement(error: str, context: Mapping[str, Any], said: str, spot: Spot) 
         return "may hold only letters, digits, '_', '.' and '-'"
     if error == "too_short":
         return "must not be empty"
-    if error.endswith(("_type", "_parsing", "_from_float")) or error in {"literal_error", "too_long"}:
+    if error.endswith(("_type", "_parsing", "_from_float", "_inexact")) or error in {
+        "literal_error",
+        "too_long",
+    }:
         return f"must be {_words(spot.wanted)}"
     return f"is not valid ({said[:1].lower()}{said[1:]})"
 

@@ -12,6 +12,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from swapgate.records import Json, content_hash
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.suite import Written
+from swapgate.spec.token_limits import kept_below
 from swapgate.values import Value, replace
 
 OutputMode = Literal["text", "json", "schema"]
@@ -173,7 +174,7 @@ def _overridden(base: Effective, override: Override) -> Effective:
 
 def merged(base: Mapping[str, Json], over: Mapping[str, Json]) -> dict[str, Json]:
     """Return the parameters merged key by key, mappings within mappings too; null removes a key."""
-    result = dict(base)
+    result = dict(kept_below(base, over))
     for key, value in over.items():
         below = result.get(key)
         if value is None:

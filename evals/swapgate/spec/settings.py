@@ -60,6 +60,7 @@ class Settings:
     hedge: Hedge | None = None
     cache: CacheMode = "auto"
     recordings: tuple[Path, ...] = ()
+    code_ignore: tuple[Path, ...] = ()
     reports: tuple[str, ...] = ("json", "md", "html")
     report_url: str | None = None
     github: OnGitHub = "auto"
@@ -165,6 +166,7 @@ class SettingsTable(Written):
     hedge: Hedge | None = None
     cache: CacheMode = "auto"
     recordings: str | tuple[str, ...] = ()
+    code_ignore: str | tuple[str, ...] = ()
     report: str | tuple[str, ...] = ("json", "md", "html")
     report_url: Annotated[str, AfterValidator(_web_address)] | None = None
     github: OnGitHub = "auto"
@@ -224,6 +226,7 @@ def resolve_settings(root: Path, options: Mapping[str, Any], environ: Mapping[st
         hedge=table.hedge,
         cache=table.cache,
         recordings=_paths(root, table.recordings),
+        code_ignore=_paths(root, table.code_ignore),
         reports=_listed(table.report),
         report_url=table.report_url,
         github=table.github,
@@ -315,7 +318,7 @@ def _parsed(name: str, text: str) -> Any:
     """Return the value of a variable: lists split, a gate's JSON read."""
     if name in {"model", "report"}:
         return [part.strip() for part in text.split(",") if part.strip()]
-    if name in {"cases", "recordings"}:
+    if name in {"cases", "recordings", "code_ignore"}:
         return [part for part in text.split(os.pathsep) if part]
     return _gate(text) if name == "gate" else text
 

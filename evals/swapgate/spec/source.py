@@ -62,6 +62,13 @@ def shown_path(path: Path, root: Path | None = None) -> str:
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
 
 
+def why_no_file(path: Path) -> str:
+    """Return what a path is that is no file."""
+    if path.is_dir():
+        return "it is a folder, not a file"
+    return "it is a device or a pipe, not a file" if path.exists() else "there is no such file"
+
+
 def read_text(path: Path, *, root: Path | None = None) -> str:
     """Return the text of a UTF-8 file of at most 50 MB, without a byte order mark; raise SpecError."""
     shown = shown_path(path, root)

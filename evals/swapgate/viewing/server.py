@@ -6,12 +6,14 @@ import asyncio
 import errno
 import logging
 import signal
+import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from swapgate.errors import StoreError, SwapgateError, UsageError
 from swapgate.reporting.files import whole
+from swapgate.spec.problems import short
 from swapgate.values import Value
 from swapgate.viewing.archive import Archive
 from swapgate.viewing.asked import Asked
@@ -210,7 +212,16 @@ def _told(host: str, port: int) -> Iterator[None]:
     """Turn what the operating system says of a port into what a user can do."""
     try:
         yield
+    except socket.gaierror as exc:
+        raise UsageError(
+            f"--host {short(host)}: no machine has this name ({exc.strerror}). Name an address of this "
+            "machine, such as 127.0.0.1"
+        ) from exc
     except OSError as exc:
+        if exc.errno == errno.EADDRNOTAVAIL:
+            raise UsageError(
+                f"cannot listen at {host}: it is no address of this machine. Choose another with --host"
+            ) from exc
         why = "it is in use" if exc.errno in _IN_USE else (exc.strerror or str(exc))
         raise UsageError(
             f"cannot listen at {host} port {port}: {why}. Choose another with --port; --port=0 takes any "

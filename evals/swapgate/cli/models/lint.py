@@ -23,7 +23,7 @@ from swapgate.cli.output import print_json, print_table, shown
 from swapgate.errors import UsageError
 from swapgate.pins.catalogue import PinCatalogue, bundled
 from swapgate.pins.lint import DeclaredModel, Finding, declared_models, lint
-from swapgate.pins.scan import ALLOWED, scan
+from swapgate.pins.scan import ALLOWED, scan_workspace
 from swapgate.reporting.format import count
 from swapgate.spec.models import Catalogue, keys_of, read_catalogue
 from swapgate.spec.pointers import pointer_of
@@ -130,9 +130,7 @@ def _refused(prompt: Prompt, model: DeclaredModel) -> list[str]:
 
 
 def _in_code(settings: Settings, known: PinCatalogue) -> Iterator[Placed]:
-    places = (settings.models_file, *settings.cases_dirs, settings.judges_dir, settings.prompts_dir)
-    skip = [*places, settings.reports_dir, settings.state_dir]
-    for mention in scan(settings.root.resolve(), known, skip=skip):
+    for mention in scan_workspace(settings, known):
         what = "is" if mention.is_known else "looks like"
         message = f"{mention.text!r} {what} a model id, which bypasses models.yml"
         yield Placed(
@@ -176,7 +174,10 @@ def _print(models: Sequence[DeclaredModel], findings: Sequence[Placed], known: P
     print_table(header, [_row(model) for model in models])
     print_findings(findings)
     if any(finding.rule == HARD_CODED for finding in findings):
-        typer.echo(f"in source code: take the id from models.yml, or write the comment `{ALLOWED}` beside it")
+        typer.echo(
+            f"in source code: take the id from models.yml, write the comment `{ALLOWED}` beside it, or name "
+            "the file or its folder in `code_ignore` of [tool.swapgate]"
+        )
     typer.echo(f"{count(len(models), 'model')}: {tally(findings)} (catalogue of {known.checked_on})")
 
 

@@ -17,7 +17,7 @@ from swapgate.cli.options import (
     open_settings,
     page_formats,
 )
-from swapgate.cli.output import print_json, shown
+from swapgate.cli.output import print_json, shown, warn
 from swapgate.cli.shadow.reading import (
     CriteriaOption,
     RouteOption,
@@ -27,6 +27,7 @@ from swapgate.cli.shadow.reading import (
     read_routes,
 )
 from swapgate.cli.shadow.serve import ConfigOption
+from swapgate.errors import UsageError
 
 if TYPE_CHECKING:
     from swapgate.cli.shadow.reading import Reading
@@ -59,6 +60,7 @@ def report(
     with open_reading(settings, config, criteria) as reading:
         traffic = read_routes(reading, route=route, since=since, until=until)
         reports = [_report(reading, one, worst=worst) for one in traffic if one.observations]
+        _warn_of_judges(reading, [one.promotion.route for one in reports])
         pairs = [pair for one, made in _with_traffic(reports, traffic) for pair in _pairs(reading, one, made)]
     paths = _write(reports, pairs, settings.reports_dir / "shadow", wanted)
     if as_json:
@@ -74,6 +76,20 @@ def _report(reading: Reading, traffic: Traffic, *, worst: int) -> RouteReport:
     counts = reading.store.counts(route=traffic.route)
     promotion = decide(traffic, reading.criteria.of(traffic.route), counts=counts)
     return made(traffic, promotion, worst=worst)
+
+
+def _warn_of_judges(reading: Reading, routes: Sequence[str]) -> None:
+    """Tell of judges that a route names and nobody can ask: the report goes without their verdicts."""
+    from swapgate.engine.workspace import Workspace
+    from swapgate.shadow.comparing.judged import find_pairwise
+
+    workspace = Workspace(reading.settings)
+    for name in dict.fromkeys(reading.criteria.comparing(route).judge for route in routes):
+        if name is not None:
+            try:
+                find_pairwise(workspace, name)
+            except UsageError as exc:
+                warn(str(exc))
 
 
 def _with_traffic(

@@ -104,11 +104,9 @@ def opened(settings: Settings, path: Path, listen: str | None = None) -> Plan:
 
 
 def _usable(plan: Plan) -> Plan:
-    """Return the plan if it can serve and mirror: at the start, and before a running proxy takes it."""
-    from swapgate.shadow.plan import require_askable, require_upstreams
+    from swapgate.shadow.plan import require_servable
 
-    require_upstreams(plan)
-    require_askable(plan)
+    require_servable(plan)
     return plan
 
 

@@ -31,6 +31,7 @@ from swapgate.retrieval.fingerprint import FingerprintError
 from swapgate.retrieval.index import Vectors
 from swapgate.spec.index import EmbedEntry
 from swapgate.spec.models import ModelSpec
+from swapgate.spec.token_limits import params_over
 
 if TYPE_CHECKING:
     import httpx
@@ -110,7 +111,7 @@ class ApiEmbedder:
         return finished(self._entry, vectors)
 
     def _asked(self) -> dict[str, Json]:
-        asked = {**self._opened.spec.params, "max_tokens": 0}
+        asked = params_over(self._opened.spec.params, {"max_tokens": 0})
         return {**asked, "dimensions": self._entry.dimensions} if self._entry.ask_dimensions else asked
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from swapgate.errors import UsageError
 from swapgate.retrieval.verifying.queries import QUERY_ID
 from swapgate.retrieval.verifying.rows import Row, read_rows
-from swapgate.spec.source import shown_path
+from swapgate.spec.source import shown_path, why_no_file
 from swapgate.values import Value
 
 _DOCUMENT = ("corpus-id", "doc_id", "docid", "document", "doc", "corpus_id", "document_id")
@@ -51,7 +51,7 @@ def labels_file(written: str | None, queries: str | None, *, root: Path) -> Path
         return beside if beside is not None and beside.is_file() else None
     path = root / written
     if not path.is_file():
-        raise UsageError(f"verify: qrels: {shown_path(path, root)}: there is no such file")
+        raise UsageError(f"verify: qrels: {shown_path(path, root)}: {why_no_file(path)}")
     return path
 
 

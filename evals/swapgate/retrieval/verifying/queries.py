@@ -10,7 +10,7 @@ from swapgate.records import content_hash
 from swapgate.retrieval.records import ShadowRead
 from swapgate.retrieval.verifying.rows import Row, read_rows
 from swapgate.spec.index_verify import VerifyEntry
-from swapgate.spec.source import shown_path
+from swapgate.spec.source import shown_path, why_no_file
 from swapgate.values import Value
 
 QUERY_ID = ("_id", "id", "query_id", "query-id", "qid")
@@ -33,7 +33,7 @@ def queries_file(written: str, *, root: Path) -> Path:
     path = root / written
     found = path / _BEIR if path.is_dir() else path
     if not found.is_file():
-        raise UsageError(f"verify: queries: {shown_path(found, root)}: there is no such file")
+        raise UsageError(f"verify: queries: {shown_path(found, root)}: {why_no_file(found)}")
     return found
 
 
