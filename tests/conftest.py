@@ -1,13 +1,25 @@
 """What pytester needs to know about this package, and what the shell may have left to its children."""
 
+from __future__ import annotations
+
 import importlib
+import os
 import pkgutil
 import signal
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis.internal.observability
 import pytest
 
 import swapgate
+from swapgate.checks.jsonschema_import import import_jsonschema
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadFileScheduling
 
 # A time for each example says how busy the machine is, not how the code does.
 hypothesis.settings.register_profile("swapgate", deadline=None)
@@ -16,7 +28,6 @@ hypothesis.settings.load_profile("swapgate")
 _EXTENSIONS = (
     "genai_prices",
     "httpx_aiohttp",
-    "jsonschema",
     "scipy.special",
     "sqlalchemy.dialects.sqlite",
     "xdist.scheduler",
@@ -27,6 +38,25 @@ _EXTENSIONS = (
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# pytest rewrites a package's assertions in every process that may not keep the result: half a second each.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# Files of few tests that take long, most of them for the processes they start: the first to be given out, so
+# that no worker is left alone with one at the end.
+_LONG = frozenset(
+    {
+        "test_batch_runs",
+        "test_benchmarks",
+        "test_faults",
+        "test_index_demo",
+        "test_live_runs",
+        "test_many_processes",
+        "test_ray_runs",
+        "test_scale",
+    }
+)
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Import all that tests import, but not where others run them: xdist's workers wait for that process.
@@ -36,8 +66,36 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
         return
+    import_jsonschema()
     for name in _EXTENSIONS:
         importlib.import_module(name)
     for module in pkgutil.walk_packages(swapgate.__path__, "swapgate."):
         if not module.name.endswith(("__main__", "local_server")):
             importlib.import_module(module.name)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put files that take long first, then those of many tests; a run without workers keeps its order."""
+    if hasattr(config, "workerinput"):
+        sizes = Counter(item.path for item in items)
+        items.sort(key=lambda item: (item.path.stem not in _LONG, -sizes[item.path]))
+
+
+def pytest_collection_finish() -> None:
+    """Keep no bytecode of what tests write: another version of it may be as long and of the same second."""
+    sys.dont_write_bytecode = True
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    """Give each file to one worker: what its tests share, a cluster or a database, is started once.
+
+    One file alone is spread as xdist does it, and so is everything where `--dist` says how.
+    """
+    is_one_file = len(config.args) == 1 and not Path(config.args[0]).is_dir()
+    if is_one_file or config.getoption("dist") != "load":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False  # the workers' order is the one meant
+    return LoadFileScheduling(config, log)

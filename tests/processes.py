@@ -10,12 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 MARK = "SWAPGATE_TESTS_MARK"
+# Without what is installed for our own tests and would take a child a third of a second to load.
+PYTEST = (sys.executable, "-m", "pytest", "-p", "no:hypothesispytest", "-p", "no:anyio")
 
 
 def start_pytest(root: Path, *arguments: str, **environ: str) -> subprocess.Popen[str]:
     """Start pytest in a workspace, its output on one pipe; `environ` are further variables."""
     return subprocess.Popen(
-        [sys.executable, "-m", "pytest", *arguments],
+        [*PYTEST, *arguments],
         cwd=root,
         env={**os.environ, **environ, "PYTHONPATH": str(Path(__file__).parents[1] / "evals")},
         stdout=subprocess.PIPE,
