@@ -369,7 +369,7 @@ def _connect_reading(path: Path) -> sqlite3.Connection:
 
 
 def _broken(path: Path, exc: BaseException, *, lost: int = 0) -> StoreError:
-    remedy = remedy_for(exc, elsewhere="set `state` to another folder")
+    remedy = remedy_for(exc, path, elsewhere="set `state` to another folder")
     if not lost:
         return StoreError(f"{path}: the cache cannot be used: {said_by(exc)}. {remedy}")
     responses = "1 response" if lost == 1 else f"{lost:,} responses"
