@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+import pytest
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,22 @@ def talking(said: bytes) -> Iterator[int]:
         yield listener.getsockname()[1]
         listener.shutdown(socket.SHUT_RDWR)
         thread.join()
+
+
+@contextmanager
+def letting_nobody_in() -> Iterator[int]:
+    """Yield a port whose connections all wait to be accepted, as behind a firewall that drops what comes."""
+    if sys.platform != "linux":
+        pytest.skip("others refuse what a full queue has no place for")
+    with ExitStack() as held:
+        listener = held.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = held.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
 
 
 def _talk(listener: socket.socket, said: bytes) -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -167,9 +167,14 @@ def test_stored_response_is_read_back_whole_by_another_process_later(tmp_path: P
     second.close()
 
 
+def write(recordings: Iterable[Recording], file: Path) -> int:
+    with file.open("wb") as stream:
+        return write_recordings(recordings, stream)
+
+
 def test_recordings_come_before_the_database(tmp_path: Path) -> None:
     file = tmp_path / "recorded.jsonl"
-    write_recordings([Recording(key="k", about=ABOUT, response=RESPONSE)], file)
+    write([Recording(key="k", about=ABOUT, response=RESPONSE)], file)
     cache = ResponseCache(tmp_path / "cache.db", recordings=[file])
     cache.put("k", Response(text="newer"), ABOUT)
     cache.flush()
@@ -181,8 +186,8 @@ def test_export_and_import_give_the_same_bytes_again(cache: ResponseCache, tmp_p
     for number in (3, 1, 2):
         cache.put(f"k{number}", RESPONSE, {**ABOUT, "case": f"c{number}"})
     first, second = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
-    assert write_recordings(cache.export(), first) == 3
-    write_recordings(read_recordings(first), second)
+    assert write(cache.export(), first) == 3
+    write(read_recordings(first), second)
     assert first.read_bytes() == second.read_bytes()
     assert [r.about["case"] for r in read_recordings(first)] == ["c1", "c2", "c3"]
 
@@ -192,7 +197,7 @@ def test_any_text_survives_a_recording(text: str, name: str) -> None:
     recording = Recording(key="k", about={"case": name}, response=Response(text=text))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "r.jsonl"
-        write_recordings([recording], file)
+        write([recording], file)
         (again,) = read_recordings(file)
     assert again.response == recording.response
 

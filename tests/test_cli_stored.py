@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -204,6 +205,20 @@ def test_export_of_one_model_and_suite_is_imported_elsewhere(
     assert isinstance(stats, dict)
     assert stats["responses"] == 2 and stats["bytes"] > 0
     assert stats["by"] == [{"model": "a", "suite": "triage", "responses": 2}]
+
+
+def test_export_that_meets_a_damaged_answer_leaves_the_file_that_was_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill_cache(tmp_path, ANSWERS)
+    arguments = ["cache", "export", str(tmp_path / "out" / "all.jsonl"), "--root", str(tmp_path)]
+    assert main(arguments) == 0
+    whole = (tmp_path / "out" / "all.jsonl").read_bytes()
+    with closing(sqlite3.connect(tmp_path / ".swapgate" / "cache.db")) as cache, cache:
+        cache.execute("UPDATE responses SET response = '{' WHERE key = 'b/triage/one'")
+    assert main(arguments) != 0
+    assert "cache.db: the cache cannot be used" in capsys.readouterr().err
+    assert [(file.name, file.read_bytes()) for file in (tmp_path / "out").iterdir()] == [("all.jsonl", whole)]
 
 
 def test_export_of_an_unknown_model_suggests_and_writes_nothing(

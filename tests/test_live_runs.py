@@ -386,6 +386,26 @@ def test_second_ctrl_c_right_after_the_first_ends_in_one_line(
     assert "Traceback" not in output
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="its signals are POSIX's")
+@pytest.mark.parametrize("arguments", [(), ("-n", "2")])
+def test_two_signals_at_once_are_no_bug_of_pytest(
+    pytester: pytest.Pytester, arguments: tuple[str, ...]
+) -> None:
+    """A service manager may send SIGTERM and SIGHUP together, and none waits for the other."""
+    handler = Holding(well_behaved, after=24)
+    with serving(handler) as server:
+        lay_live(pytester.path, server.url, cases=40)
+        given = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it for all below it
+        process = start(pytester.path, "--concurrency=4", *arguments)
+        signal.signal(signal.SIGHUP, given)
+        wait_for(lambda: len(server.requests) > 24)
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGHUP)
+        output = process.communicate(timeout=120)[0]
+    assert process.returncode == 2, output
+    assert "Traceback" not in output
+
+
 SLOW_HISTORY = """
 import time
 from pathlib import Path

@@ -29,6 +29,7 @@ from servers import (
     Server,
     anthropic_message,
     gemini_content,
+    letting_nobody_in,
     openai_completion,
     serving,
     talking,
@@ -453,6 +454,15 @@ def test_a_refused_connection_names_the_host(host: str) -> None:
     ):
         ask(f"http://{host}:{port}")
     assert caught.value.kind is ErrorKind.CONNECTION
+
+
+def test_a_host_that_lets_nobody_in_is_told_as_such() -> None:
+    with letting_nobody_in() as port, pytest.raises(ProviderError) as caught:
+        ask(f"http://127.0.0.1:{port}", timeout_s=0.3)
+    assert f"127.0.0.1:{port}): no connection within 0.3 s: does a firewall let you through?" in str(
+        caught.value
+    )
+    assert caught.value.never_arrived
 
 
 def test_an_unknown_host_is_told_as_such() -> None:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from multidict import CIMultiDict
 
-from servers import Answer, Server, openai_completion, serving
+from servers import Answer, Server, letting_nobody_in, openai_completion, serving
 from swapgate.errors import ErrorKind, ProviderError
 from swapgate.providers._route import _Pooled, open_route
 from swapgate.providers.http_client import open_http
@@ -63,6 +63,16 @@ def sent(method: str, content: bytes | None) -> httpx.Headers:
     assert (received.method, received.path, received.headers["x-a"]) == (method, "/a?b=c", "1")
     assert received.headers["host"] == server.url.removeprefix("http://")
     return httpx.Headers(dict(received.headers))
+
+
+def test_a_connection_has_a_time_limit_of_its_own() -> None:
+    async def run(port: int) -> None:
+        async with open_http(concurrency=1, timeout_s=5) as http:
+            route = open_route(http, "GET", httpx.URL(f"http://127.0.0.1:{port}"), CIMultiDict())
+            await route.send(None, step_s=0.2)
+
+    with letting_nobody_in() as port, pytest.raises((aiohttp.ConnectionTimeoutError, httpx.TimeoutException)):
+        asyncio.run(run(port))
 
 
 @pytest.mark.parametrize(

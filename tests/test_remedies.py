@@ -7,11 +7,19 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
 
+from ruin import mounted
+from swapgate.errors import StoreError
+from swapgate.memory.batches import BatchStore
+from swapgate.memory.cache import ResponseCache
+from swapgate.memory.history import HistoryWriter
 from swapgate.memory.remedies import remedy_for
+from swapgate.records import Run
 
 EVALS = Path(__file__).parents[1] / "evals"
 # Each file once while there is room, so that all modules are read, and once again without.
@@ -71,13 +79,45 @@ def test_too_many_open_files_are_told_as_such(tmp_path: Path) -> None:
 )
 def test_what_the_system_refuses_has_its_own_remedy(number: int, remedy: str) -> None:
     error = OSError(number, os.strerror(number))
-    assert remedy in remedy_for(error, elsewhere="set `state`")
+    assert remedy in remedy_for(error, Path(__file__), elsewhere="set `state`")
+
+
+def _write_history(path: Path) -> None:
+    run = Run(id="r", started_at="2026-01-01T00:00:00.000+00:00", models=(), suites=(), planned=0)
+    HistoryWriter(path, run).finish(run)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda path: ResponseCache(path).close(),
+        lambda path: BatchStore(path).close(),
+        _write_history,
+    ],
+)
+def test_a_disk_that_takes_no_more_files_is_told_as_such(tmp_path: Path, use: Callable[[Path], None]) -> None:
+    """SQLite says that it cannot open the file, and `df` that there is room."""
+    with mounted(tmp_path / "disk", "size=8m", "nr_inodes=16") as disk:
+        use(disk / "store.db")
+        _use_up_inodes(disk)
+        for path in (disk / "store.db", disk / "new" / "store.db"):
+            with pytest.raises(StoreError, match=r"takes no more files, whatever room is left \(`df -i`\)"):
+                use(path)
+
+
+def _use_up_inodes(disk: Path) -> None:
+    for number in count():
+        try:
+            (disk / str(number)).touch()
+        except OSError:
+            return
 
 
 def test_an_owner_says_what_helps_on_a_full_disk_and_no_more(tmp_path: Path) -> None:
+    file = tmp_path / "missing" / "file.db"
     owner = {"elsewhere": "name another file", "otherwise": "Free the disk, or do without"}
-    assert remedy_for(OSError(errno.ENOSPC, "full"), **owner) == "Free the disk, or do without"
-    assert remedy_for(OSError(errno.EACCES, "no"), **owner).endswith("or name another file")
+    assert remedy_for(OSError(errno.ENOSPC, "full"), file, **owner) == "Free the disk, or do without"
+    assert remedy_for(OSError(errno.EACCES, "no"), file, **owner).endswith("or name another file")
     with pytest.raises(sqlite3.OperationalError) as caught:
-        sqlite3.connect(tmp_path / "missing" / "file.db")
-    assert remedy_for(caught.value, **owner).endswith("write in its folder, or name another file")
+        sqlite3.connect(file)
+    assert remedy_for(caught.value, file, **owner).endswith("write in its folder, or name another file")

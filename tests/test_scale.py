@@ -82,8 +82,8 @@ def test_answers_go_through_export_and_import_and_are_not_held(tmp_path: Path) -
     path, file = tmp_path / "cache.db", tmp_path / "recorded.jsonl"
     with held_less_than(ALL * 0.8):
         assert take_in(recordings(), path) == MANY
-    with held_less_than(ALL * 0.8), closing(ResponseCache(path)) as cache:
-        assert write_recordings(cache.export(), file) == MANY
+    with held_less_than(ALL * 0.8), closing(ResponseCache(path)) as cache, file.open("wb") as stream:
+        assert write_recordings(cache.export(), stream) == MANY
     cases = [recording.about["case"] for recording in read_recordings(file)]
     assert cases == [f"case-{number:05d}" for number in range(1, MANY + 1)]
 

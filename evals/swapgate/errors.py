@@ -173,7 +173,7 @@ class ProviderError(SwapgateError):
 
     @property
     def never_arrived(self) -> bool:
-        """Whether no connection was made: refused, the host unknown, its certificate not accepted."""
+        """Whether no connection was made: refused, not let through, the host unknown, no TLS."""
         return self.kind is ErrorKind.CONNECTION and not self.may_be_billed
 
 

@@ -38,16 +38,15 @@ def export_cache(
 ) -> None:
     """Write stored responses as JSONL, for --recordings; the same content gives the same bytes."""
     from swapgate.memory.cache import write_recordings
+    from swapgate.reporting.files import atomic_file
 
     settings = open_settings(root)
     with _existing(settings) as cache:
         is_wanted = _filter(model, suite)
         if (model or suite) and not any(map(is_wanted, cache.abouts())):
             raise UsageError(_nothing_found(cache, model, suite))
-        try:
-            count = write_recordings(cache.export(is_wanted=is_wanted), file)
-        except OSError as exc:
-            raise UsageError(f"{file}: cannot be written: {exc.strerror}") from exc
+        with atomic_file(file) as stream:
+            count = write_recordings(cache.export(is_wanted=is_wanted), stream)
     if as_json:
         print_json({"file": str(file), "responses": count})
     else:

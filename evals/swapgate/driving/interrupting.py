@@ -19,8 +19,9 @@ class Interruptions:
     """What Ctrl-C, SIGTERM and SIGHUP do to a session.
 
     The first one interrupts it. While the session then closes its files, a second one waits until the run is
-    concluded, and breaks that off; a third does what it would without us. A worker is interrupted once: a
-    terminal and its controller may both do so.
+    concluded, and breaks that off; a third does what it would without us. Also one that comes right upon
+    another waits: raised while the first one is on its way to pytest, it would pass for a bug of pytest's. A
+    worker is interrupted once: a terminal and its controller may both do so.
 
     `by` is the signal that the session was interrupted by, None for Ctrl-C and where it was not.
     """
@@ -48,6 +49,7 @@ class Interruptions:
         if not self._is_ending or self._may_break_off:
             if number != signal.SIGINT and not self._is_ending:
                 self.by = signal.Signals(number).name
+            self._is_ending, self._may_break_off = True, False
             signals.interrupt(number, frame)
         if not is_worker(self._config):
             self._is_hurried = True

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from sys import intern
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from pydantic import ValidationError
 
@@ -296,14 +296,13 @@ def take_in(recordings: Iterable[Recording], path: Path) -> int:
         raise _broken(path, exc) from exc
 
 
-def write_recordings(recordings: Iterable[Recording], path: Path) -> int:
+def write_recordings(recordings: Iterable[Recording], stream: BinaryIO) -> int:
     """Write recordings as JSONL, one a line with sorted keys; return how many."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     count = 0
-    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as out:
-        for recording in recordings:
-            out.write(json.dumps(_line(recording), sort_keys=True, ensure_ascii=False) + "\n")
-            count += 1
+    for recording in recordings:
+        line = json.dumps(_line(recording), sort_keys=True, ensure_ascii=False)
+        stream.write(f"{line}\n".encode(errors="backslashreplace"))
+        count += 1
     return count
 
 
@@ -370,7 +369,7 @@ def _connect_reading(path: Path) -> sqlite3.Connection:
 
 
 def _broken(path: Path, exc: BaseException, *, lost: int = 0) -> StoreError:
-    remedy = remedy_for(exc, elsewhere="set `state` to another folder")
+    remedy = remedy_for(exc, path, elsewhere="set `state` to another folder")
     if not lost:
         return StoreError(f"{path}: the cache cannot be used: {said_by(exc)}. {remedy}")
     responses = "1 response" if lost == 1 else f"{lost:,} responses"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from swapgate.memory.wal import BUSY_S, sqlite_name
 
@@ -14,6 +15,7 @@ _MOVE = "Move the file away and run again"
 _DAMAGED = f"The file is damaged. `sqlite3 FILE .recover` saves what can be read. {_MOVE}"
 _RIGHT = "Give yourself the right to write the file and its folder, or {elsewhere}"
 _FILES = "This process may open no more files: ask for less at a time, or raise that limit (ulimit -n)"
+_NO_FILES = "SWAPGATE_NO_FILES"
 _ALL_FILES = "This machine has too many files open: end something that runs here, and run again"
 # What helps whatever the file is for; what helps against the rest, its owner may know better.
 _ANYWHERE: Mapping[str, str] = {
@@ -21,6 +23,7 @@ _ANYWHERE: Mapping[str, str] = {
     "SQLITE_READONLY": _RIGHT,
     "SQLITE_CANTOPEN": "Give yourself the right to write in its folder, or {elsewhere}",
     "SQLITE_PROTOCOL": "Its disk does not lock files as SQLite wants, as some network disks: {elsewhere}",
+    _NO_FILES: "Its disk takes no more files, whatever room is left (`df -i`): remove some, or {elsewhere}",
     "EMFILE": _FILES,
     "ENFILE": _ALL_FILES,
     "EACCES": _RIGHT,
@@ -39,13 +42,13 @@ _HERE: Mapping[str, str] = {
 }
 
 
-def remedy_for(exc: BaseException, *, elsewhere: str, otherwise: str | None = None) -> str:
-    """Return what a user can do about an error of SQLite's or of the system's.
+def remedy_for(exc: BaseException, path: Path, *, elsewhere: str, otherwise: str | None = None) -> str:
+    """Return what a user can do about an error of SQLite's or of the system's with a file.
 
     `elsewhere` says how to have another place, `otherwise` what to do about a full disk and a damaged file,
     where it is not to free the disk and to move the file away.
     """
-    cause = _cause(exc)
+    cause = _cause(exc, path)
     remedies = _ANYWHERE if otherwise is not None else {**_ANYWHERE, **_HERE}
     found = next((text for start, text in remedies.items() if cause.startswith(start)), otherwise or _MOVE)
     return found.format(elsewhere=elsewhere)
@@ -56,12 +59,13 @@ def said_by(exc: BaseException) -> str:
     return str((isinstance(exc, OSError) and exc.strerror) or exc)
 
 
-def _cause(exc: BaseException) -> str:
+def _cause(exc: BaseException, path: Path) -> str:
     """Return the name of the cause, such as SQLITE_FULL or EMFILE."""
     if isinstance(exc, OSError):
-        return errno.errorcode.get(exc.errno or 0, "E")
+        name = errno.errorcode.get(exc.errno or 0, "E")
+        return (name == "ENOSPC" and _no_room(path)) or name
     name = sqlite_name(exc)
-    return (name.startswith("SQLITE_CANTOPEN") and _no_file_left()) or name
+    return (name.startswith("SQLITE_CANTOPEN") and (_no_file_left() or _no_room(path))) or name
 
 
 def _no_file_left() -> str:
@@ -71,3 +75,16 @@ def _no_file_left() -> str:
     except OSError as exc:
         return errno.errorcode.get(exc.errno or 0, "")
     return ""
+
+
+def _no_room(path: Path) -> str:
+    """Return what the disk of a file has none left of: files, by their number, or room."""
+    try:
+        disk = os.statvfs(next(folder for folder in path.absolute().parents if folder.is_dir()))
+    except (OSError, AttributeError):  # Windows has no such call, and no such limit
+        return ""
+    if disk.f_flag & os.ST_RDONLY:  # a disk that takes nothing has no room either
+        return ""
+    if disk.f_files and not disk.f_favail:  # without a limit, as of btrfs, both are 0
+        return _NO_FILES
+    return "" if disk.f_bavail else "ENOSPC"

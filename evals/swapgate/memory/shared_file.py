@@ -76,7 +76,7 @@ class SharedFile:
             yield
         except (sqlite3.Error, OSError) as exc:
             kind = self._kind
-            remedy = remedy_for(exc, elsewhere=kind.elsewhere, otherwise=kind.remedy)
+            remedy = remedy_for(exc, self.path, elsewhere=kind.elsewhere, otherwise=kind.remedy)
             raise StoreError(f"{self.path}: {kind.trouble}: {exc}. {remedy}") from exc
 
     def _require_format(self, connection: sqlite3.Connection) -> None:

@@ -95,5 +95,5 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _unreadable(path: Path, exc: Exception) -> StoreError:
-    remedy = remedy_for(exc, elsewhere="set `state` to another folder")
+    remedy = remedy_for(exc, path, elsewhere="set `state` to another folder")
     return StoreError(f"{path}: the cache cannot be read: {exc}. {remedy}")

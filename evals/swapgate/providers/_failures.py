@@ -9,7 +9,7 @@ import math
 import re
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -20,6 +20,7 @@ from swapgate.errors import ErrorKind, ProviderError
 from swapgate.providers._certificates import naming_variable
 from swapgate.providers._proxies import PROXY_ADVICE, UNKNOWN_TO_PROXY, proxy_failure
 from swapgate.providers.credentials import scrub
+from swapgate.providers.http_client import LONGEST_CONNECT_S
 from swapgate.records import Json
 from swapgate.values import Value
 
@@ -64,6 +65,7 @@ _STATUS_OF_NAME = {
 }
 _STRUCTURED = {"response_format", "output_config", "responseJsonSchema", "responseMimeType"}
 _NEVER_CONNECTED = {"ConnectError", "ClientConnectorError"}
+_UNCONNECTED = {"ConnectionTimeoutError", "CancelledUnconnected"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,22 +156,31 @@ def connection_failure(target: Target, error: BaseException, *, timeout_s: float
     if (of_proxy := proxy_failure(chain, host=target.host)) is not None:
         kind, text = of_proxy
         return target.error(text, kind)
-    if any(isinstance(e, ssl.SSLError | ssl.CertificateError) for e in chain):
-        text = "no TLS connection: the certificate or the protocol was not accepted. Check base_url"
-        text += f"; trusted are the {_trusted()}"
-        return target.error(text, ErrorKind.CONNECTION)
-    if any(isinstance(e, socket.gaierror) or type(e).__name__ == "ClientConnectorDNSError" for e in chain):
-        return target.error("the host's name cannot be resolved: check base_url", ErrorKind.CONNECTION)
+    if (why_unreached := _why_unreached(chain, timeout_s)) is not None:
+        return target.error(why_unreached, ErrorKind.CONNECTION)
     if any(isinstance(e, TimeoutError) for e in chain):
         within = f" within {timeout_s:g} s" if timeout_s else ""
         text = f"no answer{within}: raise `timeout_s`, or ask for less (`max_tokens`)"
         return target.error(text, ErrorKind.TIMEOUT)
-    if any(isinstance(e, OSError) and e.errno == errno.ECONNREFUSED for e in chain):
-        return target.error("connection refused: is the server running?", ErrorKind.CONNECTION)
     text = f"the connection broke ({type(chain[-1]).__name__}). {ASK_AGAIN}"
     failure = target.error(text, ErrorKind.CONNECTION)
     failure.may_be_billed = not any(type(e).__name__ in _NEVER_CONNECTED for e in chain)
     return failure
+
+
+def _why_unreached(chain: Sequence[BaseException], timeout_s: float | None) -> str | None:
+    """Return why there was no connection, and a remedy; None where there was one, or nobody knows."""
+    if any(isinstance(e, ssl.SSLError | ssl.CertificateError) for e in chain):
+        text = "no TLS connection: the certificate or the protocol was not accepted. Check base_url"
+        return f"{text}; trusted are the {_trusted()}"
+    if any(isinstance(e, socket.gaierror) or type(e).__name__ == "ClientConnectorDNSError" for e in chain):
+        return "the host's name cannot be resolved: check base_url"
+    if any(isinstance(e, OSError) and e.errno == errno.ECONNREFUSED for e in chain):
+        return "connection refused: is the server running?"
+    if any(type(e).__name__ in _UNCONNECTED for e in chain):
+        within_s = min(timeout_s or LONGEST_CONNECT_S, LONGEST_CONNECT_S)
+        return f"no connection within {within_s:g} s: does a firewall let you through? Check base_url"
+    return None
 
 
 def _trusted() -> str:

@@ -22,7 +22,7 @@ from httpx_aiohttp import AiohttpTransport
 from multidict import CIMultiDict
 from yarl import URL
 
-from swapgate.providers.http_client import LateTransport
+from swapgate.providers.http_client import LONGEST_CONNECT_S, LateTransport
 
 # What is used here of aiohttp is not documented; these versions were tried. Others take the way of httpx.
 _KNOWN_FROM, _KNOWN_BEFORE = (3, 10), (3, 15)
@@ -31,6 +31,10 @@ _CHUNK = 16 * 1024
 _LONGEST_HEADER = 65_536
 _COPIED = 256 * 1024
 _BREAKS_A_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+class CancelledUnconnected(asyncio.CancelledError):
+    """Cancelled, as by a time limit, before there was a connection."""
 
 
 class Route(Protocol):
@@ -109,7 +113,7 @@ class _Pooled:
         self._ends_without = b"Content-Length: 0\r\n\r\n" if has_length else b"\r\n"
 
     async def send(self, content: bytes | None, *, step_s: float | None = None) -> httpx.Response:
-        connection = await self._connector.connect(self._request, [], _timeouts(step_s))
+        connection = await self._connected(step_s)
         try:
             message, body = await self._exchanged(connection, content, step_s)
         except HttpProcessingError as exc:
@@ -121,6 +125,14 @@ class _Pooled:
             connection.close()
             raise
         return httpx.Response(message.code, headers=message.raw_headers, stream=_Body(connection, body))
+
+    async def _connected(self, step_s: float | None) -> Connection:
+        try:
+            return await self._connector.connect(self._request, [], _timeouts(step_s))
+        except TimeoutError as exc:
+            raise aiohttp.ConnectionTimeoutError from exc
+        except asyncio.CancelledError as exc:
+            raise CancelledUnconnected from exc
 
     async def _exchanged(
         self, connection: Connection, content: bytes | None, step_s: float | None
@@ -185,4 +197,5 @@ def _head(request: aiohttp.ClientRequest) -> bytes:
 @lru_cache(maxsize=64)
 def _timeouts(step_s: float | None) -> aiohttp.ClientTimeout:
     """Return the time limit of one step each; aiohttp has none for writing."""
-    return aiohttp.ClientTimeout(sock_connect=step_s, sock_read=step_s, connect=step_s)
+    connect_s = LONGEST_CONNECT_S if step_s is None else min(step_s, LONGEST_CONNECT_S)
+    return aiohttp.ClientTimeout(sock_connect=connect_s, sock_read=step_s, connect=step_s)

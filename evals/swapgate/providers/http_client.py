@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _SPARE_CONNECTIONS = 4
 # Below the 5 s after which common servers drop an idle connection: a reused one is hardly ever half closed.
 _KEEPALIVE_S = 4.0
+# Long enough for a lost packet or three, which a system sends again after 1, 3 and 7 s.
+LONGEST_CONNECT_S = 20.0
 _LOOPBACK = ("all://localhost", "all://127.0.0.1", "all://[::1]")
 
 

@@ -100,7 +100,7 @@ def remedy_of(place: Place, exc: Exception) -> str:
     if isinstance(place, str):
         is_away = _is_out_of_reach(exc)
         return _LET_IN if not is_away else "Start it, or let this machine reach it"
-    return remedy_for(getattr(exc, "orig", None) or exc, elsewhere="set `history` elsewhere")
+    return remedy_for(getattr(exc, "orig", None) or exc, place, elsewhere="set `history` elsewhere")
 
 
 def cause_of(place: Place, exc: Exception) -> str:
@@ -127,7 +127,7 @@ def _sqlite(path: Path) -> Engine:
     except OSError as exc:
         raise StoreError(
             f"{path}: the history cannot be used: its folder cannot be made: {exc.strerror}. "
-            "Make it, or set `history` to another place"
+            f"{remedy_of(path, exc)}"
         ) from exc
     arguments = {"timeout": BUSY_S, "check_same_thread": False}
     engine = create_engine(URL.create("sqlite", database=str(path)), connect_args=arguments)
