@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import sys
 import tempfile
+import threading
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -98,6 +101,7 @@ async def ask_all(
     pause_s: float = 0.0,
     held: list[str] | None = None,
     store: type[BatchStore] = BatchStore,
+    queue_of: type[BatchQueue] = BatchQueue,
 ) -> list[Response | BaseException | None]:
     """Ask for every key at once, or with pauses between; return what came of each."""
     opened = OpenModel(
@@ -107,7 +111,7 @@ async def ask_all(
         batches=desk,
     )
     with closing(ResponseCache(root / "cache.db")) as cache:
-        queue = BatchQueue(store(root / "batches.db"), cache, pacing=pacing, is_busy=is_busy)
+        queue = queue_of(store(root / "batches.db"), cache, pacing=pacing, is_busy=is_busy)
         asked = []
         for key in keys:
             request = Request(model="m", messages=(Message(role="user", content=key),))
@@ -297,6 +301,42 @@ def test_a_lease_that_could_not_be_renewed_once_is_renewed_the_next_time(tmp_pat
 
     asked = ask_all(tmp_path, Slow(), ["k"], pacing=replace(QUICK, lease_s=0.05), store=Busy)
     assert texts(asyncio.run(asyncio.wait_for(asked, PATIENCE_S))) == ["answer to k"]
+
+
+def test_another_thread_may_ask_how_far_the_batches_are_at_any_moment(tmp_path: Path) -> None:
+    """pytest's thread does, while the engine's sends and fetches."""
+    failures: list[RuntimeError] = []
+    looks = itertools.count()
+    desk = Desk(limits=BatchLimits(requests=1, bytes=100))
+
+    class Watched(BatchQueue):
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            self.is_over = threading.Event()
+            self.watching = threading.Thread(target=self._watch)
+            self.watching.start()
+
+        def _watch(self) -> None:
+            while not self.is_over.is_set():
+                next(looks)
+                try:
+                    self.progress()
+                except RuntimeError as exc:
+                    failures.append(exc)
+
+        async def close(self) -> None:
+            self.is_over.set()
+            self.watching.join()
+            await super().close()
+
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        asyncio.run(ask_all(tmp_path, desk, map(str, range(100)), queue_of=Watched))
+    finally:
+        sys.setswitchinterval(interval_s)
+    assert not failures
+    assert next(looks) > 10
 
 
 def test_batch_whose_answers_are_all_stored_is_closed_and_one_without_them_is_not(tmp_path: Path) -> None:
