@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import sys
 import tempfile
+import threading
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -14,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from processes import PATIENCE_S
 from swapgate.engine.batch import BatchQueue
 from swapgate.engine.batch_follow import Pacing
 from swapgate.engine.call import OpenModel
@@ -96,6 +100,8 @@ async def ask_all(
     is_busy: Callable[[], bool] = lambda: False,
     pause_s: float = 0.0,
     held: list[str] | None = None,
+    store: type[BatchStore] = BatchStore,
+    queue_of: type[BatchQueue] = BatchQueue,
 ) -> list[Response | BaseException | None]:
     """Ask for every key at once, or with pauses between; return what came of each."""
     opened = OpenModel(
@@ -105,7 +111,7 @@ async def ask_all(
         batches=desk,
     )
     with closing(ResponseCache(root / "cache.db")) as cache:
-        queue = BatchQueue(BatchStore(root / "batches.db"), cache, pacing=pacing, is_busy=is_busy)
+        queue = queue_of(store(root / "batches.db"), cache, pacing=pacing, is_busy=is_busy)
         asked = []
         for key in keys:
             request = Request(model="m", messages=(Message(role="user", content=key),))
@@ -295,6 +301,63 @@ def test_broken_store_is_told_to_everybody_who_waits(tmp_path: Path) -> None:
 
     failures = asyncio.run(ask_all(tmp_path, Full(), ["k", "l"]))
     assert [str(failure) for failure in failures] == ["the disk is full"] * 2
+
+
+def test_a_lease_that_could_not_be_renewed_once_is_renewed_the_next_time(tmp_path: Path) -> None:
+    """Else another process would take a batch over while it is sent, and send it once more."""
+    renewed: list[str] = []
+
+    class Busy(BatchStore):
+        def renew(self, mark: str, *, lease_s: float) -> None:
+            renewed.append(mark)
+            if len(renewed) == 1:
+                raise StoreError("another process has held it for 30 s")
+            super().renew(mark, lease_s=lease_s)
+
+    class Slow(Desk):
+        async def submit(self, lines: Sequence[BatchLine], *, mark: str) -> str:
+            while len(renewed) < 3:  # noqa: ASYNC110 - what is waited for is in the store
+                await asyncio.sleep(0.01)
+            return await super().submit(lines, mark=mark)
+
+    asked = ask_all(tmp_path, Slow(), ["k"], pacing=replace(QUICK, lease_s=0.05), store=Busy)
+    assert texts(asyncio.run(asyncio.wait_for(asked, PATIENCE_S))) == ["answer to k"]
+
+
+def test_another_thread_may_ask_how_far_the_batches_are_at_any_moment(tmp_path: Path) -> None:
+    """pytest's thread does, while the engine's sends and fetches."""
+    failures: list[RuntimeError] = []
+    looks = itertools.count()
+    desk = Desk(limits=BatchLimits(requests=1, bytes=100))
+
+    class Watched(BatchQueue):
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            self.is_over = threading.Event()
+            self.watching = threading.Thread(target=self._watch)
+            self.watching.start()
+
+        def _watch(self) -> None:
+            while not self.is_over.is_set():
+                next(looks)
+                try:
+                    self.progress()
+                except RuntimeError as exc:
+                    failures.append(exc)
+
+        async def close(self) -> None:
+            self.is_over.set()
+            self.watching.join()
+            await super().close()
+
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        asyncio.run(ask_all(tmp_path, desk, map(str, range(100)), queue_of=Watched))
+    finally:
+        sys.setswitchinterval(interval_s)
+    assert not failures
+    assert next(looks) > 10
 
 
 def test_batch_whose_answers_are_all_stored_is_closed_and_one_without_them_is_not(tmp_path: Path) -> None:

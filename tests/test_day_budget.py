@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,13 +21,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processes import start_pytest, wait_for
+from processes import PATIENCE_S, start_pytest, wait_for
 from servers import Answer, Server, openai_completion, serving
 from swapgate.cli import main
 from swapgate.engine.day_budget import UNITS, DayBudget
 from swapgate.errors import BudgetSpent
-from swapgate.memory.spending import LEASE_S, Ask, SpendingLedger
-from swapgate.spec.day import day_at
+from swapgate.memory.spending import LEASE_S, Ask, SpendingLedger, Spent
+from swapgate.spec.day import Day, day_at
 from test_dry_run import EACH, VERDICT, answering, lay_priced
 from test_max_cost import paid
 from workspaces import newest_run
@@ -244,6 +245,54 @@ def test_a_call_over_midnight_is_of_the_day_on_which_it_was_sent(tmp_path: Path)
     asyncio.run(over())
     assert ledger.today(day_at(NOON), now[0]).spent == 4 * CENT
     assert ledger.today(day_at(NOON + 86_400), now[0]).spent == 3 * CENT
+
+
+class SlowLedger(SpendingLedger):
+    """A database that is far away: what is written there arrives once `may_arrive`."""
+
+    def __init__(self, place: Path) -> None:
+        super().__init__(place)
+        self.is_slow = False
+        self.is_written = threading.Event()
+        self.may_arrive = threading.Event()
+
+    def grow(self, lease: str, day: Day, ask: Ask, now: float | None = None) -> tuple[int, Spent]:
+        self._travel()
+        return super().grow(lease, day, ask, now)
+
+    def keep(self, lease: str, *, spent: int, granted: int, now: float | None = None) -> None:
+        self._travel()
+        super().keep(lease, spent=spent, granted=granted, now=now)
+
+    def _travel(self) -> None:
+        if self.is_slow:
+            self.is_written.set()
+            assert self.may_arrive.wait(PATIENCE_S)
+
+
+@pytest.mark.parametrize("is_waited_for", [True, False])
+def test_what_is_still_being_written_when_a_run_is_broken_off_sets_nothing_aside(
+    tmp_path: Path, is_waited_for: bool
+) -> None:
+    """By a call that waits for room, or by what tells now and then that the process lives."""
+    ledger = SlowLedger(tmp_path / "spending.db")
+
+    async def broken_off() -> None:
+        budget = DayBudget(ledger, 1.0)
+        budget.settle(await budget.hold(5 * CENT), 5 * CENT, CENT)
+        ledger.is_slow = True
+        waiting = asyncio.create_task(budget.hold(50 * CENT)) if is_waited_for else None
+        await asyncio.to_thread(ledger.is_written.wait, PATIENCE_S)
+        if waiting is not None:
+            waiting.cancel()
+        closing = asyncio.create_task(budget.aclose())
+        await asyncio.sleep(0.1)
+        ledger.may_arrive.set()
+        await closing
+
+    asyncio.run(broken_off())
+    left = SpendingLedger(tmp_path / "spending.db").today(day_at(time.time()))
+    assert left == Spent(spent=CENT)
 
 
 @pytest.mark.parametrize(("date", "hours"), [("2026-03-29", 23), ("2026-10-25", 25), ("2026-11-26", 24)])

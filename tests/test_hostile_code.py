@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from itertools import count
 from pathlib import Path
@@ -20,11 +20,14 @@ import swapgate
 from processes import PATIENCE_S
 from servers import Answer, openai_completion, serving
 from swapgate.daemon import in_daemon_thread
+from swapgate.engine.executor import ThisProcess
 from swapgate.engine.runner import Engine
 from swapgate.engine.workspace import Workspace
-from swapgate.errors import ErrorKind, SwapgateError
+from swapgate.errors import ErrorKind, SwapgateError, UsageError
 from swapgate.memory.cache import ResponseCache
-from swapgate.records import Trial
+from swapgate.providers import Provider
+from swapgate.records import Json, Request, Response, Trial
+from swapgate.spec.models import ModelSpec
 from swapgate.spec.settings import resolve_settings
 from workspaces import case, lay, suite
 
@@ -153,6 +156,73 @@ def test_trial_that_cannot_be_handed_on_ends_the_engine_and_says_why(tmp_path: P
     ):
         engine.plan(jobs)
         engine.wait(jobs[0])
+
+
+class Closing(ThisProcess):
+    """Opens models that tell when they are asked and closed; `broken` cannot be opened."""
+
+    def __init__(self, on_close: Callable[[], None] = lambda: None) -> None:
+        super().__init__(timeout_s=60)
+        self.asked: list[str] = []
+        self.closed: list[str] = []
+        self._on_close = on_close
+
+    def open_provider(self, spec: ModelSpec, **_given: object) -> Provider:
+        if spec.name == "broken":
+            raise UsageError("it cannot be opened")
+        return Counting(spec.name, self)
+
+    async def close(self) -> None:
+        self._on_close()
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+
+class Counting:
+    """A model that is closed like any other."""
+
+    identity: Mapping[str, Json] = {}
+    is_recordable = reads_cache = needs_variables = False
+
+    def __init__(self, name: str, executor: Closing) -> None:
+        self._name = name
+        self._executor = executor
+
+    async def complete(self, _request: Request) -> Response:
+        self._executor.asked.append(self._name)
+        return Response(text="x")
+
+    async def close(self) -> None:
+        self._executor.closed.append(self._name)
+
+
+def test_nothing_is_asked_that_is_planned_while_the_engine_closes(tmp_path: Path) -> None:
+    lay_code(tmp_path, "def answer(message):\n    return message\n", names=["one", "two"])
+    settings = resolve_settings(tmp_path, {"model": ["mine"]}, {})
+    workspace = Workspace(settings)
+    jobs = workspace.jobs(workspace.suite(tmp_path / "cases/s.yml"))
+    executor = Closing(on_close=lambda: engine.plan(jobs[1:]))
+    with closing(ResponseCache(tmp_path / "cache.db")) as cache:
+        engine = Engine(settings, {"mine": workspace.model("mine")}, cache, executor=executor)
+        with engine:
+            engine.plan(jobs[:1])
+            engine.wait(jobs[0])
+    assert (executor.asked, executor.closed) == (["mine"], ["mine"])
+
+
+def test_models_are_closed_where_another_one_cannot_be_opened(tmp_path: Path) -> None:
+    lay_code(tmp_path, "def answer(message):\n    return message\n", names=["one"])
+    settings = resolve_settings(tmp_path, {"model": ["mine"]}, {})
+    mine = Workspace(settings).model("mine")
+    models = {name: mine.model_copy(update={"name": name}) for name in ("first", "broken", "last")}
+    executor = Closing()
+    with (
+        closing(ResponseCache(tmp_path / "cache.db")) as cache,
+        pytest.raises(UsageError, match="it cannot be opened"),
+        Engine(settings, models, cache, executor=executor),
+    ):
+        pass
+    assert executor.closed == ["first"]
 
 
 # Hanging

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Callable
@@ -255,6 +256,31 @@ def test_a_pairwise_judge_asks_both_orders_blind_and_the_baseline_is_called_once
     assert found.rival is not None
     assert (found.rival.name, found.rival.text, found.rival.is_shared) == ("old", "Some day.", True)
     assert result.ret in {0, 10}
+
+
+@pytest.mark.parametrize("option", ["", "--live"])
+def test_a_baseline_is_compared_with_by_the_answer_of_its_own_trial(
+    pytester: pytest.Pytester, option: str
+) -> None:
+    """Each call is answered in other words: a second one would be compared with what no trial shows."""
+    calls = itertools.count(1)
+
+    def handle(request: Received) -> Answer:
+        if request.json["model"] == "judge-1":
+            return Answer(openai_completion('{"verdict": "first"}'))
+        # The baseline's trial has ended when the candidate's judge asks.
+        text = f"{request.json['model']} {next(calls)}"
+        return Answer(openai_completion(text), delay_s=0.2 if request.json["model"] == "new" else 0.0)
+
+    with serving(handle) as server:
+        lay_kind(pytester.path, server.url, PAIRWISE)
+        pytester.runpytest("--model=new", "--baseline=old", *filter(None, [option]))
+    trials = newest_run(pytester.path)[1]
+    assert sum(r.json["model"] == "old" for r in server.requests) == 1
+    (baseline,) = (trial for trial in trials if trial.model == "old")
+    rival = verdict(trials).rival
+    assert rival is not None and baseline.answer is not None
+    assert rival.text == baseline.answer.response.text
 
 
 def test_a_loss_in_both_orders_fails(pytester: pytest.Pytester) -> None:

@@ -7,10 +7,12 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from swapgate.driving.progress import HeldWords
 from swapgate.engine.batch import BatchProgress
 from swapgate.engine.runner import Progress
 from swapgate.reporting.terminal.progress import Speed, batch_text, progress_text
@@ -260,3 +262,33 @@ def test_text_says_first_how_far_the_batches_are() -> None:
     assert batch_text(replace(batch, unsent=12)).endswith("submitted 0:42 ago, 12 not taken yet")
     none = replace(batch, requests=0, unsent=1_200)
     assert batch_text(none) == "batch: 1,200 requests not taken by openai yet, asking again"
+
+
+def test_what_a_service_says_while_its_words_are_told_is_told_the_next_time() -> None:
+    class Growing(list[str]):
+        """What the engine's thread adds to at the worst moment."""
+
+        def __getitem__(self, place: Any) -> Any:
+            found = super().__getitem__(place)
+            if len(self) == 1:
+                self.append("second")
+            return found
+
+    class Reporter:
+        def __init__(self) -> None:
+            self.lines: list[str] = []
+
+        def write_line(self, line: str) -> None:
+            self.lines.append(line)
+
+        def flush(self) -> None:
+            pass
+
+    reporter = Reporter()
+    plugins = SimpleNamespace(get_plugin={"terminalreporter": reporter}.get)
+    config: Any = SimpleNamespace(get_verbosity=lambda: 0, pluginmanager=plugins)
+    line: Any = SimpleNamespace(clear=lambda: None)
+    words, held = HeldWords(config, line), Growing(["first"])
+    words.tell(held)
+    words.tell(held)
+    assert reporter.lines == ["swapgate: batch: first", "swapgate: batch: second"]

@@ -214,6 +214,41 @@ def servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[S
         yield control, candidate
 
 
+@pytest.mark.usefixtures("servers")
+def test_a_mirror_that_cannot_be_opened_is_told_where_it_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An application that waited for it would never begin."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
+    told: list[str] = []
+
+    def make() -> None:
+        with pytest.raises(UsageError, match="there are no certificates there") as raised:
+            ShadowTransport(root=tmp_path)
+        told.append(str(raised.value))
+
+    making = threading.Thread(target=make, daemon=True)
+    making.start()
+    making.join(PATIENCE_S)
+    assert len(told) == 1
+
+
+def test_what_cannot_be_dropped_keeps_nothing_from_being_mirrored(
+    tmp_path: Path, servers: tuple[Server, Server], caplog: pytest.LogCaptureFixture
+) -> None:
+    control, candidate = servers
+    write_workspace(
+        tmp_path, control=control.url, candidate=candidate.url, route={"mode": "spool"}, spool="spooled"
+    )
+    (tmp_path / "spooled" / "2020-01-01-old.jsonl").mkdir(parents=True)
+    with httpx.Client(transport=ShadowTransport(root=tmp_path)) as client:
+        wait_for(lambda: "older than it may be was not dropped" in caplog.text)
+        body = {"model": "old-1", "messages": [{"role": "user", "content": "hi"}]}
+        client.post(f"{control.url}/v1/chat/completions", json=body).raise_for_status()
+    written = [file for file in (tmp_path / "spooled").glob("*.jsonl") if file.is_file()]
+    assert len(written) == 1 and '"hi"' in written[0].read_text()
+
+
 def test_an_official_client_over_the_transport_is_mirrored(
     tmp_path: Path, servers: tuple[Server, Server]
 ) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -21,6 +23,7 @@ from processes import PATIENCE_S, wait_for
 from ruin import mounted
 from servers import Answer, openai_completion, serving
 from shadowing import read_exchanges, run_shadow, shadowing, write_workspace
+from swapgate.shadow.handing import Handing
 
 
 def post(url: str, text: str, **headers: str) -> httpx.Response:
@@ -394,3 +397,27 @@ def test_a_store_that_breaks_ends_the_mirror_and_not_the_serving(
         assert post(shadow.url, "two").status_code == 200
         wait_for(lambda: "the exchanges cannot be kept" in capfd.readouterr().err)
         assert post(shadow.url, "three").status_code == 200
+
+
+def test_a_mirror_that_cannot_be_started_for_a_while_is_started_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = write_workspace(tmp_path, control="http://127.0.0.1:9", candidate="http://127.0.0.1:9")
+    python = sys.executable
+
+    async def serve() -> None:
+        handing = Handing(root=tmp_path, config=config)
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
+        with pytest.raises(FileNotFoundError):
+            await handing.start()
+        monkeypatch.setattr(sys, "executable", python)
+        await handing.start()
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
+        assert handing._process is not None
+        handing._process.kill()
+        await asyncio.to_thread(wait_for, lambda: "could not be started" in caplog.text)
+        monkeypatch.setattr(sys, "executable", python)
+        await asyncio.to_thread(wait_for, lambda: handing.is_up)
+        await handing.stop(drain_s=0.1)
+
+    asyncio.run(serve())

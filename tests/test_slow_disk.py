@@ -7,12 +7,12 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
-from processes import wait_for
+from processes import PATIENCE_S, wait_for
 from swapgate.engine.runner import Engine
 from swapgate.engine.workspace import Workspace
 from swapgate.memory.cache import ResponseCache
@@ -116,3 +116,29 @@ def test_store_that_has_failed_keeps_nobody_waiting() -> None:
     with pytest.raises(OSError, match="no room"):
         writer.close()
     assert (writer.lost, writer.is_behind) == (40, False)
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_who_flushes_what_is_closed_is_not_kept_waiting(is_broken: bool) -> None:
+    def open_store() -> tuple[Callable[[Sequence[str]], None], Callable[[], None]]:
+        if is_broken:
+            raise OSError("no room")
+        return (lambda _rows: None), (lambda: None)
+
+    writer = BatchWriter[str](open_store, name="closed")
+    writer.put("x")
+    with suppress(OSError):
+        writer.close()
+    told = []
+
+    def flush() -> None:
+        try:
+            writer.flush()
+        except OSError as exc:
+            told.append(str(exc))
+
+    flushing = threading.Thread(target=flush, daemon=True)
+    flushing.start()
+    flushing.join(PATIENCE_S)
+    assert not flushing.is_alive()
+    assert told == (["no room"] if is_broken else [])

@@ -94,7 +94,8 @@ class HeldWords:
 
     def tell(self, held: Sequence[str]) -> None:
         """Write what has been added to these sentences since the last time, each on a line of its own."""
-        new, self._told = held[self._told :], len(held)
+        new = held[self._told :]
+        self._told += len(new)  # the engine's thread may have added to them by now
         if not new or self._reporter is None:
             return
         self._line.clear()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,7 +73,6 @@ class Running:
 
     @contextlib.contextmanager
     def _running(self, session: pytest.Session) -> Iterator[None]:
-        from swapgate.engine.opened import open_engine
         from swapgate.runs.before_run import refuse_with_batch
 
         refuse_with_batch(self._settings, maxfail=bool(self._config.getvalue("maxfail")))
@@ -83,7 +83,26 @@ class Running:
             from swapgate.driving.progress import HeldWords
 
             self._held = HeldWords(self._config, self._line)
-        opening = open_engine(
+        try:
+            with self._opened(items, specs) as self._engine:
+                try:
+                    self._begin(session, items)
+                    yield
+                finally:
+                    self._session.interruptions.begin_end()
+        finally:
+            self._line.clear()
+            if self._engine is not None:
+                self._session.batches = self._engine.batches
+            give_back_what_is_free()  # deciding and reporting want no less than the last calls did
+
+    def _opened(
+        self, items: Sequence[CaseItem], specs: Mapping[str, ModelSpec]
+    ) -> AbstractContextManager[Engine]:
+        """Return the engine of this session, to be entered."""
+        from swapgate.engine.opened import open_engine
+
+        return open_engine(
             self._settings,
             specs,
             self._cases(items),
@@ -95,18 +114,6 @@ class Running:
             # It is no reason to keep the verdict from anybody.
             tell_unstored=lambda exc: self._session.problems.append(str(exc)),
         )
-        try:
-            with opening as self._engine:
-                try:
-                    self._begin(session, items)
-                    yield
-                finally:
-                    self._session.interruptions.begin_end()
-        finally:
-            self._line.clear()
-            if self._engine is not None:
-                self._session.batches = self._engine.batches
-            give_back_what_is_free()  # deciding and reporting want no less than the last calls did
 
     def _whole(self, items: Sequence[CaseItem]) -> Sequence[Job]:
         """Return the trials of which this session may run a part."""

@@ -42,6 +42,9 @@ class Asker:
         self._mode = mode
         self._caller = caller
         self._batches = batches
+        # What this run asked of models under test although it may be stored: who compares with one of these
+        # answers asks no second time.
+        self._asked: set[str] = set()
         # The calls in flight, each with those who wait for its answer.
         self._in_flight: dict[str, list[asyncio.Future[tuple[Response, int]]]] = {}
 
@@ -52,7 +55,7 @@ class Asker:
             response, attempts = await self._caller.call(opened, request, is_judge=is_judge)
             return _answer(opened, response, attempts=attempts)
         key = request_key(request, opened.provider)
-        reads = reads_stored(opened.spec, opened.provider, self._mode)
+        reads = self._reads_stored(opened) or (not is_judge and key in self._asked)
         stored = await self._lookup.get(key) if reads and key not in self._in_flight else None
         if stored is not None:
             return _answer(opened, stored, from_cache=True)
@@ -60,6 +63,8 @@ class Asker:
             raise RecordingMissing(_missing(model, request))
         is_shared = key in self._in_flight
         response, attempts = await self._call_once(key, opened, request, is_judge=is_judge)
+        if not (is_judge or reads):
+            self._asked.add(key)
         return _answer(opened, response, attempts=attempts, from_cache=is_shared)
 
     async def _call_once(
@@ -85,7 +90,7 @@ class Asker:
         self._cache.require_intact()
         about = _about(opened, request, is_judge=is_judge)
         if self._batches is not None and opened.batches is not None:
-            reads = reads_stored(opened.spec, opened.provider, self._mode)
+            reads = self._reads_stored(opened)
             batched = partial(self._batches.ask, key, opened, request, about, reads_cache=reads)
             came = await self._caller.count_batched(opened, request, batched, is_judge=is_judge)
             if came is not None:
@@ -94,6 +99,9 @@ class Asker:
         if opened.stores(response):
             self._cache.put(key, response, about)
         return response, attempts
+
+    def _reads_stored(self, opened: OpenModel) -> bool:
+        return reads_stored(opened.spec, opened.provider, self._mode)
 
 
 def reads_stored(spec: ModelSpec, provider: Provider, mode: CacheMode) -> bool:

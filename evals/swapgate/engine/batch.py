@@ -35,7 +35,7 @@ class BatchQueue:
     `said` are sentences for people about what was sent and fetched, `held` those about services that began to
     keep it waiting, which are told at once; `left` is what was still waited for at the end.
 
-    Everything of it belongs to one event loop. The store's transactions are short and block it.
+    Everything but `progress` belongs to one event loop. The store's transactions are short and block it.
     """
 
     def __init__(
@@ -71,14 +71,19 @@ class BatchQueue:
         return await lane.ask(Asked(line=line, about=about, reads_cache=reads_cache, answer=answer))
 
     def progress(self) -> BatchProgress | None:
-        """Return what is waited for, None when nothing is in a batch and nothing has to wait for one."""
-        unsent = sum(sum(lane.unsent.values()) for lane in self._lanes.values())
-        followers = [f for lane in self._lanes.values() for f, _task in lane.followers.values() if f.batch]
+        """Return what is waited for, None when nothing is in a batch and nothing has to wait for one.
+
+        From whatever thread.
+        """
+        # Lists of them, since the loop's thread may change the dictionaries meanwhile.
+        lanes = list(self._lanes.values())
+        unsent = sum(sum(list(lane.unsent.values())) for lane in lanes)
+        followers = [f for lane in lanes for f, _task in list(lane.followers.values()) if f.batch]
         sent = [f.batch.sent_at or f.batch.begun_at for f in followers if f.batch]
         if not sent and not unsent:
             return None
         followed = {f.batch.service for f in followers if f.batch}
-        held = {lane.service for lane in self._lanes.values() if lane.unsent}
+        held = {lane.service for lane in lanes if lane.unsent}
         return BatchProgress(
             requests=sum(f.batch.requests for f in followers if f.batch),
             done=sum((f.status.done or 0) for f in followers if f.status),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from swapgate.engine.batch_follow import Follower, Pacing
 from swapgate.engine.call import OpenModel
-from swapgate.errors import ErrorKind, ProviderError
+from swapgate.errors import ErrorKind, ProviderError, StoreError
 from swapgate.memory.batches import BatchStore, StoredRequest
 from swapgate.memory.cache import ResponseCache
 from swapgate.providers.batch import BatchLine, BatchProvider
@@ -249,7 +250,8 @@ class Lane:
     async def _renew(self, mark: str) -> None:
         while True:
             await self.pacing.sleep(self.pacing.lease_s / 3)
-            self.store.renew(mark, lease_s=self.pacing.lease_s)
+            with contextlib.suppress(StoreError):  # the next time may come before the lease ends
+                self.store.renew(mark, lease_s=self.pacing.lease_s)
 
     def _refuse(self, asked: Sequence[Asked], error: ProviderError) -> None:
         """Call live what the service will take in no batch; with a wrong key or address that helps nobody."""
@@ -268,9 +270,14 @@ class Lane:
         """Wait for a batch, unless somebody does already."""
         if mark not in self.followers:
             follower = Follower(self, mark)
-            task = self._spawn(follower.run())
-            self.followers[mark] = (follower, task)
-            task.add_done_callback(lambda _task: self.followers.pop(mark, None))
+            self.followers[mark] = (follower, self._spawn(self._followed(follower)))
+
+    async def _followed(self, follower: Follower) -> None:
+        try:
+            await follower.run()
+        finally:
+            # At once: who comes in the same turn of the loop would wait for one who looks no more.
+            del self.followers[follower.mark]
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

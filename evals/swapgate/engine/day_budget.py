@@ -96,8 +96,9 @@ class DayBudget:
             await asyncio.gather(self._keeper, return_exceptions=True)
             self._keeper = None
         for lease in self._leases():
-            with contextlib.suppress(StoreError):
-                await asyncio.to_thread(self._ledger.close_lease, lease.id, spent=lease.spent + lease.held)
+            async with self._writing:  # after whoever was cancelled while writing
+                with contextlib.suppress(StoreError):
+                    await _in_thread(self._ledger.close_lease, lease.id, spent=lease.spent + lease.held)
         self._ended, self._lease = [], None
         self._ledger.close()
 
@@ -167,19 +168,17 @@ class DayBudget:
         if telling == lease.told and now - lease.told_at < _RENEWS_EVERY_S:
             return
         with contextlib.suppress(StoreError):  # until it answers, the ledger counts what was told last
-            await asyncio.to_thread(
-                self._ledger.keep, lease.id, spent=spent, granted=granted, now=self._clock()
-            )
+            await _in_thread(self._ledger.keep, lease.id, spent=spent, granted=granted, now=self._clock())
             lease.told, lease.told_at = telling, now
 
     async def _asked(self, ask: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
         """Ask the ledger in a thread, again where it does not answer; without its word nothing is spent."""
         for wait_s in _TRIES_AFTER_S:
             with contextlib.suppress(StoreError):
-                return await asyncio.to_thread(ask, *given, **named)
+                return await _in_thread(ask, *given, **named)
             await asyncio.sleep(wait_s)
         try:
-            return await asyncio.to_thread(ask, *given, **named)
+            return await _in_thread(ask, *given, **named)
         except StoreError as exc:
             raise BudgetSpent(f"not asked: whether {self._name} allows it is not known: {exc}") from exc
 
@@ -191,6 +190,20 @@ class DayBudget:
             f"not asked: {already}, and this call may cost {dollars(most)}. Raise it, or run again "
             "tomorrow: what is answered is in the cache"
         )
+
+
+async def _in_thread(ask: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
+    """Return what the ledger says, asked in a thread.
+
+    Who is cancelled meanwhile waits for the thread all the same: what it writes would else come after what is
+    written next, and a lease that was closed would be open again.
+    """
+    asking = asyncio.create_task(asyncio.to_thread(ask, *given, **named))
+    try:
+        return await asyncio.shield(asking)
+    except asyncio.CancelledError:
+        await asyncio.gather(asking, return_exceptions=True)
+        raise
 
 
 def open_day_budget(settings: Settings) -> DayBudget | None:

@@ -113,8 +113,10 @@ class Worker:
         return Workspace(self._settings)
 
     def _case(self, suite: str, case: str) -> ReadyCase:
-        ready = self._workspace.suite(self._settings.root / suite)
-        return self._cases.setdefault(suite, {c.placed.case.id: c for c in ready.cases})[case]
+        if suite not in self._cases:
+            ready = self._workspace.suite(self._settings.root / suite)
+            self._cases[suite] = {one.placed.case.id: one for one in ready.cases}
+        return self._cases[suite][case]
 
     @cached_property
     def _cases(self) -> dict[str, dict[str, ReadyCase]]:

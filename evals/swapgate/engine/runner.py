@@ -235,23 +235,10 @@ class Engine:
             contextlib.aclosing(budget),
             open_http(concurrency=per_process, timeout_s=self._settings.timeout_s) as http,
         ):
-            opened = self._open_models(http)
-            self._caller = Caller(
-                slots=self._slots,
-                retries=self._settings.retries,
-                budget=budget,
-                hedge=share_of(self._settings.hedge),
-                is_behind=self._is_unstored,
-            )
-            self._batches = self._open_batches()
-            self._asker = Asker(
-                opened,
-                cache=self._cache,
-                mode=self._settings.cache,
-                caller=self._caller,
-                batches=self._batches,
-            )
+            opened: dict[str, OpenModel] = {}
             try:
+                self._open_models(http, opened)
+                self._open_asker(opened, budget)
                 self._is_ready.set()
                 await self._stopped.wait()
             finally:
@@ -262,7 +249,8 @@ class Engine:
         limit = self._settings.max_cost
         return None if limit is None else max(limit - self._spent_usd, 0.0)
 
-    def _open_models(self, http: httpx.AsyncClient) -> dict[str, OpenModel]:
+    def _open_models(self, http: httpx.AsyncClient, opened: dict[str, OpenModel]) -> None:
+        """Add each model that is opened, to be closed also where a later one cannot be."""
         paces = Paces(
             [(spec, self._executor.limits(spec)) for spec in self._models.values()],
             most=self._slots.size,
@@ -271,7 +259,8 @@ class Engine:
             jitter=random.Random(),  # noqa: S311 - spreads retries, decides nothing
             clock=self._loop.time,
         )
-        return {name: self._open_model(spec, http, paces) for name, spec in self._models.items()}
+        for name, spec in self._models.items():
+            opened[name] = self._open_model(spec, http, paces)
 
     def _open_model(self, spec: ModelSpec, http: httpx.AsyncClient, paces: Paces) -> OpenModel:
         heard = paces.listener(spec)
@@ -291,6 +280,23 @@ class Engine:
         from swapgate.providers.batch import open_batches
 
         return open_batches(spec, provider)
+
+    def _open_asker(self, opened: Mapping[str, OpenModel], budget: Budget) -> None:
+        self._caller = Caller(
+            slots=self._slots,
+            retries=self._settings.retries,
+            budget=budget,
+            hedge=share_of(self._settings.hedge),
+            is_behind=self._is_unstored,
+        )
+        self._batches = self._open_batches()
+        self._asker = Asker(
+            opened,
+            cache=self._cache,
+            mode=self._settings.cache,
+            caller=self._caller,
+            batches=self._batches,
+        )
 
     def _open_batches(self) -> BatchQueue | None:
         if not self._settings.is_batched:
@@ -318,8 +324,9 @@ class Engine:
         await self._executor.close()
 
     def _enqueue(self, jobs: list[Job]) -> None:
-        self._pending.extend(jobs)
-        self._pump()
+        if not self._is_closing:
+            self._pending.extend(jobs)
+            self._pump()
 
     def _count_consumed(self) -> None:
         self._consumed += 1

@@ -151,9 +151,8 @@ class ResponseCache:
         return found
 
     def _read(self, keys: Sequence[str]) -> dict[str, Response]:
-        query = f"SELECT key, response FROM responses WHERE key IN ({', '.join('?' * len(keys))})"  # noqa: S608 - marks
         with self._lock:  # one by one: a text goes once its response is made
-            return {key: self._response(text) for key, text in self._reader.execute(query, keys)}
+            return {key: self._response(text) for key, text in self._rows_of(keys, "key, response")}
 
     def put(self, key: str, response: Response, about: Mapping[str, Json]) -> None:
         """Store a response; it can be read at once and is on disk a moment later."""
@@ -201,13 +200,15 @@ class ResponseCache:
                 yield key, json.loads(about)
 
     def _recordings(self, keys: Sequence[str]) -> dict[str, Recording]:
-        marks = ", ".join("?" * len(keys))
-        query = f"SELECT key, about, response FROM responses WHERE key IN ({marks})"  # noqa: S608 - marks
         with self._telling(), self._lock:
             return {
                 key: Recording(key=key, about=json.loads(about), response=self._response(text))
-                for key, about, text in self._reader.execute(query, keys)
+                for key, about, text in self._rows_of(keys, "key, about, response")
             }
+
+    def _rows_of(self, keys: Sequence[str], columns: str) -> Iterator[tuple[str, ...]]:
+        marks = ", ".join("?" * len(keys))
+        return self._reader.execute(f"SELECT {columns} FROM responses WHERE key IN ({marks})", keys)  # noqa: S608 - ours
 
     def flush(self) -> None:
         """Wait until everything put so far is on disk."""

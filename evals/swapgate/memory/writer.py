@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -49,6 +50,7 @@ class BatchWriter(Generic[T]):
         self._waiting = 0
         self._weighing = threading.Lock()
         self.lost = 0
+        self._has_ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         if not waits:
             self.begin()
@@ -76,11 +78,13 @@ class BatchWriter(Generic[T]):
             self._waiting += weight
 
     def flush(self) -> None:
-        """Wait until everything queued so far is written."""
+        """Wait until everything queued so far is written; of what is closed nothing more ever is."""
+        self.begin()
         reached = threading.Event()
         self._queue.put(reached)
         self._is_wanted.set()
-        reached.wait()
+        if not self._has_ended.is_set():  # else nobody may come by this event any more
+            reached.wait()
         self._is_wanted.clear()
         self._raise_failure()
 
@@ -103,10 +107,18 @@ class BatchWriter(Generic[T]):
 
     def _run(self) -> None:
         try:
+            self._serve()
+        finally:
+            self._has_ended.set()
+            self._let_go()
+
+    def _serve(self) -> None:
+        try:
             write, close = self._open_store()
         except Exception as failure:
             self._failure = failure
-            self._drain_lost()
+            while self._lose(self._queue.get()):
+                pass
             return
         try:
             while self._write_batch(write):
@@ -167,10 +179,19 @@ class BatchWriter(Generic[T]):
         finally:
             self._add_waiting(-sum(map(self._weight, rows)))
 
-    def _drain_lost(self) -> None:
-        while (entry := self._queue.get()) is not None:
-            if isinstance(entry, threading.Event):
-                entry.set()
-            else:
-                self._add_waiting(-self._weight(entry))
-                self.lost += 1
+    def _let_go(self) -> None:
+        """Lose what was queued after the end."""
+        with suppress(queue.Empty):
+            while True:
+                self._lose(self._queue.get_nowait())
+
+    def _lose(self, entry: T | threading.Event | None) -> bool:
+        """Count a row that is not written, or tell who waits; False for the end."""
+        if entry is None:
+            return False
+        if isinstance(entry, threading.Event):
+            entry.set()
+        else:
+            self._add_waiting(-self._weight(entry))
+            self.lost += 1
+        return True

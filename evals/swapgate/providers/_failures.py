@@ -65,7 +65,7 @@ _STATUS_OF_NAME = {
 }
 _STRUCTURED = {"response_format", "output_config", "responseJsonSchema", "responseMimeType"}
 _NEVER_CONNECTED = {"ConnectError", "ClientConnectorError"}
-_UNCONNECTED = {"ConnectionTimeoutError", "CancelledUnconnected"}
+_UNCONNECTED = "ConnectionTimeoutError"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +177,7 @@ def _why_unreached(chain: Sequence[BaseException], timeout_s: float | None) -> s
         return "the host's name cannot be resolved: check base_url"
     if any(isinstance(e, OSError) and e.errno == errno.ECONNREFUSED for e in chain):
         return "connection refused: is the server running?"
-    if any(type(e).__name__ in _UNCONNECTED for e in chain):
+    if any(type(e).__name__ == _UNCONNECTED for e in chain):
         within_s = min(timeout_s or LONGEST_CONNECT_S, LONGEST_CONNECT_S)
         return f"no connection within {within_s:g} s: does a firewall let you through? Check base_url"
     return None

@@ -33,10 +33,6 @@ _COPIED = 256 * 1024
 _BREAKS_A_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
-class CancelledUnconnected(asyncio.CancelledError):
-    """Cancelled, as by a time limit, before there was a connection."""
-
-
 class Route(Protocol):
     """Sends any number of requests with the same method, URL and headers."""
 
@@ -131,8 +127,9 @@ class _Pooled:
             return await self._connector.connect(self._request, [], _timeouts(step_s))
         except TimeoutError as exc:
             raise aiohttp.ConnectionTimeoutError from exc
-        except asyncio.CancelledError as exc:
-            raise CancelledUnconnected from exc
+        except asyncio.CancelledError as exc:  # by a time limit, which will say what was waited for
+            exc.__cause__ = aiohttp.ConnectionTimeoutError()
+            raise
 
     async def _exchanged(
         self, connection: Connection, content: bytes | None, step_s: float | None

@@ -83,7 +83,7 @@ class Bounded:
         if not self._is_expired:
             return
         # Cancelled by somebody else too, the task is to end all the same.
-        if self._task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError):
+        if self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
     def expire(self) -> None:

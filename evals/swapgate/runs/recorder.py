@@ -32,6 +32,7 @@ from swapgate.values import Value, replace
 if TYPE_CHECKING:
     from swapgate.analysis.outcome import RunOutcome
     from swapgate.runs.stored import StoredBaseline
+    from swapgate.spec.calibration import Calibration
 
 _TAKEN_AT_ONCE = 1_000
 _place = attrgetter("suite", "case", "model", "repeat")
@@ -111,24 +112,11 @@ class Recorder:
         `source` is the run whose stored answers are judged again, its judges are those that are not asked.
         `command` is what was typed.
         """
-        run = manifest(self._workspace, self._suites, self._specs, planned=planned, command=command)
-        self._suites = ()  # their cases need not be held for the manifest any more
-        settings: dict[str, Json] = {**run.settings, "warnings": list(warnings)}
-        if self._before.notes:
-            settings["notes"] = list(self._before.notes)
-        run = replace(
-            run,
-            wanted=wanted,
-            settings=settings,
-            calibrations=self._calibrations,
-            canaries=self._before.canaries,
-        )
+        run = self._described(planned, wanted, warnings, command)
         if part is not None and part.completes is not None:
             run = replace(run, planned=part.completes.planned, completes=part.completes.id)
         elif part is not None:
             run = replace(run, shard=part.shard)
-        if (baseline := self._before.baseline) is not None:
-            run = replace(run, baseline=baseline.name, baseline_file=baseline.file)
         if source is not None:
             run = _judged_again(run, source)
         where = self._workspace.settings
@@ -141,6 +129,25 @@ class Recorder:
         if part is not None and part.completes is not None:
             self._take_over(part.completes)
         return run
+
+    def _described(self, planned: int, wanted: int, warnings: Sequence[str], command: Sequence[str]) -> Run:
+        """Return the manifest of a whole run, with what is known before its first trial."""
+        before = self._before
+        run = manifest(self._workspace, self._suites, self._specs, planned=planned, command=command)
+        self._suites = ()  # their cases need not be held for the manifest any more
+        settings: dict[str, Json] = {**run.settings, "warnings": list(warnings)}
+        if before.notes:
+            settings["notes"] = list(before.notes)
+        run = replace(
+            run,
+            wanted=wanted,
+            settings=settings,
+            calibrations=self._calibrations,
+            canaries=before.canaries,
+        )
+        if before.baseline is None:
+            return run
+        return replace(run, baseline=before.baseline.name, baseline_file=before.baseline.file)
 
     def _take_over(self, completed: Run) -> None:
         """Store what stays of a run that is completed, no faster than the disk takes it."""
@@ -288,27 +295,30 @@ def calibrations_of(workspace: Workspace, suites: Sequence[ReadySuite]) -> tuple
     calibrated = [judge for judge in hashes if calibration_path(settings.judges_dir, judge)]
     if not calibrated:
         return ()
-    from swapgate.spec.calibration import cluster_of, read_calibration
+    from swapgate.spec.calibration import read_calibration
 
     found = []
     for judge in calibrated:
         calibration = read_calibration(settings.judges_dir, judge, root=settings.root)
         # Rows of a pairwise judge correct no rate.
         if calibration is not None and calibration.rows:
-            found.append(
-                JudgeCalibration(
-                    judge=judge,
-                    design=calibration.spec.design,
-                    labels=tuple(
-                        JudgeLabel(
-                            model=row.model,
-                            verdict=row.verdict == "pass",
-                            truth=row.truth == "pass",
-                            cluster=repr(cluster_of(row, place)),
-                        )
-                        for place, row in enumerate(calibration.rows)
-                    ),
-                    warning=calibration.warning(hashes[judge]),
-                )
-            )
+            found.append(_recorded(judge, calibration, warning=calibration.warning(hashes[judge])))
     return tuple(found)
+
+
+def _recorded(judge: str, calibration: Calibration, *, warning: str) -> JudgeCalibration:
+    """Return what a run's record holds of a judge's calibration."""
+    from swapgate.spec.calibration import cluster_of
+
+    labels = [
+        JudgeLabel(
+            model=row.model,
+            verdict=row.verdict == "pass",
+            truth=row.truth == "pass",
+            cluster=repr(cluster_of(row, place)),
+        )
+        for place, row in enumerate(calibration.rows)
+    ]
+    return JudgeCalibration(
+        judge=judge, design=calibration.spec.design, labels=tuple(labels), warning=warning
+    )

@@ -92,7 +92,11 @@ class Handing:
         for end in (ours, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BYTES)
         with theirs:
-            self._process = _started(theirs.fileno(), self._root, self._config)
+            try:
+                self._process = _started(theirs.fileno(), self._root, self._config)
+            except BaseException:
+                ours.close()
+                raise
         loop = asyncio.get_running_loop()
         transport, _protocol = await loop.create_unix_connection(lambda: _Hearing(self), sock=ours)
         self._transport = transport
@@ -122,7 +126,10 @@ class Handing:
             _LOG.error("the mirror's process died; requests are served, and not mirrored until it is back")
             if self._process is not None:
                 await asyncio.to_thread(_wait, self._process, _FIRST_PAUSE_S)
-            await self._spawn()
+            try:
+                await self._spawn()
+            except OSError as exc:
+                _LOG.error("the mirror's process could not be started, and will be again: %s", exc)
             pause_s = min(_LONGEST_PAUSE_S, 2 * pause_s)
 
     async def _tell_counts(self) -> None:

@@ -24,7 +24,7 @@ from swapgate.shadow.handing import FRAME
 from swapgate.shadow.mirror import Mirror
 from swapgate.shadow.plan import Plan, open_plan, require_servable
 from swapgate.shadow.records import Count
-from swapgate.shadow.retention import sweep
+from swapgate.shadow.retention import sweep_or_warn
 from swapgate.shadow.store import ShadowStore
 from swapgate.spec.settings import Settings, resolve_settings
 
@@ -178,8 +178,7 @@ class Process:
     async def _sweep(self) -> None:
         """Mark what died with an earlier process, and drop what is older than it may be."""
         while True:
-            with contextlib.suppress(SwapgateError):
-                await asyncio.to_thread(sweep, self._store.path, self._current.mirror.plan)
+            await asyncio.to_thread(sweep_or_warn, self._store.path, self._current.mirror.plan)
             await asyncio.sleep(_SWEEP_EVERY_S)
 
 

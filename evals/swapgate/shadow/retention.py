@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from swapgate.errors import SwapgateError
 from swapgate.shadow.plan import Plan
 from swapgate.shadow.spool import purge_spool
 from swapgate.shadow.store import ShadowStore
+
+_LOG = logging.getLogger("swapgate.shadow")
 
 
 def sweep(path: Path, plan: Plan, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> int:
@@ -23,3 +27,11 @@ def sweep(path: Path, plan: Plan, *, clock: Callable[[], datetime] = lambda: dat
     if plan.spool is not None:
         changed += purge_spool(plan.spool, content_from)
     return changed
+
+
+def sweep_or_warn(path: Path, plan: Plan) -> None:
+    """Drop what is older than it may be; a mirror goes on where that cannot be done now."""
+    try:
+        sweep(path, plan)
+    except (SwapgateError, OSError) as exc:
+        _LOG.warning("what is older than it may be was not dropped: %s", exc)

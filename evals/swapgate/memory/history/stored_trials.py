@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from copy import copy
 from heapq import merge
 from operator import itemgetter
 from typing import overload
@@ -39,7 +40,7 @@ class StoredTrials(Sequence[Trial]):
         self._run_id = run_id
         self._model = model
         self._baseline = baseline
-        self._beside = beside if isinstance(beside, StoredTrials) else sorted(beside, key=_place)
+        self._beside = _in_order(beside)
         self._is_fresh = is_fresh
         self._is_read_only = is_read_only
 
@@ -67,15 +68,9 @@ class StoredTrials(Sequence[Trial]):
 
     def with_beside(self, beside: Sequence[Trial]) -> StoredTrials:
         """Return these trials with those of a baseline beside them."""
-        return StoredTrials(
-            self._place,
-            self._run_id,
-            model=self._model,
-            baseline=self._baseline,
-            beside=beside,
-            is_fresh=self._is_fresh,
-            is_read_only=self._is_read_only,
-        )
+        found = copy(self)
+        found._beside = _in_order(beside)
+        return found
 
     def of_outcome(self, outcome: Outcome | None) -> Iterator[Trial]:
         """Yield the trials of one outcome, of all for None."""
@@ -113,6 +108,10 @@ class StoredTrials(Sequence[Trial]):
 def facts_of_all(trials: Sequence[Trial]) -> list[Facts]:
     """Return the facts of trials, from where they are stored if that is where the trials are."""
     return trials.facts() if isinstance(trials, StoredTrials) else [facts_of(trial) for trial in trials]
+
+
+def _in_order(trials: Sequence[Trial]) -> Sequence[Trial]:
+    return trials if isinstance(trials, StoredTrials) else sorted(trials, key=_place)
 
 
 def _of_outcome(trials: Sequence[Trial], outcome: Outcome | None) -> Iterator[Trial]:
