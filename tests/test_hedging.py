@@ -11,6 +11,7 @@ import pytest
 from servers import Answer, Received, openai_completion, serving
 from simulated import Run, Server, now, simulate
 from swapgate.errors import ErrorKind, ProviderError
+from swapgate.facts import facts_of
 from swapgate.spec.models import Price
 from workspaces import case, lay, newest_run, suite
 
@@ -132,8 +133,7 @@ def test_second_attempt_that_waits_for_the_disk_in_vain_is_neither_sent_nor_coun
         call = asyncio.create_task(run.ask(model))
         await asyncio.sleep(0.01)
         run.disk_is_behind = True
-        _response, attempts = await call
-        assert (attempts, len(server.seen)) == (1, 61)
+        assert ((await call).attempts, len(server.seen)) == (1, 61)
         assert run.caller.spent.cost_usd - before == pytest.approx(before / 60)
 
     simulate(main())
@@ -183,7 +183,8 @@ def test_run_with_hedge_ends_before_its_stragglers_would(pytester: pytest.Pytest
         return Answer(openai_completion(RIGHT), delay_s=60.0 if is_straggler else 0.05)
 
     with serving(handler) as server:
-        entry = {"provider": "openai-compatible", "base_url": f"{server.url}/v1"}
+        price = {"input": 1, "output": 1}
+        entry = {"provider": "openai-compatible", "base_url": f"{server.url}/v1", "price": price}
         lay(
             pytester.path,
             {
@@ -197,7 +198,9 @@ def test_run_with_hedge_ends_before_its_stragglers_would(pytester: pytest.Pytest
     _run, trials = newest_run(pytester.path)
     (straggler,) = [trial for trial in trials if trial.case == "case-70"]
     assert straggler.answer is not None
-    assert straggler.answer.attempts == 2
+    assert (straggler.answer.attempts, straggler.answer.cancelled) == (2, 1)
+    assert straggler.answer.cost_usd is not None
+    assert facts_of(straggler).paid_usd == pytest.approx(2 * straggler.answer.cost_usd)
 
 
 def test_quantile_that_is_none_of_the_three_is_refused(pytester: pytest.Pytester) -> None:

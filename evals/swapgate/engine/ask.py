@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from swapgate.engine.call import Caller, OpenModel, response_cost
+from swapgate.engine.call import Called, Caller, OpenModel, response_cost
 from swapgate.engine.estimate import size_of
 from swapgate.engine.lookup import Lookup
 from swapgate.errors import RecordingMissing
 from swapgate.memory.cache import ResponseCache, request_key
 from swapgate.providers import Provider
-from swapgate.records import Answer, Json, Request, Response
+from swapgate.records import Answer, Json, Request
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.settings import CacheMode
 
@@ -46,33 +46,30 @@ class Asker:
         # answers asks no second time.
         self._asked: set[str] = set()
         # The calls in flight, each with those who wait for its answer.
-        self._in_flight: dict[str, list[asyncio.Future[tuple[Response, int]]]] = {}
+        self._in_flight: dict[str, list[asyncio.Future[Called]]] = {}
 
     async def ask(self, model: str, request: Request, *, is_judge: bool = False) -> Answer:
         """Return the answer of the named model, from the cache where the mode allows it."""
         opened = self._models[model]
         if not opened.provider.is_recordable:
-            response, attempts = await self._caller.call(opened, request, is_judge=is_judge)
-            return _answer(opened, response, attempts=attempts)
+            return _answer(opened, await self._caller.call(opened, request, is_judge=is_judge))
         key = request_key(request, opened.provider)
         reads = self._reads_stored(opened) or (not is_judge and key in self._asked)
         stored = await self._lookup.get(key) if reads and key not in self._in_flight else None
         if stored is not None:
-            return _answer(opened, stored, from_cache=True)
+            return _answer(opened, Called(stored), from_cache=True)
         if self._mode == "replay":
             raise RecordingMissing(_missing(model, request))
         is_shared = key in self._in_flight
-        response, attempts = await self._call_once(key, opened, request, is_judge=is_judge)
+        called = await self._call_once(key, opened, request, is_judge=is_judge)
         if not (is_judge or reads):
             self._asked.add(key)
-        return _answer(opened, response, attempts=attempts, from_cache=is_shared)
+        return _answer(opened, called, from_cache=is_shared)
 
-    async def _call_once(
-        self, key: str, opened: OpenModel, request: Request, *, is_judge: bool
-    ) -> tuple[Response, int]:
+    async def _call_once(self, key: str, opened: OpenModel, request: Request, *, is_judge: bool) -> Called:
         """Call, or wait for the call with the same content that is already in flight."""
         if key in self._in_flight:
-            follower: asyncio.Future[tuple[Response, int]] = asyncio.get_running_loop().create_future()
+            follower: asyncio.Future[Called] = asyncio.get_running_loop().create_future()
             self._in_flight[key].append(follower)
             return await follower
         self._in_flight[key] = []
@@ -86,7 +83,7 @@ class Asker:
 
     async def _call_and_store(
         self, key: str, opened: OpenModel, request: Request, *, is_judge: bool
-    ) -> tuple[Response, int]:
+    ) -> Called:
         self._cache.require_intact()
         about = _about(opened, request, is_judge=is_judge)
         if self._batches is not None and opened.batches is not None:
@@ -94,11 +91,11 @@ class Asker:
             batched = partial(self._batches.ask, key, opened, request, about, reads_cache=reads)
             came = await self._caller.count_batched(opened, request, batched, is_judge=is_judge)
             if came is not None:
-                return came, 1
-        response, attempts = await self._caller.call(opened, request, is_judge=is_judge)
-        if opened.stores(response):
-            self._cache.put(key, response, about)
-        return response, attempts
+                return Called(came)
+        called = await self._caller.call(opened, request, is_judge=is_judge)
+        if opened.stores(called.response):
+            self._cache.put(key, called.response, about)
+        return called
 
     def _reads_stored(self, opened: OpenModel) -> bool:
         return reads_stored(opened.spec, opened.provider, self._mode)
@@ -112,9 +109,7 @@ def reads_stored(spec: ModelSpec, provider: Provider, mode: CacheMode) -> bool:
     return mode == "auto" and allowed
 
 
-def _tell(
-    followers: Sequence[asyncio.Future[tuple[Response, int]]], outcome: tuple[Response, int] | BaseException
-) -> None:
+def _tell(followers: Sequence[asyncio.Future[Called]], outcome: Called | BaseException) -> None:
     """Hand a call's outcome to those who waited for it; nobody waits on in a session that is ending."""
     for follower in followers:
         if follower.done():
@@ -127,13 +122,14 @@ def _tell(
             follower.set_result(outcome)
 
 
-def _answer(opened: OpenModel, response: Response, *, attempts: int = 1, from_cache: bool = False) -> Answer:
+def _answer(opened: OpenModel, called: Called, *, from_cache: bool = False) -> Answer:
     return Answer(
-        response=response,
+        response=called.response,
         model=opened.spec.name,
         from_cache=from_cache,
-        attempts=attempts,
-        cost_usd=response_cost(opened.spec, response),
+        attempts=called.attempts,
+        cancelled=called.cancelled,
+        cost_usd=response_cost(opened.spec, called.response),
     )
 
 

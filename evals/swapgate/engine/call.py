@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from swapgate.engine.breaker import LONGEST_RETRY_AFTER_S, most_rejections
 from swapgate.engine.budget import Budget
@@ -56,6 +56,14 @@ class Spent:
     cost_usd: float = 0.0
 
 
+class Called(NamedTuple):
+    """A response, after so many attempts, of which so many were cancelled when another one had brought it."""
+
+    response: Response
+    attempts: int = 1
+    cancelled: int = 0
+
+
 class Caller:
     """Calls models and counts what that cost. Raises ProviderError or BudgetSpent.
 
@@ -82,8 +90,8 @@ class Caller:
         self.spent = Spent()
         self.paused = 0
 
-    async def call(self, opened: OpenModel, request: Request, *, is_judge: bool) -> tuple[Response, int]:
-        """Call with retries; return the response and the number of attempts."""
+    async def call(self, opened: OpenModel, request: Request, *, is_judge: bool) -> Called:
+        """Call with retries."""
         pace = opened.pace
         attempts = failures = 0
         while True:
@@ -94,9 +102,10 @@ class Caller:
             attempts += 1
             try:
                 if self._hedge is None or not opened.may_hedge:
-                    return await self._attempt(opened, request, ticket, is_judge=is_judge), attempts
-                response, made = await self._hedged(opened, request, ticket, self._hedge, is_judge=is_judge)
-                return response, attempts + made - 1
+                    response = await self._attempt(opened, request, ticket, is_judge=is_judge)
+                    return Called(response, attempts)
+                hedged = await self._hedged(opened, request, ticket, self._hedge, is_judge=is_judge)
+                return hedged._replace(attempts=attempts + hedged.attempts - 1)
             except ProviderError as error:
                 if pace.breaker.is_open:
                     raise pace.breaker.reason() from error
@@ -167,7 +176,7 @@ class Caller:
 
     async def _hedged(
         self, opened: OpenModel, request: Request, ticket: Ticket, share: float, *, is_judge: bool
-    ) -> tuple[Response, int]:
+    ) -> Called:
         """Make an attempt, and a second one beside it when it takes long; a cancelled one costs as much."""
         tickets = [ticket]
 
@@ -188,7 +197,7 @@ class Caller:
         sent = [one for one in tickets if one.is_sent]
         cancelled = sum(one.is_cancelled for one in sent)
         self.spent.cost_usd += cancelled * (response_cost(opened.spec, response) or 0.0)
-        return response, len(sent)
+        return Called(response, len(sent), cancelled)
 
     def _wait_before_retry(
         self, pace: Pace, error: ProviderError, failures: int, rejections: int

@@ -87,8 +87,13 @@ def list_price(answers: Iterable[Answer]) -> float | None:
 
 
 def price_paid(answers: Sequence[Answer]) -> float | None:
-    """Return what was paid this time in US dollars: answers from the cache are free; None when unknown."""
-    return list_price(answer for answer in answers if not answer.from_cache)
+    """Return what was paid this time in US dollars; None when unknown.
+
+    Answers from the cache are free, and an attempt that was cancelled costs as much as what came instead.
+    """
+    return list_price(
+        answer for answer in answers if not answer.from_cache for _attempt in range(1 + answer.cancelled)
+    )
 
 
 def sum_of(amounts: Sequence[Amount]) -> Amount | Literal[0]:

@@ -100,7 +100,8 @@ class Answer(Value):
     """A response and how it was had: by which model of the catalogue, from the cache or not, at what cost.
 
     `cost_usd` is what this response costs at list price, None when the price is unknown; `from_cache` says
-    that nothing was paid for it this time: it was stored, or another trial's call brought it too.
+    that nothing was paid for it this time: it was stored, or another trial's call brought it too. So many of
+    the `attempts` as were `cancelled` were given up for another's answer, which each cost as much as.
     `fallback_reason` is the error that made another model answer than the one asked.
     """
 
@@ -108,6 +109,7 @@ class Answer(Value):
     model: str
     from_cache: bool = False
     attempts: int = 1
+    cancelled: int = 0
     cost_usd: float | None = None
     is_fallback: bool = False
     fallback_reason: str | None = None

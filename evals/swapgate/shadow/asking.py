@@ -125,11 +125,11 @@ class Asking:
         else:
             request = to_request(question.body, question.api, spec, planned.route)
         try:
-            response, attempts = await self._caller.call(opened, request, is_judge=False)
+            called = await self._caller.call(opened, request, is_judge=False)
         except ProviderError as exc:
             return failed(spec.name, exc, latency_s=asyncio.get_running_loop().time() - started)
-        leg = answered(spec.name, response, retries=attempts - 1)
-        return replace(leg, cost_usd=response_cost(spec, response))
+        leg = answered(spec.name, called.response, retries=called.attempts - 1)
+        return replace(leg, cost_usd=response_cost(spec, called.response))
 
     def _open(self, spec: ModelSpec, *, is_streamed: bool) -> OpenModel:
         key = (spec.name, is_streamed)

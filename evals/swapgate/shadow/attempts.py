@@ -11,7 +11,7 @@ import random
 
 from swapgate.engine.breaker import LONGEST_WAIT_S, backoff_s
 from swapgate.engine.budget import Budget
-from swapgate.engine.call import OpenModel
+from swapgate.engine.call import Called, OpenModel
 from swapgate.errors import ProviderError
 from swapgate.records import Request, Response
 from swapgate.storable import storable
@@ -25,13 +25,13 @@ class Attempts:
         self._budget = budget
         self._jitter = random.Random()  # noqa: S311 - spreads retries, decides nothing
 
-    async def call(self, opened: OpenModel, request: Request, *, is_judge: bool) -> tuple[Response, int]:
-        """Return the response and the number of attempts."""
+    async def call(self, opened: OpenModel, request: Request, *, is_judge: bool) -> Called:
+        """Call with retries."""
         attempts = 0
         while True:
             attempts += 1
             try:
-                return await self._attempt(opened, request, is_judge=is_judge), attempts
+                return Called(await self._attempt(opened, request, is_judge=is_judge), attempts)
             except ProviderError as error:
                 wait_s = self._wait_s(error, attempts)
                 if wait_s is None:

@@ -146,7 +146,7 @@ def _numbers(trial: Trial) -> dict[str, str]:
         "Latency": _seconds(response.latency_s),
         "First token": _seconds(response.ttft_s),
         "From the cache": "yes" if answer.from_cache else "no",
-        "Attempts": str(answer.attempts),
+        "Attempts": f"{answer.attempts}{_cancelled(answer.cancelled)}",
         "Finished by": response.finish_reason.replace("_", " "),
         "Model served": response.model_served or "",
         "Fallback": f"answered by {answer.model}: {answer.fallback_reason}" if answer.is_fallback else "",
@@ -174,6 +174,10 @@ def _judge_numbers(trial: Trial) -> dict[str, str]:
 def _sum(counts: Iterable[int | None]) -> int | None:
     known = [count for count in counts if count is not None]
     return sum(known) if known else None
+
+
+def _cancelled(count: int) -> str:
+    return f", {count} of them cancelled" if count else ""
 
 
 def _amount(count: int | None) -> str:

@@ -99,7 +99,7 @@ class ApiEmbedder:
             messages=tuple(Message(role="user", content=text) for text in given),
             params=self._asked(),
         )
-        response, _attempts = await self._caller.call(self._opened, request, is_judge=False)
+        response = (await self._caller.call(self._opened, request, is_judge=False)).response
         self.tokens += response.usage.tokens_in or 0
         flat = np.frombuffer(base64.b64decode(response.text), dtype=np.float32)
         vectors = flat.reshape(len(given), -1)
