@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from swapgate.engine.budget import Budget
-from swapgate.engine.call import Caller, OpenModel
+from swapgate.engine.call import Called, Caller, OpenModel
 from swapgate.engine.learned_pace import Account
 from swapgate.engine.pace import Pace
 from swapgate.engine.slots import Slots
@@ -213,9 +213,7 @@ class Run:
             may_hedge=True,
         )
 
-    async def ask(
-        self, model: OpenModel, text: str = "hello", *, is_judge: bool = False
-    ) -> tuple[Response, int]:
+    async def ask(self, model: OpenModel, text: str = "hello", *, is_judge: bool = False) -> Called:
         request = Request(model="m", messages=(Message(role="user", content=text),))
         return await self.caller.call(model, request, is_judge=is_judge)
 
