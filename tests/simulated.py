@@ -243,7 +243,7 @@ async def two_models(
     async def ask(limit: Limit, count: int, server_seed: int) -> None:
         server = Server(limit, retry_after=retry_after, seed=server_seed)
         answers = await run.ask_many(run.open(server, account=account), count)
-        assert [type(answer) for answer in answers] == [tuple] * count
+        assert [type(answer) for answer in answers] == [Called] * count
         ends.append(now())
 
     await asyncio.gather(ask(one, calls[0], seed), ask(other, calls[1], seed + 100))
@@ -264,7 +264,7 @@ async def refusing(share: float, *, calls: int, concurrency: int, seed: int = 0)
     server._failure = drawn
     run = Run(concurrency=concurrency, seed=seed)
     answers = await run.ask_many(run.open(server), calls)
-    lost = sum(not isinstance(answer, tuple) for answer in answers)
+    lost = sum(not isinstance(answer, Called) for answer in answers)
     return lost, now(), len(server.seen) / calls
 
 
@@ -282,5 +282,5 @@ async def crowded(borne: int, *, calls: int, concurrency: int, seed: int = 0) ->
     server.complete = complete  # type: ignore[method-assign]
     run = Run(concurrency=concurrency, seed=seed)
     answers = await run.ask_many(run.open(server), calls)
-    lost = sum(not isinstance(answer, tuple) for answer in answers)
+    lost = sum(not isinstance(answer, Called) for answer in answers)
     return lost, now(), len(server.seen) / calls

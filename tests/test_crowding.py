@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulated import Run, Server, crowded, now, refusing, simulate
+from swapgate.engine.call import Called
 from swapgate.engine.overload import Overload, Round
 from swapgate.errors import ErrorKind, ProviderError
 from swapgate.records import Request, Response
@@ -131,7 +132,7 @@ def test_overload_is_answered_by_fewer_calls_at_once_and_they_come_back() -> Non
         run = Run(concurrency=64, retries=6)
         model = run.open(server)
         answers = await run.ask_many(model, 3000)
-        assert [answer for answer in answers if not isinstance(answer, tuple)] == []
+        assert [answer for answer in answers if not isinstance(answer, Called)] == []
         assert len(server.seen) <= 3000 * 1.1
         assert model.pace.at_once <= 32
         await asyncio.sleep(60)
@@ -158,7 +159,7 @@ def test_a_few_calls_that_are_refused_for_what_others_send_slow_nobody_down(
         run = Run(concurrency=64)
         model = run.open(server)
         answers = await run.ask_many(model, 1700)
-        assert [answer for answer in answers if not isinstance(answer, tuple)] == []
+        assert [answer for answer in answers if not isinstance(answer, Called)] == []
         assert now() <= longest * 1700 * 0.2 / 64
         assert model.pace.at_once >= 50
 
@@ -240,7 +241,7 @@ def test_call_that_alone_is_refused_for_ever_becomes_an_error_soon() -> None:
         )
         run = Run(concurrency=4)
         answers = await run.ask_many(run.open(server), 300)
-        assert [n for n, answer in enumerate(answers) if not isinstance(answer, tuple)] == [7]
+        assert [n for n, answer in enumerate(answers) if not isinstance(answer, Called)] == [7]
         assert len(server.seen) <= 300 + 10
 
     simulate(main())

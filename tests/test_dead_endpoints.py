@@ -18,6 +18,7 @@ from processes import PATIENCE_S, wait_for
 from servers import Answer, Received, openai_completion, serving
 from simulated import Run, Server, gathered, now, simulate
 from swapgate.engine.breaker import Breaker
+from swapgate.engine.call import Called
 from swapgate.errors import ErrorKind, ProviderError
 from swapgate.records import Request
 from workspaces import case, lay, newest_run, suite
@@ -201,7 +202,7 @@ def test_retries_of_scattered_failures_are_a_bounded_share_of_the_calls() -> Non
         answers = await run.ask_many(run.open(server), 2000)
         first = len(answers)
         assert len(server.seen) <= first * 1.26 + 16
-        assert sum(isinstance(answer, tuple) for answer in answers) >= 0.4 * first
+        assert sum(isinstance(answer, Called) for answer in answers) >= 0.4 * first
 
     simulate(main())
 

@@ -10,6 +10,7 @@ import pytest
 
 from servers import Answer, Received, openai_completion, serving
 from simulated import Run, Server, now, simulate
+from swapgate.engine.call import Called
 from swapgate.errors import ErrorKind, ProviderError
 from swapgate.facts import facts_of
 from swapgate.spec.models import Price
@@ -151,7 +152,7 @@ def test_failure_of_one_attempt_leaves_the_other_its_chance() -> None:
         run = Run(concurrency=8, hedge=0.95)
         model = run.open(server)
         await run.ask_many(model, 100)
-        assert isinstance(await run.ask(model, "slow"), tuple)
+        assert isinstance(await run.ask(model, "slow"), Called)
 
     simulate(main())
 

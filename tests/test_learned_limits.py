@@ -22,6 +22,7 @@ from simulated import (
     simulate,
     two_models,
 )
+from swapgate.engine.call import Called
 from swapgate.engine.learned_rate import LearnedRate
 from swapgate.engine.pace import Pace
 from swapgate.errors import ErrorKind, ProviderError
@@ -40,7 +41,7 @@ async def drive(limit: Limit, tells: str, *, calls: int, concurrency: int, seed:
     server = Server(limit, retry_after=TELLS[tells], seed=seed)
     run = Run(concurrency=concurrency, seed=seed)
     answers = await run.ask_many(run.open(server), calls)
-    assert [type(answer) for answer in answers] == [tuple] * calls
+    assert [type(answer) for answer in answers] == [Called] * calls
     return calls / (now() - 0.2), server.rejected / len(server.seen)
 
 
@@ -229,7 +230,7 @@ def test_request_that_is_rejected_for_ever_becomes_an_error_and_the_others_are_a
     async def main() -> None:
         run = Run(concurrency=4)
         answers = await run.ask_many(run.open(Server(failure=failure)), 300)
-        assert [n for n, answer in enumerate(answers) if not isinstance(answer, tuple)] == [7]
+        assert [n for n, answer in enumerate(answers) if not isinstance(answer, Called)] == [7]
 
     simulate(main())
 
