@@ -102,7 +102,8 @@ class Asking:
     async def __aexit__(
         self, _kind: type[BaseException] | None, _exc: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        await asyncio.gather(*(opened.provider.close() for opened in self._opened.values()))
+        closing = (opened.provider.close() for opened in self._opened.values())
+        await asyncio.gather(*closing, return_exceptions=True)  # the rest is closed all the same
         await self._http.aclose()
         await self._executor.close()
         await self._budget.aclose()

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from swapgate.engine.budget import Budget
 from swapgate.engine.executor import Executor
-from swapgate.errors import SwapgateError, UsageError
+from swapgate.errors import StoreError, SwapgateError, UsageError
 from swapgate.records import Json
 from swapgate.shadow.asking import Asking, Question
 from swapgate.shadow.legs import Legs
@@ -201,7 +201,8 @@ class Replay:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(RENEW_EVERY_S)
-            self._store.renew(sorted(self._held), lease_s=LEASE_S)
+            with contextlib.suppress(StoreError):  # the next time may come before the lease ends
+                self._store.renew(sorted(self._held), lease_s=LEASE_S)
 
     async def _let_go(self) -> None:
         """End what is in flight, and give back what was not asked."""
