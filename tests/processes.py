@@ -10,16 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 MARK = "SWAPGATE_TESTS_MARK"
-# Without what is installed for our own tests and would take a child a third of a second to load.
-PYTEST = (sys.executable, "-m", "pytest", "-p", "no:hypothesispytest", "-p", "no:anyio")
+# What is installed for our own tests would take a child a third of a second to load. Commands that are told to
+# be typed again name what was typed, and not this.
+_BARE = {"PYTEST_ADDOPTS": "-p no:hypothesispytest -p no:anyio"}
 
 
 def start_pytest(root: Path, *arguments: str, **environ: str) -> subprocess.Popen[str]:
     """Start pytest in a workspace, its output on one pipe; `environ` are further variables."""
     return subprocess.Popen(
-        [*PYTEST, *arguments],
+        [sys.executable, "-m", "pytest", *arguments],
         cwd=root,
-        env={**os.environ, **environ, "PYTHONPATH": str(Path(__file__).parents[1] / "evals")},
+        env={**os.environ, **_BARE, **environ, "PYTHONPATH": str(Path(__file__).parents[1] / "evals")},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -69,7 +69,7 @@ EXPECTED: Mapping[str, Expected] = {
     "hanging-up": Expected("connection", "connection", _AGAIN),
     "too-short": Expected("connection", "connection", _AGAIN),
     "too-long": Expected("connection/bad_response", "connection/bad_response", ""),
-    "cut-off": Expected("bad_response", "connection", ""),
+    "cut-off": Expected("connection", "connection", _AGAIN),
     "endless": Expected("bad_response", "bad_response", f"answer larger than 10 MiB. {_INTERFACE}"),
     "endless-line": Expected("bad_response", "bad_response", f"answer larger than 10 MiB. {_INTERFACE}"),
     "no-json": Expected("bad_response", "bad_response", _INTERFACE),
