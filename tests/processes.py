@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 MARK = "SWAPGATE_TESTS_MARK"
-# What is installed for our own tests would take a child a third of a second to load. Commands that are told to
-# be typed again name what was typed, and not this.
+# What is installed for our own tests would take a child a third of a second to load. Not as arguments: a
+# command that is told to be typed again names those.
 _BARE = {"PYTEST_ADDOPTS": "-p no:hypothesispytest -p no:anyio"}
 
 
