@@ -112,7 +112,7 @@ def test_of_two_changes_at_once_one_is_refused(store: StateStore) -> None:
     now = begun(store, "raced")
     store.change(now, Phase.DUAL_WRITE, who="ann", why="first")
     with pytest.raises(MigrationChanged, match="somebody else"):
-        store.change(now, Phase.ROLLED_BACK, who="bob", why="second")
+        store.change(now, Phase.DUAL_WRITE, who="bob", why="second")
     assert store.get("raced").phase == "dual_write"
 
 
