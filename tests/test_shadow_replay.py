@@ -426,8 +426,8 @@ def test_what_is_replayed_is_compared_before_its_content_goes(tmp_path: Path, ca
     refused = run_shadow(tmp_path, "replay", "--from", str(log), "--format", "openai")
     assert refused.returncode == 4 and "unknown suite 'nowhere'" in refused.stderr
     assert candidate.requests == []
-    (tmp_path / "config" / "promote.yml").write_text("compare: {review: {similarity: 'mine:alike'}}\n")
-    (tmp_path / "mine.py").write_text(
+    (tmp_path / "config" / "promote.yml").write_text("compare: {review: {similarity: 'likeness:alike'}}\n")
+    (tmp_path / "likeness.py").write_text(
         "def alike(texts):\n"
         "    if 'answer 1' in texts[0]: raise LookupError('no vector')\n"
         "    return [[1.0, len(text)] for text in texts]\n"
