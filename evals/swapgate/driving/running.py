@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -98,7 +97,7 @@ class Running:
 
     def _opened(
         self, items: Sequence[CaseItem], specs: Mapping[str, ModelSpec]
-    ) -> AbstractContextManager[Engine]:
+    ) -> contextlib.AbstractContextManager[Engine]:
         """Return the engine of this session, to be entered."""
         from swapgate.engine.opened import open_engine
 

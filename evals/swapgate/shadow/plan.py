@@ -107,10 +107,11 @@ def require_askable(plan: Plan, *, is_budgeted: bool = False) -> None:
             raise UsageError(why)
 
 
-def require_servable(plan: Plan) -> None:
-    """Raise UsageError for a plan that cannot serve and mirror, whoever is to take it."""
+def servable(plan: Plan) -> Plan:
+    """Return a plan that can serve and mirror, whoever is to take it; raise UsageError for one that cannot."""
     _require_upstreams(plan)
     require_askable(plan)
+    return plan
 
 
 def _require_upstreams(plan: Plan) -> None:

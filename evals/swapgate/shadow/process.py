@@ -22,7 +22,7 @@ from swapgate.shadow.comparing.live import live_compare
 from swapgate.shadow.fast_loop import collect_from_here, loop_factory
 from swapgate.shadow.handing import FRAME
 from swapgate.shadow.mirror import Mirror
-from swapgate.shadow.plan import Plan, open_plan, require_servable
+from swapgate.shadow.plan import Plan, open_plan, servable
 from swapgate.shadow.records import Count
 from swapgate.shadow.retention import sweep_or_warn
 from swapgate.shadow.store import ShadowStore
@@ -89,9 +89,7 @@ class Process:
 
     def _plan(self) -> Plan:
         """Return the plan, read anew by every mirror: what a SIGHUP refused, none takes up."""
-        plan = open_plan(self._settings(), self._config)
-        require_servable(plan)
-        return plan
+        return servable(open_plan(self._settings(), self._config))
 
     def _settings(self) -> Settings:
         return resolve_settings(self._root, {}, os.environ)

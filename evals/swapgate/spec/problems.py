@@ -119,10 +119,7 @@ def _requirement(error: str, context: Mapping[str, Any], said: str, spot: Spot) 
         return "may hold only letters, digits, '_', '.' and '-'"
     if error == "too_short":
         return "must not be empty"
-    if error.endswith(("_type", "_parsing", "_from_float", "_inexact")) or error in {
-        "literal_error",
-        "too_long",
-    }:
+    if error.endswith(_OTHER_TYPES) or error in {"literal_error", "too_long"}:
         return f"must be {_words(spot.wanted)}"
     return f"is not valid ({said[:1].lower()}{said[1:]})"
 

@@ -52,9 +52,11 @@ def serve(
     """
     if os.name != "posix":
         raise UsageError("swapgate shadow serve runs on Linux and macOS. Use ShadowTransport in the process")
+    from swapgate.shadow.plan import servable
+
     settings = open_settings(root)
     path = config_path(settings, config)
-    plan = _usable(opened(settings, path, listen))
+    plan = servable(opened(settings, path, listen))
     _check(plan)
     logging.basicConfig(format="swapgate shadow: %(levelname)s: %(message)s", level=logging.WARNING)
 
@@ -65,7 +67,7 @@ def serve(
         _run(
             plan,
             path=path,
-            reopen=lambda: _usable(opened(settings, path, listen)),
+            reopen=lambda: servable(opened(settings, path, listen)),
             drain_s=drain_s,
             began=began,
             leg_for=ramp.leg_for,
@@ -101,13 +103,6 @@ def opened(settings: Settings, path: Path, listen: str | None = None) -> Plan:
     if listen is None:
         return plan
     return replace(plan, config=plan.config.model_copy(update={"listen": listen_address(listen)}))
-
-
-def _usable(plan: Plan) -> Plan:
-    from swapgate.shadow.plan import require_servable
-
-    require_servable(plan)
-    return plan
 
 
 def _check(plan: Plan) -> None:
