@@ -108,7 +108,7 @@ def require_askable(plan: Plan, *, is_budgeted: bool = False) -> None:
 
 
 def servable(plan: Plan) -> Plan:
-    """Return a plan that can serve and mirror, whoever is to take it; raise UsageError for one that cannot."""
+    """Return a plan that can serve and mirror, whoever is to take it; UsageError for one that cannot."""
     _require_upstreams(plan)
     require_askable(plan)
     return plan
