@@ -8,8 +8,9 @@ import pkgutil
 import signal
 import sys
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis.internal.observability
 import pytest
@@ -32,6 +33,8 @@ _EXTENSIONS = (
     "sqlalchemy.dialects.sqlite",
     "xdist.scheduler",
 )
+
+_PLUGINS = ("swapgate.plugin", "xdist.plugin", "xdist.looponfail")
 
 # A shell without job control ignores SIGINT for what it runs in the background, and children inherit that:
 # tests that press Ctrl-C would press it in vain.
@@ -99,3 +102,22 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
 
     config.option.loadscopereorder = False  # the workers' order is the one meant
     return LoadFileScheduling(config, log)
+
+
+@pytest.fixture
+def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """Hand a session of this process its plugins; workers and other processes find them as users' do.
+
+    To look for them pytest reads what all of 150 packages have installed, a fifth of such a session's time.
+    """
+    in_process = pytester.inline_run
+
+    def inline_run(*args: Any, plugins: Iterable[Any] = (), **options: Any) -> pytest.HookRecorder:
+        if any(str(argument).startswith("-n") for argument in args):
+            return in_process(*args, plugins=plugins, **options)
+        with monkeypatch.context() as patch:
+            patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+            return in_process(*args, plugins=(*plugins, *map(importlib.import_module, _PLUGINS)), **options)
+
+    monkeypatch.setattr(pytester, "inline_run", inline_run)
+    return pytester

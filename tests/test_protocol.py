@@ -204,3 +204,24 @@ def test_a_plugin_that_runs_failures_again_asks_no_model_again(
     assert result.ret == 1
     written = json.loads((pytester.path / "reports" / "latest" / "report.json").read_text())
     assert [trial["answer"]["response"]["text"] for trial in written["trials"]] == ["wrong"]
+
+
+@pytest.mark.parametrize("options", [[], ["--full-trace"]], ids=["place", "full trace"])
+def test_pytest_parses_the_way_to_an_interruption_only_to_show_it(
+    pytester: pytest.Pytester, options: list[str]
+) -> None:
+    recorded_workspace(pytester.path, ANSWERS)
+    interrupted = (
+        "import pytest\n"
+        "def pytest_runtest_logreport():\n"
+        "    raise KeyboardInterrupt\n"
+        "@pytest.hookimpl(trylast=True)\n"
+        "def pytest_keyboard_interrupt(excinfo):\n"
+        "    print('frames:', len(excinfo.traceback))\n"
+    )
+    lay(pytester.path, {"conftest.py": interrupted})
+    ran = pytester.runpytest("--model=new", "-s", *options, no_reraise_ctrlc=True)
+    assert ran.ret == pytest.ExitCode.INTERRUPTED
+    frames = int(ran.stdout.str().partition("frames: ")[2].partition("\n")[0])
+    assert (frames > 1) == bool(options)
+    ran.stdout.fnmatch_lines(["*conftest.py:3: KeyboardInterrupt*"])

@@ -60,10 +60,15 @@ class Interruptions:
         self._is_ending = True
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_keyboard_interrupt(self) -> None:
-        """Close what is open in peace."""
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Close what is open in peace; where pytest tells no more than the place, leave it no way to parse.
+
+        It would read and parse every module between itself and there, for a text that it throws away.
+        """
         self.begin_end()
         self._interrupt_workers()
+        if not self._config.getoption("fulltrace"):
+            excinfo.traceback = excinfo.traceback.filter(excinfo)[-1:]
 
     @contextlib.contextmanager
     def may_break_off(self) -> Iterator[None]:

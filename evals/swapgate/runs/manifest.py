@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import re
@@ -138,7 +139,8 @@ def _schema_hashes(suites: Sequence[ReadySuite]) -> dict[str, str]:
     }
 
 
-def _versions() -> dict[str, str]:
+@functools.cache
+def _versions() -> Mapping[str, str]:
     found = {"swapgate": swapgate.__version__, "python": platform.python_version()}
     for name in (*_PACKAGES, *_LOCAL_PACKAGES):
         try:
