@@ -41,7 +41,7 @@ def is_kept(row: Row) -> bool:
 
 
 def test_a_drop_is_seen_as_soon_as_the_page_on_nights_says():
-    rows = [nightly._delay(history, 1000, limit=5) for history in (30, 70)]
+    rows = [nightly._delay(history, 200, limit=5) for history in (30, 70)]
     assert [f"{row.goal}: {row.value}" for row in rows if not is_kept(row)] == []
 
 
