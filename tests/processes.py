@@ -10,17 +10,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 MARK = "SWAPGATE_TESTS_MARK"
-# What is installed for our own tests would take a child a third of a second to load. Not as arguments: a
-# command that is told to be typed again names those.
-_BARE = {"PYTEST_ADDOPTS": "-p no:hypothesispytest -p no:anyio"}
+
+
+def plugins(*, has_workers: bool = False) -> dict[str, str]:
+    """Return the variables that give a child its plugins: to look for them takes it longer than a short run.
+
+    Not as arguments: a command that is told to be typed again names those.
+    """
+    named = ["swapgate.plugin", *(["xdist.plugin", "xdist.looponfail"] if has_workers else [])]
+    return {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": ",".join(named)}
 
 
 def start_pytest(root: Path, *arguments: str, **environ: str) -> subprocess.Popen[str]:
     """Start pytest in a workspace, its output on one pipe; `environ` are further variables."""
+    given = plugins(has_workers=any(argument.startswith("-n") for argument in arguments))
     return subprocess.Popen(
         [sys.executable, "-m", "pytest", *arguments],
         cwd=root,
-        env={**os.environ, **_BARE, **environ, "PYTHONPATH": str(Path(__file__).parents[1] / "evals")},
+        env={**os.environ, **given, **environ, "PYTHONPATH": str(Path(__file__).parents[1] / "evals")},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

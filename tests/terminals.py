@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from processes import plugins
+
 SOURCE = Path(__file__).parents[1] / "evals"
 # What would make a run in a test unlike one that somebody starts in a terminal.
 UNSET = (
@@ -109,7 +111,7 @@ def open_terminals(environ: dict[str, str]) -> Iterator[Terminals]:
     environment = {k: v for k, v in environ.items() if k not in UNSET and not k.startswith("SWAPGATE_")}
     with subprocess.Popen(
         [sys.executable, "-c", _FORKING],
-        env={**environment, "PYTHONPATH": str(SOURCE)},
+        env={**environment, **plugins(), "PYTHONPATH": str(SOURCE)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -152,7 +152,7 @@ def test_a_narrow_terminal_never_wraps_the_line(
 
 
 def test_a_wide_terminal_has_room_for_all_of_it(tmp_path: Path, run_in_terminal: Callable[..., str]) -> None:
-    lay_slow(tmp_path, 2)
+    lay_slow(tmp_path, 2, seconds=1.2)
     (tmp_path / "cases" / "slow.yml").rename(tmp_path / "cases" / f"{'x' * 75}.yml")
     drawn = DRAWN.findall(run_in_terminal(columns=160))
     assert any(line.endswith("2 in flight\x1b[22m") for line in drawn), drawn
