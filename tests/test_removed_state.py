@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from servers import Answer, Received, openai_completion, serving
 from swapgate.errors import ExitCode
 from workspaces import case, lay, suite
 
@@ -80,6 +82,29 @@ def test_a_run_whose_cache_is_removed_stops_and_says_so(tmp_path: Path, options:
     assert "gate: PASS" not in said
     assert "Traceback" not in said
     assert len((tmp_path / "calls.txt").read_text()) < CASES
+
+
+def test_calls_that_waited_for_their_turn_are_not_made_once_the_cache_is_gone(
+    pytester: pytest.Pytester,
+) -> None:
+    def answer(_request: Received) -> Answer:
+        if len(server.requests) == 6:
+            shutil.rmtree(pytester.path / ".swapgate")
+        return Answer(openai_completion(), delay_s=0.3)
+
+    with serving(answer) as server:
+        entry = {"provider": "openai-compatible", "base_url": f"{server.url}/v1"}
+        lay(
+            pytester.path,
+            {
+                "cases/s.yml": suite([case(f"c{n}") for n in range(40)]),
+                "config/models.yml": json.dumps({"models": {"m": entry}}),
+            },
+        )
+        result = pytester.runpytest("--model=m", "--concurrency=2")
+        assert result.ret == ExitCode.INTERNAL_ERROR
+        assert len(server.requests) < 20
+    result.stdout.fnmatch_lines(["*cache.db: * could not be stored, and will be asked again: *"])
 
 
 def test_what_a_worker_cannot_store_is_told_by_its_controller(tmp_path: Path) -> None:
