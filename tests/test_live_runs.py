@@ -18,7 +18,7 @@ import pytest
 
 from processes import PATIENCE_S, start_pytest, wait_for
 from servers import Answer, Handler, Holding, Received, Server, openai_completion, serving
-from workspaces import JUDGE, case, lay, suite
+from workspaces import JUDGE, case, lay, recorded_workspace, suite
 
 KEY = "sk-planted-0123456789abcdef"
 RIGHT = '{"label": "billing"}'
@@ -404,6 +404,31 @@ def test_two_signals_at_once_are_no_bug_of_pytest(
         output = process.communicate(timeout=120)[0]
     assert process.returncode == 2, output
     assert "Traceback" not in output
+
+
+CATCHES = """
+import signal
+import pytest
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGINT"])
+def test_own_code_stops_when_it_is_told_to(name):
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.Signals[name])
+
+def test_last():
+    signal.raise_signal(signal.SIGINT)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its signals are POSIX's")
+def test_signal_that_a_test_has_caught_keeps_none_from_a_later_one(pytester: pytest.Pytester) -> None:
+    recorded_workspace(pytester.path, {"m": {"one": RIGHT}})
+    pytester.makepyfile(test_own=CATCHES)
+    result = pytester.runpytest_subprocess("--model=m", "cases", "test_own.py")
+    result.assert_outcomes(passed=4)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["gate not judged: the session was interrupted"])
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
 
 
 SLOW_HISTORY = """
