@@ -23,6 +23,7 @@ from swapgate.memory.wal import (
     connect_reading,
     inserts,
     is_damage,
+    may_pass,
     may_write,
     use_wal,
     watched,
@@ -134,6 +135,7 @@ class ResponseCache:
                 name="swapgate-cache",
                 on_written=self._forget_pending,
                 weigh=lambda recording: len(recording.response.text),
+                may_pass=may_pass,
             )
         )
 

@@ -92,8 +92,8 @@ def rest_of(part: Part, jobs: Sequence[Job]) -> Part:
     if len(jobs) != part.completes.planned or len(jobs) - len(lacking) != part.taken_over:
         raise UsageError(
             f"--rerun-errors: run {part.completes.id} set out to make {planned}, and "
-            f"these are {len(jobs):,}, or of other cases. Select the same ones (paths, -k, -m), or run "
-            f"them without --rerun-errors: {_CHEAP}"
+            f"these are {len(jobs):,}, or of other cases. Select the same ones (paths, -k, -m; no --lf), "
+            f"or run them without --rerun-errors: {_CHEAP}"
         )
     return replace(part, whole=jobs, jobs=lacking)
 
