@@ -467,6 +467,36 @@ def test_ctrl_c_while_the_history_opens_is_told_once_it_is_open(pytester: pytest
     assert (pytester.path / "told-after").exists()
 
 
+SLOW_NUMPY = """
+import sys, time
+from pathlib import Path
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numpy.matrixlib":  # half of numpy is loaded
+            Path("loading").touch()
+            time.sleep(1)
+
+sys.meta_path.insert(0, Slow())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is not sent to one process there")
+def test_ctrl_c_while_the_first_miss_is_explained_breaks_no_import(pytester: pytest.Pytester) -> None:
+    """What explains it loads what decides at the end, and numpy cannot be imported a second time."""
+    wrong = Holding(lambda _request: Answer(openai_completion("no JSON")), after=1)
+    with serving(wrong) as server:
+        lay_live(pytester.path, server.url, cases=10)
+        lay(pytester.path, {"conftest.py": SLOW_NUMPY})
+        process = start(pytester.path, "--concurrency=2")
+        wait_for((pytester.path / "loading").exists)
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=120)[0]
+    assert process.returncode == 2, output
+    assert "Traceback" not in output
+    assert "gate not judged: the session was interrupted" in output
+
+
 SLOW_CLIENT = """
 import threading, time
 from pathlib import Path
