@@ -10,9 +10,10 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -271,3 +272,38 @@ def test_reading_and_writing_from_two_threads_agree(cache: ResponseCache) -> Non
     writer.start()
     writer.join()
     assert [cache.get(str(n)) for n in range(300)] == [Response(text=str(n)) for n in range(300)]
+
+
+class Watched(str):
+    """A key that tells the thread that writes how often it has looked it up."""
+
+    __slots__ = ("looked_up",)
+    looked_up: Callable[[], None]
+
+    def __hash__(self) -> int:
+        if threading.current_thread().name == "swapgate-cache":
+            self.looked_up()
+        return super().__hash__()
+
+
+def test_newer_answer_that_comes_while_the_older_one_is_forgotten_is_read(cache: ResponseCache) -> None:
+    newer, looks, is_held = replace(RESPONSE, text="newer"), count(1), threading.Event()
+    second = threading.Thread(target=cache.put, args=("k", newer, {}))
+
+    def between() -> None:
+        if next(looks) == 2:  # what waits under the key is known to be the older one, and goes now
+            second.start()
+            second.join(0.3)
+            holding.execute("BEGIN IMMEDIATE")
+            is_held.set()
+
+    key = Watched("k")
+    key.looked_up = between
+    with closing(sqlite3.connect(cache.path, isolation_level=None, check_same_thread=False)) as holding:
+        cache.put(key, RESPONSE, {})
+        assert is_held.wait(60)
+        second.join()
+        assert cache.get("k") == newer
+        holding.execute("ROLLBACK")
+    cache.flush()
+    assert cache.get("k") == newer

@@ -18,7 +18,7 @@ import pytest
 
 from processes import PATIENCE_S, start_pytest, wait_for
 from servers import Answer, Handler, Holding, Received, Server, openai_completion, serving
-from workspaces import JUDGE, case, lay, suite
+from workspaces import JUDGE, case, lay, recorded_workspace, suite
 
 KEY = "sk-planted-0123456789abcdef"
 RIGHT = '{"label": "billing"}'
@@ -406,6 +406,31 @@ def test_two_signals_at_once_are_no_bug_of_pytest(
     assert "Traceback" not in output
 
 
+CATCHES = """
+import signal
+import pytest
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGINT"])
+def test_own_code_stops_when_it_is_told_to(name):
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.Signals[name])
+
+def test_last():
+    signal.raise_signal(signal.SIGINT)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its signals are POSIX's")
+def test_signal_that_a_test_has_caught_keeps_none_from_a_later_one(pytester: pytest.Pytester) -> None:
+    recorded_workspace(pytester.path, {"m": {"one": RIGHT}})
+    pytester.makepyfile(test_own=CATCHES)
+    result = pytester.runpytest_subprocess("--model=m", "cases", "test_own.py")
+    result.assert_outcomes(passed=4)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["gate not judged: the session was interrupted"])
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+
+
 SLOW_HISTORY = """
 import time
 from pathlib import Path
@@ -440,6 +465,36 @@ def test_ctrl_c_while_the_history_opens_is_told_once_it_is_open(pytester: pytest
     assert process.returncode == 2, output
     assert "Traceback" not in output
     assert (pytester.path / "told-after").exists()
+
+
+SLOW_NUMPY = """
+import sys, time
+from pathlib import Path
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numpy.matrixlib":  # half of numpy is loaded
+            Path("loading").touch()
+            time.sleep(1)
+
+sys.meta_path.insert(0, Slow())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is not sent to one process there")
+def test_ctrl_c_while_the_first_miss_is_explained_breaks_no_import(pytester: pytest.Pytester) -> None:
+    """What explains it loads what decides at the end, and numpy cannot be imported a second time."""
+    wrong = Holding(lambda _request: Answer(openai_completion("no JSON")), after=1)
+    with serving(wrong) as server:
+        lay_live(pytester.path, server.url, cases=10)
+        lay(pytester.path, {"conftest.py": SLOW_NUMPY})
+        process = start(pytester.path, "--concurrency=2")
+        wait_for((pytester.path / "loading").exists)
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=120)[0]
+    assert process.returncode == 2, output
+    assert "Traceback" not in output
+    assert "gate not judged: the session was interrupted" in output
 
 
 SLOW_CLIENT = """

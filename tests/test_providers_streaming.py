@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import dataclasses
 import itertools
 import json
+import re
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +40,12 @@ from swapgate.errors import ErrorKind, ProviderError, UsageError
 from swapgate.memory.cache import request_key
 from swapgate.providers._failures import Target
 from swapgate.providers._openai_stream import CompletionStream
-from swapgate.providers._stream import EventStream, Streamed
+from swapgate.providers._stream import Assembly, EventStream, Streamed
 from swapgate.providers.http_client import open_http
 from swapgate.providers.open import open_provider
-from swapgate.records import Message, Request, Response, ToolCall, Usage
+from swapgate.records import Json, Message, Request, Response, ToolCall, Usage
 from swapgate.spec.models import ModelSpec
+from swapgate.storable import parse_json
 
 KEY = "sk-live-0123456789-secret"
 PIECES = ("Grüße", " an", " \N{GRINNING FACE}", "\n\n", "data: x", "\u2028", '{"a": 1}')
@@ -449,13 +453,13 @@ class _Pieces(httpx.AsyncByteStream):
             yield piece
 
 
-def read_pieces(pieces: list[bytes]) -> Streamed:
+def read_pieces(pieces: list[bytes], assembly: Assembly | None = None) -> Streamed:
     response = httpx.Response(200, headers=EVENT_STREAM, stream=_Pieces(pieces))
     target = Target(name="a", model="a", host="a", written={})
     stream = EventStream(
         target=target, response=response, limit=10**6, silence_s=9, started=time.perf_counter()
     )
-    return asyncio.run(stream.read(CompletionStream()))
+    return asyncio.run(stream.read(assembly or CompletionStream()))
 
 
 WHOLE = sse(*openai_events(PIECES)).replace(b"\n", b"\r\n") + b": bye\r\n\r\n"
@@ -478,3 +482,96 @@ def test_no_beginning_of_an_answer_is_taken_for_the_whole(end: int) -> None:
 def test_whatever_comes_is_an_answer_or_a_provider_error(junk: bytes) -> None:
     with pytest.raises(ProviderError):
         read_pieces([b"data: ", junk, b"\n\n"])
+
+
+class _Seen:
+    """An assembly that keeps the events as they are."""
+
+    is_over = False
+    is_whole = True
+
+    def __init__(self) -> None:
+        self.events: list[Json] = []
+
+    def add(self, event: Json) -> int:
+        self.events.append(event)
+        return 1
+
+    def body(self) -> Json:
+        return None
+
+
+def dispatched(stream: bytes) -> list[str]:
+    """Return the data of all events, as the standard has a stream interpreted.
+
+    https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
+    """
+    text = stream.removeprefix(codecs.BOM_UTF8).decode()
+    *lines, _unended = re.split("\r\n|\r|\n", text)
+    events, data = [], ""
+    for line in lines:
+        name, _colon, value = line.partition(":")
+        if not line:
+            events += [data.removesuffix("\n")] if data else []
+            data = ""
+        elif name == "data":
+            data += f"{value.removeprefix(' ')}\n"
+    return events
+
+
+def told_before_the_end(events: list[str]) -> list[Json] | None:
+    """Return the values of the events before the last, None where one is no JSON. Empty ones say nothing."""
+    with suppress(ValueError):
+        before = itertools.takewhile(lambda data: data.strip() != "[DONE]", events)
+        return [parse_json(data) for data in before if data]
+    return None
+
+
+_DATA = ("data: 1", "data:2", "data:  [3,", "data: 4]", 'data: "a: \u2028\x85\ufeff"', "data: [DONE]", "data")
+_OTHERS = ("data : 5", "Data: 6", "event: e", "id: 7", "id", "retry: 8", "retry: x", ": 9", ":", "junk")
+FIELDS = st.sampled_from((*_DATA, *_OTHERS)) | st.just("")
+PARTS = st.lists(st.tuples(FIELDS, st.sampled_from(["\n", "\r", "\r\n"])), max_size=12)
+
+
+@given(parts=PARTS, mark=st.sampled_from(["", "\ufeff", "\ufeff\ufeff"]), unended=FIELDS, data=st.data())
+def test_events_are_those_of_the_standard(
+    parts: list[tuple[str, str]], mark: str, unended: str, data: st.DataObject
+) -> None:
+    stream = f"{mark}{''.join(field + end for field, end in parts)}{unended}".encode()
+    cuts = data.draw(st.sets(st.integers(0, len(stream))))
+    pieces = [stream[a:b] for a, b in itertools.pairwise([0, *sorted(cuts), len(stream)])]
+    expected = told_before_the_end(dispatched(stream))
+    seen = _Seen()
+    if expected is None:
+        with pytest.raises(ProviderError, match="an event of the stream is not JSON"):
+            read_pieces(pieces, seen)
+    else:
+        read_pieces(pieces, seen)
+        assert seen.events == expected
+
+
+def test_byte_order_mark_before_a_stream_costs_no_event() -> None:
+    response, _ = exchange("anthropic", codecs.BOM_UTF8 + anthropic_stream("a", "b"))
+    assert (response.text, response.usage.tokens_in) == ("ab", 140)
+    response, _ = exchange("openai", codecs.BOM_UTF8 + sse(*openai_events(["a", "b"])[1:]))
+    assert response.text == "ab"
+    bare = codecs.BOM_UTF8 + b'{"error": {"message": "slow", "code": 429}}'
+    assert failure(bare, "gemini").kind is ErrorKind.RATE_LIMIT
+
+
+def test_end_with_a_blank_and_choices_without_numbers_are_read() -> None:
+    *chunks, _end = openai_events(["a", "b"])
+    numberless = [{**c, "choices": [{**choice, "index": None} for choice in c["choices"]]} for c in chunks]
+    response, _ = exchange("openai", sse(*numberless, "[DONE] "))
+    assert (response.text, response.finish_reason) == ("ab", "stop")
+
+
+def test_other_choices_than_the_first_are_left_out_in_whatever_order_they_come() -> None:
+    def both(chunk: Any) -> Any:
+        if chunk == "[DONE]" or not chunk["choices"]:
+            return chunk
+        (first,) = chunk["choices"]
+        return {**chunk, "choices": [{**first, "index": 1, "delta": {"content": "other"}}, first]}
+
+    response, _ = exchange("openai", sse(*map(both, openai_events(["a", "b"]))))
+    assert response.text == "ab"

@@ -181,6 +181,35 @@ def test_killed_run_is_completed_and_pays_for_the_rest_alone(pytester: pytest.Py
     assert (len(trials), run.is_complete, run.is_partial) == (40, True, False)
 
 
+def test_killed_completion_loses_nothing_of_what_it_had_still_to_take_over(
+    pytester: pytest.Pytester, model: Model
+) -> None:
+    """Nor where the cache is not read, as in a night: there a result is in the history alone."""
+    handler = Holding(model, after=10)
+    with serving(handler) as server:
+        lay_live(pytester.path, server)
+        pytester.runpytest("--model=new", "--live")
+        first, _trials = newest_run(pytester.path)
+        process = start_pytest(pytester.path, "--model=new", "--live", "--rerun-errors", "--concurrency=2")
+        wait_for(lambda: stored_trials(pytester.path) >= 18)
+        process.kill()
+        process.communicate(timeout=PATIENCE_S)
+        killed, taken_over = newest_run(pytester.path)
+        assert killed.completes == first.id
+        with closing(sqlite3.connect(pytester.path / ".swapgate" / "history.db")) as connection, connection:
+            for table in ("trials", "facts"):
+                late = [(killed.id, trial.case) for trial in taken_over[3:]]  # killed a moment sooner
+                connection.executemany(f"DELETE FROM {table} WHERE run_id = ? AND case_id = ?", late)
+        asked(server)
+        handler.holds, model.broken = False, set()
+        result = pytester.runpytest("--model=new", "--live", "--rerun-errors")
+        assert asked(server) == sorted(BROKEN)
+    result.stdout.fnmatch_lines([f"*run {killed.id} has no result of; its other 8 are taken over"])
+    run, trials = newest_run(pytester.path)
+    assert outcomes(trials) == {f"case-{n}": "passed" for n in range(10)} | {"case-0": "missed"}
+    assert (run.is_complete, run.completes) == (True, killed.id)
+
+
 def test_killed_run_of_workers_is_in_the_history_and_completed(
     pytester: pytest.Pytester, model: Model, capsys: pytest.CaptureFixture[str]
 ) -> None:

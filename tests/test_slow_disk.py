@@ -16,6 +16,7 @@ from processes import PATIENCE_S, wait_for
 from swapgate.engine.runner import Engine
 from swapgate.engine.workspace import Workspace
 from swapgate.memory.cache import ResponseCache
+from swapgate.memory.wal import may_pass
 from swapgate.memory.writer import BatchWriter
 from swapgate.spec.settings import resolve_settings
 from workspaces import case, lay, suite
@@ -116,6 +117,64 @@ def test_store_that_has_failed_keeps_nobody_waiting() -> None:
     with pytest.raises(OSError, match="no room"):
         writer.close()
     assert (writer.lost, writer.is_behind) == (40, False)
+
+
+class Limited:
+    """A database of so many pages, until it is told of more."""
+
+    def __init__(self, path: Path, pages: int) -> None:
+        self.pages = pages
+        self.refused = 0
+        self._path = path
+
+    def open(self) -> tuple[Callable[[Sequence[str]], None], Callable[[], None]]:
+        connection = sqlite3.connect(self._path)
+        connection.execute("CREATE TABLE rows (text)")
+
+        def write(rows: Sequence[str]) -> None:
+            connection.execute(f"PRAGMA max_page_count = {self.pages}")
+            try:
+                with connection:
+                    connection.executemany("INSERT INTO rows VALUES (?)", [(row,) for row in rows])
+            except sqlite3.OperationalError:
+                self.refused += 1
+                raise
+
+        return write, connection.close
+
+    def rows(self) -> list[str]:
+        with closing(sqlite3.connect(self._path)) as connection:
+            return [text for (text,) in connection.execute("SELECT text FROM rows ORDER BY rowid")]
+
+
+def test_what_a_full_disk_refuses_is_written_in_order_once_it_has_room(tmp_path: Path) -> None:
+    store = Limited(tmp_path / "rows.db", pages=50)
+    writer = BatchWriter[str](store.open, name="full", weigh=len, may_pass=may_pass)
+    rows = [f"{number:03d}".ljust(1_000) for number in range(600)]
+    for row in rows[:300]:
+        writer.put(row)
+    wait_for(lambda: store.refused > 0)
+    store.pages = 10_000
+    for row in rows[300:]:
+        writer.put(row)
+    writer.close()
+    assert (writer.lost, writer.failure) == (0, None)
+    assert store.rows() == rows
+
+
+def test_of_what_a_full_disk_refuses_no_more_is_kept_than_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("swapgate.memory.writer._MOST_KEPT", 200_000)
+    store = Limited(tmp_path / "rows.db", pages=50)
+    writer = BatchWriter[str](store.open, name="full", weigh=len, may_pass=may_pass)
+    for number in range(300):
+        writer.put(f"{number:03d}".ljust(1_000))
+    wait_for(lambda: writer.failure is not None)
+    assert not writer.is_behind
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        writer.close()
+    assert writer.lost + len(store.rows()) == 300
 
 
 @pytest.mark.parametrize("is_broken", [False, True])

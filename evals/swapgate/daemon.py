@@ -49,7 +49,7 @@ async def in_daemon_thread(function: Callable[[*Args], T], *args: *Args, timeout
     return value  # type: ignore[return-value] # without an error it is the function's
 
 
-def load_beside(load: Callable[[], object], *, name: str) -> None:
+def load_beside(load: Callable[[], object], *, name: str) -> threading.Thread:
     """Let a thread of this name load modules, and the process not end before it has.
 
     Python crashes if it ends while a thread loads extension modules, so it waits, but not for ever.
@@ -57,6 +57,16 @@ def load_beside(load: Callable[[], object], *, name: str) -> None:
     thread = threading.Thread(target=load, name=name, daemon=True)
     thread.start()
     atexit.register(thread.join, _LONGEST_LOADING_S)
+    return thread
+
+
+def load_unbroken(load: Callable[[], object], *, name: str) -> None:
+    """Let a thread of this name load modules and wait for it: Ctrl-C breaks off the waiting, and no import.
+
+    numpy cannot be imported again once its import was broken off. What the thread cannot load is for whoever
+    wants it then to find out.
+    """
+    load_beside(load, name=name).join()
 
 
 @contextlib.contextmanager

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Iterator
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from swapgate.daemon import load_unbroken
 from swapgate.engine.workspace import Job, ReadySuite
 from swapgate.errors import UsageError
 from swapgate.facts.reasons import first_reason
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from swapgate.engine.runner import Finished
 
 REASON_CHARS = 200
+_EXPLAINS = "swapgate.reporting.terminal.explain"
 # What ends the name in a line of pytest's ini key `markers`.
 _ENDS_A_NAME = frozenset(":(")
 _MAY_SKIP = frozenset(("skip", "skipif", "xfail"))
@@ -121,6 +126,8 @@ class CaseItem(pytest.Item):
         """
         trial = self.finished.trial if self.finished is not None else None
         if trial is not None and isinstance(excinfo.value, NOT_PASSED):
+            if _EXPLAINS not in sys.modules:
+                load_unbroken(_load_what_explains, name="swapgate-explaining")
             from swapgate.reporting.terminal.explain import explain_trial
             from swapgate.reporting.text import safe_text
 
@@ -135,6 +142,11 @@ class CaseItem(pytest.Item):
     def is_prefetched(self) -> bool:
         """Whether the engine may run ahead with this trial: not when pytest may skip it."""
         return _MAY_SKIP.isdisjoint(mark.name for mark in self.iter_markers())
+
+
+def _load_what_explains() -> None:
+    with contextlib.suppress(Exception):  # whatever it is, the import that follows will say it
+        import_module(_EXPLAINS)
 
 
 @lru_cache(maxsize=256)

@@ -20,7 +20,8 @@ class Interruptions:
 
     The first one interrupts it. While the session then closes its files, a second one waits until the run is
     concluded, and breaks that off; a third does what it would without us. Also one that comes right upon
-    another waits: raised while the first one is on its way to pytest, it would pass for a bug of pytest's. A
+    another waits: raised while the first one is on its way to pytest, it would pass for a bug of pytest's.
+    Where a test has caught the first one the session goes on, and the next test's is a first one again. A
     worker is interrupted once: a terminal and its controller may both do so.
 
     `by` is the signal that the session was interrupted by, None for Ctrl-C and where it was not.
@@ -28,7 +29,7 @@ class Interruptions:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._is_ending = self._may_break_off = self._is_hurried = False
+        self._is_on_its_way = self._is_ending = self._may_break_off = self._is_hurried = False
         self._give_back: Callable[[], None] = lambda: None
         self._running: dict[str, int] = {}
         self.by: str | None = None
@@ -46,14 +47,19 @@ class Interruptions:
             self._give_back()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if not self._is_ending or self._may_break_off:
-            if number != signal.SIGINT and not self._is_ending:
-                self.by = signal.Signals(number).name
-            self._is_ending, self._may_break_off = True, False
+        if not (self._is_on_its_way or self._is_ending) or self._may_break_off:
+            if not self._is_ending:
+                self.by = None if number == signal.SIGINT else signal.Signals(number).name
+            self._is_on_its_way, self._may_break_off = True, False
             signals.interrupt(number, frame)
         if not is_worker(self._config):
             self._is_hurried = True
             self._give_back()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logstart(self) -> None:
+        """See that the session goes on: a signal that was on its way has been caught."""
+        self._is_on_its_way = False
 
     def begin_end(self) -> None:
         """Let nothing but the conclusion be interrupted from here on."""

@@ -84,9 +84,9 @@ class Asker:
     async def _call_and_store(
         self, key: str, opened: OpenModel, request: Request, *, is_judge: bool
     ) -> Called:
-        self._cache.require_intact()
         about = _about(opened, request, is_judge=is_judge)
         if self._batches is not None and opened.batches is not None:
+            self._cache.require_intact()
             reads = self._reads_stored(opened)
             batched = partial(self._batches.ask, key, opened, request, about, reads_cache=reads)
             came = await self._caller.count_batched(opened, request, batched, is_judge=is_judge)

@@ -70,7 +70,8 @@ class Caller:
     `retries` is the number of further attempts after a transient error; waiting for a rate limit is none.
     `paused` counts the calls that wait before another attempt.
     `hedge` is the share of a model's answers after whose time a call is made a second time.
-    While what stores the answers `is_behind`, none is asked for.
+    While what stores the answers `is_behind`, none is asked for; `require_intact` raises where it would lose
+    them.
     """
 
     def __init__(
@@ -81,12 +82,14 @@ class Caller:
         budget: Budget,
         hedge: float | None = None,
         is_behind: Callable[[], bool] = lambda: False,
+        require_intact: Callable[[], None] = lambda: None,
     ) -> None:
         self._slots = slots
         self._retries = retries
         self._budget = budget
         self._hedge = hedge
         self._is_behind = is_behind
+        self._require_intact = require_intact
         self.spent = Spent()
         self.paused = 0
 
@@ -132,6 +135,7 @@ class Caller:
         try:
             while self._is_behind():  # noqa: ASYNC110 - other threads catch up
                 await asyncio.sleep(_LOOK_S)
+            self._require_intact()
             async with self._budget.reserved(opened.spec, request, is_judge=is_judge) as reservation:
                 self.spent.calls += 1
                 ticket.sent_at, ticket.is_sent = loop.time(), True

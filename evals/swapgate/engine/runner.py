@@ -288,6 +288,7 @@ class Engine:
             budget=budget,
             hedge=share_of(self._settings.hedge),
             is_behind=self._is_unstored,
+            require_intact=self._cache.require_intact,
         )
         self._batches = self._open_batches()
         self._asker = Asker(

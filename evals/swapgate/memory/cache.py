@@ -23,6 +23,7 @@ from swapgate.memory.wal import (
     connect_reading,
     inserts,
     is_damage,
+    may_pass,
     may_write,
     use_wal,
     watched,
@@ -123,6 +124,7 @@ class ResponseCache:
         for file in recordings:
             self._recorded.update((r.key, r) for r in read_recordings(file))
         self._pending: dict[str, Recording] = {}
+        self._changing_pending = threading.Lock()
         self._lock = threading.Lock()
         self._reader = _connect_reading(path) if is_read_only else _connect(path)
         self._writer: BatchWriter[Recording] | None = (
@@ -133,6 +135,7 @@ class ResponseCache:
                 name="swapgate-cache",
                 on_written=self._forget_pending,
                 weigh=lambda recording: len(recording.response.text),
+                may_pass=may_pass,
             )
         )
 
@@ -158,8 +161,9 @@ class ResponseCache:
         """Store a response; it can be read at once and is on disk a moment later."""
         assert self._writer is not None
         recording = Recording(key=key, about=about, response=response)
-        self._pending[key] = recording
-        self._writer.put(recording)
+        with self._changing_pending:
+            self._pending[key] = recording
+            self._writer.put(recording)
 
     @property
     def is_behind(self) -> bool:
@@ -258,9 +262,10 @@ class ResponseCache:
         return write, connection.close
 
     def _forget_pending(self, rows: Sequence[Recording]) -> None:
-        for row in rows:
-            if self._pending.get(row.key) is row:
-                del self._pending[row.key]
+        with self._changing_pending:
+            for row in rows:
+                if self._pending.get(row.key) is row:  # and no newer one
+                    del self._pending[row.key]
 
 
 def read_recordings(path: Path) -> Iterator[Recording]:

@@ -109,6 +109,13 @@ def is_damage(exc: BaseException) -> bool:
     return sqlite_name(exc).startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
 
 
+def may_pass(exc: BaseException) -> bool:
+    """Whether what failed may succeed later: another process holds the file, or its disk is full."""
+    if isinstance(exc, OSError):
+        return exc.errno in {errno.ENOSPC, errno.EDQUOT}
+    return sqlite_name(exc).startswith(("SQLITE_BUSY", "SQLITE_FULL", "SQLITE_IOERR_WRITE"))
+
+
 def inserts(table: str, rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[str, tuple[Any, ...]]]:
     """Yield statements that store rows, each with its values; rows of equal keys are replaced.
 

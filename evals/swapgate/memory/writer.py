@@ -14,6 +14,9 @@ _BATCH = 256
 # Characters: the rows of one batch are copied together, and what waits is lost if the store fails.
 _HEAVIEST_BATCH = 4_000_000
 _MOST_WAITING = 32_000_000
+# Of what a store does not take for now so much is kept for another try, well before nothing more is made.
+_MOST_KEPT = 16_000_000
+_AGAIN_AFTER_S = 1.0
 _ROW = 1_000
 _GATHERING = 4.0
 _BRIEFEST_GATHERING_S, _LONGEST_GATHERING_S = 0.02, 0.05
@@ -24,9 +27,10 @@ class BatchWriter(Generic[T]):
 
     `open` runs in the thread and returns the `write` and `close` functions, so that a database connection
     belongs to the thread that uses it; with `waits` the thread begins at `begin`. The first failure stops the
-    writing and is raised by `flush` and `close`; rows queued after it are counted in `lost`. Rows come
-    together for `gather_s`, by default as briefly as the store can follow. `weigh` gives a row's characters,
-    where they may be many.
+    writing and is raised by `flush` and `close`; rows queued after it are counted in `lost`. Where it
+    `may_pass`, rows are kept and written later, in the order in which they came: it is a failure once many
+    wait, or when somebody flushes or closes. Rows come together for `gather_s`, by default as briefly as the
+    store can follow. `weigh` gives a row's characters, where they may be many.
     """
 
     def __init__(
@@ -38,6 +42,7 @@ class BatchWriter(Generic[T]):
         waits: bool = False,
         gather_s: float | None = None,
         weigh: Callable[[T], int] = lambda _row: 0,
+        may_pass: Callable[[Exception], bool] = lambda _failure: False,
     ) -> None:
         self._open_store = open_store
         self._on_written = on_written
@@ -47,6 +52,9 @@ class BatchWriter(Generic[T]):
         self._took_s = 0.0
         self._gather_s = gather_s
         self._weigh = weigh
+        self._may_pass = may_pass
+        self._kept: list[T] = []
+        self._again_at = 0.0
         self._waiting = 0
         self._weighing = threading.Lock()
         self.lost = 0
@@ -139,8 +147,9 @@ class BatchWriter(Generic[T]):
         """Take what is there, write it in one go; False once the end was seen."""
         rows, reached, is_open = self._take()
         started = time.perf_counter()
-        if rows:
-            self._write(rows, write)
+        self._kept += rows
+        if self._kept:
+            self._write(write, is_awaited=bool(reached) or not is_open)
         self._took_s = time.perf_counter() - started
         for event in reached:
             event.set()
@@ -166,18 +175,34 @@ class BatchWriter(Generic[T]):
             except queue.Empty:
                 return rows, reached, True
 
-    def _write(self, rows: list[T], write: Callable[[Sequence[T]], None]) -> None:
+    def _write(self, write: Callable[[Sequence[T]], None], *, is_awaited: bool) -> None:
+        """Write what is there, or keep it where the store may take it later."""
         try:
-            if self._failure is None:
-                write(rows)
-                self._on_written(rows)
-            else:
-                self.lost += len(rows)
+            if self._failure is None and (is_awaited or time.monotonic() >= self._again_at):
+                while self._kept:
+                    self._write_some(self._first_kept(), write)
         except Exception as failure:
-            self._failure = failure
-            self.lost += len(rows)
-        finally:
-            self._add_waiting(-sum(map(self._weight, rows)))
+            self._again_at = time.monotonic() + _AGAIN_AFTER_S
+            if is_awaited or self._waiting > _MOST_KEPT or not self._may_pass(failure):
+                self._failure = failure
+        if self._failure is not None:
+            for row in self._kept:
+                self._lose(row)
+            self._kept.clear()
+
+    def _write_some(self, rows: Sequence[T], write: Callable[[Sequence[T]], None]) -> None:
+        write(rows)
+        self._on_written(rows)
+        del self._kept[: len(rows)]
+        self._add_waiting(-sum(map(self._weight, rows)))
+
+    def _first_kept(self) -> list[T]:
+        weight = 0
+        for number, row in enumerate(self._kept[:_BATCH], start=1):
+            weight += self._weight(row)
+            if weight >= _HEAVIEST_BATCH:
+                return self._kept[:number]
+        return self._kept[:_BATCH]
 
     def _let_go(self) -> None:
         """Lose what was queued after the end."""

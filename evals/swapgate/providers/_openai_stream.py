@@ -29,7 +29,7 @@ class CompletionStream:
         """Take a chunk in and return how many characters of the answer it brought."""
         chunk = _Chunk.model_validate(event)
         self._head |= {name: value for name in _HEAD if (value := getattr(chunk, name)) is not None}
-        choice = next((c for c in chunk.choices if c.index == 0), None)
+        choice = next((c for c in chunk.choices if not c.index), None)
         if choice is None:
             return 0
         self._choice = self._choice or {}
@@ -118,7 +118,7 @@ class _Delta(Told):
 
 
 class _ChunkChoice(Told):
-    index: int = 0
+    index: int | None = None
     delta: _Delta | None = None
     finish_reason: str | None = None
     logprobs: Any = None

@@ -36,7 +36,8 @@ from swapgate.values import Value
 _EVENTS_PER_ANSWER = 8
 _END = "[DONE]"
 _LONGEST_FAREWELL_S = 1.0
-_EVENT_STREAM = {"content-type": "text/event-stream; charset=utf-8"}
+# A byte order mark before the first event is no part of it.
+_EVENT_STREAM = {"content-type": "text/event-stream; charset=utf-8-sig"}
 _JSON_LINE = re.compile(r"^[\[{]", re.M)
 
 
@@ -110,9 +111,10 @@ class EventStream:
             raise self._cut_off(body.rest())
 
     def _take(self, data: str, assembly: Assembly) -> None:
-        if data != _END:
+        is_end = data.strip() == _END
+        if not is_end:
             self._add(data, assembly)
-        if data == _END or assembly.is_over:
+        if is_end or assembly.is_over:
             self._latency_s = self._elapsed_s()
 
     def _add(self, data: str, assembly: Assembly) -> None:
@@ -199,7 +201,7 @@ class _Body(httpx.AsyncByteStream):
 
     def rest(self) -> str:
         """Return what came since the last event, and that event itself where it came with it."""
-        return self._since_event.decode("utf-8", "backslashreplace")
+        return self._since_event.decode("utf-8-sig", "backslashreplace")
 
     def _count(self, chunk: bytes) -> None:
         if self.is_taken:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import TypeAlias
 
 from swapgate.engine.workspace import Job, ReadySuite, Workspace
@@ -13,7 +13,7 @@ from swapgate.memory.history import History
 from swapgate.records import Run, Trial
 from swapgate.reporting.format import count
 from swapgate.runs.manifest import manifest
-from swapgate.runs.parts import Part, differing, job_key, key_of
+from swapgate.runs.parts import Part, TrialKey, differing, job_key, key_of
 from swapgate.runs.stored import open_history
 from swapgate.spec.prompt_entries import Prompt, effective
 from swapgate.spec.settings import Settings
@@ -34,9 +34,13 @@ def completion(
     """
     with contextlib.closing(open_history("--rerun-errors", workspace.settings)) as history:
         run = history.find(run_id) if run_id else _last_run(history, workspace, suites, is_selection)
-        facts = history.facts(run.id)
-        _refuse_changes(run, _asked(history, run, facts), workspace, suites)
-    carried = [one for one in facts if one.outcome != "errored"]
+        carried = [
+            one
+            for source, taken in _sources(history, run)
+            for one in history.facts(source.id)
+            if one.outcome != "errored" and key_of(one) not in taken
+        ]
+        _refuse_changes(run, _asked(history, run, carried), workspace, suites)
     return Part(
         completes=run,
         taken_over=len(carried),
@@ -51,11 +55,28 @@ def taken_over(settings: Settings, run: Run) -> Iterator[tuple[Trial, Facts]]:
     Their facts are as they are stored: another version of swapgate completes no run.
     """
     with contextlib.closing(open_history("--rerun-errors", settings)) as history:
-        for suite in sorted(run.suites):
-            known = {key_of(facts): facts for facts in history.facts(run.id, suite=suite)}
-            for trial in history.trials(run.id, suite=suite):
-                if trial.outcome != "errored":
-                    yield trial, known.get(key_of(trial)) or facts_of(trial)
+        for source, taken in _sources(history, run):
+            for suite in sorted(source.suites):
+                known = {key_of(facts): facts for facts in history.facts(source.id, suite=suite)}
+                for trial in history.trials(source.id, suite=suite):
+                    if trial.outcome != "errored" and key_of(trial) not in taken:
+                        yield trial, known.get(key_of(trial)) or facts_of(trial)
+
+
+def _sources(history: History, run: Run) -> Iterator[tuple[Run, Set[TrialKey]]]:
+    """Yield a run and the results that are not to be taken from it, because a later one has them.
+
+    A completion that was killed may not have taken over all that was there before it: that is still there.
+    """
+    taken: set[TrialKey] = set()
+    yield run, taken
+    while run.completes is not None and not run.is_complete:
+        taken |= {key_of(one) for one in history.facts(run.id) if one.outcome != "errored"}
+        try:
+            run = history.find(run.completes)
+        except UsageError:  # it was pruned
+            return
+        yield run, taken
 
 
 def _counts_as_missed(facts: Facts) -> bool:
@@ -71,8 +92,8 @@ def rest_of(part: Part, jobs: Sequence[Job]) -> Part:
     if len(jobs) != part.completes.planned or len(jobs) - len(lacking) != part.taken_over:
         raise UsageError(
             f"--rerun-errors: run {part.completes.id} set out to make {planned}, and "
-            f"these are {len(jobs):,}, or of other cases. Select the same ones (paths, -k, -m), or run "
-            f"them without --rerun-errors: {_CHEAP}"
+            f"these are {len(jobs):,}, or of other cases. Select the same ones (paths, -k, -m; no --lf), "
+            f"or run them without --rerun-errors: {_CHEAP}"
         )
     return replace(part, whole=jobs, jobs=lacking)
 
@@ -144,9 +165,9 @@ def _differing(run: Run, suites: Sequence[ReadySuite], workspace: Workspace) -> 
     return differing(replace(run, settings={}, baseline=None), replace(now, settings={}, baseline=None))
 
 
-def _asked(history: History, run: Run, facts: Iterable[Facts]) -> Iterable[_Asked]:
+def _asked(history: History, run: Run, carried: Iterable[Facts]) -> Iterable[_Asked]:
     """Return by which prompts the run has asked: from the run where it can be, not from all its trials."""
-    answered = dict.fromkeys((one.suite, one.model) for one in facts if one.outcome != "errored")
+    answered = dict.fromkeys((one.suite, one.model) for one in carried)
     known = {f"{suite}/{model}" for suite, model in answered} <= set(run.prompt_hashes)
     asked = dict.fromkeys(
         (trial.suite, trial.model, trial.prompt_hash)

@@ -13,7 +13,7 @@ from swapgate.memory.history.places import Place, cause_of, remedy_of, shown_pla
 from swapgate.memory.history.rows import Row, facts_row, name_rows, put, run_row, tally_row, trial_row
 from swapgate.memory.history.tables import tables
 from swapgate.memory.history.tallying import tallies_of
-from swapgate.memory.wal import watched
+from swapgate.memory.wal import may_pass, watched
 from swapgate.memory.writer import BatchWriter
 from swapgate.records import Run, Tally, Trial, to_text
 
@@ -32,7 +32,12 @@ class HistoryWriter:
         self._is_stored = False
         # What the database needs to be opened takes longer to import than the first calls to be sent.
         self._writer: BatchWriter[Run | Tally | _Rows] = BatchWriter(
-            self._open, name="swapgate-history", waits=True, gather_s=_GATHER_S, weigh=_weight
+            self._open,
+            name="swapgate-history",
+            waits=True,
+            gather_s=_GATHER_S,
+            weigh=_weight,
+            may_pass=lambda failure: may_pass(getattr(failure, "orig", None) or failure),
         )
         self._writer.put(run)
 
