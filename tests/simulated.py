@@ -272,12 +272,18 @@ async def crowded(borne: int, *, calls: int, concurrency: int, seed: int = 0) ->
     """Ask a server that refuses, with 529, what exceeds so many calls at once; return as `refusing` does."""
     server = Server(seed=seed, latency_s=lambda one: 0.2 * one.random.lognormvariate(0, 0.3))
     answered = server.complete
+    inside = 0
 
     async def complete(request: Request) -> Response:
-        if server.at_once < borne:
+        nonlocal inside
+        if inside >= borne:
+            server.seen.append((now(), False))
+            raise ProviderError("HTTP 529", kind=ErrorKind.SERVER, status=529)
+        inside += 1
+        try:
             return await answered(request)
-        server.seen.append((now(), False))
-        raise ProviderError("HTTP 529", kind=ErrorKind.SERVER, status=529)
+        finally:
+            inside -= 1
 
     server.complete = complete  # type: ignore[method-assign]
     run = Run(concurrency=concurrency, seed=seed)

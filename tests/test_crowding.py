@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulated import Run, Server, crowded, now, refusing, simulate
+from swapgate.engine.borne import Borne, Tally, explain
 from swapgate.engine.call import Called
 from swapgate.engine.overload import Overload, Round
 from swapgate.errors import ErrorKind, ProviderError
@@ -173,11 +174,32 @@ def test_as_long_as_some_are_answered_no_call_is_lost_to_what_is_refused_at_rand
     assert sent <= 1.2 / (1 - share)
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_what_is_refused_whatever_is_sent_leaves_the_calls_at_once(seed: int) -> None:
-    lost, took_s, _sent = simulate(refusing(0.5, calls=2000, concurrency=64, seed=seed))
+@pytest.mark.parametrize(("share", "seed"), [(0.5, 0), (0.5, 3), (0.7, 1)])
+def test_what_is_refused_whatever_is_sent_leaves_the_calls_at_once(share: float, seed: int) -> None:
+    lost, took_s, _sent = simulate(refusing(share, calls=2000, concurrency=64, seed=seed))
     assert lost == 0
-    assert took_s <= 6 * 2000 * 0.2 / 64
+    assert took_s <= 2 / (1 - share) * 2000 * 0.2 / 64
+
+
+@pytest.mark.parametrize(
+    ("tallies", "explained"),
+    [
+        ([Tally(64, 96, 66), Tally(32, 48, 18)], Borne(20, 0)),
+        ([Tally(64, 96, 48), Tally(32, 48, 25)], Borne(math.inf, 0.5)),
+        ([Tally(64, 400, 280), Tally(32, 200, 80), Tally(16, 200, 40)], Borne(24, 0.2)),
+    ],
+)
+def test_refusals_at_several_numbers_of_calls_tell_how_many_are_borne(
+    tallies: list[Tally], explained: Borne
+) -> None:
+    found = explain(tallies, 2)
+    assert found is not None
+    assert found.at_once == pytest.approx(explained.at_once, rel=0.1)
+    assert found.refused_anyway == pytest.approx(explained.refused_anyway, abs=0.05)
+
+
+def test_refusals_at_one_number_of_calls_tell_nothing() -> None:
+    assert explain([Tally(64, 96, 48)], 2) is None
 
 
 @pytest.mark.parametrize(("borne", "concurrency"), [(8, 64), (20, 64), (40, 256)])

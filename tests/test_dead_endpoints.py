@@ -226,7 +226,7 @@ def test_whatever_happens_an_answer_opens_the_endpoint_again(
     for kind, later, took_s in happens:
         at += later
         if kind is None:
-            breaker.succeeded()
+            breaker.succeeded(at)
             assert not breaker.is_open
             assert not breaker.is_doubtful
             assert breaker.refusal(at) is None
@@ -328,3 +328,17 @@ def test_wrong_key_is_said_once_and_asked_with_few_calls(
     errors = Counter(trial.error.message for trial in trials if trial.error is not None)
     assert sum(errors.values()) == 200
     assert max(errors.values()) >= 199
+
+
+def test_calls_that_are_refused_after_the_answers_of_their_wave_put_no_endpoint_in_doubt() -> None:
+    breaker = Breaker(retries=4, jitter=random.Random(1))
+    refusal = ProviderError("HTTP 529", kind=ErrorKind.SERVER, status=529)
+    for _ in range(20):
+        breaker.failed(1.0, 0.9, refusal)
+        breaker.succeeded(1.0)
+    for _ in range(200):
+        breaker.failed(1.1, 0.9, refusal)
+    assert not breaker.is_doubtful
+    for _ in range(200):
+        breaker.failed(1.3, 1.1, refusal)
+    assert breaker.is_doubtful

@@ -54,6 +54,7 @@ class Breaker:
         self._has_answered = False
         self._row = self._keys = self._rounds = self._rate_rounds = 0
         self._row_since = 0.0
+        self._answered_at = -math.inf
         self._round_from = -math.inf
         self._probe_pause_s = _FIRST_PROBE_S
         self._probe_at = math.inf
@@ -79,9 +80,10 @@ class Breaker:
         assert self._given_up is not None
         return self._given_up.error()
 
-    def succeeded(self) -> None:
+    def succeeded(self, now: float) -> None:
         """An answer came: whatever failed before, the endpoint works."""
         self._has_answered = True
+        self._answered_at = now
         self.refusals.answered()
         if self._row or self._keys or self._rate_rounds or self._given_up is not None:
             self._row = self._keys = self._rounds = self._rate_rounds = 0
@@ -96,13 +98,16 @@ class Breaker:
             self._count_key(now, error)
             return 0.0
         if not error.is_transient:
-            self.succeeded()
+            self.succeeded(now)
             return 0.0
+        if is_overload(error):
+            self.refusals.refused()
+            if self.refusals.are_usual and sent_at < self._answered_at:
+                return 0.0  # of calls that began together the answers may all come first
         self._begin_row(now, sent_at)
         self._row += 1
         doubtful = _DOUBTFUL
         if is_overload(error):
-            self.refusals.refused()
             doubtful = self.refusals.in_a_row(_DOUBTFUL)
         if self._row < doubtful or sent_at < self._round_from:
             return 0.0

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
+
+from swapgate.engine.borne import Borne, Tally, explain
 
 _LEAST = 2.0
 # A round turns the places over more than once: calls that began together end together, in waves.
@@ -19,6 +22,7 @@ _LESS = 0.8
 # From there on more are tried faster with every round.
 _STEADY_ROUNDS = 4
 _BELIEVED_ROUNDS = 32
+_REMEMBERED_ROUNDS = 16
 
 
 @dataclass(slots=True, eq=False)
@@ -40,19 +44,13 @@ class Round:
         """Whether enough have just ended; those still out count as answered, as refusals are quick."""
         return self.ended == math.ceil(_ENOUGH * self.size)
 
-    @property
-    def answered(self) -> float:
-        """The share that was not refused."""
-        return 1 - self.refused / self.sent
-
 
 class Overload:
     """Bounds the calls in flight (`limit`, at most `most`) by what becomes of fewer.
 
-    When much is refused, it is asked what becomes of fewer: a round goes with half as many at once, and then
-    one with half of those, until little is refused, or until half as many are answered half as often. In
-    that case what is refused is refused whatever is sent, and as many go as before. What is known so of a
-    round and of one with half as many tells how many are borne. Then there are more again with every round.
+    When much is refused, a round goes with fewer at once, and the latest rounds together say what explains
+    it; until they do, another one goes with half as many. Then so many go as are borne, and one more with
+    every round; or as many as may, where what is refused is refused whatever is sent.
     """
 
     def __init__(self, most: int) -> None:
@@ -61,15 +59,11 @@ class Overload:
         self.is_indifferent = False
         self._background, self._margin = 0.0, _MUCH
         self._believed = self._quiet = 0
-        self._round = Round(self.limit)
-        self._last: Round | None = None
-        self._is_reached = False
-        # While it is asked: how many there were, the round that went before, and how many there will be.
-        self._is_asking = False
-        self._from = self._back_to = self.limit
-        self._before: Round | None = None
+        self._rounds: deque[Round] = deque(maxlen=_REMEMBERED_ROUNDS)
+        self._is_reached = self._is_asking = False
         # Whether more are refused when more are sent: then a few less will do the next time.
         self._is_bound = False
+        self._round = self._last = Round(self.limit)
 
     def sent(self, in_flight: int) -> Round | None:
         """Return the round of a call that goes out as one of so many; None before they are as many as may."""
@@ -78,6 +72,8 @@ class Overload:
             return None
         if self._round.sent >= self._round.size:
             self._last, self._round = self._round, Round(self.limit)
+        if not self._round.sent:
+            self._rounds.append(self._round)
         self._round.sent += 1
         return self._round
 
@@ -90,14 +86,9 @@ class Overload:
     def refused(self, of: Round) -> None:
         """Count a refusal."""
         of.refused += 1
-        if self._is_asking or not self._is_latest(of) or not self._is_much(of.refused / of.size):
-            return
-        if self._is_bound and self._quiet:
-            self._go_on(self.limit * _LESS)
-        elif self.limit > _LEAST:
-            self._from = self._back_to = self.limit
-            self._before = None
-            self._ask()
+        is_much = of.refused / of.size - self._background > self._margin
+        if is_much and self._is_latest(of) and not self._is_asking and self.limit > _LEAST:
+            self._ask(_LESS if self._is_bound and self._quiet else _CUT)
 
     def ended(self, of: Round) -> None:
         """Count the end of an attempt, answered or not."""
@@ -105,7 +96,7 @@ class Overload:
         if not of.is_known or not self._is_latest(of):
             return
         if self._is_asking:
-            self._hear(of)
+            self._hear()
             return
         self._quiet += 1
         self._believed += 1
@@ -113,53 +104,31 @@ class Overload:
             self._background, self._margin = 0.0, _MUCH
             self.is_indifferent &= self._believed <= 2 * _BELIEVED_ROUNDS
 
-    def _ask(self) -> None:
-        self._go_on(self.limit * _CUT)
+    def _ask(self, part: float) -> None:
+        self._go_on(self.limit * part)
         self._is_asking = True
 
-    def _hear(self, few: Round) -> None:
-        many, self._before = self._before, few
-        is_much = self._is_much(1 - few.answered)
-        if many is not None and is_much and (self.limit <= _LEAST or _is_as_much(many, few)):
-            self._believe(many, few)
-            self._is_bound = self._back_to < _LESS * self._from
+    def _hear(self) -> None:
+        known = [one for one in self._rounds if one.ended >= _ENOUGH * one.sent]
+        found = explain([Tally(one.at_once, one.sent, one.refused) for one in known], _LEAST)
+        if found is None and self.limit > _LEAST:
+            self._ask(_CUT)
         else:
-            self._back_to = few.at_once / _CUT * _LESS if many is None else _borne(many, few)
-            if is_much and self.limit > _LEAST:
-                self._ask()
-                return
-            self._is_bound = True
-        self._go_on(self._back_to)
+            self._believe(found or Borne(self.limit, 0.0))
+
+    def _believe(self, found: Borne) -> None:
+        self._is_bound = found.at_once < math.inf
+        self.is_indifferent = not self._is_bound
+        share = self._background = found.refused_anyway
+        self._margin = max(_MUCH, _SURE * math.sqrt(share * (1 - share) / self._round.size))
+        self._believed = 0
+        self._go_on(min(self.most, found.at_once))
 
     def _is_latest(self, of: Round) -> bool:
         return of is self._round or of is self._last
 
-    def _is_much(self, share: float) -> bool:
-        return share - self._background > self._margin
-
-    def _believe(self, *rounds: Round) -> None:
-        """Take what was refused of these calls for what is refused whatever is sent."""
-        sent = sum(one.sent for one in rounds)
-        share = sum(one.refused for one in rounds) / sent
-        chance = math.sqrt(share * (1 - share) * (1 / sent + 1 / _SHORTEST_ROUND))
-        self._background, self._margin = share, max(_MUCH, _SURE * chance)
-        self._believed, self.is_indifferent = 0, True
-
     def _go_on(self, limit: float) -> None:
         self.limit = max(_LEAST, limit)
-        self._round, self._last = Round(self.limit), None
+        self._round = self._last = Round(self.limit)
         self._is_reached = self._is_asking = False
         self._quiet = 0
-
-
-def _is_as_much(many: Round, few: Round) -> bool:
-    """Whether of few calls at once as large a share was refused as of many; in doubt it was less."""
-    borne = min(1.0, many.answered * many.at_once / few.at_once)
-    chance = math.sqrt(borne * (1 - borne) / few.sent)
-    return few.answered < min((borne + many.answered) / 2, borne - _SURE * chance)
-
-
-def _borne(many: Round, few: Round) -> float:
-    """Return how many at once are borne, if nothing but their number makes the difference."""
-    borne = many.at_once * many.answered / max(few.answered, 1e-9)
-    return max(few.at_once, min(many.at_once, borne))

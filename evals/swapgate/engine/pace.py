@@ -157,7 +157,7 @@ class Pace:
         """Learn from an answer."""
         latency_s = now - ticket.sent_at
         self.has_answered = True
-        self.breaker.succeeded()
+        self.breaker.succeeded(now)
         self._learned.pace.answered(now, ticket.sent_at)
         self._crowding.answered(latency_s, ticket.cohort)
         self._overload.answered()

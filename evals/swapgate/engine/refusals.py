@@ -29,6 +29,11 @@ class Refusals:
         self._share = 0.0
         self._seen = self._row = 0
 
+    @property
+    def are_usual(self) -> bool:
+        """Whether some were refused and others answered after them."""
+        return self._share > 0
+
     def refused(self) -> None:
         """Count a refusal."""
         self._row += 1
