@@ -55,6 +55,17 @@ def test_switch_pays_for_itself_after_months(root: Path, capsys: pytest.CaptureF
     assert "gpt-5.5 never pays for a switch of $1.00" in capsys.readouterr().out
 
 
+def test_a_price_that_goes_by_the_hour_is_told(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ("--model", "deepseek:deepseek-v4-pro", "--model", "openai:gpt-4o-2024-08-06")
+    assert main(["cost", "project", *GIVEN, *names]) == 0
+    note = (
+        "note: deepseek:deepseek-v4-pro costs more at certain hours, and is counted at the price of this one"
+    )
+    (told,) = (line for line in capsys.readouterr().out.splitlines() if "hours" in line)
+    assert told.startswith(note)
+    assert [one["goes_by_hours"] for one in projected(capsys, *GIVEN, *names)["models"]] == [True, False]
+
+
 @pytest.fixture
 def recorded(root: Path) -> Path:
     """Run two models on twenty cases: the new one is cheaper a token, and takes twice the output."""

@@ -149,6 +149,21 @@ def test_no_color_keeps_the_help_free_of_escapes(tmp_path: Path) -> None:
     assert "--model" in done.stdout and "\x1b" not in done.stdout
 
 
+@pytest.mark.parametrize("command", ["import", "cost project"])
+def test_a_paragraph_of_the_help_is_one_line_where_the_terminal_is_wide(tmp_path: Path, command: str) -> None:
+    environment = {name: value for name, value in ENVIRONMENT.items() if name != "NO_COLOR"}
+    done = subprocess.run(
+        [*COMMAND, *command.split(), "--help"],
+        cwd=tmp_path,
+        env={**environment, "COLUMNS": "400"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    about = [line for line in done.stdout.partition("╭")[0].splitlines() if line.strip()]
+    assert len(about) == 3  # the usage, the first sentence, and one paragraph
+
+
 def listed(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
     assert main(["models", "list", "--json", *arguments]) == 0
     return [model["name"] for model in json.loads(capsys.readouterr().out)]

@@ -140,6 +140,31 @@ def test_inspect_samples_bring_their_answers_which_can_be_run_again_as_recorded(
     }
 
 
+def test_what_models_yml_lacks_is_said_in_lines_that_can_be_copied_into_it(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["import", str(FILES / "inspect.json")]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[-3] == "the recorded answers are models, to be declared in config/models.yml below `models:`"
+    lay(root, {"config/models.yml": MODELS.replace("}}", f"}}, {said[-2].strip()}}}")})
+    outcome = swapgate.run("cases/capitals.yml", model="capitals-mockllm-model", root=root)
+    assert {trial.outcome for trial in outcome.trials} == {"passed"}
+
+
+def test_judges_without_a_model_are_told_before_the_check(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = "the judges ask judge-model, which is not declared: declare it in config/models.yml"
+    assert main(["import", str(FILES / "pydantic_evals.yaml"), "--suite", "first"]) == 0
+    assert told not in capsys.readouterr().out
+    (root / "config" / "models.yml").unlink()
+    assert main(["import", str(FILES / "pydantic_evals.yaml"), "--force"]) == 0
+    assert told in capsys.readouterr().out
+    arguments = ["--force", "--judge-model", "openai:gpt-5.5-2026-04-23"]
+    assert main(["import", str(FILES / "pydantic_evals.yaml"), *arguments]) == 0
+    assert "not declared" not in capsys.readouterr().out
+
+
 def test_zipped_log_of_inspect_is_read_or_says_what_to_do(
     root: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -194,6 +194,7 @@ def test_mistakes_are_told_with_a_remedy(place: Place, capsys: pytest.CaptureFix
     assert "Did you mean 'promoted'?" in error("move", "promotd", "--why", "x")
     assert "a change needs a reason" in error("move", "dual_write", "--why", " ")
     assert "config/none.yml: there is no such file" in error("status", "--config", "config/none.yml")
+    assert "config: it is a folder, not a file" in error("status", "--config", "config")
     assert "was not filled from here yet" in error("check")
     place.write(CONFIG.replace("dimensions: 32", "dimension: 32"))
     assert "config/index.yml:8: unknown key 'dimension'" in error("status")

@@ -444,3 +444,4 @@ def test_the_state_is_told_with_its_stages_and_as_a_page(
     assert "written: pages/status.html" in said and "canary 25%" in said
     page = (place.root / "pages" / "status.html").read_text()
     assert "<script" not in page and "docs: python:ramptoys:wide serves 25.0% of the keys" in page
+    assert "; times are UTC</p>" in page and "+00:00" not in page

@@ -221,6 +221,8 @@ def test_nothing_is_called_or_made_in_an_empty_workspace(
     found = steps(tmp_path, capsys)
     assert sorted(tmp_path.rglob("*")) == before
     assert "which models? No stored run has a baseline" in found["compared"]["evidence"]
+    assert main(["migrate", "plan", "--root", str(tmp_path)]) == 1
+    assert capsys.readouterr().out.startswith("from which model to which is not known: name them, --old and")
     assert main(["migrate", "plan", "--root", str(tmp_path), "--new", "b"]) == 4
     assert "unknown model 'b'" in capsys.readouterr().err
 

@@ -137,6 +137,14 @@ def test_dry_run_calls_and_writes_nothing(service: Service, capsys: Said) -> Non
     assert found["forecast"]["total"]["calls"] == 24
 
 
+def test_an_id_of_a_gateway_is_not_proposed_in_its_own_place(service: Service, capsys: Said) -> None:
+    file = Path("config/models.yml")
+    file.write_text(models().replace("    model:", "    base_url: http://127.0.0.1:9/v1\n    model:", 1))
+    assert main(["models", "update", "main", "--to", NEW, "--dry-run"]) == 4
+    said = capsys.readouterr().err
+    assert f"{NEW!r} is no pin but gateway alias" in said and "Did you mean" not in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

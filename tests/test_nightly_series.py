@@ -17,7 +17,7 @@ from swapgate.analysis.night_series import FEWEST_NIGHTS, NightSeries
 from swapgate.analysis.night_subjects import Subject, Watched
 from swapgate.analysis.nights import Night
 from swapgate.records import AnchorCheck, ModelIdentity, ServedModel
-from swapgate.reporting.words.nights import subject_lines
+from swapgate.reporting.words.nights import nights_line, subject_lines
 
 
 def report(nights: Sequence[Night], judges: Sequence[Watched] = (), **more: Any) -> NightReport:
@@ -194,6 +194,14 @@ def test_nights_missing_in_between_are_listed() -> None:
     del nights[7:9]
     (gap,) = report(nights).gaps
     assert (gap.missed, gap.after[:10], gap.before) == (2, "2026-09-07", nights[7].at)
+
+
+@pytest.mark.parametrize(
+    ("nights", "said"), [(1, "1 night, 2026-09-01 02:00Z, it counts"), (2, ", 2 of them count")]
+)
+def test_how_many_nights_there_are_is_said(nights: int, said: str) -> None:
+    report = night_report(nights_of(drawn(nights)), at=(START + timedelta(days=nights)).isoformat())
+    assert nights_line(report).endswith(said)
 
 
 def test_a_night_of_errors_counts_for_nothing_and_is_said() -> None:

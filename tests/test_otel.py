@@ -402,6 +402,8 @@ def test_one_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.
         (VARIABLE, "SPANS_ONLY", "Did you mean 'SPAN_ONLY'"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf alone"),
         ("OTEL_SDK_DISABLED", "true", "OTEL_SDK_DISABLED"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318", "OTEL_EXPORTER_OTLP_ENDPOINT is no .* as in http:"),
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "collector/v1/logs", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT is no"),
     ],
 )
 def test_variables_that_ask_for_what_is_not_there_are_told(

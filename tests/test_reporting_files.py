@@ -76,7 +76,7 @@ def test_a_folder_that_cannot_be_written_is_told_with_the_command_that_makes_it_
     (problem,) = failed.value.problems
     path = tmp_path / "file" / "deeper" / find_reporter(name).filename
     assert problem.startswith(f"{path}: the report cannot be written: Not a directory. The run itself is")
-    assert f"`swapgate report {outcome.run.id}` writes its reports again" in problem
+    assert f"`swapgate report {outcome.run.id} --report={name}` makes up for it" in problem
 
 
 def test_one_reason_for_many_files_is_said_once(tmp_path: Path) -> None:

@@ -171,6 +171,19 @@ def test_words_that_are_not_kept_are_not_shown(root: Path, run: EXIT) -> None:
     assert "their words are not kept (`content: true`)" in run("harvest")[1]
 
 
+def test_no_chart_is_drawn_of_what_is_not_known(root: Path, run: EXIT) -> None:
+    fill(root, Quality())
+    run("report")
+    page = root / "reports/shadow/report.html"
+    assert page.read_text().count('class="chart"') == 2
+    with closing(ShadowStore(root / ".swapgate" / "shadow.db")) as store:
+        store.purge(before="9999-01-01")
+        store.add_new(replace(one, again=None) for one in traffic(Quality(), world=WORLD))
+    run("report")
+    assert 'class="chart"' not in page.read_text()
+    assert "it takes second answers of the control" in page.read_text()
+
+
 def test_the_page_opens_in_a_browser_without_a_word_in_its_console(root: Path, run: EXIT) -> None:
     browser = find_browser()
     fill(root, BAD_SLICE)

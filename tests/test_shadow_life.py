@@ -371,7 +371,9 @@ def test_two_proxies_cannot_have_one_port(tmp_path: Path) -> None:
     with serving(Answer()) as control:
         write_workspace(tmp_path, control=control.url, candidate=control.url)
         done = run_shadow(tmp_path, "serve", "--listen", f"127.0.0.1:{control.port}")
-    assert done.returncode == 4 and "cannot be listened at" in done.stderr
+        elsewhere = run_shadow(tmp_path, "serve", "--listen", "192.0.2.1:8100")
+    assert done.returncode == 4 and "Is another proxy running?" in done.stderr
+    assert elsewhere.returncode == 4 and "it is no address of this machine" in elsewhere.stderr
 
 
 def test_a_store_that_cannot_be_opened_stops_before_the_first_request(tmp_path: Path) -> None:

@@ -1,11 +1,16 @@
 """Signals that end a process: what they may not break on the way."""
 
+import signal
 import subprocess
 import sys
+import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from swapgate import signals
 from tests.processes import PATIENCE_S
 
 # Imports without end, each interrupted once, and whether another thread can still import after them all.
@@ -43,6 +48,23 @@ if other.is_alive():
 print(interrupted, "interrupted", "stuck" if other.is_alive() else "free", flush=True)
 os._exit(0)
 """
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGUSR1")
+def test_a_signal_waits_until_an_import_has_its_lock() -> None:
+    told: list[int] = []
+    here: dict[str, Any] = {"told": told, "send": partial(signal.raise_signal, signal.SIGUSR1)}
+    code = "def importing():\n    send()\n    return list(told)\n"
+    exec(compile(code, "<frozen importlib._bootstrap>", "exec"), here)
+    give_back = signals.take((signal.SIGUSR1,), lambda number, _frame: told.append(number))
+    try:
+        assert here["importing"]() == []
+        until = time.monotonic() + PATIENCE_S
+        while not told and time.monotonic() < until:
+            time.sleep(0.001)
+    finally:
+        give_back()
+    assert told == [signal.SIGUSR1]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process is not sent SIGINT there")

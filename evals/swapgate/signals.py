@@ -6,6 +6,7 @@ import _thread
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 
@@ -14,6 +15,7 @@ ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasatt
 _Handler = Callable[[int, FrameType | None], object]
 _PYTHONS_OWN = (signal.SIG_DFL, signal.default_int_handler)
 _IMPORTING = "<frozen importlib._bootstrap>"
+_MOMENT_S = 0.001
 
 
 def take(numbers: Iterable[int], handler: _Handler) -> Callable[[], None]:
@@ -29,7 +31,7 @@ def take(numbers: Iterable[int], handler: _Handler) -> Callable[[], None]:
 
     def handle(number: int, frame: FrameType | None) -> None:
         if frame is not None and frame.f_code.co_filename == _IMPORTING:
-            _thread.interrupt_main(signal.Signals(number))  # again, a few instructions later
+            _again_soon(number)
         else:
             handler(number, frame)
 
@@ -42,6 +44,24 @@ def take(numbers: Iterable[int], handler: _Handler) -> Callable[[], None]:
         signal.signal(number, handle)
 
     return give_back
+
+
+def _again_soon(number: int) -> None:
+    """Have a signal come once more in a moment, when what it came upon is over.
+
+    A thread sends it: what a handler sends itself comes while it runs, and what is then raised ends what it
+    is to spare. Where no thread can be had it is sent all the same.
+    """
+    again = signal.Signals(number)
+
+    def send() -> None:
+        time.sleep(_MOMENT_S)
+        _thread.interrupt_main(again)
+
+    try:
+        _thread.start_new_thread(send, ())
+    except RuntimeError:
+        _thread.interrupt_main(again)
 
 
 @contextlib.contextmanager

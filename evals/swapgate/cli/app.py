@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -79,7 +80,20 @@ def _load(name: str, where: str) -> Any:
         app.add_typer(found, name=name)
     else:
         app.command(name)(found)
-    return typer.main.get_group(app).commands[name]
+    return _in_paragraphs(typer.main.get_group(app).commands[name])
+
+
+def _in_paragraphs(command: Any) -> Any:
+    """Have a command's help, and that of those below it, break its lines where the terminal ends.
+
+    The help that rich draws keeps the source's line ends in every paragraph but the first.
+    """
+    if command.help:
+        paragraphs = inspect.cleandoc(command.help).split("\n\n")
+        command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    for below in getattr(command, "commands", {}).values():
+        _in_paragraphs(below)
+    return command
 
 
 def _new_app(**about: Any) -> typer.Typer:

@@ -11,7 +11,7 @@ import typer
 
 from swapgate.cli.options import JsonOption, RootOption, open_settings
 from swapgate.cli.output import print_json, shown
-from swapgate.errors import UsageError
+from swapgate.errors import SpecError, UsageError
 from swapgate.reporting.format import count
 from swapgate.reporting.text import safe_text
 from swapgate.spec.source import why_no_file
@@ -19,6 +19,7 @@ from swapgate.values import replace
 
 if TYPE_CHECKING:
     from swapgate.convert.imported import Imported
+    from swapgate.spec.settings import Settings
 
 MOST_SHOWN = 20
 _WAYS = ("equals", "contains", "judge")
@@ -87,6 +88,10 @@ def import_suite(
         return
     for line in _lines(imported, files, form=named, is_written=not dry_run):
         typer.echo(line)
+    for line in _to_declare(imported, files, settings, judge_model):
+        typer.echo(line)
+    if not dry_run:
+        typer.echo("next: `swapgate check`")
 
 
 def _lines(imported: Imported, files: Mapping[Path, str], *, form: str, is_written: bool) -> Iterator[str]:
@@ -94,9 +99,6 @@ def _lines(imported: Imported, files: Mapping[Path, str], *, form: str, is_writt
     yield f"{form}: {count(len(imported.cases), 'case')}, {count(len(imported.judges), 'judge')}"
     for path in files:
         yield f"{did} {shown(path)}"
-    outputs = [path for path in files if path.parent.name == "outputs"]
-    if outputs:
-        yield "recorded answers are models of models.yml: `NAME: {provider: recorded, path: FILE}`"
     for note in imported.notes:
         yield f"note: {safe_text(note)}"
     left = imported.untranslated
@@ -106,5 +108,32 @@ def _lines(imported: Imported, files: Mapping[Path, str], *, form: str, is_writt
         yield f"  {safe_text(str(one))}"
     if len(left) > MOST_SHOWN:
         yield f"  ... and {len(left) - MOST_SHOWN} more: --json lists all"
-    if is_written:
-        yield "next: `swapgate check`"
+
+
+def _to_declare(
+    imported: Imported, files: Mapping[Path, str], settings: Settings, judge_model: str
+) -> Iterator[str]:
+    """Yield what models.yml has to declare before the suite can run, in lines that can be copied into it."""
+    where = shown(settings.models_file)
+    if imported.judges and not _is_known(judge_model, settings):
+        yield (
+            f"the judges ask {judge_model}, which is not declared: declare it in {where}, or import with "
+            "--judge-model provider:model"
+        )
+    outputs = [path for path in files if path.parent.name == "outputs"]
+    if outputs:
+        yield f"the recorded answers are models, to be declared in {where} below `models:`"
+    for path in outputs:
+        yield f"  {path.stem}: {{provider: recorded, path: {path.relative_to(settings.root).as_posix()}}}"
+
+
+def _is_known(model: str, settings: Settings) -> bool:
+    from swapgate.spec.models import read_catalogue
+
+    try:
+        read_catalogue(settings.models_file).resolve(model)
+    except SpecError:  # `swapgate check` tells what is wrong with the file
+        return True
+    except UsageError:
+        return False
+    return True

@@ -113,6 +113,11 @@ class PriceList(Value, kw_only=False):
         found = (t for holds, t in reversed(self.tariffs) if holds is None or holds.active(when))
         return next(found, self.tariffs[0][1])
 
+    @property
+    def goes_by_hours(self) -> bool:
+        """Whether the same call costs more at certain hours."""
+        return len(self.tariffs) > 1
+
     def most_usd(self, *, tokens_in: int, tokens_out: int) -> float:
         """Return the most that a call may cost at any hour."""
         return max(t.most_usd(tokens_in=tokens_in, tokens_out=tokens_out) for _holds, t in self.tariffs)

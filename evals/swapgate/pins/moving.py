@@ -190,7 +190,8 @@ def _accepting(
         if held is not None and held.until >= today:
             return move
         kind = move.pin_after.kind.replace("_", " ")
-        near = nearest(move.to, [model.id for model in known.of(move.after.provider)])
+        ids = [model.id for model in known.of(move.after.provider)]
+        near = "" if move.to in ids else nearest(move.to, ids)
         raise UsageError(
             f"{move.after.model!r} is no pin but {kind} ({move.pin_after.evidence}).{near} Take a pinned id, "
             "or say why not and until when: --accept REASON --until YYYY-MM-DD"

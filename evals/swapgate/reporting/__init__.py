@@ -71,11 +71,14 @@ def write_reports(
     reporters = [find_reporter(name) for name in dict.fromkeys(formats)]
     written: list[Path] = []
     refused: dict[str, list[Path]] = {}
-    problems = []
+    problems: list[str] = []
+    failed: list[str] = []
     for reporter in reporters:
+        failed.append(reporter.name)
         try:
             _make(folder, reporter)
             written.append(reporter.write(outcome, folder))
+            failed.pop()
         except CannotWrite as exc:
             refused.setdefault(exc.why, []).append(exc.path)
         except StoreError as exc:
@@ -90,7 +93,7 @@ def write_reports(
     # A history that cannot be read is one problem, however many formats meet it.
     problems = [*(_cannot_write(paths, why) for why, paths in refused.items()), *dict.fromkeys(problems)]
     if problems:
-        problems[-1] += f". {_remedy(outcome, is_stored=is_stored)}"
+        problems[-1] += f". {_remedy(outcome, failed, is_stored=is_stored)}"
         raise ReportsFailed(problems, written)
     return written
 
@@ -160,12 +163,10 @@ def _broken(reporter: Reporter, exc: Exception) -> str:
     return f"{reporter.filename}: the report {reporter.name!r} failed: {type(exc).__name__}: {exc}{place}"
 
 
-def _remedy(outcome: RunOutcome, *, is_stored: bool) -> str:
+def _remedy(outcome: RunOutcome, failed: Sequence[str], *, is_stored: bool) -> str:
     if not is_stored:
         return "The run is not stored either: mend that and run again. What the cache holds costs nothing"
     if outcome.trials == ():  # a comparison of stored runs, which has no record of its own
         return "The compared runs are stored: put this right and give the command again"
-    return (
-        "The run itself is stored: put this right, then "
-        f"`swapgate report {outcome.run.id}` writes its reports again"
-    )
+    command = " ".join([f"swapgate report {outcome.run.id}", *(f"--report={name}" for name in failed)])
+    return f"The run itself is stored: put this right, then `{command}` makes up for it"

@@ -12,7 +12,7 @@ from swapgate.records import Json
 from swapgate.retrieval.chunking import Document
 from swapgate.retrieval.index import TEXT, VectorIndex
 from swapgate.spec.index import SourceEntry
-from swapgate.spec.source import shown_path
+from swapgate.spec.source import shown_path, why_no_file
 from swapgate.values import Value
 
 _PAGE = 1000
@@ -49,7 +49,7 @@ def open_source(entry: SourceEntry, *, root: Path, old: Callable[[], VectorIndex
 
 def _existing(path: Path) -> Path:
     if not path.is_file():
-        raise UsageError(f"source: {path}: there is no such file")
+        raise UsageError(f"source: {path}: {why_no_file(path)}")
     return path
 
 

@@ -16,11 +16,15 @@ from swapgate.values import Value
 
 
 class Counted(Value):
-    """A model with its answers, and how many more had no token counts."""
+    """A model with its answers, and how many more had no token counts.
+
+    `goes_by_hours` says that it has dearer hours: the answers are then priced as of this one.
+    """
 
     name: str
     answers: Sequence[PricedAnswer]
     uncounted: int = 0
+    goes_by_hours: bool = False
 
 
 def of_size(catalogue: Catalogue, names: Sequence[str], *, tokens_in: int, tokens_out: int) -> list[Counted]:
@@ -30,10 +34,11 @@ def of_size(catalogue: Catalogue, names: Sequence[str], *, tokens_in: int, token
     usage = Usage(tokens_in=tokens_in, tokens_out=tokens_out)
     found = []
     for name in names:
-        cost = _prices(catalogue.resolve(name)).at().cost_usd(usage)
+        prices = _prices(catalogue.resolve(name))
+        cost = prices.at().cost_usd(usage)
         assert cost is not None  # its tokens are known
         answer = PricedAnswer(key="", cluster="", tokens_in=tokens_in, tokens_out=tokens_out, cost_usd=cost)
-        found.append(Counted(name=name, answers=[answer]))
+        found.append(Counted(name=name, answers=[answer], goes_by_hours=prices.goes_by_hours))
     return found
 
 
@@ -105,4 +110,5 @@ def _counted(name: str, trials: Sequence[Trial], prices: PriceList) -> Counted:
             f"no answer of {name} has token counts, so nothing says what it costs: "
             "give --tokens-in and --tokens-out"
         )
-    return Counted(name=name, answers=answers, uncounted=len(trials) - len(answers))
+    uncounted = len(trials) - len(answers)
+    return Counted(name=name, answers=answers, uncounted=uncounted, goes_by_hours=prices.goes_by_hours)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import signal
 from collections.abc import Callable
@@ -91,9 +92,14 @@ async def _listen(runner: web.ServerRunner, plan: Plan) -> str:
     try:
         await site.start()
     except OSError as exc:
-        raise UsageError(
-            f"listen: {plan.config.listen} cannot be listened at: {exc.strerror}. Is another proxy running?"
-        ) from exc
+        # Newer versions of asyncio give no number, and so no words, where nothing of the host can be bound.
+        is_elsewhere = exc.errno in (errno.EADDRNOTAVAIL, None)
+        why = (
+            "it is no address of this machine"
+            if is_elsewhere
+            else f"{exc.strerror}. Is another proxy running?"
+        )
+        raise UsageError(f"listen: {plan.config.listen} cannot be listened at: {why}") from exc
     host, port = runner.addresses[0][:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 

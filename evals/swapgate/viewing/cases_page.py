@@ -21,7 +21,7 @@ _WORST = ("blind", "missed", "errored", "unscored", "passed")
 
 
 class Row(Value):
-    """One case: how it ended in each of the runs, None where it was not run, and why the last time."""
+    """One case: how it ended in each of the runs, None where it was not run, and why in the newest."""
 
     case: str
     endings: tuple[str | None, ...]

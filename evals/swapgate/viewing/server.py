@@ -218,7 +218,8 @@ def _told(host: str, port: int) -> Iterator[None]:
             "machine, such as 127.0.0.1"
         ) from exc
     except OSError as exc:
-        if exc.errno == errno.EADDRNOTAVAIL:
+        # Without a number it is what newer versions of asyncio say where nothing of the host can be bound.
+        if exc.errno in (errno.EADDRNOTAVAIL, None):
             raise UsageError(
                 f"cannot listen at {host}: it is no address of this machine. Choose another with --host"
             ) from exc

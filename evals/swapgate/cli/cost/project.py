@@ -76,9 +76,11 @@ def project(
     savings = _savings(counted, costs)
     pays = [] if switching is None else [break_even(one, switching_usd=switching) for one in savings]
     if as_json:
-        print_json(_described(costs, savings, pays))
-    else:
-        _print(costs, savings, pays, is_recorded=tokens_in is None)
+        print_json(_described(counted, costs, savings, pays))
+        return
+    _print(costs, savings, pays)
+    for note in _notes(counted, costs, is_recorded=tokens_in is None):
+        typer.echo(f"note: {note}")
 
 
 def _savings(counted: Sequence[Counted], costs: Sequence[MonthlyCost]) -> list[Saving]:
@@ -90,18 +92,22 @@ def _savings(counted: Sequence[Counted], costs: Sequence[MonthlyCost]) -> list[S
 
 
 def _described(
-    costs: Sequence[MonthlyCost], savings: Sequence[Saving], pays: Sequence[BreakEven]
+    counted: Sequence[Counted],
+    costs: Sequence[MonthlyCost],
+    savings: Sequence[Saving],
+    pays: Sequence[BreakEven],
 ) -> dict[str, Any]:
     return {
-        "models": [asdict(cost) for cost in costs],
+        "models": [
+            {**asdict(cost), "goes_by_hours": one.goes_by_hours}
+            for one, cost in zip(counted, costs, strict=True)
+        ],
         "savings": [asdict(one) for one in savings],
         "break_even": [asdict(one) for one in pays],
     }
 
 
-def _print(
-    costs: Sequence[MonthlyCost], savings: Sequence[Saving], pays: Sequence[BreakEven], *, is_recorded: bool
-) -> None:
+def _print(costs: Sequence[MonthlyCost], savings: Sequence[Saving], pays: Sequence[BreakEven]) -> None:
     typer.echo(f"{costs[0].requests:,} requests a month")
     header = ("", "tokens in/out", "1,000 requests", "a month")
     print_table(header, [_row(cost) for cost in costs])
@@ -109,8 +115,6 @@ def _print(
         typer.echo(_saving_line(one))
     for one, paid in zip(savings, pays, strict=False):
         typer.echo(_break_even_line(one.model, paid))
-    for note in _notes(costs, is_recorded=is_recorded):
-        typer.echo(f"note: {note}")
 
 
 def _row(cost: MonthlyCost) -> tuple[str, ...]:
@@ -143,7 +147,13 @@ def _break_even_line(model: str, paid: BreakEven) -> str:
     return f"{model} pays for a switch of ${paid.switching_usd:,.2f} after {paid.months:.1f} months{between}"
 
 
-def _notes(costs: Sequence[MonthlyCost], *, is_recorded: bool) -> Iterator[str]:
+def _notes(counted: Sequence[Counted], costs: Sequence[MonthlyCost], *, is_recorded: bool) -> Iterator[str]:
+    for one in counted:
+        if one.goes_by_hours:
+            yield (
+                f"{one.name} costs more at certain hours, and is counted at the price of this one: for a mix "
+                "of hours write its `price` in models.yml"
+            )
     for cost in costs:
         if cost.uncounted:
             yield f"{cost.uncounted} answers of {cost.model} have no token counts and are in nothing"

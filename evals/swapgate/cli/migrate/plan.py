@@ -68,6 +68,8 @@ def _print(models: dict[str, str | None], steps: Sequence[Step]) -> None:
 
     if models["old"] is not None:
         typer.echo(safe_text(f"from {models['old']} to {models['new']}"))
+    else:
+        typer.echo("from which model to which is not known: name them, --old and --new")
     for part, title in PARTS.items():
         typer.echo(f"\n{title}")
         for step in (one for one in steps if one.part == part):

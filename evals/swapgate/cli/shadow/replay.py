@@ -15,6 +15,7 @@ from swapgate.cli.options import JsonOption, MaxCostOption, RayOption, RootOptio
 from swapgate.cli.output import print_json, progress_bar, warn, warn_of_budget
 from swapgate.cli.shadow.serve import ConfigOption, config_path, opened
 from swapgate.errors import UsageError, nearest
+from swapgate.reporting.format import count
 from swapgate.reporting.text import safe_text
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ def replay(
         waiting = sum(
             n for _day, name, state, n in store.states() if state == "waiting" and name == (route or name)
         )
+    if not as_json and (read or source is not None):
+        typer.echo(count(read, "new exchange") + " read")
     _tell(done, read=read, waiting=waiting, max_cost=max_cost, as_json=as_json)
 
 
@@ -184,8 +187,6 @@ def _tell(done: Replayed, *, read: int, waiting: int, max_cost: float | None, as
             }
         )
         return
-    if read:
-        typer.echo(f"{read} new exchanges read")
     failed = {name: n for name, n in sorted(done.outcomes.items()) if name != "answered"}
     typer.echo(f"{done.asked} asked, {done.outcomes['answered']} answered, ${done.cost_usd:.4f}")
     for name, number in failed.items():

@@ -17,6 +17,7 @@ from swapgate.cli.options import JsonOption, RootOption, open_settings
 from swapgate.cli.output import print_json, shown, warn
 from swapgate.errors import UsageError
 from swapgate.spec.settings import Settings
+from swapgate.spec.source import why_no_file
 
 if TYPE_CHECKING:
     from swapgate.shadow.plan import Plan
@@ -88,7 +89,7 @@ def config_path(settings: Settings, given: Path | None) -> Path:
 
     path = (settings.root / SHADOW_CONFIG) if given is None else given.absolute()
     if not path.is_file():
-        raise UsageError(f"{shown(path)}: there is no such file. docs/shadow.md shows one to begin with")
+        raise UsageError(f"{shown(path)}: {why_no_file(path)}. docs/shadow.md shows one to begin with")
     return path
 
 

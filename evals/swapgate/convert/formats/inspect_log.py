@@ -123,7 +123,7 @@ def _scorers(spec: Mapping[str, Any], judges: Judges) -> tuple[list[str], list[s
             why = "the ready judge factual_accuracy stands in its place: its words are other ones"
             left.append(Untranslated(place="scorer", what=name, why=why))
         else:
-            why = "there is no check like it: write one, or a judge"
+            why = "what it compares is not in the log: write a check or a judge for it"
             left.append(Untranslated(place="scorer", what=name, why=why))
     return checks, used, left
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from swapgate.analysis.stages import share_text
-from swapgate.reporting.format import MISSING, percent
+from swapgate.reporting.format import MISSING, moment, percent
 from swapgate.retrieval.phases import Phase
 from swapgate.retrieval.standing import Stage
 
@@ -35,7 +35,7 @@ def stage_row(stage: Stage) -> tuple[str, ...]:
     return (
         stage_name(stage.phase, stage.share),
         str(stage.version),
-        stage.since[:16].replace("T", " "),
+        moment(stage.since),
         f"{stage.answered:,}",
         percent(stage.missed / asked) if asked else MISSING,
         f"{stage.looks:,}",

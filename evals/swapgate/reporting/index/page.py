@@ -39,6 +39,7 @@ def page(told: Standing, *, made_at: str) -> str:
     return _template().render(
         told=told,
         made_at=made_at,
+        moment=show.moment,
         style=_style(),
         mark=_mark(told),
         headline=_headline(told),
@@ -141,7 +142,9 @@ def _facts(told: Standing) -> list[tuple[str, str]]:
     """Return what is counted once, with its name."""
     contents = told.contents
     examined = (
-        "not yet" if contents is None else f"{'passed' if contents.passed else 'failed'}, {contents.at}"
+        "not yet"
+        if contents is None
+        else f"{'passed' if contents.passed else 'failed'}, {show.moment(contents.at)}"
     )
     ledger = told.ledger
     found = [

@@ -23,6 +23,7 @@ from swapgate.reporting.otel.spans import identities, own_trials, run_span, tria
 from swapgate.reporting.words.reasons import in_order
 
 DEFAULT_ENDPOINT = "http://localhost:4318"
+_ADDRESSES = tuple(f"OTEL_EXPORTER_OTLP_{of}ENDPOINT" for of in ("", "TRACES_", "LOGS_", "METRICS_"))
 
 
 def require_ready(environ: Mapping[str, str]) -> None:
@@ -43,6 +44,13 @@ def require_ready(environ: Mapping[str, str]) -> None:
             "here. Set it so for this command, and OTEL_EXPORTER_OTLP_ENDPOINT to the address for HTTP, "
             "often port 4318"
         )
+    for name in _ADDRESSES:
+        # The value may hold a key, and is not shown.
+        if (given := environ.get(name, "").strip()) and not given.startswith(("http://", "https://")):
+            raise StoreError(
+                f"report otel: {name} is no address for HTTP: write it from the scheme on, as in "
+                f"{DEFAULT_ENDPOINT}"
+            )
 
 
 def send(outcome: RunOutcome, *, content: Content) -> Sent:

@@ -29,10 +29,7 @@ def page(reports: Sequence[RouteReport], pairs: Sequence[Pair], *, made_at: str)
             "word": cells.WORDS[report.promotion.verdict],
             "mark": cells.MARKS[report.promotion.verdict],
             "headline": cells.headline(report),
-            "charts": [
-                ("Overall and by slice", _chart([report.overall, *report.slices], _margin(report))),
-                ("By day", _chart(report.days, _margin(report))),
-            ],
+            "charts": _charts(report),
             "rows": [cells.long_row(one) for one in cells.scopes(report)],
             "differing": cells.differing_rows(report),
             "facts": cells.facts(report),
@@ -48,6 +45,16 @@ def page(reports: Sequence[RouteReport], pairs: Sequence[Pair], *, made_at: str)
         style=_style(),
         clip=lambda text: clipped(text, _MOST_CHARS),
     )
+
+
+def _charts(report: RouteReport) -> list[tuple[str, Chart]]:
+    """Return the charts that show something: without second answers of the control there is no excess."""
+    margin = _margin(report)
+    found = [
+        ("Overall and by slice", _chart([report.overall, *report.slices], margin)),
+        ("By day", _chart(report.days, margin)),
+    ]
+    return [(title, one) for title, one in found if any(mark.mark is not None for mark in one.whiskers)]
 
 
 def _chart(scopes: Sequence[Evidence], margin: float | None) -> Chart:

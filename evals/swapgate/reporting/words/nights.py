@@ -56,8 +56,12 @@ def nights_line(report: NightReport) -> str:
         return "no nights"
     counting = [night for night in report.nights if night.counts]
     left_out = f"; {show.count(report.left_out, 'other run')} left out" if report.left_out else ""
+    if len(report.nights) == 1:
+        counts = "it counts" if counting else "it does not count"
+        return f"1 night, {minute(report.nights[0].at)}, {counts}{left_out}"
     span = f"{minute(report.nights[0].at)} to {minute(report.nights[-1].at)}"
-    return f"{show.count(len(report.nights), 'night')}, {span}, {len(counting):,} of them count{left_out}"
+    verb = "counts" if len(counting) == 1 else "count"
+    return f"{len(report.nights):,} nights, {span}, {len(counting):,} of them {verb}{left_out}"
 
 
 def gap_line(gap: Gap) -> str:

@@ -14,7 +14,7 @@ from swapgate.retrieval.index import SIDES, Side
 from swapgate.retrieval.verifying.queries import Query
 from swapgate.spec.index_answers import AnswersEntry
 from swapgate.spec.prompts import render
-from swapgate.spec.source import shown_path
+from swapgate.spec.source import shown_path, why_no_file
 from swapgate.spec.suite import PlacedCase
 from swapgate.values import Value, replace
 
@@ -57,7 +57,7 @@ def read_questions(workspace: Workspace, entry: AnswersEntry) -> Questions:
     """Return the questions; UsageError for whatever keeps them from being asked or judged."""
     path = workspace.settings.root / entry.suite
     if not path.is_file():
-        raise UsageError(f"answers: suite: {entry.suite}: there is no such file")
+        raise UsageError(f"answers: suite: {entry.suite}: {why_no_file(path)}")
     for name in (entry.control, entry.candidate):
         workspace.model(name)
     suite = workspace.suite(path)

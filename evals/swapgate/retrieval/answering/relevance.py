@@ -13,6 +13,7 @@ from swapgate.retrieval.answering.questions import Questions
 from swapgate.retrieval.answering.texts import Retrieved, Texts, by_labels
 from swapgate.retrieval.index import SIDES, Side
 from swapgate.retrieval.verifying.labels import Labels, read_labels
+from swapgate.spec.source import why_no_file
 from swapgate.values import Value, replace
 
 
@@ -34,7 +35,7 @@ def labelled(retrieved: Retrieved, questions: Questions) -> Retrieved:
         return retrieved
     path = root / entry.qrels
     if not path.is_file():
-        raise UsageError(f"answers: qrels: {entry.qrels}: there is no such file")
+        raise UsageError(f"answers: qrels: {entry.qrels}: {why_no_file(path)}")
     labels = read_labels(path, asked={one.id for one in questions.queries}, root=root)
     texts = {
         name: {side: _by_labels(found, name, labels, entry.relevant_from) for side, found in of_side.items()}
