@@ -27,7 +27,9 @@ _HOW: Mapping[StoredState, str] = {
     "cancelled": "was cancelled",
 }
 _GROWTH = 1.5
-_FETCHES = 5
+# So often in a row the service says something else of a batch, or of its answers, before that is believed:
+# what it has just made, or ended, it may not know everywhere.
+_LOOKS = 5
 # One look that fails is soon forgotten.
 _TELL_AFTER = 2
 # Starting the next trial takes a loop some milliseconds.
@@ -67,6 +69,18 @@ class Pacing(Value):
         )
 
 
+class _Seen(Value):
+    """What a file of answers held: how many of the batch's requests, and what the batch never asked."""
+
+    known: int
+    strangers: int
+
+    @property
+    def is_another(self) -> bool:
+        """Whether it is the file of another batch."""
+        return self.strangers > 0 and not self.known
+
+
 class Follower:
     """Waits for one batch on behalf of a lane, and hands out and stores every answer in it."""
 
@@ -76,7 +90,8 @@ class Follower:
         self.status: BatchStatus | None = None
         self.is_fetching = False
         self._is_late = False
-        self._unanswered = 0
+        self._unanswered = self._denied = 0
+        self._answered: set[str] = set()
         self._lane = lane
         self._api = lane.api
         self._store = lane.store
@@ -91,7 +106,7 @@ class Follower:
                 return
             state = await self._end(batch, batch.batch_id)
             self.is_fetching = True
-            is_ours = await self._fetch(batch.batch_id)
+            is_ours = await self._fetch(batch, batch.batch_id, is_whole=state == "ended")
         except ProviderError as error:
             await self._give_up(error)
             return
@@ -99,13 +114,15 @@ class Follower:
 
     async def _give_up(self, error: ProviderError) -> None:
         """Tell those who wait, and leave the batch to a later run; past its deadline nobody waits for it."""
-        is_late = self.batch is not None and self._pacing.clock() > self._deadline(self.batch)
-        if is_late and error.kind is not ErrorKind.AUTH:
+        if self.batch is not None and self._is_past(self.batch) and error.kind is not ErrorKind.AUTH:
             self.status = BatchStatus(state="failed", problem=str(error))
             await self._close("failed")
             return
         for asked in self._lane.waiting_for(self.mark):
             asked.answer.set_exception(error)
+
+    def _is_past(self, batch: StoredBatch) -> bool:
+        return self._pacing.clock() > self._deadline(batch)
 
     def _deadline(self, batch: StoredBatch) -> float:
         return (batch.sent_at or batch.begun_at) + self._pacing.deadline_s
@@ -159,13 +176,16 @@ class Follower:
         try:
             status = await self._api.status(batch_id)
         except ProviderError as error:
-            if error.is_transient:
-                self._note_unanswered(batch_id, error)
+            if error.kind is ErrorKind.AUTH:
+                raise
+            self._note_unanswered(batch_id, error)
+            self._denied = 0 if error.is_transient else self._denied + 1
+            if self._denied < _LOOKS:
                 return None
             if error.status == 404:
-                return BatchStatus(state="failed", problem="the service does not know it any more")
+                return BatchStatus(state="failed", problem="the service does not know it")
             raise
-        self._unanswered = 0
+        self._unanswered = self._denied = 0
         self._lane.note_reached()
         return status
 
@@ -185,39 +205,53 @@ class Follower:
             return not error.is_transient
         return True
 
-    async def _fetch(self, batch_id: str) -> bool:
-        """Store and hand out every answer; False when the batch turns out to be another one."""
-        requests = self._store.requests(self.mark)
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                return await self._fetch_once(batch_id, requests)
-            except ProviderError as error:
-                # What is paid for may come a moment after the batch has ended; what is gone never will.
-                is_missing = error.status == 404
-                if is_missing and attempt >= _FETCHES:
-                    return True
-                if not (is_missing or error.is_transient) or attempt >= _FETCHES:
-                    raise
-            await self._pacing.sleep(self._pacing.first_poll_s)
+    async def _fetch(self, batch: StoredBatch, batch_id: str, *, is_whole: bool) -> bool:
+        """Store and hand out every answer; False when the batch turns out to be another one.
 
-    async def _fetch_once(self, batch_id: str, requests: dict[str, StoredRequest]) -> bool:
+        What is paid for may come a moment after the batch has ended, all of it or a part; what is gone never
+        will. A service that is away is waited for. `is_whole`: there should be a line for every request.
+        """
+        requests = self._store.requests(self.mark)
+        wait_s, short, failed = self._pacing.first_poll_s, 0, 0
+        while True:
+            try:
+                seen = await self._fetch_once(batch_id, requests)
+                if seen.is_another or not is_whole or seen.known >= len(requests):
+                    return not seen.is_another
+                short += 1
+            except ProviderError as error:
+                failed += 1
+                if error.status == 404:
+                    short += 1
+                elif not error.is_transient or (failed >= _LOOKS and self._is_past(batch)):
+                    raise
+                self._note_unanswered(batch_id, error)
+            if short >= _LOOKS:
+                return True
+            await self._pacing.sleep(wait_s)
+            wait_s = min(wait_s * _GROWTH, self._pacing.longest_poll_s)
+
+    async def _fetch_once(self, batch_id: str, requests: dict[str, StoredRequest]) -> _Seen:
         read_facts = adapter(SentFacts).validate_python
         facts = {key: read_facts(request.facts) for key, request in requests.items()}
-        strangers = known = 0
+        known: set[str] = set()
+        strangers = 0
         async with aclosing(self._api.results(batch_id, facts)) as results:
             async for key, outcome in results:
                 if key not in requests:
                     strangers += 1
                     continue
-                known += 1
+                known.add(key)
                 self._hand_out(requests[key], outcome, batch_id)
-        return known > 0 or strangers == 0
+        return _Seen(known=len(known), strangers=strangers)
 
     def _hand_out(self, request: StoredRequest, outcome: Outcome, batch_id: str) -> None:
+        """Store an answer and give it to who waits: the first one, should the file be read again."""
         lane = self._lane
+        if request.key in self._answered:
+            return
         if isinstance(outcome, Response):
+            self._answered.add(request.key)
             outcome = storable(replace(outcome, batch_id=batch_id))
             if lane.opened.stores(outcome):
                 lane.cache.put(request.key, outcome, request.about)
