@@ -136,6 +136,17 @@ def test_batch_answers_every_case_at_half_the_price_and_nothing_is_called_live(
         assert from_cache.answer.cost_usd == in_batch.answer.cost_usd
 
 
+def test_budget_that_holds_for_a_batch_lets_it_go_as_one(pytester: pytest.Pytester) -> None:
+    """Four live calls may cost $0.0034: at their price a half would wait for the other half's day."""
+    service = OpenAIService()
+    with serving_batches(service) as server:
+        more = {"price": {"input": 2, "output": 8}, "params": {"max_tokens": 100}}
+        lay_batch(pytester.path, server.url, **more)
+        again(pytester, "--max-cost=0.0025").assert_outcomes(passed=4)
+    assert [len(batch.requests) for batch in service.batches.values()] == [4]
+    assert service.live == []
+
+
 def test_judges_requests_go_into_a_batch_of_their_own(pytester: pytest.Pytester) -> None:
     service = OpenAIService(fate=fate_of(("criteri", PASS), ("agrees", PASS)))
     with serving_batches(service) as server:

@@ -162,12 +162,13 @@ class Caller:
         is_judge: bool,
     ) -> Response | None:
         """Wait for a response that comes in a batch, and count it: it needs no slot and keeps no pace."""
-        async with self._budget.reserved(opened.spec, request, is_judge=is_judge) as reservation:
+        held = self._budget.reserved(opened.spec, request, is_judge=is_judge, is_batch=True)
+        async with held as reservation:
             response = await batched()
             if response is None:
                 reservation.release()
                 return None
-            reservation.settle(response.usage, is_batch=True)
+            reservation.settle(response.usage)
         self.spent.calls += 1
         self.spent.cost_usd += response_cost(opened.spec, response) or 0.0
         return response
