@@ -82,6 +82,14 @@ def test_anthropics_units_are_read_by_the_servers_own_clock() -> None:
     assert said["requests"].rate == pytest.approx(1000 / 60)
 
 
+@pytest.mark.parametrize(("name", "unit"), [("input-tokens", "tokens_in"), ("output-tokens", "tokens_out")])
+def test_limit_of_anthropics_that_is_told_alone_is_read(name: str, unit: str) -> None:
+    alone = {
+        header: value for header, value in ANTHROPIC.items() if f"-{name}-" in header or header == "date"
+    }
+    assert [one.unit for one in read_allowances(alone)] == [unit]
+
+
 def test_bare_seconds_end_a_window() -> None:
     assert read_allowances(AZURE) == (Allowance(unit="tokens", limit=10000, remaining=0, reset_s=37.0),)
 
