@@ -226,6 +226,29 @@ def test_connection_that_breaks_while_sending_does_not_send_twice(
     assert (len(service.sent), set(service.sent.values()), service.live) == (4, {1}, [])
 
 
+def test_batches_of_one_size_that_were_lost_together_are_told_apart_by_their_answers(
+    pytester: pytest.Pytester,
+) -> None:
+    """Two models and the same cases: a service that takes no name along gives nothing else to go by."""
+    service = AnthropicService()
+    service.silence_s = 60
+    names = [f"model-{n}" for n in range(4)]
+    models = [f"--model={name}" for name in names]
+    with serving_batches(service) as server:
+        lay_batch(pytester.path, server.url, provider="anthropic")
+        entry = {"provider": "anthropic", "base_url": server.url}
+        catalogue = {name: {**entry, "model": f"claude-{name}"} for name in names}
+        lay(pytester.path, {"config/models.yml": json.dumps({"models": catalogue})})
+        process = start_pytest(pytester.path, *models, "--batch", "--report=none")
+        wait_for(lambda: len(service.batches) == len(names))
+        process.kill()
+        process.communicate()
+        service.silence_s = 0
+        pytester.runpytest(*models, "--batch", "--report=none").assert_outcomes(passed=16)
+    assert (len(service.batches), set(service.sent.values()), service.live) == (4, {1}, [])
+    assert states(pytester.path) == ["ended"] * 4
+
+
 def test_another_batch_of_the_same_size_is_not_taken_for_ones_own(pytester: pytest.Pytester) -> None:
     service = AnthropicService()
     service.silence_s = 60

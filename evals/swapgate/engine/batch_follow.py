@@ -70,15 +70,10 @@ class Pacing(Value):
 
 
 class _Seen(Value):
-    """What a file of answers held: how many of the batch's requests, and what the batch never asked."""
+    """What a file of answers held: how many of the batch's requests; if none, a key that it never asked."""
 
     known: int
-    strangers: int
-
-    @property
-    def is_another(self) -> bool:
-        """Whether it is the file of another batch."""
-        return self.strangers > 0 and not self.known
+    stranger: str | None
 
 
 class Follower:
@@ -100,13 +95,18 @@ class Follower:
     async def run(self) -> None:
         """Wait, fetch, close; an error that no waiting mends is told to everybody who waits."""
         try:
-            batch = self.batch = await self._known()
-            if batch is None or batch.batch_id is None:
-                self._lane.add_again(self.mark)
-                return
-            state = await self._end(batch, batch.batch_id)
-            self.is_fetching = True
-            is_ours = await self._fetch(batch, batch.batch_id, is_whole=state == "ended")
+            while True:
+                batch = self.batch = await self._known()
+                if batch is None or batch.batch_id is None:
+                    self._lane.add_again(self.mark)
+                    return
+                self.status, self.is_fetching = None, False
+                state = await self._end(batch, batch.batch_id)
+                self.is_fetching = True
+                stranger = await self._fetch(batch, batch.batch_id, is_whole=state == "ended")
+                is_ours = stranger is None
+                if stranger is None or not self._store.exchange(self.mark, batch.batch_id, stranger):
+                    break
         except ProviderError as error:
             await self._give_up(error)
             return
@@ -140,18 +140,19 @@ class Follower:
         return batch
 
     async def _recover(self, batch: StoredBatch) -> None:
-        try:
-            found = await self._lane.find(self.mark, batch.begun_at, batch.requests)
-        except ProviderError as error:
-            if not error.is_transient:
-                raise
-            await self._pacing.sleep(self._pacing.lease_s)
-            return
-        if found is None:
-            self._store.release(self.mark)
-            return
         is_guessed = not self._api.takes_mark
-        self._store.sent(self.mark, found, at_s=batch.begun_at, is_guessed=is_guessed)
+        while (stored := self._store.get(self.mark)) is not None and stored.batch_id is None:
+            try:
+                found = await self._lane.find(self.mark, batch.begun_at, batch.requests)
+            except ProviderError as error:
+                if not error.is_transient:
+                    raise
+                await self._pacing.sleep(self._pacing.lease_s)
+                return
+            if found is None:
+                self._store.release(self.mark)
+                return
+            self._store.sent(self.mark, found, at_s=batch.begun_at, is_guessed=is_guessed)
 
     async def _end(self, batch: StoredBatch, batch_id: str) -> StoredState:
         """Return how the batch has ended; cancel it at the deadline and give it a while for that."""
@@ -205,8 +206,8 @@ class Follower:
             return not error.is_transient
         return True
 
-    async def _fetch(self, batch: StoredBatch, batch_id: str, *, is_whole: bool) -> bool:
-        """Store and hand out every answer; False when the batch turns out to be another one.
+    async def _fetch(self, batch: StoredBatch, batch_id: str, *, is_whole: bool) -> str | None:
+        """Store and hand out every answer; return the key of one when they are another batch's, else None.
 
         What is paid for may come a moment after the batch has ended, all of it or a part; what is gone never
         will. A service that is away is waited for. `is_whole`: there should be a line for every request.
@@ -216,8 +217,8 @@ class Follower:
         while True:
             try:
                 seen = await self._fetch_once(batch_id, requests)
-                if seen.is_another or not is_whole or seen.known >= len(requests):
-                    return not seen.is_another
+                if seen.stranger is not None or not is_whole or seen.known >= len(requests):
+                    return seen.stranger
                 short += 1
             except ProviderError as error:
                 failed += 1
@@ -227,7 +228,7 @@ class Follower:
                     raise
                 self._note_unanswered(batch_id, error)
             if short >= _LOOKS:
-                return True
+                return None
             await self._pacing.sleep(wait_s)
             wait_s = min(wait_s * _GROWTH, self._pacing.longest_poll_s)
 
@@ -235,15 +236,15 @@ class Follower:
         read_facts = adapter(SentFacts).validate_python
         facts = {key: read_facts(request.facts) for key, request in requests.items()}
         known: set[str] = set()
-        strangers = 0
+        stranger = None
         async with aclosing(self._api.results(batch_id, facts)) as results:
             async for key, outcome in results:
                 if key not in requests:
-                    strangers += 1
+                    stranger = key
                     continue
                 known.add(key)
                 self._hand_out(requests[key], outcome, batch_id)
-        return _Seen(known=len(known), strangers=strangers)
+        return _Seen(known=len(known), stranger=None if known else stranger)
 
     def _hand_out(self, request: StoredRequest, outcome: Outcome, batch_id: str) -> None:
         """Store an answer and give it to who waits: the first one, should the file be read again."""
