@@ -1,7 +1,7 @@
 """Limits that nobody told, under a simulated clock: what is used of them, and what is rejected.
 
-600 calls of 0.2 s against ten a second, the worst of the seeds. Then two models behind one limit, limits that
-rise, and servers that refuse at random or what exceeds a number of calls at once.
+600 calls of 0.2 s against ten a second, the worst of the seeds. Then two models behind one limit, limits of
+tokens, limits that rise, and servers that refuse at random or what exceeds a number of calls at once.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from simulated import (
     Server,
     SlidingWindow,
     TokenBucket,
+    TokenServer,
+    ask_for_tokens,
     crowded,
     now,
     refusing,
@@ -50,6 +52,9 @@ def measure_all(*, quick: bool) -> Iterator[Row]:
     for name in LIMITS:
         for tells in TELLS:
             yield from several_models(name, tells, seeds)
+    yield from tokens("tokens told", seeds)
+    yield from tokens("tokens told, max_tokens counted", seeds, counts_most=True)
+    yield from tokens("tokens_per_minute", seeds, tokens_per_minute=60_000)
     for name in ("a bucket of 1", "a bucket of 10"):
         yield rise(name, seeds)
     for share in (0.2, 0.5, 0.7):
@@ -89,6 +94,24 @@ def several_models(name: str, tells: str, seeds: range) -> Iterator[Row]:
         limit="<= 1.3",
         beside={"first to end / last": min(share for _took_s, share in shared)},
     )
+
+
+def tokens(name: str, seeds: range, *, counts_most: bool = False, **limits: float) -> Iterator[Row]:
+    """A minute's tokens, told by headers or written in models.yml, and prompts of very different lengths."""
+    a_minute = 240_000 if counts_most else 60_000
+
+    def drive(seed: int, concurrency: int) -> tuple[float, float]:
+        server = TokenServer(a_minute, counts_most=counts_most, seed=seed)
+        of_run = {"calls": 400, "concurrency": concurrency, "seed": seed}
+        return simulate(ask_for_tokens(server, tells=not limits, **of_run, **limits))
+
+    found = {c: [drive(seed, c) for seed in seeds] for c in (16, 64)}
+    used = {c: min(share for share, _rejected in each) for c, each in found.items()}
+    rejected = {c: max(share for _used, share in each) for c, each in found.items()}
+    for goal, limit, values in (("used", ">= 0.95", used), ("rejected", "<= 0.02", rejected)):
+        yield Row(
+            goal=f"{name}, c = 16: {goal}", value=values[16], limit=limit, beside={"c = 64": values[64]}
+        )
 
 
 def rise(name: str, seeds: range) -> Row:

@@ -7,7 +7,7 @@ import math
 import random
 import selectors
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -105,16 +105,19 @@ class TokenBucket:
 
     rate: float
     holds: float
-    _level: float = math.inf
+    level: float = math.inf
     _at: float = 0.0
 
-    def ask(self, at: float) -> float | None:
-        self._level = min(self.holds, self._level + (at - self._at) * self.rate)
+    def level_at(self, at: float) -> float:
+        self.level = min(self.holds, self.level + (at - self._at) * self.rate)
         self._at = at
-        if self._level >= 1:
-            self._level -= 1
+        return self.level
+
+    def ask(self, at: float, units: float = 1) -> float | None:
+        if self.level_at(at) >= units:
+            self.level -= units
             return None
-        return (1 - self._level) / self.rate
+        return (units - self.level) / self.rate
 
 
 RetryAfter = Callable[[float], float | None]
@@ -177,6 +180,73 @@ class Server:
     @property
     def rejected(self) -> int:
         return sum(not is_accepted for _at, is_accepted in self.seen)
+
+
+class TokenServer(Server):
+    """A server with a bucket of a minute's tokens, which it tells as OpenAI does to whom it `tells`.
+
+    A request must fit with its input, or with the most that it may be answered with (`counts_most`), as those
+    count who give nothing back. What is answered is counted when it is. A character is a third of a token.
+    """
+
+    def __init__(self, tokens_a_minute: int, *, counts_most: bool = False, seed: int = 0) -> None:
+        super().__init__(seed=seed, latency_s=lambda server: server.random.uniform(0.5, 1.5))
+        self.tells: Callable[[Mapping[str, str]], None] = lambda _headers: None
+        self.counted = self.rejected_calls = 0
+        self._bucket = TokenBucket(tokens_a_minute / 60, holds=tokens_a_minute)
+        self._counts_most = counts_most
+
+    async def complete(self, request: Request) -> Response:
+        tokens_in = int(len(request.messages[0].content) / 3 * self.random.uniform(0.95, 1.05))
+        tokens_out = int(self.random.lognormvariate(4.6, 0.8))
+        await asyncio.sleep(self.random.uniform(0.0005, 0.004))
+        at_first = tokens_in + (int(str(request.params["max_tokens"])) if self._counts_most else 0)
+        if (wait_s := self._bucket.ask(now(), at_first)) is not None:
+            self.rejected_calls += 1
+            self._tell()
+            raise ProviderError("HTTP 429", kind=ErrorKind.RATE_LIMIT, status=429, retry_after_s=wait_s)
+        await asyncio.sleep(self._latency_s(self))
+        later = 0 if self._counts_most else tokens_out
+        self._bucket.level -= later
+        self.counted += at_first + later
+        self._tell()
+        return Response(text="ok", usage=Usage(tokens_in=tokens_in, tokens_out=tokens_out))
+
+    @property
+    def holds(self) -> float:
+        return self._bucket.holds
+
+    def _tell(self) -> None:
+        level = max(0.0, self._bucket.level_at(now()))
+        said = {
+            "limit": f"{self._bucket.holds:.0f}",
+            "remaining": f"{level:.0f}",
+            "reset": f"{(self._bucket.holds - level) / self._bucket.rate:.3f}s",
+        }
+        self.tells({f"x-ratelimit-{name}-tokens": value for name, value in said.items()})
+
+
+async def ask_for_tokens(
+    server: TokenServer, *, calls: int, concurrency: int, seed: int, tells: bool = True, **limits: float
+) -> tuple[float, float]:
+    """Ask with prompts of very different lengths.
+
+    Return which share of the rate was used, after the bucket was empty, and which of the calls were rejected.
+    """
+    run, lengths = Run(concurrency=concurrency, seed=seed), random.Random(seed)
+    model = run.open(server, **limits)
+    if tells:
+        server.tells = lambda headers: model.pace.heard(headers, now())
+    texts = ["x" * int(lengths.lognormvariate(7.3, 0.5)) for _call in range(calls)]
+    asked = [
+        Request(model="m", messages=(Message(role="user", content=text),), params={"max_tokens": 1000})
+        for text in texts
+    ]
+    answers = await gathered(run.caller.call(model, one, is_judge=False) for one in asked)
+    assert [type(answer) for answer in answers] == [Called] * calls
+    held = 0.0 if limits else server.holds
+    used = (server.counted - held) / (now() * server.holds / 60)
+    return used, server.rejected_calls / (calls + server.rejected_calls)
 
 
 class Run:

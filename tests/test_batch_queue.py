@@ -272,6 +272,85 @@ def test_batch_that_the_service_does_not_know_any_more_is_called_live(tmp_path: 
     assert asyncio.run(ask_all(tmp_path, desk, ["k"])) == [None]
 
 
+@pytest.mark.parametrize("status", [404, 400])
+def test_batch_that_the_service_does_not_know_yet_is_asked_for_again(tmp_path: Path, status: int) -> None:
+    """What was just made may not be known everywhere: to call it live is to pay twice."""
+    unknown = ProviderError("no such batch", kind=ErrorKind.BAD_REQUEST, status=status)
+    unreadable = ProviderError("<html>", kind=ErrorKind.BAD_RESPONSE)
+    running = BatchStatus(state="running")
+
+    class Late(Desk):
+        async def results(
+            self, batch_id: str, facts: Mapping[str, SentFacts]
+        ) -> AsyncGenerator[tuple[str, Outcome], None]:
+            if self.looked < len(self.looks):
+                raise unknown
+            async for one in super().results(batch_id, facts):
+                yield one
+
+    desk = Late(looks=[unknown, unknown, unreadable, running, *[unknown] * 4, BatchStatus(state="ended")])
+    assert texts(asyncio.run(ask_all(tmp_path, desk, ["k"]))) == ["answer to k"]
+
+
+def test_batch_that_is_never_understood_is_an_error_and_stays_for_later(tmp_path: Path) -> None:
+    desk = Desk(looks=[ProviderError("<html>", kind=ErrorKind.BAD_RESPONSE)])
+    (failure,) = asyncio.run(ask_all(tmp_path, desk, ["k"]))
+    assert isinstance(failure, ProviderError)
+    desk.looks = [BatchStatus(state="ended")]
+    assert texts(asyncio.run(ask_all(tmp_path, desk, ["k"]))) == ["answer to k"]
+    assert desk.batches == [["k"]]
+
+
+class Fetched(Desk):
+    """Whose file of answers comes as `files` say: which of the lines, or a failure."""
+
+    def of(self, *files: Sequence[str] | ProviderError) -> Fetched:
+        self.files = list(files)
+        return self
+
+    async def results(
+        self, batch_id: str, facts: Mapping[str, SentFacts]
+    ) -> AsyncGenerator[tuple[str, Outcome], None]:
+        told = self.files.pop(0) if len(self.files) > 1 else self.files[0]
+        if isinstance(told, ProviderError):
+            raise told
+        for key in told:
+            yield key, Response(text=f"answer to {key}, {len(self.files)} to come")
+
+
+def test_file_that_is_cut_off_is_read_again_and_the_first_answers_stay(tmp_path: Path) -> None:
+    """What a line is missing for is paid all the same."""
+    desk = Fetched().of(["b", "b", "a"], ["b"], ["c", "b", "a"])
+    found = asyncio.run(ask_all(tmp_path, desk, "abc"))
+    assert texts(found) == [f"answer to {key}" for key in ("a, 2 to come", "b, 2 to come", "c, 1 to come")]
+    assert texts(asyncio.run(ask_all(tmp_path, desk, "a"))) == texts(found[:1])
+
+
+def test_line_that_never_comes_is_called_live(tmp_path: Path) -> None:
+    found = asyncio.run(ask_all(tmp_path, Fetched().of(["a"]), "ab"))
+    assert texts(found) == ["answer to a, 1 to come", "None"]
+
+
+def test_service_that_is_away_once_the_batch_has_ended_is_waited_for(tmp_path: Path) -> None:
+    desk = Fetched().of(*[AWAY] * 30, ["k"])
+    pacing = replace(QUICK, deadline_s=1e6, lease_s=1e6, sleep=at_once)
+    assert texts(asyncio.run(ask_all(tmp_path, desk, ["k"], pacing=pacing))) == ["answer to k, 1 to come"]
+
+
+def test_batch_that_was_made_although_its_answer_cannot_be_read_is_found(tmp_path: Path) -> None:
+    class Garbled(Desk):
+        async def submit(self, lines: Sequence[BatchLine], *, mark: str) -> str:
+            await super().submit(lines, mark=mark)
+            raise ProviderError("<html>", kind=ErrorKind.BAD_RESPONSE, status=200)
+
+        async def find(self, mark: str, **_how: object) -> str | None:
+            return f"b{len(self.batches)}"
+
+    desk = Garbled()
+    assert texts(asyncio.run(ask_all(tmp_path, desk, ["k"]))) == ["answer to k"]
+    assert desk.batches == [["k"]]
+
+
 @pytest.mark.parametrize(("late", "came"), [(2, ["answer to k"]), (9, ["None"])])
 def test_results_that_are_not_there_yet_are_asked_for_again(
     tmp_path: Path, late: int, came: list[str]

@@ -225,6 +225,7 @@ def test_404_names_the_model() -> None:
     [
         ({"retry-after": "7"}, 7.0),
         ({"retry-after-ms": "250", "retry-after": "1"}, 0.25),
+        ({"retry-after-ms": "-1", "retry-after": "3"}, 3.0),
         ({}, None),
         ({"retry-after": "soon"}, None),
     ],

@@ -82,6 +82,14 @@ def test_anthropics_units_are_read_by_the_servers_own_clock() -> None:
     assert said["requests"].rate == pytest.approx(1000 / 60)
 
 
+@pytest.mark.parametrize(("name", "unit"), [("input-tokens", "tokens_in"), ("output-tokens", "tokens_out")])
+def test_limit_of_anthropics_that_is_told_alone_is_read(name: str, unit: str) -> None:
+    alone = {
+        header: value for header, value in ANTHROPIC.items() if f"-{name}-" in header or header == "date"
+    }
+    assert [one.unit for one in read_allowances(alone)] == [unit]
+
+
 def test_bare_seconds_end_a_window() -> None:
     assert read_allowances(AZURE) == (Allowance(unit="tokens", limit=10000, remaining=0, reset_s=37.0),)
 
@@ -144,31 +152,37 @@ HEADERS = st.dictionaries(st.sampled_from([*OPENAI, *ANTHROPIC, *DRAFT]), TEXT)
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(HEADERS, st.floats(0, 100), st.booleans()), max_size=20))
+@given(st.lists(st.tuples(HEADERS, st.floats(0, 100), st.booleans()), max_size=20), st.floats(0, 1e9))
 def test_whatever_servers_write_nobody_waits_longer_than_a_minute(
-    answers: list[tuple[dict[str, str], float, bool]],
+    answers: list[tuple[dict[str, str], float, bool]], size: float
 ) -> None:
     pace, now = Pace(Limits(), most=4), 0.0
     for headers, later, is_sent in answers:
         now += later
-        ticket = pace.take(now, tokens_in=5, tokens_out=5)
+        ticket = pace.take(now, chars=size, most_out=size)
         pace.heard(headers, now)
         pace.ended(ticket)
-        ready_at = pace.ready_at(now)
+        ready_at = pace.ready_at(now, chars=size, most_out=size)
         assert now <= ready_at <= now + 60
         if is_sent:
             now = ready_at
 
 
 @settings(deadline=None)
-@given(st.integers(1, 500), st.lists(st.floats(0, 3), min_size=1, max_size=200))
-def test_server_that_counts_as_it_says_is_never_asked_for_more(limit: int, pauses: list[float]) -> None:
+@given(
+    st.integers(1, 500),
+    st.lists(st.tuples(st.floats(0, 3), st.floats(0, 1)), min_size=1, max_size=200),
+)
+def test_server_that_counts_as_it_says_is_never_asked_for_more(
+    limit: int, calls: list[tuple[float, float]]
+) -> None:
     quota, now, level, rate = Quota(), 0.0, float(limit), limit / 60
-    for pause in pauses:
-        later = max(now + pause, quota.ready_at(now + pause))
+    for pause, share in calls:
+        units = max(1.0, share * limit)
+        later = max(now + pause, quota.ready_at(now + pause, units))
         level = min(float(limit), level + (later - now) * rate)
         now = later
-        assert level >= 1 - 1e-6
-        quota.take(now, 1.0)
-        level -= 1
-        quota.heard(now, Allowance(unit="requests", limit=limit, remaining=level, reset_s=0.0, rate=rate))
+        assert level >= units - 1e-6
+        quota.take(now, units)
+        level -= units
+        quota.heard(now, Allowance(unit="tokens", limit=limit, remaining=level, reset_s=0.0, rate=rate))

@@ -10,9 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulated import Run, Server, TokenBucket, gathered, now, simulate
+from simulated import (
+    Run,
+    Server,
+    TokenBucket,
+    TokenServer,
+    ask_for_tokens,
+    gathered,
+    now,
+    simulate,
+)
 from swapgate.engine.pace import Pace
 from swapgate.engine.slots import Slots
+from swapgate.records import Usage
 from swapgate.spec.models import Limits
 
 
@@ -158,6 +168,32 @@ def test_calls_that_wait_are_taken_for_what_answers_are_by_then() -> None:
         assert now() <= 1.1 * 1500 * 30 / 300
 
     simulate(main())
+
+
+@pytest.mark.parametrize("concurrency", [16, 64])
+def test_tokens_that_headers_leave_are_used_and_hardly_ever_exceeded(concurrency: int) -> None:
+    """Calls of very different sizes, each of which must fit as a whole."""
+    for seed in range(2):
+        server = TokenServer(60_000, seed=seed)
+        used, rejected = simulate(ask_for_tokens(server, calls=400, concurrency=concurrency, seed=seed))
+        assert used >= 0.95
+        assert rejected <= 0.02
+
+
+def test_input_from_a_cache_is_none_of_the_tokens_that_anthropic_counts() -> None:
+    def told(remaining: int) -> dict[str, str]:
+        told = {"limit": "6000", "remaining": str(remaining)}
+        units = ("requests", "input-tokens")
+        return {f"anthropic-ratelimit-{unit}-{name}": value for unit in units for name, value in told.items()}
+
+    of_ten = pace(10)
+    other, first = of_ten.take(0.0), of_ten.take(0.0, chars=4000)
+    of_ten.heard(told(5000), 0.0)
+    of_ten.answered(first, 0.0, Usage(tokens_in=1000, tokens_out=0, tokens_cached_in=900))
+    for _call in range(40):
+        of_ten.ended(of_ten.take(0.0, chars=400))
+    assert of_ten.ready_at(0.0, chars=400) == 0.0
+    of_ten.ended(other)
 
 
 def test_ten_thousand_waiting_calls_cost_little_each() -> None:

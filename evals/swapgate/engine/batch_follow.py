@@ -27,7 +27,9 @@ _HOW: Mapping[StoredState, str] = {
     "cancelled": "was cancelled",
 }
 _GROWTH = 1.5
-_FETCHES = 5
+# So often in a row the service says something else of a batch, or of its answers, before that is believed:
+# what it has just made, or ended, it may not know everywhere.
+_LOOKS = 5
 # One look that fails is soon forgotten.
 _TELL_AFTER = 2
 # Starting the next trial takes a loop some milliseconds.
@@ -67,6 +69,13 @@ class Pacing(Value):
         )
 
 
+class _Seen(Value):
+    """What a file of answers held: how many of the batch's requests; if none, a key that it never asked."""
+
+    known: int
+    stranger: str | None
+
+
 class Follower:
     """Waits for one batch on behalf of a lane, and hands out and stores every answer in it."""
 
@@ -76,7 +85,8 @@ class Follower:
         self.status: BatchStatus | None = None
         self.is_fetching = False
         self._is_late = False
-        self._unanswered = 0
+        self._unanswered = self._denied = 0
+        self._answered: set[str] = set()
         self._lane = lane
         self._api = lane.api
         self._store = lane.store
@@ -85,13 +95,18 @@ class Follower:
     async def run(self) -> None:
         """Wait, fetch, close; an error that no waiting mends is told to everybody who waits."""
         try:
-            batch = self.batch = await self._known()
-            if batch is None or batch.batch_id is None:
-                self._lane.add_again(self.mark)
-                return
-            state = await self._end(batch, batch.batch_id)
-            self.is_fetching = True
-            is_ours = await self._fetch(batch.batch_id)
+            while True:
+                batch = self.batch = await self._known()
+                if batch is None or batch.batch_id is None:
+                    self._lane.add_again(self.mark)
+                    return
+                self.status, self.is_fetching = None, False
+                state = await self._end(batch, batch.batch_id)
+                self.is_fetching = True
+                stranger = await self._fetch(batch, batch.batch_id, is_whole=state == "ended")
+                is_ours = stranger is None
+                if stranger is None or not self._store.exchange(self.mark, batch.batch_id, stranger):
+                    break
         except ProviderError as error:
             await self._give_up(error)
             return
@@ -99,13 +114,15 @@ class Follower:
 
     async def _give_up(self, error: ProviderError) -> None:
         """Tell those who wait, and leave the batch to a later run; past its deadline nobody waits for it."""
-        is_late = self.batch is not None and self._pacing.clock() > self._deadline(self.batch)
-        if is_late and error.kind is not ErrorKind.AUTH:
+        if self.batch is not None and self._is_past(self.batch) and error.kind is not ErrorKind.AUTH:
             self.status = BatchStatus(state="failed", problem=str(error))
             await self._close("failed")
             return
         for asked in self._lane.waiting_for(self.mark):
             asked.answer.set_exception(error)
+
+    def _is_past(self, batch: StoredBatch) -> bool:
+        return self._pacing.clock() > self._deadline(batch)
 
     def _deadline(self, batch: StoredBatch) -> float:
         return (batch.sent_at or batch.begun_at) + self._pacing.deadline_s
@@ -123,18 +140,19 @@ class Follower:
         return batch
 
     async def _recover(self, batch: StoredBatch) -> None:
-        try:
-            found = await self._lane.find(self.mark, batch.begun_at, batch.requests)
-        except ProviderError as error:
-            if not error.is_transient:
-                raise
-            await self._pacing.sleep(self._pacing.lease_s)
-            return
-        if found is None:
-            self._store.release(self.mark)
-            return
         is_guessed = not self._api.takes_mark
-        self._store.sent(self.mark, found, at_s=batch.begun_at, is_guessed=is_guessed)
+        while (stored := self._store.get(self.mark)) is not None and stored.batch_id is None:
+            try:
+                found = await self._lane.find(self.mark, batch.begun_at, batch.requests)
+            except ProviderError as error:
+                if not error.is_transient:
+                    raise
+                await self._pacing.sleep(self._pacing.lease_s)
+                return
+            if found is None:
+                self._store.release(self.mark)
+                return
+            self._store.sent(self.mark, found, at_s=batch.begun_at, is_guessed=is_guessed)
 
     async def _end(self, batch: StoredBatch, batch_id: str) -> StoredState:
         """Return how the batch has ended; cancel it at the deadline and give it a while for that."""
@@ -159,13 +177,16 @@ class Follower:
         try:
             status = await self._api.status(batch_id)
         except ProviderError as error:
-            if error.is_transient:
-                self._note_unanswered(batch_id, error)
+            if error.kind is ErrorKind.AUTH:
+                raise
+            self._note_unanswered(batch_id, error)
+            self._denied = 0 if error.is_transient else self._denied + 1
+            if self._denied < _LOOKS:
                 return None
             if error.status == 404:
-                return BatchStatus(state="failed", problem="the service does not know it any more")
+                return BatchStatus(state="failed", problem="the service does not know it")
             raise
-        self._unanswered = 0
+        self._unanswered = self._denied = 0
         self._lane.note_reached()
         return status
 
@@ -185,39 +206,53 @@ class Follower:
             return not error.is_transient
         return True
 
-    async def _fetch(self, batch_id: str) -> bool:
-        """Store and hand out every answer; False when the batch turns out to be another one."""
-        requests = self._store.requests(self.mark)
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                return await self._fetch_once(batch_id, requests)
-            except ProviderError as error:
-                # What is paid for may come a moment after the batch has ended; what is gone never will.
-                is_missing = error.status == 404
-                if is_missing and attempt >= _FETCHES:
-                    return True
-                if not (is_missing or error.is_transient) or attempt >= _FETCHES:
-                    raise
-            await self._pacing.sleep(self._pacing.first_poll_s)
+    async def _fetch(self, batch: StoredBatch, batch_id: str, *, is_whole: bool) -> str | None:
+        """Store and hand out every answer; return the key of one when they are another batch's, else None.
 
-    async def _fetch_once(self, batch_id: str, requests: dict[str, StoredRequest]) -> bool:
+        What is paid for may come a moment after the batch has ended, all of it or a part; what is gone never
+        will. A service that is away is waited for. `is_whole`: there should be a line for every request.
+        """
+        requests = self._store.requests(self.mark)
+        wait_s, short, failed = self._pacing.first_poll_s, 0, 0
+        while True:
+            try:
+                seen = await self._fetch_once(batch_id, requests)
+                if seen.stranger is not None or not is_whole or seen.known >= len(requests):
+                    return seen.stranger
+                short += 1
+            except ProviderError as error:
+                failed += 1
+                if error.status == 404:
+                    short += 1
+                elif not error.is_transient or (failed >= _LOOKS and self._is_past(batch)):
+                    raise
+                self._note_unanswered(batch_id, error)
+            if short >= _LOOKS:
+                return None
+            await self._pacing.sleep(wait_s)
+            wait_s = min(wait_s * _GROWTH, self._pacing.longest_poll_s)
+
+    async def _fetch_once(self, batch_id: str, requests: dict[str, StoredRequest]) -> _Seen:
         read_facts = adapter(SentFacts).validate_python
         facts = {key: read_facts(request.facts) for key, request in requests.items()}
-        strangers = known = 0
+        known: set[str] = set()
+        stranger = None
         async with aclosing(self._api.results(batch_id, facts)) as results:
             async for key, outcome in results:
                 if key not in requests:
-                    strangers += 1
+                    stranger = key
                     continue
-                known += 1
+                known.add(key)
                 self._hand_out(requests[key], outcome, batch_id)
-        return known > 0 or strangers == 0
+        return _Seen(known=len(known), stranger=None if known else stranger)
 
     def _hand_out(self, request: StoredRequest, outcome: Outcome, batch_id: str) -> None:
+        """Store an answer and give it to who waits: the first one, should the file be read again."""
         lane = self._lane
+        if request.key in self._answered:
+            return
         if isinstance(outcome, Response):
+            self._answered.add(request.key)
             outcome = storable(replace(outcome, batch_id=batch_id))
             if lane.opened.stores(outcome):
                 lane.cache.put(request.key, outcome, request.about)

@@ -213,6 +213,8 @@ class Lane:
                 unheard += (is_mistaken := self._is_mistaken(error))
                 may_pass = error.is_transient and error.status != _NOT_IMPLEMENTED
                 if not may_pass or left_s <= 0 or unheard > self.pacing.retries:
+                    if error.may_be_billed and (made := await self._made(mark, begun_at, len(lines))):
+                        return made, not self.api.takes_mark
                     raise
                 self._hold(mark, len(lines), error)
                 again_s = (
@@ -220,6 +222,12 @@ class Lane:
                 )
                 await self.pacing.sleep(min(again_s, left_s))
                 wait_s = min(wait_s * _GROWTH, self.pacing.longest_poll_s)
+
+    async def _made(self, mark: str, begun_at: float, requests: int) -> str | None:
+        """Return the id of the batch that a failed submission has made all the same, None without one."""
+        with contextlib.suppress(ProviderError):
+            return await self.find(mark, begun_at, requests)
+        return None
 
     def _is_mistaken(self, error: ProviderError) -> bool:
         """Whether the address is likely to be wrong: an outage is one of a service that was there before."""

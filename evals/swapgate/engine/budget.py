@@ -36,14 +36,14 @@ class Reservation:
 
     most: int
     prices: PriceList | None
+    is_batch: bool
     cost: int | None = None
 
-    def settle(self, usage: Usage, *, is_batch: bool = False) -> None:
+    def settle(self, usage: Usage) -> None:
         """Take the price of the answer; where its tokens are unknown, the most stays."""
         cost_usd = self.prices.at().cost_usd(usage) if self.prices is not None else 0.0
         if cost_usd is not None:
-            discount = self.prices.batch_discount if self.prices is not None and is_batch else 0.0
-            self.cost = _units(cost_usd * (1 - discount))
+            self.cost = _units(cost_usd * _share_paid(self.prices, is_batch=self.is_batch))
 
     @property
     def counted(self) -> int:
@@ -91,12 +91,16 @@ class Budget:
         return self._spent / UNITS
 
     def reserved(
-        self, spec: ModelSpec, request: Request, *, is_judge: bool = False
+        self, spec: ModelSpec, request: Request, *, is_judge: bool = False, is_batch: bool = False
     ) -> AbstractAsyncContextManager[Reservation]:
-        """Hold what one attempt may cost; entering raises BudgetSpent where that is more than is left."""
+        """Hold what one attempt may cost; entering raises BudgetSpent where that is more than is left.
+
+        What `is_batch` costs as in a batch: where that does not answer it, the live call holds anew.
+        """
         is_bounded = self._limit is not None or self._day is not None
         prices = price_list(spec) if is_bounded and spec.provider not in _SENDS_NOTHING else None
-        reservation = Reservation(most=_most(prices, spec, request), prices=prices)
+        most = _most(prices, spec, request, is_batch=is_batch)
+        reservation = Reservation(most=most, prices=prices, is_batch=is_batch)
         return self._holding(reservation, is_judge=is_judge) if reservation.most else nullcontext(reservation)
 
     @asynccontextmanager
@@ -190,11 +194,16 @@ class Budget:
         )
 
 
-def _most(prices: PriceList | None, spec: ModelSpec, request: Request) -> int:
+def _most(prices: PriceList | None, spec: ModelSpec, request: Request, *, is_batch: bool) -> int:
     if prices is None:
         return 0
     tokens_in, tokens_out = size_of(request).most_tokens, most_tokens_out(spec, request)
-    return _units(prices.most_usd(tokens_in=tokens_in, tokens_out=tokens_out))
+    most_usd = prices.most_usd(tokens_in=tokens_in, tokens_out=tokens_out)
+    return _units(most_usd * _share_paid(prices, is_batch=is_batch))
+
+
+def _share_paid(prices: PriceList | None, *, is_batch: bool) -> float:
+    return 1 - prices.batch_discount if prices is not None and is_batch else 1.0
 
 
 def _units(usd: float) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from swapgate.engine.breaker import LONGEST_RETRY_AFTER_S, most_rejections
 from swapgate.engine.budget import Budget
 from swapgate.engine.hedge import first_answer
-from swapgate.engine.pace import Pace, Ticket
+from swapgate.engine.pace import Pace, Ticket, size_of
 from swapgate.engine.refusals import is_overload
 from swapgate.engine.slots import Slots, SpareRoom
 from swapgate.errors import ErrorKind, ProviderError
@@ -98,10 +98,8 @@ class Caller:
         pace = opened.pace
         attempts = failures = 0
         while True:
-            tokens_in, tokens_out = pace.estimate(request) if pace.counts_tokens else (0.0, 0.0)
-            ticket = await self._slots.acquire(
-                pace, is_judge=is_judge, tokens_in=tokens_in, tokens_out=tokens_out
-            )
+            chars, most_out = size_of(request)
+            ticket = await self._slots.acquire(pace, is_judge=is_judge, chars=chars, most_out=most_out)
             attempts += 1
             try:
                 if self._hedge is None or not opened.may_hedge:
@@ -168,12 +166,13 @@ class Caller:
         is_judge: bool,
     ) -> Response | None:
         """Wait for a response that comes in a batch, and count it: it needs no slot and keeps no pace."""
-        async with self._budget.reserved(opened.spec, request, is_judge=is_judge) as reservation:
+        held = self._budget.reserved(opened.spec, request, is_judge=is_judge, is_batch=True)
+        async with held as reservation:
             response = await batched()
             if response is None:
                 reservation.release()
                 return None
-            reservation.settle(response.usage, is_batch=True)
+            reservation.settle(response.usage)
         self.spent.calls += 1
         self.spent.cost_usd += response_cost(opened.spec, response) or 0.0
         return response

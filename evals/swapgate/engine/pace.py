@@ -30,7 +30,9 @@ _RAMP_ROUNDS = 2
 _RAMP_S = 0.15
 _RETRY_SHARE = 0.2
 _HEDGE_SHARE = 0.05
-_CHARACTERS_A_TOKEN = 4
+_TOKENS_A_CHARACTER = 0.25
+# What an estimate of a call's tokens may be short of: it is let through where so much more is left.
+_ROOM = 1.1
 _FIRST_GUESS_TOKENS_OUT = 256.0
 _TOKENS: tuple[Unit, ...] = ("tokens", "tokens_in", "tokens_out")
 
@@ -43,6 +45,8 @@ class Ticket:
     """
 
     sent_at: float
+    chars: float
+    most_out: float
     tokens_in: float
     tokens_out: float
     is_probe: bool
@@ -87,10 +91,10 @@ class Pace:
         self._in_ramp = _RAMP_ROUNDS * most
         self._paused_until = -math.inf
         self._probes = self._calls = self._retried = self._hedged = 0
+        self._tokens_a_character = _TOKENS_A_CHARACTER
         self._tokens_out = _FIRST_GUESS_TOKENS_OUT
         self._knows_tokens = False
-        self._counts_tokens = self._tokens is not None
-        self._timed: tuple[Meter | Quota, ...] = ()
+        self._meters: tuple[Meter, ...] = ()
         self._collect()
 
     @property
@@ -108,22 +112,21 @@ class Pace:
         """Whether another model goes by the same learned rate."""
         return self._learned.pace.sharers > 1
 
-    @property
-    def counts_tokens(self) -> bool:
-        """Whether an attempt needs an estimate of its tokens."""
-        return self._counts_tokens
+    def ready_at(self, now: float, *, chars: float = 0.0, most_out: float = math.inf) -> float:
+        """Return when the next attempt may be made: now, later, or (inf) after another one has ended.
 
-    def ready_at(self, now: float) -> float:
-        """Return when the next attempt may be made: now, later, or (inf) after another one has ended."""
+        `chars` and `most_out` are its size.
+        """
         if self.in_flight >= self.at_once or (self.breaker.is_doubtful and self._probes):
             return math.inf
         at = max(now, self._paused_until, self._learned.pace.ready_at)
-        for one in self._timed:
-            ready_at = one.ready_at if isinstance(one, Meter) else one.ready_at(now)
-            at = max(at, ready_at)
+        for meter in self._meters:
+            at = max(at, meter.ready_at)
+        for unit, quota in self._quotas.items():
+            at = max(at, quota.ready_at(now, self._needed(unit, chars, most_out)))
         return at
 
-    def take(self, now: float, *, tokens_in: float = 0.0, tokens_out: float = 0.0) -> Ticket:
+    def take(self, now: float, *, chars: float = 0.0, most_out: float = math.inf) -> Ticket:
         """Count an attempt that is made now."""
         self.in_flight += 1
         self._calls += 1
@@ -134,10 +137,11 @@ class Pace:
                 self._ramp = None
                 self._collect()
         self._learned.take(now)
-        if self._knows_tokens:  # a call that waited for long was taken for as many as nobody knew then
-            tokens_out = self._tokens_out
+        tokens_in, tokens_out = chars * self._tokens_a_character, min(most_out, self._tokens_out)
         ticket = Ticket(
             now,
+            chars,
+            most_out,
             tokens_in,
             tokens_out,
             self.breaker.is_doubtful,
@@ -147,10 +151,10 @@ class Pace:
         self._probes += ticket.is_probe
         if self._requests is not None:
             self._requests.take(now)
-        if self._counts_tokens:
-            self._take_tokens(now, tokens_in, tokens_out)
-        if "requests" in self._quotas:
-            self._quotas["requests"].take(now, 1.0)
+        if self._tokens is not None:
+            self._tokens.take(now, tokens_in + tokens_out)
+        for unit, quota in self._quotas.items():
+            quota.take(now, _units(unit, tokens_in, tokens_out))
         return ticket
 
     def answered(self, ticket: Ticket, now: float, usage: Usage) -> None:
@@ -162,12 +166,8 @@ class Pace:
         self._crowding.answered(latency_s, ticket.cohort)
         self._overload.answered()
         self.latencies.add(latency_s)
-        if usage.tokens_out is not None:
-            weight = 0.1 if self._knows_tokens else 1.0
-            self._tokens_out += weight * (usage.tokens_out - self._tokens_out)
-            self._knows_tokens = True
-        if self._counts_tokens and usage.tokens_in is not None and usage.tokens_out is not None:
-            self._correct_tokens(usage.tokens_in - ticket.tokens_in, usage.tokens_out - ticket.tokens_out)
+        if usage.tokens_in is not None and usage.tokens_out is not None:
+            self._learn_tokens(ticket, usage.tokens_in, usage.tokens_out, cached=usage.tokens_cached_in or 0)
 
     def failed(self, ticket: Ticket, now: float, error: ProviderError) -> None:
         """Learn from a failure; what it means for the endpoint is a pause, fewer calls, or to give it up."""
@@ -213,11 +213,11 @@ class Pace:
         if (
             self._hedged >= 1 + _HEDGE_SHARE * self._calls
             or self.breaker.is_doubtful
-            or self.ready_at(now) > now
+            or self.ready_at(now, chars=ticket.chars, most_out=ticket.most_out) > now
         ):
             return None
         self._hedged += 1
-        return self.take(now, tokens_in=ticket.tokens_in, tokens_out=ticket.tokens_out)
+        return self.take(now, chars=ticket.chars, most_out=ticket.most_out)
 
     def left_s(self, ticket: Ticket, now: float) -> float:
         """Return for how long most answers would still keep an attempt's place."""
@@ -227,27 +227,34 @@ class Pace:
         """Return how long to wait after this many failed attempts, drawn."""
         return backoff_s(attempt, self._jitter)
 
-    def estimate(self, request: Request) -> tuple[float, float]:
-        """Return the tokens that a request is taken for, in and out, until its answer tells."""
-        written = sum(len(message.content) for message in request.messages)
-        asked = None if self._knows_tokens else most_tokens(request.params)
-        return written / _CHARACTERS_A_TOKEN, min(math.inf if asked is None else asked, self._tokens_out)
-
     def _hear(self, said: Allowance, now: float) -> None:
         quota = self._quotas.get(said.unit)
         if quota is None:
             quota = self._quotas[said.unit] = Quota(share=self._share)
-            self._counts_tokens |= said.unit in _TOKENS
-            self._collect()
         unseen = float(self.in_flight - 1) if said.unit == "requests" else 0.0
         quota.heard(now, said, unseen=max(0.0, unseen), is_latest=self.in_flight <= 1)
 
-    def _take_tokens(self, now: float, tokens_in: float, tokens_out: float) -> None:
-        if self._tokens is not None:
-            self._tokens.take(now, tokens_in + tokens_out)
-        for unit in _TOKENS:
-            if unit in self._quotas:
-                self._quotas[unit].take(now, _units(unit, tokens_in, tokens_out))
+    def _learn_tokens(self, ticket: Ticket, tokens_in: int, tokens_out: int, *, cached: int) -> None:
+        weight = 0.1 if self._knows_tokens else 1.0
+        self._knows_tokens = True
+        self._tokens_out += weight * (tokens_out - self._tokens_out)
+        if ticket.chars:
+            self._tokens_a_character += weight * (tokens_in / ticket.chars - self._tokens_a_character)
+        self._correct_tokens(tokens_in - ticket.tokens_in, tokens_out - ticket.tokens_out)
+        if "tokens_in" in self._quotas:
+            # https://platform.claude.com/docs/en/api/rate-limits: what was read from a cache does not count.
+            self._quotas["tokens_in"].correct(-float(cached))
+
+    def _needed(self, unit: Unit, chars: float, most_out: float) -> float:
+        """Return what must be left for an attempt to be let through.
+
+        Some count a request with the most that it may be answered with, before it is:
+        https://developers.openai.com/api/docs/guides/rate-limits
+        """
+        is_counted_whole = unit == "tokens" and most_out < math.inf
+        tokens_out = most_out if is_counted_whole else min(most_out, self._tokens_out)
+        units = _units(unit, chars * self._tokens_a_character, tokens_out)
+        return units if unit == "requests" else units * _ROOM
 
     def _correct_tokens(self, tokens_in: float, tokens_out: float) -> None:
         if self._tokens is not None:
@@ -258,7 +265,14 @@ class Pace:
 
     def _collect(self) -> None:
         meters = (self._ramp, self._requests, self._tokens)
-        self._timed = (*(meter for meter in meters if meter is not None), *self._quotas.values())
+        self._meters = tuple(meter for meter in meters if meter is not None)
+
+
+def size_of(request: Request) -> tuple[float, float]:
+    """Return the characters of a request, and the most tokens that its answer may have."""
+    most_out = most_tokens(request.params)
+    chars = sum(len(message.content) for message in request.messages)
+    return chars, math.inf if most_out is None else most_out
 
 
 def _a_minute(units: float | None, share: int) -> Meter | None:
@@ -266,4 +280,6 @@ def _a_minute(units: float | None, share: int) -> Meter | None:
 
 
 def _units(unit: Unit, tokens_in: float, tokens_out: float) -> float:
+    if unit == "requests":
+        return 1.0
     return {"tokens_in": tokens_in, "tokens_out": tokens_out}.get(unit, tokens_in + tokens_out)

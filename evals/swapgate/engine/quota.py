@@ -40,23 +40,27 @@ class Quota:
         self._resets_at = math.inf if said.rate is not None else now + said.reset_s
         self._heard_at = now
 
-    def ready_at(self, now: float) -> float:
-        """Return when the next call may go: now, or later."""
+    def ready_at(self, now: float, units: float = 1.0) -> float:
+        """Return when a call of so many units may go: now, or later. Never needs more than there can be."""
         self._refresh(now)
-        if self._level >= 1.0:
+        needed = self._needed(units)
+        if self._level >= needed:
             return now
-        filled_at = now + (1.0 - self._level) / self._rate if self._rate else self._resets_at
+        filled_at = now + (needed - self._level) / self._rate if self._rate else self._resets_at
         return max(now, min(filled_at, self._heard_at + _LONGEST_WAIT_S))
 
     def take(self, now: float, units: float) -> None:
         """Count units as sent."""
-        if self._level < 1.0:
-            self._level, self._heard_at = 1.0, now
+        if self._level < self._needed(units):
+            self._level, self._heard_at = max(1.0, self._level), now
         self._level -= units
 
     def correct(self, units: float) -> None:
         """Count units more (or fewer, below zero) than were taken before."""
         self._level -= units
+
+    def _needed(self, units: float) -> float:
+        return max(1.0, min(units, self._limit))
 
     def _refresh(self, now: float) -> None:
         if now >= self._resets_at:

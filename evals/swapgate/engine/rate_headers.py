@@ -49,10 +49,7 @@ def read_allowances(headers: Mapping[str, str]) -> tuple[Allowance, ...]:
     """Return what the headers (names in lower case) of an answer say; nothing where they make no sense."""
     if "x-ratelimit-remaining-requests" in headers or "x-ratelimit-remaining-tokens" in headers:
         return tuple(_openai(headers))
-    if (
-        "anthropic-ratelimit-requests-remaining" in headers
-        or "anthropic-ratelimit-tokens-remaining" in headers
-    ):
+    if any(f"anthropic-ratelimit-{name}-remaining" in headers for name, _unit in _ANTHROPIC):
         return tuple(_anthropic(headers))
     return tuple(_draft(headers)) if "ratelimit" in headers else ()
 

@@ -24,8 +24,8 @@ class _Waiter:
     """`is_trial`: it is to find out whether an endpoint that has been given up is back."""
 
     turn: asyncio.Future[Ticket]
-    tokens_in: float
-    tokens_out: float
+    chars: float
+    most_out: float
     is_trial: bool
 
 
@@ -95,7 +95,7 @@ class Slots:
         in_front = sum(
             min(self._share(), len(line.queues[False]))
             for pace, line in self._lines.items()
-            if self._ready_at(pace, now) <= now
+            if self._line_ready_at(pace, line, now) <= now
         )
         return in_front < self.size and self.waiting_model_calls < self.size + _MOST_HELD
 
@@ -105,7 +105,7 @@ class Slots:
         return sum(len(queue) for line in self._lines.values() for queue in line.queues)
 
     async def acquire(
-        self, pace: Pace, *, is_judge: bool, tokens_in: float = 0.0, tokens_out: float = 0.0
+        self, pace: Pace, *, is_judge: bool, chars: float = 0.0, most_out: float = math.inf
     ) -> Ticket:
         """Wait until an attempt may be made; `release` must follow. Raises ProviderError when it may not."""
         loop = asyncio.get_running_loop()
@@ -115,10 +115,10 @@ class Slots:
             raise refusal
         if not is_judge:
             self._models.add(pace)
-        ticket = self._take(pace, now, tokens_in, tokens_out)
+        ticket = self._take(pace, now, chars, most_out)
         if ticket is not None:
             return ticket
-        waiter = _Waiter(loop.create_future(), tokens_in, tokens_out, is_trial)
+        waiter = _Waiter(loop.create_future(), chars, most_out, is_trial)
         self._lines.setdefault(pace, _Line()).queues[is_judge].append(waiter)
         self.waiting_model_calls += not is_judge
         self._arm(now)
@@ -156,22 +156,35 @@ class Slots:
         """Return a model's part of the slots where all models under test want them."""
         return math.ceil(self.size / max(1, len(self._models)))
 
-    def _ready_at(self, pace: Pace, now: float) -> float:
+    def _judges_first(self) -> bool:
+        return self._model_calls_left() >= 2 * self.size
+
+    def _ready_at(self, pace: Pace, now: float, *, chars: float, most_out: float) -> float:
         """Return when the pace lets a call go; a model that has not answered yet keeps to its share."""
         if not pace.has_answered and pace.in_flight >= self._share() and pace in self._models:
             return math.inf
-        return pace.ready_at(now)
+        return pace.ready_at(now, chars=chars, most_out=most_out)
 
-    def _take(self, pace: Pace, now: float, tokens_in: float, tokens_out: float) -> Ticket | None:
-        if self.in_flight >= self.size or pace in self._lines or self._ready_at(pace, now) > now:
+    def _line_ready_at(self, pace: Pace, line: _Line, now: float) -> float:
+        """Return when the pace lets the next in line go; inf when nobody waits."""
+        role = line.next_role(judges_first=self._judges_first())
+        if role is None:
+            return math.inf
+        first = line.queues[role][0]
+        return self._ready_at(pace, now, chars=first.chars, most_out=first.most_out)
+
+    def _take(self, pace: Pace, now: float, chars: float, most_out: float) -> Ticket | None:
+        if self.in_flight >= self.size or pace in self._lines:
+            return None
+        if self._ready_at(pace, now, chars=chars, most_out=most_out) > now:
             return None
         self.in_flight += 1
-        return pace.take(now, tokens_in=tokens_in, tokens_out=tokens_out)
+        return pace.take(now, chars=chars, most_out=most_out)
 
     def _dispatch(self) -> None:
         now = asyncio.get_running_loop().time()
         self._refuse()
-        judges_first = self._model_calls_left() >= 2 * self.size
+        judges_first = self._judges_first()
         if self._spares:
             self._serve_spares(now, are_urgent=True)
         while self.in_flight < self.size and self._serve_one(now, judges_first=judges_first):
@@ -204,7 +217,7 @@ class Slots:
                 continue
             # Those who share a limit take turns, however long each one's answers take.
             rank = (int(is_judge is not judges_first), 0 if pace.shares_limit else pace.in_flight)
-            if rank < best and self._ready_at(pace, now) <= now:
+            if rank < best and self._line_ready_at(pace, line, now) <= now:
                 chosen, best = (pace, is_judge), rank
         if chosen is None:
             return False
@@ -217,7 +230,7 @@ class Slots:
             self._lines[pace] = line
         self.waiting_model_calls -= not is_judge
         self.in_flight += 1
-        waiter.turn.set_result(pace.take(now, tokens_in=waiter.tokens_in, tokens_out=waiter.tokens_out))
+        waiter.turn.set_result(pace.take(now, chars=waiter.chars, most_out=waiter.most_out))
         return True
 
     def _refuse(self) -> None:
@@ -239,7 +252,7 @@ class Slots:
         first_at = math.inf
         if self.in_flight < self.size:
             for pace, line in self._lines.items():
-                ready_at = self._ready_at(pace, now)
+                ready_at = self._line_ready_at(pace, line, now)
                 line.is_held = ready_at > now
                 first_at = min(first_at, ready_at)
         if self._timer is not None:

@@ -125,11 +125,35 @@ class BatchStore:
         return taken == 1
 
     def sent(self, mark: str, batch_id: str, *, at_s: float | None = None, is_guessed: bool = False) -> None:
-        """Remember the service's id of a batch, and when it was sent (by default: now)."""
+        """Remember the service's id of a batch, and when it was sent (by default: now).
+
+        Not where it is only guessed and another batch has it meanwhile.
+        """
         self._change(
-            "UPDATE batches SET batch_id = ?, state = 'running', sent_at = ?, is_guessed = ? WHERE mark = ?",
-            (batch_id, self._clock() if at_s is None else at_s, is_guessed, mark),
+            "UPDATE batches SET batch_id = ?, state = 'running', sent_at = ?, is_guessed = ? WHERE mark = ? "
+            "AND NOT (? AND EXISTS (SELECT 1 FROM batches WHERE batch_id = ?))",
+            (batch_id, self._clock() if at_s is None else at_s, is_guessed, mark, is_guessed, batch_id),
         )
+
+    def exchange(self, mark: str, batch_id: str, key: str) -> bool:
+        """Give a batch that was guessed wrongly to the one that holds this key, for what that one has.
+
+        False when the key is in no other open batch of ours: then it is a stranger's.
+        """
+        with self._file.transaction() as db:
+            own = db.execute("SELECT batch_id FROM batches WHERE mark = ?", (mark,)).fetchone()
+            if own is not None and own[0] != batch_id:  # it was given another one meanwhile
+                return True
+            rows = dict(db.execute("SELECT mark, batch_id FROM batches WHERE is_guessed OR batch_id IS NULL"))
+            other = self._open_marks([key]).get(key)
+            if other not in rows:
+                return False
+            give = "UPDATE batches SET batch_id = ?, state = ?, is_guessed = ?, leased_until = 0, "
+            give += "sent_at = coalesce(sent_at, begun_at) WHERE mark = ?"
+            db.execute(give, (batch_id, "running", 0, other))
+            taken = rows[other]
+            db.execute(give, (taken, "running" if taken else "sending", taken is not None, mark))
+        return True
 
     def drop(self, mark: str, keys: Iterable[str]) -> None:
         """Take requests out of a batch before it is sent."""

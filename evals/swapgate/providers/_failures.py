@@ -196,8 +196,8 @@ def retry_after_s(headers: Mapping[str, str], *, now: datetime.datetime) -> floa
     A date is held against the answer's own `date`, which is of the same clock; `now` is for want of one.
     """
     wait_ms = _number(headers.get("retry-after-ms", ""))
-    if wait_ms is not None:
-        return max(0.0, wait_ms / 1000)
+    if wait_ms is not None and wait_ms >= 0:
+        return wait_ms / 1000
     written = headers.get("retry-after", "")
     wait_s = _number(written)
     if wait_s is None:
