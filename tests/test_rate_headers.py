@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swapgate.engine.pace import Pace
+from swapgate.engine.pace import Load, Pace
 from swapgate.engine.quota import Quota
 from swapgate.engine.rate_headers import Allowance, read_allowances
 from swapgate.spec.models import Limits
@@ -159,10 +159,10 @@ def test_whatever_servers_write_nobody_waits_longer_than_a_minute(
     pace, now = Pace(Limits(), most=4), 0.0
     for headers, later, is_sent in answers:
         now += later
-        ticket = pace.take(now, chars=size, most_out=size)
+        ticket = pace.take(now, Load(size, size))
         pace.heard(headers, now)
         pace.ended(ticket)
-        ready_at = pace.ready_at(now, chars=size, most_out=size)
+        ready_at = pace.ready_at(now, Load(size, size))
         assert now <= ready_at <= now + 60
         if is_sent:
             now = ready_at

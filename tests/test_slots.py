@@ -20,7 +20,7 @@ from simulated import (
     now,
     simulate,
 )
-from swapgate.engine.pace import Pace
+from swapgate.engine.pace import Load, Pace
 from swapgate.engine.slots import Slots
 from swapgate.records import Usage
 from swapgate.spec.models import Limits
@@ -187,12 +187,12 @@ def test_input_from_a_cache_is_none_of_the_tokens_that_anthropic_counts() -> Non
         return {f"anthropic-ratelimit-{unit}-{name}": value for unit in units for name, value in told.items()}
 
     of_ten = pace(10)
-    other, first = of_ten.take(0.0), of_ten.take(0.0, chars=4000)
+    other, first = of_ten.take(0.0), of_ten.take(0.0, Load(4000))
     of_ten.heard(told(5000), 0.0)
     of_ten.answered(first, 0.0, Usage(tokens_in=1000, tokens_out=0, tokens_cached_in=900))
     for _call in range(40):
-        of_ten.ended(of_ten.take(0.0, chars=400))
-    assert of_ten.ready_at(0.0, chars=400) == 0.0
+        of_ten.ended(of_ten.take(0.0, Load(400)))
+    assert of_ten.ready_at(0.0, Load(400)) == 0.0
     of_ten.ended(other)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from swapgate.engine.breaker import LONGEST_RETRY_AFTER_S, most_rejections
 from swapgate.engine.budget import Budget
 from swapgate.engine.hedge import first_answer
-from swapgate.engine.pace import Pace, Ticket, size_of
+from swapgate.engine.pace import Pace, Ticket, load_of
 from swapgate.engine.refusals import is_overload
 from swapgate.engine.slots import Slots, SpareRoom
 from swapgate.errors import ErrorKind, ProviderError
@@ -96,10 +96,10 @@ class Caller:
     async def call(self, opened: OpenModel, request: Request, *, is_judge: bool) -> Called:
         """Call with retries."""
         pace = opened.pace
+        load = load_of(request)
         attempts = failures = 0
         while True:
-            chars, most_out = size_of(request)
-            ticket = await self._slots.acquire(pace, is_judge=is_judge, chars=chars, most_out=most_out)
+            ticket = await self._slots.acquire(pace, is_judge=is_judge, load=load)
             attempts += 1
             try:
                 if self._hedge is None or not opened.may_hedge:

@@ -9,6 +9,7 @@ import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from swapgate.engine.breaker import Breaker, backoff_s
 from swapgate.engine.crowding import Cohort, Crowding
@@ -37,6 +38,23 @@ _FIRST_GUESS_TOKENS_OUT = 256.0
 _TOKENS: tuple[Unit, ...] = ("tokens", "tokens_in", "tokens_out")
 
 
+class Load(NamedTuple):
+    """What a request is to a limit of tokens: its messages' characters, the most tokens of its answer."""
+
+    chars: float = 0.0
+    most_out: float = math.inf
+
+
+NO_LOAD = Load()
+
+
+def load_of(request: Request) -> Load:
+    """Return a request's load. What it may cost counts tools and schema too: see estimate.py."""
+    most_out = most_tokens(request.params)
+    chars = sum(len(message.content) for message in request.messages)
+    return Load(chars, math.inf if most_out is None else most_out)
+
+
 @dataclass(slots=True)
 class Ticket:
     """One attempt that may be made, and what it was taken for.
@@ -45,8 +63,7 @@ class Ticket:
     """
 
     sent_at: float
-    chars: float
-    most_out: float
+    load: Load
     tokens_in: float
     tokens_out: float
     is_probe: bool
@@ -112,21 +129,18 @@ class Pace:
         """Whether another model goes by the same learned rate."""
         return self._learned.pace.sharers > 1
 
-    def ready_at(self, now: float, *, chars: float = 0.0, most_out: float = math.inf) -> float:
-        """Return when the next attempt may be made: now, later, or (inf) after another one has ended.
-
-        `chars` and `most_out` are its size.
-        """
+    def ready_at(self, now: float, load: Load = NO_LOAD) -> float:
+        """Return when the next attempt may be made: now, later, or (inf) after another one has ended."""
         if self.in_flight >= self.at_once or (self.breaker.is_doubtful and self._probes):
             return math.inf
         at = max(now, self._paused_until, self._learned.pace.ready_at)
         for meter in self._meters:
             at = max(at, meter.ready_at)
         for unit, quota in self._quotas.items():
-            at = max(at, quota.ready_at(now, self._needed(unit, chars, most_out)))
+            at = max(at, quota.ready_at(now, self._needed(unit, load)))
         return at
 
-    def take(self, now: float, *, chars: float = 0.0, most_out: float = math.inf) -> Ticket:
+    def take(self, now: float, load: Load = NO_LOAD) -> Ticket:
         """Count an attempt that is made now."""
         self.in_flight += 1
         self._calls += 1
@@ -137,11 +151,11 @@ class Pace:
                 self._ramp = None
                 self._collect()
         self._learned.take(now)
-        tokens_in, tokens_out = chars * self._tokens_a_character, min(most_out, self._tokens_out)
+        tokens_in = load.chars * self._tokens_a_character
+        tokens_out = min(load.most_out, self._tokens_out)
         ticket = Ticket(
             now,
-            chars,
-            most_out,
+            load,
             tokens_in,
             tokens_out,
             self.breaker.is_doubtful,
@@ -213,11 +227,11 @@ class Pace:
         if (
             self._hedged >= 1 + _HEDGE_SHARE * self._calls
             or self.breaker.is_doubtful
-            or self.ready_at(now, chars=ticket.chars, most_out=ticket.most_out) > now
+            or self.ready_at(now, ticket.load) > now
         ):
             return None
         self._hedged += 1
-        return self.take(now, chars=ticket.chars, most_out=ticket.most_out)
+        return self.take(now, ticket.load)
 
     def left_s(self, ticket: Ticket, now: float) -> float:
         """Return for how long most answers would still keep an attempt's place."""
@@ -238,22 +252,22 @@ class Pace:
         weight = 0.1 if self._knows_tokens else 1.0
         self._knows_tokens = True
         self._tokens_out += weight * (tokens_out - self._tokens_out)
-        if ticket.chars:
-            self._tokens_a_character += weight * (tokens_in / ticket.chars - self._tokens_a_character)
+        if chars := ticket.load.chars:
+            self._tokens_a_character += weight * (tokens_in / chars - self._tokens_a_character)
         self._correct_tokens(tokens_in - ticket.tokens_in, tokens_out - ticket.tokens_out)
         if "tokens_in" in self._quotas:
             # https://platform.claude.com/docs/en/api/rate-limits: what was read from a cache does not count.
             self._quotas["tokens_in"].correct(-float(cached))
 
-    def _needed(self, unit: Unit, chars: float, most_out: float) -> float:
+    def _needed(self, unit: Unit, load: Load) -> float:
         """Return what must be left for an attempt to be let through.
 
         Some count a request with the most that it may be answered with, before it is:
         https://developers.openai.com/api/docs/guides/rate-limits
         """
-        is_counted_whole = unit == "tokens" and most_out < math.inf
-        tokens_out = most_out if is_counted_whole else min(most_out, self._tokens_out)
-        units = _units(unit, chars * self._tokens_a_character, tokens_out)
+        is_counted_whole = unit == "tokens" and load.most_out < math.inf
+        tokens_out = load.most_out if is_counted_whole else min(load.most_out, self._tokens_out)
+        units = _units(unit, load.chars * self._tokens_a_character, tokens_out)
         return units if unit == "requests" else units * _ROOM
 
     def _correct_tokens(self, tokens_in: float, tokens_out: float) -> None:
@@ -266,13 +280,6 @@ class Pace:
     def _collect(self) -> None:
         meters = (self._ramp, self._requests, self._tokens)
         self._meters = tuple(meter for meter in meters if meter is not None)
-
-
-def size_of(request: Request) -> tuple[float, float]:
-    """Return the characters of a request, and the most tokens that its answer may have."""
-    most_out = most_tokens(request.params)
-    chars = sum(len(message.content) for message in request.messages)
-    return chars, math.inf if most_out is None else most_out
 
 
 def _a_minute(units: float | None, share: int) -> Meter | None:

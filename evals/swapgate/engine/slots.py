@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from swapgate.engine.pace import Pace, Ticket
+from swapgate.engine.pace import NO_LOAD, Load, Pace, Ticket
 from swapgate.values import Value
 
 # How many calls may wait for their models: each is a trial that has been started.
@@ -24,8 +24,7 @@ class _Waiter:
     """`is_trial`: it is to find out whether an endpoint that has been given up is back."""
 
     turn: asyncio.Future[Ticket]
-    chars: float
-    most_out: float
+    load: Load
     is_trial: bool
 
 
@@ -104,9 +103,7 @@ class Slots:
         """How many calls wait for a slot or for their model's pace."""
         return sum(len(queue) for line in self._lines.values() for queue in line.queues)
 
-    async def acquire(
-        self, pace: Pace, *, is_judge: bool, chars: float = 0.0, most_out: float = math.inf
-    ) -> Ticket:
+    async def acquire(self, pace: Pace, *, is_judge: bool, load: Load = NO_LOAD) -> Ticket:
         """Wait until an attempt may be made; `release` must follow. Raises ProviderError when it may not."""
         loop = asyncio.get_running_loop()
         now = loop.time()
@@ -115,10 +112,10 @@ class Slots:
             raise refusal
         if not is_judge:
             self._models.add(pace)
-        ticket = self._take(pace, now, chars, most_out)
+        ticket = self._take(pace, now, load)
         if ticket is not None:
             return ticket
-        waiter = _Waiter(loop.create_future(), chars, most_out, is_trial)
+        waiter = _Waiter(loop.create_future(), load, is_trial)
         self._lines.setdefault(pace, _Line()).queues[is_judge].append(waiter)
         self.waiting_model_calls += not is_judge
         self._arm(now)
@@ -159,27 +156,24 @@ class Slots:
     def _judges_first(self) -> bool:
         return self._model_calls_left() >= 2 * self.size
 
-    def _ready_at(self, pace: Pace, now: float, *, chars: float, most_out: float) -> float:
+    def _ready_at(self, pace: Pace, now: float, load: Load) -> float:
         """Return when the pace lets a call go; a model that has not answered yet keeps to its share."""
         if not pace.has_answered and pace.in_flight >= self._share() and pace in self._models:
             return math.inf
-        return pace.ready_at(now, chars=chars, most_out=most_out)
+        return pace.ready_at(now, load)
 
     def _line_ready_at(self, pace: Pace, line: _Line, now: float) -> float:
         """Return when the pace lets the next in line go; inf when nobody waits."""
         role = line.next_role(judges_first=self._judges_first())
         if role is None:
             return math.inf
-        first = line.queues[role][0]
-        return self._ready_at(pace, now, chars=first.chars, most_out=first.most_out)
+        return self._ready_at(pace, now, line.queues[role][0].load)
 
-    def _take(self, pace: Pace, now: float, chars: float, most_out: float) -> Ticket | None:
-        if self.in_flight >= self.size or pace in self._lines:
-            return None
-        if self._ready_at(pace, now, chars=chars, most_out=most_out) > now:
+    def _take(self, pace: Pace, now: float, load: Load) -> Ticket | None:
+        if self.in_flight >= self.size or pace in self._lines or self._ready_at(pace, now, load) > now:
             return None
         self.in_flight += 1
-        return pace.take(now, chars=chars, most_out=most_out)
+        return pace.take(now, load)
 
     def _dispatch(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -230,7 +224,7 @@ class Slots:
             self._lines[pace] = line
         self.waiting_model_calls -= not is_judge
         self.in_flight += 1
-        waiter.turn.set_result(pace.take(now, chars=waiter.chars, most_out=waiter.most_out))
+        waiter.turn.set_result(pace.take(now, waiter.load))
         return True
 
     def _refuse(self) -> None:
