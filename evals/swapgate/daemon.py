@@ -52,9 +52,15 @@ async def in_daemon_thread(function: Callable[[*Args], T], *args: *Args, timeout
 def load_beside(load: Callable[[], object], *, name: str) -> threading.Thread:
     """Let a thread of this name load modules, and the process not end before it has.
 
-    Python crashes if it ends while a thread loads extension modules, so it waits, but not for ever.
+    Python crashes if it ends while a thread loads extension modules, so it waits, but not for ever. What
+    cannot be loaded is for whoever wants it then to find out.
     """
-    thread = threading.Thread(target=load, name=name, daemon=True)
+
+    def loading() -> None:
+        with contextlib.suppress(Exception):
+            load()
+
+    thread = threading.Thread(target=loading, name=name, daemon=True)
     thread.start()
     atexit.register(thread.join, _LONGEST_LOADING_S)
     return thread
@@ -63,8 +69,7 @@ def load_beside(load: Callable[[], object], *, name: str) -> threading.Thread:
 def load_unbroken(load: Callable[[], object], *, name: str) -> None:
     """Let a thread of this name load modules and wait for it: Ctrl-C breaks off the waiting, and no import.
 
-    numpy cannot be imported again once its import was broken off. What the thread cannot load is for whoever
-    wants it then to find out.
+    numpy cannot be imported again once its import was broken off.
     """
     load_beside(load, name=name).join()
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,7 +126,7 @@ class CaseItem(pytest.Item):
         trial = self.finished.trial if self.finished is not None else None
         if trial is not None and isinstance(excinfo.value, NOT_PASSED):
             if _EXPLAINS not in sys.modules:
-                load_unbroken(_load_what_explains, name="swapgate-explaining")
+                load_unbroken(partial(import_module, _EXPLAINS), name="swapgate-explaining")
             from swapgate.reporting.terminal.explain import explain_trial
             from swapgate.reporting.text import safe_text
 
@@ -142,11 +141,6 @@ class CaseItem(pytest.Item):
     def is_prefetched(self) -> bool:
         """Whether the engine may run ahead with this trial: not when pytest may skip it."""
         return _MAY_SKIP.isdisjoint(mark.name for mark in self.iter_markers())
-
-
-def _load_what_explains() -> None:
-    with contextlib.suppress(Exception):  # whatever it is, the import that follows will say it
-        import_module(_EXPLAINS)
 
 
 @lru_cache(maxsize=256)

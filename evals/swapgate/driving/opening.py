@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -113,8 +112,7 @@ def _load_http() -> None:
     """Load the HTTP client beside the collecting of cases: reading certificates needs no turn of Python."""
     from swapgate.providers.http_client import load
 
-    with contextlib.suppress(Exception):  # whatever it is, the first request will say it
-        load()
+    load()
 
 
 def _rooms(session: SwapgateSession) -> dict[str, object]:
