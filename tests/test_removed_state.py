@@ -26,7 +26,7 @@ def answer(message):
     with CALLS.open("a") as calls:
         calls.write(".")
     if CALLS.stat().st_size == 60:
-        shutil.rmtree(".swapgate")
+        shutil.rmtree(".swapgate", ignore_errors=True)  # a file that goes by itself meanwhile keeps none
     time.sleep(0.01)
     return message
 """
