@@ -29,8 +29,10 @@ from simulated import (
     now,
     refusing,
     simulate,
+    turning_seconds_away,
     two_models,
 )
+from swapgate.errors import ErrorKind, ProviderError
 
 A_SECOND = 10
 LIMITS: dict[str, Callable[[int], Limit]] = {
@@ -57,6 +59,7 @@ def measure_all(*, quick: bool) -> Iterator[Row]:
     yield from tokens("tokens_per_minute", seeds, tokens_per_minute=60_000)
     for name in ("a bucket of 1", "a bucket of 10"):
         yield rise(name, seeds)
+    yield hedges_turned_away()
     for share in (0.2, 0.5, 0.7):
         yield from random_refusals(share, seeds)
     for borne in (8, 20, 50):
@@ -129,6 +132,19 @@ def rise(name: str, seeds: range) -> Row:
 
     worst_s = max(simulate(drive(seed)) for seed in seeds)
     return Row(goal=f"{name} rises tenfold: s lost", value=worst_s, limit="<= 60")
+
+
+def hedges_turned_away() -> Row:
+    """429 for a call that is on its way already: the time with --hedge=p95 over the one without."""
+    error = ProviderError("HTTP 429", kind=ErrorKind.RATE_LIMIT, status=429, retry_after_s=5.0)
+    without_s, _none = simulate(turning_seconds_away(error, hedge=None))
+    took_s, away = simulate(turning_seconds_away(error, hedge=0.95))
+    return Row(
+        goal="429 for every second attempt, --hedge=p95: time / without",
+        value=took_s / without_s,
+        limit="<= 1.05",
+        beside={"turned away of 500": away},
+    )
 
 
 def random_refusals(share: float, seeds: range) -> Iterator[Row]:

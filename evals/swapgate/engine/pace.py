@@ -59,7 +59,8 @@ def load_of(request: Request) -> Load:
 class Ticket:
     """One attempt that may be made, and what it was taken for.
 
-    `sent_at` is when it was let through, and once it `is_sent`, when that was.
+    `sent_at` is when it was let through, and once it `is_sent`, when that was. It `is_second` where the first
+    one of its call is still on its way.
     """
 
     sent_at: float
@@ -70,6 +71,7 @@ class Ticket:
     cohort: Cohort | None
     round: Round | None
     is_sent: bool = False
+    is_second: bool = False
     is_cancelled: bool = False
 
 
@@ -107,7 +109,7 @@ class Pace:
         self._ramp = Meter(most / _RAMP_S) if ramps else None
         self._in_ramp = _RAMP_ROUNDS * most
         self._paused_until = -math.inf
-        self._probes = self._calls = self._retried = self._hedged = 0
+        self._probes = self._calls = self._retried = self._hedged = self._hedges_from = 0
         self._tokens_a_character = _TOKENS_A_CHARACTER
         self._tokens_out = _FIRST_GUESS_TOKENS_OUT
         self._knows_tokens = False
@@ -184,7 +186,15 @@ class Pace:
             self._learn_tokens(ticket, usage.tokens_in, usage.tokens_out, cached=usage.tokens_cached_in or 0)
 
     def failed(self, ticket: Ticket, now: float, error: ProviderError) -> None:
-        """Learn from a failure; what it means for the endpoint is a pause, fewer calls, or to give it up."""
+        """Learn from a failure; what it means for the endpoint is a pause, fewer calls, or to give it up.
+
+        A second attempt that is turned away says that there is no room for such: none is made until as many
+        calls again have been. What its model bears of others, the others tell.
+        """
+        if ticket.is_second and (error.kind is ErrorKind.RATE_LIMIT or is_overload(error)):
+            self._hedges_from = 2 * self._calls
+            self._correct_tokens(-ticket.tokens_in, -ticket.tokens_out)
+            return
         if error.kind is ErrorKind.RATE_LIMIT:
             pause_s = self._learned.rejected(now, ticket.sent_at, error.retry_after_s)
             self.breaker.rejected(now, ticket.sent_at, error, pause_s)
@@ -218,20 +228,21 @@ class Pace:
         return True
 
     def hedge_after_s(self, share: float) -> float | None:
-        """Return after how long an attempt is doubled; None with too few answers, or too many doubled."""
-        is_spent = self._hedged >= 1 + _HEDGE_SHARE * self._calls
-        return None if is_spent or self.breaker.is_doubtful else self.latencies.quantile(share)
+        """Return after how long an attempt is doubled; None with too few answers, or while none may be."""
+        return self.latencies.quantile(share) if self._may_hedge() else None
 
     def take_hedge(self, now: float, ticket: Ticket) -> Ticket | None:
         """Count the second attempt of a call, if it may be made now."""
-        if (
-            self._hedged >= 1 + _HEDGE_SHARE * self._calls
-            or self.breaker.is_doubtful
-            or self.ready_at(now, ticket.load) > now
-        ):
+        if not self._may_hedge() or self.ready_at(now, ticket.load) > now:
             return None
         self._hedged += 1
-        return self.take(now, ticket.load)
+        second = self.take(now, ticket.load)
+        second.is_second = True
+        return second
+
+    def _may_hedge(self) -> bool:
+        is_spent = self._hedged >= 1 + _HEDGE_SHARE * self._calls
+        return not is_spent and self._calls >= self._hedges_from and not self.breaker.is_doubtful
 
     def left_s(self, ticket: Ticket, now: float) -> float:
         """Return for how long most answers would still keep an attempt's place."""
