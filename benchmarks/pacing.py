@@ -64,6 +64,10 @@ def measure_all(*, quick: bool) -> Iterator[Row]:
         yield from random_refusals(share, seeds)
     for borne in (8, 20, 50):
         yield from refusals_of_more(borne, seeds)
+    for concurrency in (64, 256):
+        yield short_random_refusals(concurrency, seeds)
+    for borne in (8, 50):
+        yield short_refusals_of_more(borne, seeds)
 
 
 def one_model(name: str, tells: str, seeds: range, *, calls: int) -> Iterator[Row]:
@@ -162,6 +166,20 @@ def random_refusals(share: float, seeds: range) -> Iterator[Row]:
     )
 
 
+def short_random_refusals(concurrency: int, seeds: range) -> Row:
+    """529 for half of 300 calls, at once: the seconds that they take."""
+    found = [
+        simulate(refusing(0.5, calls=300, concurrency=concurrency, seed=seed, is_quick=True))
+        for seed in seeds
+    ]
+    return Row(
+        goal=f"529 at random for 50% of 300 calls, c = {concurrency}: s",
+        value=max(took_s for _errors, took_s, _sent in found),
+        limit="<= 10",
+        beside={"calls lost": max(errors for errors, _took_s, _sent in found)},
+    )
+
+
 def refusals_of_more(borne: int, seeds: range) -> Iterator[Row]:
     """529 for what exceeds so many calls at once."""
     found = [simulate(crowded(borne, calls=3000, concurrency=64, seed=seed)) for seed in seeds]
@@ -175,6 +193,17 @@ def refusals_of_more(borne: int, seeds: range) -> Iterator[Row]:
     )
     refused = max(1 - 1 / sent for _errors, _took_s, sent in found)
     yield Row(goal=goal + "refused", value=refused, limit="<= 0.15")
+
+
+def short_refusals_of_more(borne: int, seeds: range) -> Row:
+    """The same of 300 calls."""
+    found = [simulate(crowded(borne, calls=300, concurrency=64, seed=seed)) for seed in seeds]
+    return Row(
+        goal=f"529 for more than {borne} at once, 300 calls, c = 64: refused",
+        value=max(1 - 1 / sent for _errors, _took_s, sent in found),
+        limit="<= 0.15",
+        beside={"s": max(took_s for _errors, took_s, _sent in found)},
+    )
 
 
 if __name__ == "__main__":

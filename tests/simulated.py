@@ -320,8 +320,10 @@ async def two_models(
     return max(ends), min(ends) / max(ends)
 
 
-async def refusing(share: float, *, calls: int, concurrency: int, seed: int = 0) -> tuple[int, float, float]:
-    """Ask a server that refuses a share of the calls, by chance, with 529.
+async def refusing(
+    share: float, *, calls: int, concurrency: int, seed: int = 0, is_quick: bool = False
+) -> tuple[int, float, float]:
+    """Ask a server that refuses a share of the calls, by chance, with 529, as late as it answers or at once.
 
     Return how many calls were lost, the seconds it took, and the attempts a call.
     """
@@ -331,7 +333,19 @@ async def refusing(share: float, *, calls: int, concurrency: int, seed: int = 0)
         is_refused = server.random.random() < share
         return ProviderError("HTTP 529", kind=ErrorKind.SERVER, status=529) if is_refused else None
 
-    server._failure = drawn
+    answered = server.complete
+
+    async def complete(request: Request) -> Response:
+        if (error := drawn(request)) is None:
+            return await answered(request)
+        server.seen.append((now(), False))
+        await asyncio.sleep(0.005)
+        raise error
+
+    if is_quick:
+        server.complete = complete  # type: ignore[method-assign]
+    else:
+        server._failure = drawn
     run = Run(concurrency=concurrency, seed=seed)
     answers = await run.ask_many(run.open(server), calls)
     lost = sum(not isinstance(answer, Called) for answer in answers)

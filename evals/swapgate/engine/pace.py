@@ -16,10 +16,11 @@ from swapgate.engine.crowding import Cohort, Crowding
 from swapgate.engine.latencies import Latencies
 from swapgate.engine.learned_pace import Account, Member
 from swapgate.engine.meter import Meter
-from swapgate.engine.overload import Overload, Round
+from swapgate.engine.overload import Overload
 from swapgate.engine.quota import Quota
 from swapgate.engine.rate_headers import Allowance, Unit, read_allowances
 from swapgate.engine.refusals import is_overload
+from swapgate.engine.turned_away import Sent
 from swapgate.errors import ErrorKind, ProviderError
 from swapgate.records import Request, Usage
 from swapgate.spec.models import Limits
@@ -69,7 +70,7 @@ class Ticket:
     tokens_out: float
     is_probe: bool
     cohort: Cohort | None
-    round: Round | None
+    call: Sent
     is_sent: bool = False
     is_second: bool = False
     is_cancelled: bool = False
@@ -200,20 +201,28 @@ class Pace:
             self.breaker.rejected(now, ticket.sent_at, error, pause_s)
             self._correct_tokens(-ticket.tokens_in, -ticket.tokens_out)
             return
-        if is_overload(error) and ticket.round is not None:
-            self._overload.refused(ticket.round)
         pause_s = self.breaker.failed(now, ticket.sent_at, error)
         if self._learned.pace.rate.is_unfounded:
             # It was the one call that was to find out what is accepted: the next one does instead.
             self._learned.pace.hurry(now + max(pause_s, self.backoff_s(1)))
         self._paused_until = max(self._paused_until, now + pause_s)
 
+    def refused(self, ticket: Ticket, now: float) -> float:
+        """Learn at once that a server has too much to do; return for how long the attempt keeps its place.
+
+        That is as long as most answers would. What else it means, `failed` is told then.
+        """
+        most_s = self.latencies.quantile(0.5, fewest=1) or 0.0
+        took_s = now - ticket.sent_at
+        if not ticket.is_second:
+            self._overload.refused(ticket.call, is_quick=not most_s or took_s < most_s / 2)
+        return max(0.0, most_s - took_s)
+
     def ended(self, ticket: Ticket) -> None:
         """An attempt is over, whatever became of it."""
         self.in_flight -= 1
         self._probes -= ticket.is_probe
-        if ticket.round is not None:
-            self._overload.ended(ticket.round)
+        self._overload.ended(ticket.call)
 
     def heard(self, headers: Mapping[str, str], now: float) -> None:
         """Take in an answer's headers (names in lower case)."""
@@ -243,10 +252,6 @@ class Pace:
     def _may_hedge(self) -> bool:
         is_spent = self._hedged >= 1 + _HEDGE_SHARE * self._calls
         return not is_spent and self._calls >= self._hedges_from and not self.breaker.is_doubtful
-
-    def left_s(self, ticket: Ticket, now: float) -> float:
-        """Return for how long most answers would still keep an attempt's place."""
-        return max(0.0, (self.latencies.quantile(0.5, fewest=1) or 0.0) - (now - ticket.sent_at))
 
     def backoff_s(self, attempt: int) -> float:
         """Return how long to wait after this many failed attempts, drawn."""
