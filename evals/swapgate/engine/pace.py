@@ -36,6 +36,9 @@ _TOKENS_A_CHARACTER = 0.25
 # What an estimate of a call's tokens may be short of: it is let through where so much more is left.
 _ROOM = 1.1
 _FIRST_GUESS_TOKENS_OUT = 256.0
+# From such a share of what answers leave unused on, told again and again, it is counted or it is not.
+_COUNTED_OTHERWISE = 0.4
+_COUNTED_WEIGHT = 0.1
 _TOKENS: tuple[Unit, ...] = ("tokens", "tokens_in", "tokens_out")
 
 
@@ -113,7 +116,9 @@ class Pace:
         self._probes = self._calls = self._retried = self._hedged = self._hedges_from = 0
         self._tokens_a_character = _TOKENS_A_CHARACTER
         self._tokens_out = _FIRST_GUESS_TOKENS_OUT
-        self._knows_tokens = False
+        self._tokens_unused = 0.0
+        self._knows_tokens = self._counts_most = False
+        self._counted_more = 0.0
         self._meters: tuple[Meter, ...] = ()
         self._collect()
 
@@ -155,7 +160,7 @@ class Pace:
                 self._collect()
         self._learned.take(now)
         tokens_in = load.chars * self._tokens_a_character
-        tokens_out = min(load.most_out, self._tokens_out)
+        tokens_out = self._tokens_out_of(load)
         ticket = Ticket(
             now,
             load,
@@ -261,16 +266,39 @@ class Pace:
         quota = self._quotas.get(said.unit)
         if quota is None:
             quota = self._quotas[said.unit] = Quota(share=self._share)
+        if said.unit == "tokens":
+            self._compare_tokens(quota.level(now) - said.remaining / self._share)
         unseen = float(self.in_flight - 1) if said.unit == "requests" else 0.0
         quota.heard(now, said, unseen=max(0.0, unseen), is_latest=self.in_flight <= 1)
+
+    def _compare_tokens(self, more: float) -> None:
+        """Follow by how much more was counted than was thought: for all that answers might have been, or not.
+
+        What is counted wrongly is so by each answer anew.
+        """
+        if not 0 < self._tokens_unused < math.inf or more == math.inf:
+            return
+        share = min(1.0, max(-1.0, more / self._tokens_unused))
+        self._counted_more += _COUNTED_WEIGHT * (share - self._counted_more)
+        if abs(self._counted_more) > _COUNTED_OTHERWISE:
+            self._counts_most, self._counted_more = self._counted_more > 0, 0.0
+
+    def _tokens_out_of(self, load: Load) -> float:
+        if self._counts_most and load.most_out < math.inf:
+            return load.most_out
+        return min(load.most_out, self._tokens_out)
 
     def _learn_tokens(self, ticket: Ticket, tokens_in: int, tokens_out: int, *, cached: int) -> None:
         weight = 0.1 if self._knows_tokens else 1.0
         self._knows_tokens = True
         self._tokens_out += weight * (tokens_out - self._tokens_out)
+        if ticket.load.most_out < math.inf:
+            self._tokens_unused += weight * (ticket.load.most_out - tokens_out - self._tokens_unused)
         if chars := ticket.load.chars:
             self._tokens_a_character += weight * (tokens_in / chars - self._tokens_a_character)
-        self._correct_tokens(tokens_in - ticket.tokens_in, tokens_out - ticket.tokens_out)
+        is_counted = self._counts_most and ticket.load.most_out < math.inf
+        more_out = 0.0 if is_counted else tokens_out - ticket.tokens_out
+        self._correct_tokens(tokens_in - ticket.tokens_in, more_out)
         if "tokens_in" in self._quotas:
             # https://platform.claude.com/docs/en/api/rate-limits: what was read from a cache does not count.
             self._quotas["tokens_in"].correct(-float(cached))
