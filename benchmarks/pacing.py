@@ -29,8 +29,10 @@ from simulated import (
     now,
     refusing,
     simulate,
+    turning_seconds_away,
     two_models,
 )
+from swapgate.errors import ErrorKind, ProviderError
 
 A_SECOND = 10
 LIMITS: dict[str, Callable[[int], Limit]] = {
@@ -57,10 +59,15 @@ def measure_all(*, quick: bool) -> Iterator[Row]:
     yield from tokens("tokens_per_minute", seeds, tokens_per_minute=60_000)
     for name in ("a bucket of 1", "a bucket of 10"):
         yield rise(name, seeds)
+    yield hedges_turned_away()
     for share in (0.2, 0.5, 0.7):
         yield from random_refusals(share, seeds)
     for borne in (8, 20, 50):
         yield from refusals_of_more(borne, seeds)
+    for concurrency in (64, 256):
+        yield short_random_refusals(concurrency, seeds)
+    for borne in (8, 50):
+        yield short_refusals_of_more(borne, seeds)
 
 
 def one_model(name: str, tells: str, seeds: range, *, calls: int) -> Iterator[Row]:
@@ -131,6 +138,19 @@ def rise(name: str, seeds: range) -> Row:
     return Row(goal=f"{name} rises tenfold: s lost", value=worst_s, limit="<= 60")
 
 
+def hedges_turned_away() -> Row:
+    """429 for a call that is on its way already: the time with --hedge=p95 over the one without."""
+    error = ProviderError("HTTP 429", kind=ErrorKind.RATE_LIMIT, status=429, retry_after_s=5.0)
+    without_s, _none = simulate(turning_seconds_away(error, hedge=None))
+    took_s, away = simulate(turning_seconds_away(error, hedge=0.95))
+    return Row(
+        goal="429 for every second attempt, --hedge=p95: time / without",
+        value=took_s / without_s,
+        limit="<= 1.05",
+        beside={"turned away of 500": away},
+    )
+
+
 def random_refusals(share: float, seeds: range) -> Iterator[Row]:
     """529 for a share of the calls, whatever is sent; one that refuses none takes the least time."""
     found = [simulate(refusing(share, calls=3000, concurrency=64, seed=seed)) for seed in seeds]
@@ -143,6 +163,20 @@ def random_refusals(share: float, seeds: range) -> Iterator[Row]:
         value=sum(times) / len(times),
         limit=f"<= {2 / (1 - share):.3g}",
         beside={"worst": max(times), "sent / calls": sent},
+    )
+
+
+def short_random_refusals(concurrency: int, seeds: range) -> Row:
+    """529 for half of 300 calls, at once: the seconds that they take."""
+    found = [
+        simulate(refusing(0.5, calls=300, concurrency=concurrency, seed=seed, is_quick=True))
+        for seed in seeds
+    ]
+    return Row(
+        goal=f"529 at random for 50% of 300 calls, c = {concurrency}: s",
+        value=max(took_s for _errors, took_s, _sent in found),
+        limit="<= 10",
+        beside={"calls lost": max(errors for errors, _took_s, _sent in found)},
     )
 
 
@@ -159,6 +193,17 @@ def refusals_of_more(borne: int, seeds: range) -> Iterator[Row]:
     )
     refused = max(1 - 1 / sent for _errors, _took_s, sent in found)
     yield Row(goal=goal + "refused", value=refused, limit="<= 0.15")
+
+
+def short_refusals_of_more(borne: int, seeds: range) -> Row:
+    """The same of 300 calls."""
+    found = [simulate(crowded(borne, calls=300, concurrency=64, seed=seed)) for seed in seeds]
+    return Row(
+        goal=f"529 for more than {borne} at once, 300 calls, c = 64: refused",
+        value=max(1 - 1 / sent for _errors, _took_s, sent in found),
+        limit="<= 0.15",
+        beside={"s": max(took_s for _errors, took_s, _sent in found)},
+    )
 
 
 if __name__ == "__main__":

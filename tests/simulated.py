@@ -320,8 +320,10 @@ async def two_models(
     return max(ends), min(ends) / max(ends)
 
 
-async def refusing(share: float, *, calls: int, concurrency: int, seed: int = 0) -> tuple[int, float, float]:
-    """Ask a server that refuses a share of the calls, by chance, with 529.
+async def refusing(
+    share: float, *, calls: int, concurrency: int, seed: int = 0, is_quick: bool = False
+) -> tuple[int, float, float]:
+    """Ask a server that refuses a share of the calls, by chance, with 529, as late as it answers or at once.
 
     Return how many calls were lost, the seconds it took, and the attempts a call.
     """
@@ -331,7 +333,19 @@ async def refusing(share: float, *, calls: int, concurrency: int, seed: int = 0)
         is_refused = server.random.random() < share
         return ProviderError("HTTP 529", kind=ErrorKind.SERVER, status=529) if is_refused else None
 
-    server._failure = drawn
+    answered = server.complete
+
+    async def complete(request: Request) -> Response:
+        if (error := drawn(request)) is None:
+            return await answered(request)
+        server.seen.append((now(), False))
+        await asyncio.sleep(0.005)
+        raise error
+
+    if is_quick:
+        server.complete = complete  # type: ignore[method-assign]
+    else:
+        server._failure = drawn
     run = Run(concurrency=concurrency, seed=seed)
     answers = await run.ask_many(run.open(server), calls)
     lost = sum(not isinstance(answer, Called) for answer in answers)
@@ -360,3 +374,31 @@ async def crowded(borne: int, *, calls: int, concurrency: int, seed: int = 0) ->
     answers = await run.ask_many(run.open(server), calls)
     lost = sum(not isinstance(answer, Called) for answer in answers)
     return lost, now(), len(server.seen) / calls
+
+
+async def turning_seconds_away(error: ProviderError | None, *, hedge: float | None) -> tuple[float, int]:
+    """Ask a server with stragglers that turns a call away with this error while the same one is on its way.
+
+    Return the seconds that 500 calls took, and how many were turned away.
+    """
+    server = Server(latency_s=lambda one: 3.0 if len(one.seen) % 20 == 10 else 0.2)
+    answered, inside, away = server.complete, set[str](), 0
+
+    async def complete(request: Request) -> Response:
+        nonlocal away
+        text = request.messages[0].content
+        if error is not None and text in inside:
+            away += 1
+            await asyncio.sleep(0.005)
+            raise error
+        inside.add(text)
+        try:
+            return await answered(request)
+        finally:
+            inside.discard(text)
+
+    server.complete = complete  # type: ignore[method-assign]
+    run = Run(concurrency=8, hedge=hedge)
+    answers = await run.ask_many(run.open(server), 500)
+    assert [type(answer) for answer in answers] == [Called] * 500
+    return now(), away

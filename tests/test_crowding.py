@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulated import Run, Server, crowded, now, refusing, simulate
-from swapgate.engine.borne import Borne, Tally, explain
+from swapgate.engine.borne import Borne, Count, Tally, explain, explain_one_by_one
 from swapgate.engine.call import Called
-from swapgate.engine.overload import Overload, Round
+from swapgate.engine.overload import Overload
+from swapgate.engine.turned_away import Sent, TurnedAway
 from swapgate.errors import ErrorKind, ProviderError
 from swapgate.records import Request, Response
 
@@ -211,24 +212,65 @@ def test_server_that_refuses_more_than_it_bears_is_sent_about_that_many(borne: i
     assert sent <= 1.25 + concurrency / 2000
 
 
+@pytest.mark.parametrize(("borne", "concurrency"), [(8, 64), (8, 256), (20, 64), (50, 256)])
+def test_first_refusals_of_a_short_run_tell_how_many_calls_are_borne(borne: int, concurrency: int) -> None:
+    lost, took_s, sent = simulate(crowded(borne, calls=300, concurrency=concurrency))
+    assert lost == 0
+    assert sent <= 1.15
+    assert took_s <= 300 * 0.21 / borne + 4
+
+
+@pytest.mark.parametrize("concurrency", [64, 256])
+def test_short_wide_run_waits_for_no_call_that_is_refused_at_random(concurrency: int) -> None:
+    lost, took_s, _sent = simulate(refusing(0.5, calls=300, concurrency=concurrency, is_quick=True))
+    assert lost == 0
+    assert took_s <= 12
+
+
+@pytest.mark.parametrize(
+    ("counts", "explained"),
+    [
+        ({**{n: Count(1, 0) for n in range(8)}, 8: Count(0, 6)}, Borne(8, 0)),
+        ({7: Count(40, 1), 8: Count(3, 20)}, Borne(8, 0)),
+        ({n: Count(3, 3) for n in range(12)}, Borne(math.inf, 0.5)),
+        ({8: Count(10, 10)}, None),  # at one number of calls
+        ({0: Count(0, 20), 5: Count(20, 0)}, None),  # those that found fewer
+        ({3: Count(0, 20)}, None),
+    ],
+)
+def test_calls_that_found_many_or_few_tell_why_some_are_refused(
+    counts: dict[int, Count], explained: Borne | None
+) -> None:
+    assert explain_one_by_one(counts, 2) == explained
+
+
+def test_calls_refused_later_are_none_that_another_one_found() -> None:
+    calls = TurnedAway(100)
+    first, second, third, fourth = (calls.send() for _call in range(4))
+    calls.refuse(second)
+    fifth = calls.send()
+    for one in (second, third, first, fourth, fifth):
+        calls.end(one)
+    assert calls.counts() == {0: Count(1, 0), 1: Count(1, 1), 2: Count(1, 0), 3: Count(1, 0)}
+
+
 @given(st.lists(st.tuples(st.integers(0, 2), st.booleans()), max_size=300), st.integers(1, 64))
 @settings(max_examples=40, deadline=None)
 def test_whatever_is_refused_the_calls_at_once_stay_between_two_and_most(
     events: list[tuple[int, bool]], most: int
 ) -> None:
     overload = Overload(most)
-    rounds: list[Round | None] = []
+    out: list[Sent] = []
     for what, is_refused in events:
-        if what or not rounds:
-            rounds.append(overload.sent(len(rounds) + 1))
+        if what or not out:
+            out.append(overload.sent(len(out) + 1))
             continue
-        of = rounds.pop(0)
+        of = out.pop(0)
         if not is_refused:
             overload.answered()
-        elif of is not None:
+        else:
             overload.refused(of)
-        if of is not None:
-            overload.ended(of)
+        overload.ended(of)
         assert min(2, most) <= overload.limit <= most
 
 

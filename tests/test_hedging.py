@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from servers import Answer, Received, openai_completion, serving
-from simulated import Run, Server, now, simulate
+from simulated import Run, Server, now, simulate, turning_seconds_away
 from swapgate.engine.call import Called
 from swapgate.errors import ErrorKind, ProviderError
 from swapgate.facts import facts_of
@@ -155,6 +155,18 @@ def test_failure_of_one_attempt_leaves_the_other_its_chance() -> None:
         assert isinstance(await run.ask(model, "slow"), Called)
 
     simulate(main())
+
+
+@pytest.mark.parametrize("retry_after_s", [None, 5.0])
+@pytest.mark.parametrize(("kind", "status"), [(ErrorKind.RATE_LIMIT, 429), (ErrorKind.SERVER, 503)])
+def test_second_attempts_that_are_turned_away_hurt_nobody_and_become_few(
+    kind: ErrorKind, status: int, retry_after_s: float | None
+) -> None:
+    error = ProviderError(f"HTTP {status}", kind=kind, status=status, retry_after_s=retry_after_s)
+    without_s, _none = simulate(turning_seconds_away(error, hedge=None))
+    took_s, away = simulate(turning_seconds_away(error, hedge=0.95))
+    assert took_s < 1.05 * without_s
+    assert 1 <= away <= 6
 
 
 def test_call_that_is_cancelled_cancels_both_attempts() -> None:

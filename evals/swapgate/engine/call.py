@@ -146,7 +146,7 @@ class Caller:
             if is_overload(error):
                 # A place is kept for as long as an answer would keep it: to be refused at once is no
                 # reason to ask the more often, nor says it more than the answers that are on their way.
-                await asyncio.sleep(pace.left_s(ticket, loop.time()))
+                await asyncio.sleep(pace.refused(ticket, loop.time()))
             pace.failed(ticket, loop.time(), error)
             raise
         except asyncio.CancelledError:
@@ -216,8 +216,9 @@ class Caller:
         if error.retry_after_s is not None:
             return error.retry_after_s if error.retry_after_s <= LONGEST_RETRY_AFTER_S else None
         if is_refused:
-            # What is refused whatever is sent is no less so after a longer wait.
-            failures = 1 if pace.is_refused_anyway else min(failures, _LONGEST_BACKOFF)
+            # What is refused whatever is sent is no less so after a longer wait; its place keeps the pace.
+            is_chance = pace.is_refused_anyway or failures > self._retries
+            failures = 0 if is_chance else min(failures, _LONGEST_BACKOFF)
         return pace.backoff_s(failures)
 
 

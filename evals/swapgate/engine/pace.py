@@ -16,10 +16,11 @@ from swapgate.engine.crowding import Cohort, Crowding
 from swapgate.engine.latencies import Latencies
 from swapgate.engine.learned_pace import Account, Member
 from swapgate.engine.meter import Meter
-from swapgate.engine.overload import Overload, Round
+from swapgate.engine.overload import Overload
 from swapgate.engine.quota import Quota
 from swapgate.engine.rate_headers import Allowance, Unit, read_allowances
 from swapgate.engine.refusals import is_overload
+from swapgate.engine.turned_away import Sent
 from swapgate.errors import ErrorKind, ProviderError
 from swapgate.records import Request, Usage
 from swapgate.spec.models import Limits
@@ -35,6 +36,9 @@ _TOKENS_A_CHARACTER = 0.25
 # What an estimate of a call's tokens may be short of: it is let through where so much more is left.
 _ROOM = 1.1
 _FIRST_GUESS_TOKENS_OUT = 256.0
+# From such a share of what answers leave unused on, told again and again, it is counted or it is not.
+_COUNTED_OTHERWISE = 0.4
+_COUNTED_WEIGHT = 0.1
 _TOKENS: tuple[Unit, ...] = ("tokens", "tokens_in", "tokens_out")
 
 
@@ -59,7 +63,8 @@ def load_of(request: Request) -> Load:
 class Ticket:
     """One attempt that may be made, and what it was taken for.
 
-    `sent_at` is when it was let through, and once it `is_sent`, when that was.
+    `sent_at` is when it was let through, and once it `is_sent`, when that was. It `is_second` where the first
+    one of its call is still on its way.
     """
 
     sent_at: float
@@ -68,8 +73,9 @@ class Ticket:
     tokens_out: float
     is_probe: bool
     cohort: Cohort | None
-    round: Round | None
+    call: Sent
     is_sent: bool = False
+    is_second: bool = False
     is_cancelled: bool = False
 
 
@@ -107,10 +113,12 @@ class Pace:
         self._ramp = Meter(most / _RAMP_S) if ramps else None
         self._in_ramp = _RAMP_ROUNDS * most
         self._paused_until = -math.inf
-        self._probes = self._calls = self._retried = self._hedged = 0
+        self._probes = self._calls = self._retried = self._hedged = self._hedges_from = 0
         self._tokens_a_character = _TOKENS_A_CHARACTER
         self._tokens_out = _FIRST_GUESS_TOKENS_OUT
-        self._knows_tokens = False
+        self._tokens_unused = 0.0
+        self._knows_tokens = self._counts_most = False
+        self._counted_more = 0.0
         self._meters: tuple[Meter, ...] = ()
         self._collect()
 
@@ -152,7 +160,7 @@ class Pace:
                 self._collect()
         self._learned.take(now)
         tokens_in = load.chars * self._tokens_a_character
-        tokens_out = min(load.most_out, self._tokens_out)
+        tokens_out = self._tokens_out_of(load)
         ticket = Ticket(
             now,
             load,
@@ -184,26 +192,42 @@ class Pace:
             self._learn_tokens(ticket, usage.tokens_in, usage.tokens_out, cached=usage.tokens_cached_in or 0)
 
     def failed(self, ticket: Ticket, now: float, error: ProviderError) -> None:
-        """Learn from a failure; what it means for the endpoint is a pause, fewer calls, or to give it up."""
+        """Learn from a failure; what it means for the endpoint is a pause, fewer calls, or to give it up.
+
+        A second attempt that is turned away says that there is no room for such: none is made until as many
+        calls again have been. What its model bears of others, the others tell.
+        """
+        if ticket.is_second and (error.kind is ErrorKind.RATE_LIMIT or is_overload(error)):
+            self._hedges_from = 2 * self._calls
+            self._correct_tokens(-ticket.tokens_in, -ticket.tokens_out)
+            return
         if error.kind is ErrorKind.RATE_LIMIT:
             pause_s = self._learned.rejected(now, ticket.sent_at, error.retry_after_s)
             self.breaker.rejected(now, ticket.sent_at, error, pause_s)
             self._correct_tokens(-ticket.tokens_in, -ticket.tokens_out)
             return
-        if is_overload(error) and ticket.round is not None:
-            self._overload.refused(ticket.round)
         pause_s = self.breaker.failed(now, ticket.sent_at, error)
         if self._learned.pace.rate.is_unfounded:
             # It was the one call that was to find out what is accepted: the next one does instead.
             self._learned.pace.hurry(now + max(pause_s, self.backoff_s(1)))
         self._paused_until = max(self._paused_until, now + pause_s)
 
+    def refused(self, ticket: Ticket, now: float) -> float:
+        """Learn at once that a server has too much to do; return for how long the attempt keeps its place.
+
+        That is as long as most answers would. What else it means, `failed` is told then.
+        """
+        most_s = self.latencies.quantile(0.5, fewest=1) or 0.0
+        took_s = now - ticket.sent_at
+        if not ticket.is_second:
+            self._overload.refused(ticket.call, is_quick=not most_s or took_s < most_s / 2)
+        return max(0.0, most_s - took_s)
+
     def ended(self, ticket: Ticket) -> None:
         """An attempt is over, whatever became of it."""
         self.in_flight -= 1
         self._probes -= ticket.is_probe
-        if ticket.round is not None:
-            self._overload.ended(ticket.round)
+        self._overload.ended(ticket.call)
 
     def heard(self, headers: Mapping[str, str], now: float) -> None:
         """Take in an answer's headers (names in lower case)."""
@@ -218,24 +242,21 @@ class Pace:
         return True
 
     def hedge_after_s(self, share: float) -> float | None:
-        """Return after how long an attempt is doubled; None with too few answers, or too many doubled."""
-        is_spent = self._hedged >= 1 + _HEDGE_SHARE * self._calls
-        return None if is_spent or self.breaker.is_doubtful else self.latencies.quantile(share)
+        """Return after how long an attempt is doubled; None with too few answers, or while none may be."""
+        return self.latencies.quantile(share) if self._may_hedge() else None
 
     def take_hedge(self, now: float, ticket: Ticket) -> Ticket | None:
         """Count the second attempt of a call, if it may be made now."""
-        if (
-            self._hedged >= 1 + _HEDGE_SHARE * self._calls
-            or self.breaker.is_doubtful
-            or self.ready_at(now, ticket.load) > now
-        ):
+        if not self._may_hedge() or self.ready_at(now, ticket.load) > now:
             return None
         self._hedged += 1
-        return self.take(now, ticket.load)
+        second = self.take(now, ticket.load)
+        second.is_second = True
+        return second
 
-    def left_s(self, ticket: Ticket, now: float) -> float:
-        """Return for how long most answers would still keep an attempt's place."""
-        return max(0.0, (self.latencies.quantile(0.5, fewest=1) or 0.0) - (now - ticket.sent_at))
+    def _may_hedge(self) -> bool:
+        is_spent = self._hedged >= 1 + _HEDGE_SHARE * self._calls
+        return not is_spent and self._calls >= self._hedges_from and not self.breaker.is_doubtful
 
     def backoff_s(self, attempt: int) -> float:
         """Return how long to wait after this many failed attempts, drawn."""
@@ -245,16 +266,39 @@ class Pace:
         quota = self._quotas.get(said.unit)
         if quota is None:
             quota = self._quotas[said.unit] = Quota(share=self._share)
+        if said.unit == "tokens":
+            self._compare_tokens(quota.level(now) - said.remaining / self._share)
         unseen = float(self.in_flight - 1) if said.unit == "requests" else 0.0
         quota.heard(now, said, unseen=max(0.0, unseen), is_latest=self.in_flight <= 1)
+
+    def _compare_tokens(self, more: float) -> None:
+        """Follow by how much more was counted than was thought: for all that answers might have been, or not.
+
+        What is counted wrongly is so by each answer anew.
+        """
+        if not 0 < self._tokens_unused < math.inf or more == math.inf:
+            return
+        share = min(1.0, max(-1.0, more / self._tokens_unused))
+        self._counted_more += _COUNTED_WEIGHT * (share - self._counted_more)
+        if abs(self._counted_more) > _COUNTED_OTHERWISE:
+            self._counts_most, self._counted_more = self._counted_more > 0, 0.0
+
+    def _tokens_out_of(self, load: Load) -> float:
+        if self._counts_most and load.most_out < math.inf:
+            return load.most_out
+        return min(load.most_out, self._tokens_out)
 
     def _learn_tokens(self, ticket: Ticket, tokens_in: int, tokens_out: int, *, cached: int) -> None:
         weight = 0.1 if self._knows_tokens else 1.0
         self._knows_tokens = True
         self._tokens_out += weight * (tokens_out - self._tokens_out)
+        if ticket.load.most_out < math.inf:
+            self._tokens_unused += weight * (ticket.load.most_out - tokens_out - self._tokens_unused)
         if chars := ticket.load.chars:
             self._tokens_a_character += weight * (tokens_in / chars - self._tokens_a_character)
-        self._correct_tokens(tokens_in - ticket.tokens_in, tokens_out - ticket.tokens_out)
+        is_counted = self._counts_most and ticket.load.most_out < math.inf
+        more_out = 0.0 if is_counted else tokens_out - ticket.tokens_out
+        self._correct_tokens(tokens_in - ticket.tokens_in, more_out)
         if "tokens_in" in self._quotas:
             # https://platform.claude.com/docs/en/api/rate-limits: what was read from a cache does not count.
             self._quotas["tokens_in"].correct(-float(cached))

@@ -40,6 +40,11 @@ class Quota:
         self._resets_at = math.inf if said.rate is not None else now + said.reset_s
         self._heard_at = now
 
+    def level(self, now: float) -> float:
+        """Return what is left, as far as is known; infinite before anything was heard."""
+        self._refresh(now)
+        return self._level
+
     def ready_at(self, now: float, units: float = 1.0) -> float:
         """Return when a call of so many units may go: now, or later. Never needs more than there can be."""
         self._refresh(now)
