@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from processes import wait_for
 from simulated import Run, Server
 from swapgate.engine.ask import Asker
 from swapgate.engine.claiming import Claim
-from swapgate.errors import ErrorKind, ProviderError
+from swapgate.errors import ErrorKind, ProviderError, StoreError
 from swapgate.memory.cache import ResponseCache, request_key
 from swapgate.memory.claims import KEPT_S, Claims
 from swapgate.records import Answer, Message, Request, Response, hash_of
@@ -93,6 +94,19 @@ def test_what_is_stored_stays_claimed_for_a_moment(path: Path) -> None:
         now = KEPT_S
         claims.take(OTHER)
         assert other.take(KEY)
+
+
+def test_what_cannot_be_stored_is_claimed_no_longer(cache_file: Path) -> None:
+    cache = ResponseCache(cache_file)
+    with closing(Claims(cache_file.with_suffix(".claims"))) as other:
+        cache.put(OTHER, Response(text="stored"), {})
+        cache.flush()
+        assert cache.claims.take(KEY)
+        cache_file.unlink()
+        cache.put(KEY, Response(text="lost"), {})
+        wait_for(lambda: other.is_free(KEY))
+        with pytest.raises(StoreError):
+            cache.close()
 
 
 def test_where_nothing_can_be_locked_everything_is_granted(tmp_path: Path) -> None:

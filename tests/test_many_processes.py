@@ -15,7 +15,10 @@ import pytest
 
 from processes import start_pytest, wait_for
 from servers import Answer, Holding, Received, openai_completion, serving
+from swapgate.engine.day_budget import UNITS
 from swapgate.memory.history import History
+from swapgate.memory.spending import SpendingLedger
+from swapgate.spec.day import UTC_ZONE, day_at
 from workspaces import JUDGE, case, lay, suite
 
 HEAD = """\
@@ -34,8 +37,8 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLANTED_KEY", "sk-planted")
 
 
-def lay_live(root: Path, url: str, *, cases: int, retries: int = 4) -> None:
-    shared = {"provider": "openai-compatible", "base_url": f"{url}/v1", "api_key_env": "PLANTED_KEY"}
+def lay_live(root: Path, url: str, *, cases: int, retries: int = 4, **more: object) -> None:
+    shared = {"provider": "openai-compatible", "base_url": f"{url}/v1", "api_key_env": "PLANTED_KEY", **more}
     models = {name: {**shared, "model": name} for name in ("candidate", "judge")}
     lay(
         root,
@@ -172,6 +175,36 @@ def test_kills_at_random_moments_lose_no_more_than_what_was_in_flight(pytester: 
         assert all(run.finished_at is None for run in killed)
         assert len(list(history.trials(newest.id))) == cases
     require_sound(pytester.path)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_end_while_a_call_is_made_twice_loses_no_answer_and_no_money(
+    tmp_path: Path, how: signal.Signals
+) -> None:
+    cases, straggler = 40, ("candidate", "case-0")
+    holds = [True]
+
+    def slow(request: Received) -> Answer:
+        return answer(request, delay_s=600 if holds[-1] and asked(request) == straggler else DELAY_S)
+
+    with serving(slow) as server:
+        lay_live(tmp_path, server.url, cases=cases, price={"input": 1000, "output": 1000})
+        budget = ("--hedge=p90", "--max-cost-per-day=100000")
+        process = start_pytest(tmp_path, "--model=candidate", *budget)
+        wait_for(lambda: Counter(map(asked, server.requests))[straggler] == 2)
+        wait_for(lambda: len(stored_calls(tmp_path)) == 2 * cases - 2)
+        process.send_signal(how)
+        output = process.communicate(timeout=120)[0]
+        assert "Traceback" not in output
+        holds.append(False)
+        before = len(server.requests)
+        again = start_pytest(tmp_path, "--model=candidate", *budget)
+        output = again.communicate(timeout=120)[0]
+        assert again.returncode == 0, output
+        assert len(server.requests) - before == 2
+        cost_usd = 0.029 * len(server.requests)
+    with closing(SpendingLedger(tmp_path / ".swapgate" / "spending.db")) as ledger:
+        assert ledger.today(day_at(time.time(), UTC_ZONE)).counted >= cost_usd * UNITS
 
 
 def test_process_that_was_asleep_for_longer_than_a_time_out_goes_on(tmp_path: Path) -> None:
