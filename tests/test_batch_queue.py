@@ -7,6 +7,7 @@ import itertools
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ class Desk:
 
     limits: BatchLimits = field(default_factory=lambda: BatchLimits(requests=100, bytes=100_000))
     takes_mark: bool = True
+    key_byte: int = 1
     looks: list[BatchStatus | ProviderError] = field(default_factory=lambda: [BatchStatus(state="ended")])
     batches: list[list[str]] = field(default_factory=list)
     answers: Callable[[str], Outcome] = lambda key: Response(text=f"answer to {key}")
@@ -272,6 +274,45 @@ def test_batch_that_the_service_does_not_know_any_more_is_called_live(tmp_path: 
     assert asyncio.run(ask_all(tmp_path, desk, ["k"])) == [None]
 
 
+def test_batch_of_another_key_is_told_from_one_that_is_gone_and_stays_for_later(tmp_path: Path) -> None:
+    """A service does not know the batches of another project, and its answer is the same."""
+
+    async def interrupted() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(ask_all(tmp_path, desk, ["k"]), 0.5)
+
+    desk = Desk(looks=[BatchStatus(state="running")])
+    asyncio.run(interrupted())
+    desk.key_byte, desk.looks = 2, [ProviderError("gone", kind=ErrorKind.BAD_REQUEST, status=404)]
+    (failure,) = asyncio.run(ask_all(tmp_path, desk, ["k"]))
+    assert "another key" in str(failure)
+    desk.key_byte, desk.looks = 1, [BatchStatus(state="ended")]
+    assert texts(asyncio.run(ask_all(tmp_path, desk, ["k"]))) == ["answer to k"]
+    assert desk.batches == [["k"]]
+
+
+def test_batch_that_may_have_been_sent_with_another_key_is_not_sent_again(tmp_path: Path) -> None:
+    with closing(BatchStore(tmp_path / "batches.db")) as store:
+        store.claim(stored(["k"]), service="openai", model="candidate", key_byte=1, lease_s=0)
+    desk = Desk(key_byte=2)
+    (failure,) = asyncio.run(ask_all(tmp_path, desk, ["k"], pacing=replace(QUICK, lease_s=0.01)))
+    assert "a run that died: it was sent with another key" in str(failure)
+    late = replace(QUICK, lease_s=0.01, clock=lambda: time.time() + 2 * QUICK.deadline_s)
+    assert texts(asyncio.run(ask_all(tmp_path, desk, ["k"], pacing=late))) == ["answer to k"]
+
+
+def test_past_its_deadline_the_batch_of_another_key_is_called_live(tmp_path: Path) -> None:
+    async def interrupted() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(ask_all(tmp_path, desk, ["k"]), 0.5)
+
+    desk = Desk(looks=[BatchStatus(state="running")])
+    asyncio.run(interrupted())
+    desk.key_byte, desk.looks = 2, [ProviderError("gone", kind=ErrorKind.BAD_REQUEST, status=404)]
+    late = replace(QUICK, clock=lambda: time.time() + 2 * QUICK.deadline_s)
+    assert asyncio.run(ask_all(tmp_path, desk, ["k"], pacing=late)) == [None]
+
+
 @pytest.mark.parametrize("status", [404, 400])
 def test_batch_that_the_service_does_not_know_yet_is_asked_for_again(tmp_path: Path, status: int) -> None:
     """What was just made may not be known everywhere: to call it live is to pay twice."""
@@ -463,7 +504,7 @@ def stored(keys: Sequence[str]) -> list[StoredRequest]:
 
 
 def claim(store: BatchStore, keys: Sequence[str]) -> tuple[str, frozenset[str], Mapping[str, str]]:
-    claimed = store.claim(stored(keys), service="openai", model="m", lease_s=30)
+    claimed = store.claim(stored(keys), service="openai", model="m", key_byte=1, lease_s=30)
     return claimed.mark, claimed.mine, claimed.theirs
 
 

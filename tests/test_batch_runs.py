@@ -22,6 +22,7 @@ from batch_servers import (
     serving_batches,
 )
 from processes import start_pytest, wait_for
+from servers import Answer, Received, serving
 from swapgate.cli import main
 from workspaces import JUDGE, case, lay, newest_run, suite
 
@@ -177,6 +178,38 @@ def test_killed_runs_batch_is_picked_up_and_no_request_is_sent_twice(
     assert set(service.sent.values()) == {1}
     assert (len(service.sent), service.live) == (4, [])
     assert states(pytester.path) == ["ended"]
+
+
+@pytest.mark.parametrize("provider", SERVICES)
+def test_batch_of_another_projects_key_is_told_and_not_paid_again(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, provider: str
+) -> None:
+    service = SERVICES[provider][0](looks=None)
+    strangers = "sk-of-another-project-0123456789"
+
+    def of_projects(request: Received) -> Answer:
+        if strangers in request.headers.values() or f"Bearer {strangers}" in request.headers.values():
+            return Answer({"error": {"message": "no such batch"}}, status=404)
+        return service.handle(request)
+
+    with serving(of_projects) as server:
+        service.url = server.url
+        lay_batch(pytester.path, server.url, provider=provider)
+        process = start(pytester.path)
+        wait_for(lambda: states(pytester.path) == ["running"])
+        process.kill()
+        process.communicate()
+        with monkeypatch.context() as patch:
+            for name in KEYS:
+                patch.setenv(name, strangers)
+            result = again(pytester)
+        result.stdout.fnmatch_lines(["*it was sent with another key*"])
+        assert states(pytester.path) == ["running"]
+        service.end()
+        again(pytester).assert_outcomes(passed=4)
+    assert (len(service.sent), set(service.sent.values()), service.live) == (4, {1}, [])
+    file = (pytester.path / ".swapgate" / "batches.db").read_bytes()
+    assert strangers.encode() not in file
 
 
 @pytest.mark.parametrize("provider", SERVICES)

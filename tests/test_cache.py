@@ -20,6 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processes import wait_for
 from swapgate.errors import SpecError, StoreError
 from swapgate.memory.cache import Recording, ResponseCache, read_recordings, request_key, write_recordings
 from swapgate.records import (
@@ -247,7 +248,7 @@ def test_killed_process_keeps_what_it_had_put_a_moment_before(tmp_path: Path) ->
         "from swapgate.memory.cache import ResponseCache; from swapgate.records import Response\n"
         "cache = ResponseCache(Path(sys.argv[1]))\n"
         "for n in range(50): cache.put(str(n), Response(text='x'), {})\n"
-        "time.sleep(0.5); print('ready', flush=True); time.sleep(60)\n"
+        "print('ready', flush=True); time.sleep(60)\n"
     )
     source = Path(__file__).parents[1] / "evals"
     with subprocess.Popen(
@@ -257,6 +258,9 @@ def test_killed_process_keeps_what_it_had_put_a_moment_before(tmp_path: Path) ->
     ) as worker:
         assert worker.stdout is not None
         worker.stdout.readline()
+        with closing(sqlite3.connect(path)) as reader:
+            stored = "SELECT count(*) FROM responses"
+            wait_for(lambda: reader.execute(stored).fetchone() == (50,))
         worker.send_signal(signal.SIGKILL)
     cache = ResponseCache(path)
     assert all(cache.get(str(n)) == Response(text="x") for n in range(50))

@@ -15,7 +15,10 @@ import pytest
 
 from processes import start_pytest, wait_for
 from servers import Answer, Holding, Received, openai_completion, serving
+from swapgate.engine.day_budget import UNITS
 from swapgate.memory.history import History
+from swapgate.memory.spending import SpendingLedger
+from swapgate.spec.day import UTC_ZONE, day_at
 from workspaces import JUDGE, case, lay, suite
 
 HEAD = """\
@@ -34,8 +37,8 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PLANTED_KEY", "sk-planted")
 
 
-def lay_live(root: Path, url: str, *, cases: int, retries: int = 4) -> None:
-    shared = {"provider": "openai-compatible", "base_url": f"{url}/v1", "api_key_env": "PLANTED_KEY"}
+def lay_live(root: Path, url: str, *, cases: int, retries: int = 4, **more: object) -> None:
+    shared = {"provider": "openai-compatible", "base_url": f"{url}/v1", "api_key_env": "PLANTED_KEY", **more}
     models = {name: {**shared, "model": name} for name in ("candidate", "judge")}
     lay(
         root,
@@ -93,16 +96,13 @@ def require_sound(root: Path) -> None:
 def test_four_processes_start_on_one_cold_state_folder(tmp_path: Path) -> None:
     with serving(answer) as server:
         lay_live(tmp_path, server.url, cases=20)
-        processes = [
-            start_pytest(tmp_path, "--model=candidate", PLANTED_KEY=f"sk-process-{number}")
-            for number in range(4)
-        ]
+        processes = [start_pytest(tmp_path, "--model=candidate") for _number in range(4)]
         outputs = [process.communicate(timeout=180)[0] for process in processes]
         for process, output in zip(processes, outputs, strict=True):
             assert process.returncode == 0, output
             assert "20 passed" in output
             assert "locked" not in output
-        paid = Counter((request.headers["authorization"], *asked(request)) for request in server.requests)
+        paid = Counter(map(asked, server.requests))
     assert set(paid.values()) == {1}
     assert len(stored_calls(tmp_path)) == 40
     with closing(History(tmp_path / ".swapgate" / "history.db")) as history:
@@ -115,6 +115,29 @@ def test_four_processes_start_on_one_cold_state_folder(tmp_path: Path) -> None:
                 assert trial.answer is not None
                 assert json.loads(trial.answer.response.text)["case"] == f"about {trial.case}"
     require_sound(tmp_path)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_who_waits_for_another_run_asks_itself_when_that_one_is_killed_or_suspended(
+    tmp_path: Path, how: signal.Signals
+) -> None:
+    handler = Holding(answer, after=0)
+    with serving(handler) as server:
+        lay_live(tmp_path, server.url, cases=IN_FLIGHT)
+        first = start_pytest(tmp_path, "--model=candidate", "--swapgate-timeout=300")
+        wait_for(lambda: len(server.requests) == IN_FLIGHT)
+        handler.holds = False
+        second = start_pytest(tmp_path, "--model=candidate", "--swapgate-timeout=5")
+        # Its record is opened once it asks; meanwhile it waits for the first one's answers.
+        wait_for(lambda: stored_runs(tmp_path) == 2)
+        assert len(server.requests) == IN_FLIGHT
+        first.send_signal(how)
+        output = second.communicate(timeout=120)[0]
+        if how is signal.SIGSTOP:
+            first.kill()
+        first.communicate(timeout=120)
+    assert second.returncode == 0, output
+    assert len(server.requests) == 3 * IN_FLIGHT
 
 
 def test_kills_at_random_moments_lose_no_more_than_what_was_in_flight(pytester: pytest.Pytester) -> None:
@@ -152,6 +175,36 @@ def test_kills_at_random_moments_lose_no_more_than_what_was_in_flight(pytester: 
         assert all(run.finished_at is None for run in killed)
         assert len(list(history.trials(newest.id))) == cases
     require_sound(pytester.path)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_end_while_a_call_is_made_twice_loses_no_answer_and_no_money(
+    tmp_path: Path, how: signal.Signals
+) -> None:
+    cases, straggler = 40, ("candidate", "case-0")
+    holds = [True]
+
+    def slow(request: Received) -> Answer:
+        return answer(request, delay_s=600 if holds[-1] and asked(request) == straggler else DELAY_S)
+
+    with serving(slow) as server:
+        lay_live(tmp_path, server.url, cases=cases, price={"input": 1000, "output": 1000})
+        budget = ("--hedge=p90", "--max-cost-per-day=100000")
+        process = start_pytest(tmp_path, "--model=candidate", *budget)
+        wait_for(lambda: Counter(map(asked, server.requests))[straggler] == 2)
+        wait_for(lambda: len(stored_calls(tmp_path)) == 2 * cases - 2)
+        process.send_signal(how)
+        output = process.communicate(timeout=120)[0]
+        assert "Traceback" not in output
+        holds.append(False)
+        before = len(server.requests)
+        again = start_pytest(tmp_path, "--model=candidate", *budget)
+        output = again.communicate(timeout=120)[0]
+        assert again.returncode == 0, output
+        assert len(server.requests) - before == 2
+        cost_usd = 0.029 * len(server.requests)
+    with closing(SpendingLedger(tmp_path / ".swapgate" / "spending.db")) as ledger:
+        assert ledger.today(day_at(time.time(), UTC_ZONE)).counted >= cost_usd * UNITS
 
 
 def test_process_that_was_asleep_for_longer_than_a_time_out_goes_on(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from swapgate.engine.call import Called, Caller, OpenModel, response_cost
+from swapgate.engine.claiming import Claim
 from swapgate.engine.estimate import size_of
 from swapgate.engine.lookup import Lookup
 from swapgate.errors import RecordingMissing
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 class Asker:
     """Answers requests by the name of a model.
 
-    Raises ProviderError or NotAsked; StoreError, which ends the run, where the cache is damaged.
+    What another process that shares the cache is asking is waited for, `patience_s` at most. Raises
+    ProviderError or NotAsked; StoreError, which ends the run, where the cache is damaged.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Asker:
         mode: CacheMode,
         caller: Caller,
         batches: BatchQueue | None = None,
+        patience_s: float | None = None,
     ) -> None:
         self._models = models
         self._cache = cache
@@ -42,6 +45,7 @@ class Asker:
         self._mode = mode
         self._caller = caller
         self._batches = batches
+        self._patience_s = patience_s
         # What this run asked of models under test although it may be stored: who compares with one of these
         # answers asks no second time.
         self._asked: set[str] = set()
@@ -64,7 +68,7 @@ class Asker:
         called = await self._call_once(key, opened, request, is_judge=is_judge)
         if not (is_judge or reads):
             self._asked.add(key)
-        return _answer(opened, called, from_cache=is_shared)
+        return _answer(opened, called, from_cache=is_shared or called.is_stored)
 
     async def _call_once(self, key: str, opened: OpenModel, request: Request, *, is_judge: bool) -> Called:
         """Call, or wait for the call with the same content that is already in flight."""
@@ -85,6 +89,7 @@ class Asker:
         self, key: str, opened: OpenModel, request: Request, *, is_judge: bool
     ) -> Called:
         about = _about(opened, request, is_judge=is_judge)
+        claim = self._claim(key) if self._reads_stored(opened) else None
         if self._batches is not None and opened.batches is not None:
             self._cache.require_intact()
             reads = self._reads_stored(opened)
@@ -92,10 +97,18 @@ class Asker:
             came = await self._caller.count_batched(opened, request, batched, is_judge=is_judge)
             if came is not None:
                 return Called(came)
-        called = await self._caller.call(opened, request, is_judge=is_judge)
-        if opened.stores(called.response):
-            self._cache.put(key, called.response, about)
+        try:
+            called = await self._caller.call(opened, request, is_judge=is_judge, claim=claim)
+            if opened.stores(called.response) and not called.is_stored:
+                self._cache.put(key, called.response, about)
+                claim = None  # until that is written
+        finally:
+            if claim is not None:
+                claim.release()
         return called
+
+    def _claim(self, key: str) -> Claim:
+        return Claim(self._cache, key, patience_s=self._patience_s)
 
     def _reads_stored(self, opened: OpenModel) -> bool:
         return reads_stored(opened.spec, opened.provider, self._mode)

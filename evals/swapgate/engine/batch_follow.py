@@ -150,6 +150,8 @@ class Follower:
                 await self._pacing.sleep(self._pacing.lease_s)
                 return
             if found is None:
+                if not self._is_past(batch):
+                    self._require_own_key()
                 self._store.release(self.mark)
                 return
             self._store.sent(self.mark, found, at_s=batch.begun_at, is_guessed=is_guessed)
@@ -179,6 +181,8 @@ class Follower:
         except ProviderError as error:
             if error.kind is ErrorKind.AUTH:
                 raise
+            if error.status == 404:
+                self._require_own_key(batch_id)
             self._note_unanswered(batch_id, error)
             self._denied = 0 if error.is_transient else self._denied + 1
             if self._denied < _LOOKS:
@@ -189,6 +193,19 @@ class Follower:
         self._unanswered = self._denied = 0
         self._lane.note_reached()
         return status
+
+    def _require_own_key(self, batch_id: str = "") -> None:
+        """Raise where what the service does not know was sent with another key, as of another project."""
+        sent_with = self._store.key_byte(self.mark)
+        if sent_with is not None and sent_with != self._api.key_byte:
+            spec = self._lane.opened.spec
+            batch = f"the batch {batch_id}" if batch_id else "a batch of a run that died"
+            raise ProviderError(
+                f"{spec.name}: {spec.provider} does not know {batch}: it was sent with another key. Set that "
+                "one again to have its answers, or run without --batch to pay for them anew",
+                kind=ErrorKind.BAD_REQUEST,
+                status=404,
+            )
 
     def _note_unanswered(self, batch_id: str, error: ProviderError) -> None:
         self._unanswered += 1

@@ -154,6 +154,7 @@ class Lane:
             [StoredRequest(key=a.key, about=a.about, facts=to_json(a.line.facts)) for a in asked],
             service=self.service,
             model=self.opened.spec.name,
+            key_byte=self.api.key_byte,
             lease_s=self.pacing.lease_s,
         )
         for one in asked:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from swapgate.engine.breaker import LONGEST_RETRY_AFTER_S, most_rejections
 from swapgate.engine.budget import Budget
+from swapgate.engine.claiming import Claim
 from swapgate.engine.hedge import first_answer
 from swapgate.engine.pace import Pace, Ticket, load_of
 from swapgate.engine.refusals import is_overload
@@ -57,18 +59,22 @@ class Spent:
 
 
 class Called(NamedTuple):
-    """A response, after so many attempts, of which so many were cancelled when another one had brought it."""
+    """A response, after so many attempts, of which so many were cancelled when another one had brought it.
+
+    `is_stored`: another process has asked for it.
+    """
 
     response: Response
     attempts: int = 1
     cancelled: int = 0
+    is_stored: bool = False
 
 
 class Caller:
     """Calls models and counts what that cost. Raises ProviderError or BudgetSpent.
 
     `retries` is the number of further attempts after a transient error; waiting for a rate limit is none.
-    `paused` counts the calls that wait before another attempt.
+    `paused` counts the calls that wait before another attempt, or for another process's answer.
     `hedge` is the share of a model's answers after whose time a call is made a second time.
     While what stores the answers `is_behind`, none is asked for; `require_intact` raises where it would lose
     them.
@@ -93,13 +99,23 @@ class Caller:
         self.spent = Spent()
         self.paused = 0
 
-    async def call(self, opened: OpenModel, request: Request, *, is_judge: bool) -> Called:
-        """Call with retries."""
+    async def call(
+        self, opened: OpenModel, request: Request, *, is_judge: bool, claim: Claim | None = None
+    ) -> Called:
+        """Call with retries, unless another process that has claimed the same brings the answer.
+
+        After an answer of this one's the claim is the caller's to release.
+        """
         pace = opened.pace
         load = load_of(request)
         attempts = failures = 0
         while True:
+            if claim is not None and (answer := await self._others_answer(claim)) is not None:
+                return Called(answer, max(attempts, 1), is_stored=True)
             ticket = await self._slots.acquire(pace, is_judge=is_judge, load=load)
+            if claim is not None and not claim.take():
+                self._slots.release(pace, ticket)
+                continue
             attempts += 1
             try:
                 if self._hedge is None or not opened.may_hedge:
@@ -108,6 +124,8 @@ class Caller:
                 hedged = await self._hedged(opened, request, ticket, self._hedge, is_judge=is_judge)
                 return hedged._replace(attempts=attempts + hedged.attempts - 1)
             except ProviderError as error:
+                if claim is not None:
+                    claim.release()
                 if pace.breaker.is_open:
                     raise pace.breaker.reason() from error
                 failures += error.kind is not ErrorKind.RATE_LIMIT
@@ -118,9 +136,18 @@ class Caller:
                 await self._pause(wait_s)
 
     async def _pause(self, seconds: float) -> None:
+        with self._pausing():
+            await asyncio.sleep(seconds)
+
+    async def _others_answer(self, claim: Claim) -> Response | None:
+        with self._pausing():
+            return await claim.others_answer()
+
+    @contextmanager
+    def _pausing(self) -> Iterator[None]:
         self.paused += 1
         try:
-            await asyncio.sleep(seconds)
+            yield
         finally:
             self.paused -= 1
 

@@ -297,6 +297,7 @@ class Engine:
             mode=self._settings.cache,
             caller=self._caller,
             batches=self._batches,
+            patience_s=self._settings.timeout_s,
         )
 
     def _open_batches(self) -> BatchQueue | None:

@@ -37,6 +37,10 @@ CREATE TABLE IF NOT EXISTS requests (  -- one request in a batch
     is_open INTEGER NOT NULL,          -- 1 while its answer is awaited
     PRIMARY KEY (mark, key)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS senders (   -- who sent a batch; earlier versions did not say
+    mark TEXT PRIMARY KEY REFERENCES batches ON DELETE CASCADE,
+    key_byte INTEGER NOT NULL          -- one byte of a hash of the key: too little to find that by
+) WITHOUT ROWID;
 -- No request is in two open batches, whichever process asks.
 CREATE UNIQUE INDEX IF NOT EXISTS one_open ON requests (key) WHERE is_open;
 """
@@ -99,8 +103,13 @@ class BatchStore:
         """Close the file."""
         self._file.close()
 
-    def claim(self, requests: Sequence[StoredRequest], *, service: str, model: str, lease_s: float) -> Claim:
-        """Take the requests that are in no open batch for a new one, before it is sent."""
+    def claim(
+        self, requests: Sequence[StoredRequest], *, service: str, model: str, key_byte: int, lease_s: float
+    ) -> Claim:
+        """Take the requests that are in no open batch for a new one, before it is sent.
+
+        `key_byte` tells the key in use from most others.
+        """
         mark, now = secrets.token_hex(16), self._clock()
         with self._file.transaction() as db:
             theirs = self._open_marks(request.key for request in requests)
@@ -108,6 +117,7 @@ class BatchStore:
             if mine:
                 row = (mark, service, model, None, "sending", now, None, 0, now + lease_s)
                 db.execute("INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+                db.execute("INSERT INTO senders VALUES (?, ?)", (mark, key_byte))
                 db.executemany("INSERT INTO requests VALUES (?, ?, ?, ?, 1)", [_row(mark, r) for r in mine])
         return Claim(mark=mark, mine=frozenset(request.key for request in mine), theirs=theirs)
 
@@ -187,6 +197,11 @@ class BatchStore:
         """Return the requests of a batch by their keys."""
         rows = self._read("SELECT key, about, facts FROM requests WHERE mark = ?", (mark,))
         return {k: StoredRequest(key=k, about=json.loads(a), facts=json.loads(f)) for k, a, f in rows}
+
+    def key_byte(self, mark: str) -> int | None:
+        """Return what tells the key of a batch's sender from most others; None where that is not known."""
+        rows = self._read("SELECT key_byte FROM senders WHERE mark = ?", (mark,))
+        return rows[0][0] if rows else None
 
     def known_ids(self) -> set[str]:
         """Return the service's ids of all batches."""

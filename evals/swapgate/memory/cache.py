@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from pydantic import ValidationError
 
 from swapgate.errors import SpecError, StoreError
+from swapgate.memory.claims import Claims
 from swapgate.memory.remedies import remedy_for, said_by
 from swapgate.memory.wal import (
     BUSY_S,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from swapgate.providers import Provider
 
 CACHE_FILE = "cache.db"
+_CLAIMS_SUFFIX = ".claims"
 _FORMAT = 1
 _READ_AT_ONCE = 500
 # With rows of its own order: keys are hashes, and each of a batch's rows would be on another page of a table
@@ -114,12 +116,16 @@ class ResponseCache:
     Any number of processes may share the file. Reading happens in the caller's thread, writing in one
     background thread that commits every batch at once: a kill loses at most what arrived in the same instant.
 
+    `claims` say which of them asks what: a key that is claimed is free again soon after its response is
+    written, or could not be.
+
     With `is_read_only` nothing will be put, and the file may lie where nothing can be written, or be absent.
     Every method that reads raises StoreError.
     """
 
     def __init__(self, path: Path, *, recordings: Iterable[Path] = (), is_read_only: bool = False) -> None:
         self.path = path
+        self.claims = Claims(path.with_suffix(_CLAIMS_SUFFIX))
         self._recorded: dict[str, Recording] = {}
         for file in recordings:
             self._recorded.update((r.key, r) for r in read_recordings(file))
@@ -134,6 +140,7 @@ class ResponseCache:
                 self._open_writer,
                 name="swapgate-cache",
                 on_written=self._forget_pending,
+                on_unwritten=self._release,
                 weigh=lambda recording: len(recording.response.text),
                 may_pass=may_pass,
             )
@@ -229,6 +236,7 @@ class ResponseCache:
             assert self._writer is not None
             raise _broken(self.path, exc, lost=self._writer.lost) from exc
         finally:
+            self.claims.close()
             self._reader.close()
 
     @contextmanager
@@ -266,6 +274,11 @@ class ResponseCache:
             for row in rows:
                 if self._pending.get(row.key) is row:  # and no newer one
                     del self._pending[row.key]
+        self.claims.release_soon(row.key for row in rows)
+
+    def _release(self, rows: Sequence[Recording]) -> None:
+        for row in rows:
+            self.claims.release(row.key)
 
 
 def read_recordings(path: Path) -> Iterator[Recording]:

@@ -30,7 +30,8 @@ class BatchWriter(Generic[T]):
     writing and is raised by `flush` and `close`; rows queued after it are counted in `lost`. Where it
     `may_pass`, rows are kept and written later, in the order in which they came: it is a failure once many
     wait, or when somebody flushes or closes. Rows come together for `gather_s`, by default as briefly as the
-    store can follow. `weigh` gives a row's characters, where they may be many.
+    store can follow. `on_unwritten` is given rows that are not written for now, or never. `weigh` gives a
+    row's characters, where they may be many.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class BatchWriter(Generic[T]):
         *,
         name: str,
         on_written: Callable[[Sequence[T]], None] = lambda _rows: None,
+        on_unwritten: Callable[[Sequence[T]], None] = lambda _rows: None,
         waits: bool = False,
         gather_s: float | None = None,
         weigh: Callable[[T], int] = lambda _row: 0,
@@ -46,6 +48,7 @@ class BatchWriter(Generic[T]):
     ) -> None:
         self._open_store = open_store
         self._on_written = on_written
+        self._on_unwritten = on_unwritten
         self._queue: queue.SimpleQueue[T | threading.Event | None] = queue.SimpleQueue()
         self._failure: BaseException | None = None
         self._is_wanted = threading.Event()
@@ -183,6 +186,7 @@ class BatchWriter(Generic[T]):
                     self._write_some(self._first_kept(), write)
         except Exception as failure:
             self._again_at = time.monotonic() + _AGAIN_AFTER_S
+            self._on_unwritten(self._kept)
             if is_awaited or self._waiting > _MOST_KEPT or not self._may_pass(failure):
                 self._failure = failure
         if self._failure is not None:
@@ -219,4 +223,5 @@ class BatchWriter(Generic[T]):
         else:
             self._add_waiting(-self._weight(entry))
             self.lost += 1
+            self._on_unwritten([entry])
         return True

@@ -61,6 +61,11 @@ class AnthropicBatches:
         self._wire = provider.wire
         self._url = f"{provider.wire.url}/batches"
 
+    @property
+    def key_byte(self) -> int:
+        """What tells the key in use from most others."""
+        return self._wire.credentials.take().byte
+
     def line(self, custom_id: str, request: Request) -> BatchLine:
         """Return a request as one entry of the list."""
         asked = self._provider.body(request)

@@ -75,6 +75,11 @@ class BatchProvider(Protocol):
     limits: BatchLimits
     takes_mark: bool
 
+    @property
+    def key_byte(self) -> int:
+        """What tells the key in use from most others, see `Sent.byte`."""
+        ...
+
     def line(self, custom_id: str, request: Request) -> BatchLine:
         """Return a request as a batch carries it."""
         ...

@@ -63,6 +63,11 @@ class GeminiBatches:
         versioned = self._model_url.rpartition("/models/")[0]
         self._base, _, self._version = versioned.rpartition("/")
 
+    @property
+    def key_byte(self) -> int:
+        """What tells the key in use from most others."""
+        return self._wire.credentials.take().byte
+
     def line(self, custom_id: str, request: Request) -> BatchLine:
         """Return a request as one line of the file."""
         asked = self._provider.body(request)

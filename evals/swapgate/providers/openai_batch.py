@@ -57,6 +57,11 @@ class OpenAIBatches:
         self._wire = provider.wire
         self._base = provider.wire.url.removesuffix("/chat/completions")
 
+    @property
+    def key_byte(self) -> int:
+        """What tells the key in use from most others."""
+        return self._wire.credentials.take().byte
+
     def line(self, custom_id: str, request: Request) -> BatchLine:
         """Return a request as one line of the file."""
         asked = self._provider.body(request)
