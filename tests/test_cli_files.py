@@ -124,6 +124,21 @@ def test_check_counts_what_it_read(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "1 suite, 1 case, 1 prompt, 0 judges, 3 models: no mistakes\n"
 
 
+@pytest.mark.parametrize(
+    ("suite", "counted"),
+    [
+        (SUITE.replace("checks:", "judges: [nobody]\nchecks:"), "1 suite, 1 case"),
+        ("suite: [", "1 suite, 0 cases"),
+    ],
+)
+def test_check_counts_suites_with_mistakes_too(
+    root: Path, capsys: pytest.CaptureFixture[str], suite: str, counted: str
+) -> None:
+    lay(root, {"cases/triage.yml": suite})
+    assert main(["check"]) == 4
+    assert capsys.readouterr().out.splitlines()[-1].startswith(f"{counted}, ")
+
+
 @pytest.mark.parametrize("entry", ["{provider: openai, model: 3}", "[1"])
 def test_mistake_in_models_is_told_once_however_many_judges_name_the_model(
     root: Path, capsys: pytest.CaptureFixture[str], entry: str
