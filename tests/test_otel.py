@@ -416,6 +416,12 @@ def test_one_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf alone"),
         ("OTEL_SDK_DISABLED", "true", "OTEL_SDK_DISABLED"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318", "OTEL_EXPORTER_OTLP_ENDPOINT is no .* as in http:"),
+        (
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "http://localhost:99999",
+            "OTEL_EXPORTER_OTLP_ENDPOINT is no address",
+        ),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://", "OTEL_EXPORTER_OTLP_ENDPOINT is no address"),
         ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "collector/v1/logs", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT is no"),
     ],
 )
