@@ -131,7 +131,7 @@ def _left_out(workspace: Workspace, files: Sequence[Path], suites: Sequence[Read
     """Return how many cases are in suites with mistakes, as far as they can be read."""
     cases = 0
     for file in set(files).difference(suite.loaded.path for suite in suites):
-        with suppress(SpecError):
+        with suppress(UsageError):
             cases += len(read_suite(file, root=workspace.settings.root).cases)
     return cases
 
