@@ -41,6 +41,8 @@ FILES = {
     "outputs/out.jsonl": '{"case": "one", "output": "{}"}\n',
 }
 
+ON_LINUX = pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no file that opens unread")
+
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -122,6 +124,26 @@ def test_mistake_in_rendering_says_what_to_write(
 def test_check_counts_what_it_read(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check"]) == 0
     assert capsys.readouterr().out == "1 suite, 1 case, 1 prompt, 0 judges, 3 models: no mistakes\n"
+
+
+@pytest.mark.parametrize(
+    ("suite", "counted"),
+    [
+        (SUITE.replace("checks:", "judges: [nobody]\nchecks:"), "1 suite, 1 case"),
+        ("suite: [", "1 suite, 0 cases"),
+        pytest.param(None, "1 suite, 0 cases", marks=ON_LINUX),
+    ],
+)
+def test_check_counts_suites_with_mistakes_too(
+    root: Path, capsys: pytest.CaptureFixture[str], suite: str | None, counted: str
+) -> None:
+    if suite is None:
+        (root / "cases" / "triage.yml").unlink()
+        (root / "cases" / "triage.yml").symlink_to("/proc/self/mem")  # opens, and cannot be read
+    else:
+        lay(root, {"cases/triage.yml": suite})
+    assert main(["check"]) == 4
+    assert capsys.readouterr().out.splitlines()[-1].startswith(f"{counted}, ")
 
 
 @pytest.mark.parametrize("entry", ["{provider: openai, model: 3}", "[1"])

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "evals" / "swapgate"
 
 LAYER = {
     "errors": 0, "records": 0, "values": 0, "storable": 0, "facts": 0, "daemon": 0, "here": 0,
-    "signals": 0,
+    "signals": 0, "listening": 0,
     "spec": 1, "stats": 1,
     "memory": 2, "checks": 2, "judging": 2, "providers": 2, "pins": 2,
     "engine": 3,

@@ -148,6 +148,20 @@ def test_the_page_is_readable_at_both_widths(
             assert tab.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_a_price_that_goes_by_the_hour_is_told(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(whole, tmp_path / "w")
+    file = tmp_path / "w" / "config" / "models.yml"
+    models = json.loads(file.read_text(encoding="utf-8"))["models"]
+    models["candidate"] = {"provider": "deepseek", "model": "deepseek-v4-pro"}
+    file.write_text(json.dumps({"models": models}), encoding="utf-8")
+    assert main(["migrate", "report", "--root", str(tmp_path / "w"), *NAMED, "--monthly", "40000"]) == 0
+    assert "candidate costs more at certain hours, and is counted at the price of this one" in (
+        capsys.readouterr().out
+    )
+
+
 def test_a_run_that_completes_another_and_a_merge_are_paid_for_once(tmp_path: Path) -> None:
     """What was taken over from the earlier run is in that one's bill, what was merged in its parts'."""
     place = tmp_path / ".swapgate" / "history.db"

@@ -19,6 +19,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from requests import RequestException
 
 from processes import PATIENCE_S
 from reporting_outcome import CANDIDATE, HOSTILE, made_up_outcome
@@ -31,6 +32,7 @@ from swapgate.records import Message, ModelIdentity, Response, ToolCall, Trial, 
 from swapgate.reporting import find_reporter
 from swapgate.reporting.otel import names
 from swapgate.reporting.otel.content import VARIABLE
+from swapgate.reporting.otel.failures import Heard, NobodyThere, hearing_session
 from swapgate.reporting.otel.metrics import SECONDS, Series
 from workspaces import BLIND, RIGHT, recorded_workspace
 
@@ -379,11 +381,22 @@ def test_no_header_and_no_query_is_told(
 
 def test_nobody_there_is_told_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "2")
+    # The exporters would try again for 31 s.
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "600")
     started = time.monotonic()
     with pytest.raises(StoreError, match="connection refused"):
-        send(made_up_outcome(cases=40), tmp_path)
-    assert time.monotonic() - started < 30
+        send(made_up_outcome(cases=2), tmp_path)
+    assert time.monotonic() - started < 20
+
+
+def test_a_receiver_that_was_there_is_tried_again() -> None:
+    session = hearing_session(Heard())
+    with serving(Answer(b"")) as server:
+        session.post(f"{server.url}/v1/traces")
+    with pytest.raises(RequestException):  # which the exporters take for a reason to try again
+        session.post(f"{server.url}/v1/traces")
+    with pytest.raises(NobodyThere):
+        hearing_session(Heard()).post(f"{server.url}/v1/traces")
 
 
 def test_one_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -403,6 +416,12 @@ def test_one_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: pytest.
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf alone"),
         ("OTEL_SDK_DISABLED", "true", "OTEL_SDK_DISABLED"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318", "OTEL_EXPORTER_OTLP_ENDPOINT is no .* as in http:"),
+        (
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "http://localhost:99999",
+            "OTEL_EXPORTER_OTLP_ENDPOINT is no address",
+        ),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://", "OTEL_EXPORTER_OTLP_ENDPOINT is no address"),
         ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "collector/v1/logs", "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT is no"),
     ],
 )

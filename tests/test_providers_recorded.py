@@ -33,6 +33,16 @@ def ask(root: Path, *asked: tuple[str, str, int]) -> list[Response]:
     return asyncio.run(run())
 
 
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="no file that opens and cannot be read")
+def test_a_file_that_cannot_be_read_is_told_with_its_name(tmp_path: Path) -> None:
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs" / "a.jsonl").symlink_to("/proc/self/mem")
+    with pytest.raises(UsageError, match=r"outputs/a\.jsonl: cannot be read: Input/output error"):
+        file_sha256(SPEC, tmp_path)
+    with pytest.raises(UsageError, match=r"^outputs/a\.jsonl: cannot be read: Input/output error"):
+        ask(tmp_path, ("s", "one", 1))
+
+
 def write(root: Path, *lines: Any) -> Path:
     (root / "outputs").mkdir()
     file = root / "outputs" / "a.jsonl"

@@ -113,6 +113,27 @@ def _use_up_inodes(disk: Path) -> None:
             return
 
 
+@pytest.mark.parametrize(
+    ("there", "remedy"),
+    [
+        (None, "It is a folder, not a file: move it away, or name another file"),
+        (b"no database " * 100, "Something else has been written there: move it away, or name another file"),
+        (
+            b"SQLite format 3\0" + b"\x10\0\1\1\0\x40\x20\x20" + b"\xff" * 8168,
+            "`sqlite3 FILE .recover` saves what",
+        ),
+    ],
+)
+def test_what_is_no_database_is_not_for_want_of_room(
+    tmp_path: Path, there: bytes | None, remedy: str
+) -> None:
+    file = tmp_path / "file.db"
+    file.mkdir() if there is None else file.write_bytes(there)
+    with pytest.raises(sqlite3.Error) as caught:
+        sqlite3.connect(file).execute("SELECT * FROM sqlite_schema").fetchall()
+    assert remedy in remedy_for(caught.value, file, elsewhere="name another file", otherwise="Free the disk")
+
+
 def test_an_owner_says_what_helps_on_a_full_disk_and_no_more(tmp_path: Path) -> None:
     file = tmp_path / "missing" / "file.db"
     owner = {"elsewhere": "name another file", "otherwise": "Free the disk, or do without"}

@@ -171,6 +171,8 @@ def test_a_case_link_opens_that_case(browser: Browser, report: Path) -> None:
             "Response", "Expected", "Checks", "Judges", "Prompt as rendered", "The same case",
         ]  # fmt: skip
         assert page.evaluate("document.activeElement.parentElement.open")
+        box = opened.bounding_box()
+        assert box is not None and 0 <= box["y"] < 12  # nothing of the case above
 
 
 def test_a_link_to_a_case_that_is_not_there_says_so(browser: Browser, report: Path) -> None:

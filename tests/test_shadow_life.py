@@ -373,7 +373,10 @@ def test_two_proxies_cannot_have_one_port(tmp_path: Path) -> None:
         done = run_shadow(tmp_path, "serve", "--listen", f"127.0.0.1:{control.port}")
         elsewhere = run_shadow(tmp_path, "serve", "--listen", "192.0.2.1:8100")
     assert done.returncode == 4 and "Is another proxy running?" in done.stderr
+    nowhere = run_shadow(tmp_path, "serve", "--listen", "no.such.host.invalid:8100")
     assert elsewhere.returncode == 4 and "it is no address of this machine" in elsewhere.stderr
+    assert nowhere.returncode == 4 and "no machine has this name" in nowhere.stderr
+    assert "another proxy" not in elsewhere.stderr + nowhere.stderr
 
 
 def test_a_store_that_cannot_be_opened_stops_before_the_first_request(tmp_path: Path) -> None:

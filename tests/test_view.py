@@ -521,7 +521,7 @@ def test_a_port_in_use_is_told(root: Path, capsys: pytest.CaptureFixture[str]) -
 def test_an_address_of_another_machine_is_told(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["view", "--root", str(root), "--no-open", "--host", "192.0.2.1", "--port=0"]) == 4
     told = capsys.readouterr().err
-    assert "cannot listen at 192.0.2.1: it is no address of this machine" in told and "--port" not in told
+    assert "cannot listen at '192.0.2.1': it is no address of this machine" in told and "--port" not in told
 
 
 def test_a_host_that_is_none_is_told_without_another_port(
@@ -529,7 +529,9 @@ def test_a_host_that_is_none_is_told_without_another_port(
 ) -> None:
     assert main(["view", "--root", str(root), "--no-open", "--host=no.such.host.invalid", "--port=0"]) == 4
     told = capsys.readouterr().err
-    assert "--host 'no.such.host.invalid': no machine has this name" in told and "--port" not in told
+    assert (
+        "cannot listen at 'no.such.host.invalid': no machine has this name" in told and "--port" not in told
+    )
 
 
 def test_an_empty_address_is_not_every_address(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

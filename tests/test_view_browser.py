@@ -123,6 +123,14 @@ def test_every_page_is_accessible_and_as_wide_as_the_screen(
             assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, name
 
 
+def test_rates_of_both_sides_are_seen_on_a_phone(browser: Browser, view: View) -> None:
+    with window(browser, width=390) as page:
+        page.goto(view.url + ADDRESSES["compare"])
+        first = page.get_by_role("table").filter(has_text="Structural [95%]").locator("tbody td").first
+        box = first.bounding_box()
+        assert box is not None and box["x"] + box["width"] <= 390
+
+
 def test_every_page_is_valid_html(view: View, tmp_path: Path) -> None:
     files = []
     for name, address in ADDRESSES.items():

@@ -27,7 +27,8 @@ class MonthlyCost(Value):
     """What one model costs for so many requests a month, in US dollars.
 
     `low` and `high` hold the mean's 95% interval, None where `note` says why. `uncounted` answers had no
-    token counts and are in nothing. `tokens_in` and `tokens_out` are means of a request.
+    token counts and are in nothing. `tokens_in` and `tokens_out` are means of a request. `goes_by_hours` says
+    that the model has dearer hours: it is priced as of this one.
     """
 
     model: str
@@ -41,6 +42,7 @@ class MonthlyCost(Value):
     low: float | None = None
     high: float | None = None
     note: str = ""
+    goes_by_hours: bool = False
 
 
 class Saving(Value):
@@ -72,7 +74,12 @@ class BreakEven(Value):
 
 
 def monthly_cost(
-    model: str, answers: Sequence[PricedAnswer], *, requests: int, uncounted: int = 0
+    model: str,
+    answers: Sequence[PricedAnswer],
+    *,
+    requests: int,
+    uncounted: int = 0,
+    goes_by_hours: bool = False,
 ) -> MonthlyCost:
     """Return what a model costs a month at the mean of these answers, of which there must be one.
 
@@ -93,6 +100,7 @@ def monthly_cost(
         low=None if found.low is None else max(found.low, 0.0) * requests,
         high=None if found.high is None else found.high * requests,
         note=found.note,
+        goes_by_hours=goes_by_hours,
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from swapgate.cli.options import JsonOption, RootOption, VerboseOption, open_settings
+from swapgate.cli.options import JsonOption, RootOption, open_settings, verbose_option
 from swapgate.cli.output import print_json, shown, warn
 from swapgate.errors import ExitCode, StoreError, UsageError
 
@@ -54,7 +54,9 @@ def drift(
     all_runs: AllRunsOption = False,
     page: Annotated[bool, typer.Option("--page", help="Write reports/trend.html too.")] = False,
     notify: Annotated[bool, typer.Option("--notify", help="Post the result to the webhook.")] = False,
-    verbose: VerboseOption = 0,
+    verbose: Annotated[
+        int, verbose_option("every series, every night that does not count, every flaky case")
+    ] = 0,
     root: RootOption = None,
     as_json: JsonOption = False,
 ) -> int:

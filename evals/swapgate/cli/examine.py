@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -18,7 +18,7 @@ from swapgate.spec.calibration_files import is_calibration
 from swapgate.spec.models import ModelSpec
 from swapgate.spec.pointers import pointer_of
 from swapgate.spec.prompts import render
-from swapgate.spec.read_suites import is_fragment
+from swapgate.spec.read_suites import is_fragment, read_suite
 from swapgate.spec.source import read_yaml
 
 _YAML = {".yml", ".yaml"}
@@ -56,17 +56,17 @@ def examine(workspace: Workspace, paths: Sequence[Path]) -> Findings:
         with found.noting():
             workspace.prompts.get(name)
     judges = _judges(workspace, found)
-    suites = _suites(workspace, paths, found)
+    files = _suite_files(workspace, paths, found)
+    suites = _suites(workspace, files, found)
     if not paths and not found.mistakes:
         _refuse_unread(workspace, suites, found)
     asyncio.run(_open(workspace, suites, models, found))
     for suite in suites:
         found.mistakes |= dict.fromkeys(_unfilled(suite, models))
     found.quarantines += [line for suite in suites for line in _quarantines(suite)]
-    cases = sum(len(suite.cases) for suite in suites)
     found.counts |= {
-        "suite": len(suites),
-        "case": cases,
+        "suite": len(files),
+        "case": sum(len(suite.cases) for suite in suites) + _left_out(workspace, files, suites),
         "prompt": len(prompts),
         "judge": judges,
         "model": len(models),
@@ -119,12 +119,21 @@ def _refuse_strays(workspace: Workspace, judges: Sequence[str], found: Findings)
             found.mistakes.setdefault(f"{shown}: there is no judge {judge!r}.{nearest(judge, judges)}")
 
 
-def _suites(workspace: Workspace, paths: Sequence[Path], found: Findings) -> list[ReadySuite]:
+def _suites(workspace: Workspace, files: Sequence[Path], found: Findings) -> list[ReadySuite]:
     suites = []
-    for file in _suite_files(workspace, paths, found):
+    for file in files:
         with found.noting():
             suites.append(workspace.suite(file))
     return suites
+
+
+def _left_out(workspace: Workspace, files: Sequence[Path], suites: Sequence[ReadySuite]) -> int:
+    """Return how many cases are in suites with mistakes, as far as they can be read."""
+    cases = 0
+    for file in set(files).difference(suite.loaded.path for suite in suites):
+        with suppress(UsageError):
+            cases += len(read_suite(file, root=workspace.settings.root).cases)
+    return cases
 
 
 def _suite_files(workspace: Workspace, paths: Sequence[Path], found: Findings) -> list[Path]:

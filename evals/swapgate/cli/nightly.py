@@ -24,8 +24,8 @@ from swapgate.cli.options import (
     ModelsOption,
     PytestArgument,
     RootOption,
-    VerboseOption,
     open_settings,
+    verbose_option,
 )
 from swapgate.cli.output import print_json, warn
 from swapgate.errors import StoreError
@@ -59,7 +59,9 @@ def nightly(
     only_trouble: Annotated[
         bool, typer.Option("--only-trouble", help="Tell the webhook only when the exit code is not 0.")
     ] = False,
-    verbose: VerboseOption = 0,
+    verbose: Annotated[
+        int, verbose_option("every series, every night that does not count, every flaky case")
+    ] = 0,
     root: RootOption = None,
     as_json: JsonOption = False,
 ) -> int:

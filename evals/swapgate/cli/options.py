@@ -15,6 +15,12 @@ from swapgate.spec.settings import Settings, resolve_settings
 _TABLE = b"[tool.swapgate"
 _PAGES = ("json", "md", "html")
 
+
+def verbose_option(more: str) -> Any:
+    """Return the option -v of a command, which shows more: what is named."""
+    return typer.Option("--verbose", "-v", count=True, help=f"Show more: {more}.")
+
+
 RootOption = Annotated[
     Path | None,
     typer.Option(
@@ -25,9 +31,7 @@ RootOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-VerboseOption = Annotated[
-    int, typer.Option("--verbose", "-v", count=True, help="Show more: checks, slices, every flip.")
-]
+VerboseOption = Annotated[int, verbose_option("checks, slices, every flip")]
 RepeatsOption = Annotated[
     int | None, typer.Option("--repeats", min=1, metavar="K", help="Trials of each case.")
 ]

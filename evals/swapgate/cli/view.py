@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from swapgate.cli.history.open import called
 from swapgate.cli.options import JsonOption, RootOption, open_settings
 from swapgate.cli.output import print_json
 from swapgate.errors import UsageError
@@ -50,7 +51,7 @@ def view(
     import asyncio
     import secrets
 
-    from swapgate.memory.history import has_history, shown_place
+    from swapgate.memory.history import has_history
     from swapgate.viewing.archive import Archive
     from swapgate.viewing.guard import is_loopback, known_hosts
     from swapgate.viewing.server import serve
@@ -58,9 +59,8 @@ def view(
     if not host:
         raise UsageError("--host is empty: name an address of this machine, such as 127.0.0.1")
     settings = open_settings(root)
-    place = settings.history
-    if not has_history(place):
-        raise UsageError(f"no history at {shown_place(place)}: `pytest --model=NAME` makes one")
+    if not has_history(settings.history):
+        raise UsageError(f"no history at {called(settings)}: `pytest --model=NAME` makes one")
     secret = secrets.token_urlsafe(32) if token or not is_loopback(host) else None
 
     def ready(listening: Listening) -> None:
@@ -68,7 +68,7 @@ def view(
             print_json({"url": listening.address, "host": host, "port": listening.port, "token": secret})
         else:
             typer.echo(f"view: {listening.address}")
-            typer.echo(f"{shown_place(place)}, read only. Ctrl-C ends it")
+            typer.echo(f"{called(settings)}, read only. Ctrl-C ends it")
         sys.stdout.flush()
         if not no_open and sys.stdout.isatty():
             import webbrowser

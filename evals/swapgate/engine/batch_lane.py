@@ -10,9 +10,10 @@ from typing import TypeAlias
 
 from swapgate.engine.batch_follow import Follower, Pacing
 from swapgate.engine.call import OpenModel
-from swapgate.errors import ErrorKind, ProviderError, StoreError
+from swapgate.errors import ErrorKind, ProviderError
 from swapgate.memory.batches import BatchStore, StoredRequest
 from swapgate.memory.cache import ResponseCache
+from swapgate.memory.leasing import renewed
 from swapgate.providers.batch import BatchLine, BatchProvider
 from swapgate.records import Json, Response, to_json
 
@@ -181,15 +182,17 @@ class Lane:
         return left
 
     async def _send(self, mark: str, asked: Sequence[Asked]) -> None:
-        renewing = asyncio.create_task(self._renew(mark))
+        lease_s = self.pacing.lease_s
         try:
-            batch_id, is_guessed = await self._submit(mark, [one.line for one in asked])
+            async with renewed(
+                lambda: self.store.renew(mark, lease_s=lease_s), every_s=lease_s / 3, sleep=self.pacing.sleep
+            ):
+                batch_id, is_guessed = await self._submit(mark, [one.line for one in asked])
         except ProviderError as error:
             self.store.release(mark)
             self._refuse(asked, error)
             return
         finally:
-            renewing.cancel()
             self.unsent.pop(mark, None)
         self.note_reached()
         self.store.sent(mark, batch_id, is_guessed=is_guessed)
@@ -255,12 +258,6 @@ class Lane:
         """Return the service's id of a batch that was sent under a mark, None when there is none."""
         known = self.store.known_ids()
         return await self.api.find(mark, since_s=begun_at, requests=requests, known=known)
-
-    async def _renew(self, mark: str) -> None:
-        while True:
-            await self.pacing.sleep(self.pacing.lease_s / 3)
-            with contextlib.suppress(StoreError):  # the next time may come before the lease ends
-                self.store.renew(mark, lease_s=self.pacing.lease_s)
 
     def _refuse(self, asked: Sequence[Asked], error: ProviderError) -> None:
         """Call live what the service will take in no batch; with a wrong key or address that helps nobody."""

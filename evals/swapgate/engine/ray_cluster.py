@@ -12,6 +12,7 @@ import importlib.util
 import logging
 import os
 import signal
+import socket
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +22,8 @@ from typing import Any
 
 from swapgate.errors import UsageError
 
-LOCAL = "local"
+LOCAL, HERE = "local", "auto"
+_PATIENCE_S = 10.0
 _INSTALL = "pip install 'swapgate[ray]'"
 _OBJECT_STORE_BYTES = 256 * 1024 * 1024
 # Never sent: what runs leave behind, what is not the workspace's, and where people keep their keys.
@@ -94,7 +96,19 @@ def _imported() -> Any:
         return importlib.import_module("ray")
 
 
+def _require_listening(address: str) -> None:
+    """Raise UsageError when nobody listens at `host:port`: Ray itself takes minutes to find that out."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE_S).close()
+    except (OSError, OverflowError) as exc:
+        why = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
+        raise UsageError(f"--ray={address}: {why[:1].lower()}{why[1:]}. {_fix(address)}") from exc
+
+
 def _join(ray: Any, address: str, *, root: Path, without: Sequence[Path]) -> None:
+    if address not in {LOCAL, HERE}:
+        _require_listening(address)
     options: dict[str, Any] = {"address": address, "log_to_driver": False, "configure_logging": False}
     if address == LOCAL:
         options |= {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
@@ -118,7 +132,7 @@ def _join(ray: Any, address: str, *, root: Path, without: Sequence[Path]) -> Non
 def _fix(address: str) -> str:
     if address == LOCAL:
         return "Ray could not be started on this machine: is it busy? Run it again, or without --ray"
-    if address == "auto":
+    if address == HERE:
         return "`ray start --head` starts a cluster here; --ray=local starts one for this run alone"
     return "Is a cluster there, with the same versions of Ray and Python?"
 

@@ -12,15 +12,18 @@ from swapgate.memory.wal import BUSY_S, sqlite_name
 _FREE = "Free the disk and run again"
 _MEND = "Free the disk or mend it, and run again"
 _MOVE = "Move the file away and run again"
-_DAMAGED = f"The file is damaged. `sqlite3 FILE .recover` saves what can be read. {_MOVE}"
+_SAVE = "The file is damaged. `sqlite3 FILE .recover` saves what can be read."
 _RIGHT = "Give yourself the right to write the file and its folder, or {elsewhere}"
 _FILES = "This process may open no more files: ask for less at a time, or raise that limit (ulimit -n)"
-_NO_FILES = "SWAPGATE_NO_FILES"
+_NO_FILES, _FOLDER = "SWAPGATE_NO_FILES", "SWAPGATE_FOLDER"
 _ALL_FILES = "This machine has too many files open: end something that runs here, and run again"
 # What helps whatever the file is for; what helps against the rest, its owner may know better.
 _ANYWHERE: Mapping[str, str] = {
     "SQLITE_BUSY": f"Another process has held it for {BUSY_S} s: wait for its end, or end it, and run again",
     "SQLITE_READONLY": _RIGHT,
+    _FOLDER: "It is a folder, not a file: move it away, or {elsewhere}",
+    "SQLITE_CORRUPT": _SAVE + " Put that in its place, or {elsewhere}",
+    "SQLITE_NOTADB": "Something else has been written there: move it away, or {elsewhere}",
     "SQLITE_CANTOPEN": "Give yourself the right to write in its folder, or {elsewhere}",
     "SQLITE_PROTOCOL": "Its disk does not lock files as SQLite wants, as some network disks: {elsewhere}",
     _NO_FILES: "Its disk takes no more files, whatever room is left (`df -i`): remove some, or {elsewhere}",
@@ -33,7 +36,8 @@ _ANYWHERE: Mapping[str, str] = {
 _HERE: Mapping[str, str] = {
     "SQLITE_FULL": _FREE,
     "SQLITE_IOERR": _MEND,
-    "SQLITE_CORRUPT": _DAMAGED,
+    "SQLITE_CORRUPT": f"{_SAVE} {_MOVE}",
+    "SQLITE_NOTADB": _MOVE,
     "ENOSPC": _FREE,
     "EDQUOT": _FREE,
     "EIO": _MEND,
@@ -45,8 +49,8 @@ _HERE: Mapping[str, str] = {
 def remedy_for(exc: BaseException, path: Path, *, elsewhere: str, otherwise: str | None = None) -> str:
     """Return what a user can do about an error of SQLite's or of the system's with a file.
 
-    `elsewhere` says how to have another place, `otherwise` what to do about a full disk and a damaged file,
-    where it is not to free the disk and to move the file away.
+    `elsewhere` says how to have another place, `otherwise` what to do about a full disk and whatever else
+    befalls a file that should not be moved away.
     """
     cause = _cause(exc, path)
     remedies = _ANYWHERE if otherwise is not None else {**_ANYWHERE, **_HERE}
@@ -65,7 +69,9 @@ def _cause(exc: BaseException, path: Path) -> str:
         name = errno.errorcode.get(exc.errno or 0, "E")
         return (name == "ENOSPC" and _no_room(path)) or name
     name = sqlite_name(exc)
-    return (name.startswith("SQLITE_CANTOPEN") and (_no_file_left() or _no_room(path))) or name
+    if not name.startswith("SQLITE_CANTOPEN"):
+        return name
+    return _no_file_left() or (path.is_dir() and _FOLDER) or _no_room(path) or name
 
 
 def _no_file_left() -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
 
-from swapgate.analysis.projection import break_even, monthly_cost, saving
+from swapgate.analysis.projection import break_even, saving
 from swapgate.analysis.switching import SwitchCost, switch_items
 from swapgate.errors import SwapgateError
 from swapgate.migration.eval_runs import eval_runs
@@ -79,10 +79,7 @@ def _with_saving(settings: Settings, cost: SwitchCost, asked: Asked) -> SwitchCo
             cost,
             why_no_saving=f"the run {asked.run} has answers of {names}: name two models, --old and --new",
         )
-    old, new = (
-        monthly_cost(one.name, one.answers, requests=asked.monthly, uncounted=one.uncounted)
-        for one in counted
-    )
+    old, new = (one.monthly(asked.monthly) for one in counted)
     saved = saving(new, old, answers=counted[1].answers, against_answers=counted[0].answers)
     return replace(
         cost,

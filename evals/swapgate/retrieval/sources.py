@@ -33,23 +33,24 @@ def open_source(entry: SourceEntry, *, root: Path, old: Callable[[], VectorIndex
     `old` opens the old index, where that is the source.
     """
     if entry.jsonl is not None:
-        path = _existing(root / entry.jsonl)
+        path = _existing(entry.jsonl, root)
         return Source(
             name=f"jsonl {entry.jsonl}",
             read=lambda: _documents(_json_lines(path, root), entry),
             count=lambda: _count_lines(path),
         )
     if entry.parquet is not None:
-        return _parquet(entry, _existing(root / entry.parquet))
+        return _parquet(entry, _existing(entry.parquet, root))
     if entry.sql is not None:
         assert url is not None
         return _sql(entry, entry.sql, url)
     return Source(name="index old", read=lambda: _of_index(old(), entry), count=lambda: old().count())
 
 
-def _existing(path: Path) -> Path:
+def _existing(written: str, root: Path) -> Path:
+    path = root / written
     if not path.is_file():
-        raise UsageError(f"source: {path}: {why_no_file(path)}")
+        raise UsageError(f"source: {written}: {why_no_file(path)}")
     return path
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from swapgate.analysis.projection import PricedAnswer
+from swapgate.analysis.projection import MonthlyCost, PricedAnswer, monthly_cost
 from swapgate.errors import UsageError
 from swapgate.facts import cluster_of
 from swapgate.memory.prices import PriceList, price_list
@@ -25,6 +25,16 @@ class Counted(Value):
     answers: Sequence[PricedAnswer]
     uncounted: int = 0
     goes_by_hours: bool = False
+
+    def monthly(self, requests: int) -> MonthlyCost:
+        """Return what the model costs for so many requests a month."""
+        return monthly_cost(
+            self.name,
+            self.answers,
+            requests=requests,
+            uncounted=self.uncounted,
+            goes_by_hours=self.goes_by_hours,
+        )
 
 
 def of_size(catalogue: Catalogue, names: Sequence[str], *, tokens_in: int, tokens_out: int) -> list[Counted]:

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 
 from swapgate.engine.budget import Budget
 from swapgate.engine.executor import Executor
-from swapgate.errors import StoreError, SwapgateError, UsageError
+from swapgate.errors import SwapgateError, UsageError
+from swapgate.memory.leasing import renewed
 from swapgate.records import Json
 from swapgate.shadow.asking import Asking, Question
 from swapgate.shadow.legs import Legs
@@ -104,11 +105,10 @@ class Replay:
         )
         async with asking:
             self._legs = Legs(asking, self._store, clock=lambda: datetime.now(UTC))
-            renewing = asyncio.create_task(self._renew())
             try:
-                await self._ask_all(route, limit)
+                async with renewed(lambda: self._renew(LEASE_S), every_s=RENEW_EVERY_S):
+                    await self._ask_all(route, limit)
             finally:
-                renewing.cancel()
                 await self._let_go()
         return self.done
 
@@ -198,11 +198,8 @@ class Replay:
         await asyncio.sleep(min(1.0, max(0.05, free_in_s)))
         return True
 
-    async def _renew(self) -> None:
-        while True:
-            await asyncio.sleep(RENEW_EVERY_S)
-            with contextlib.suppress(StoreError):  # the next time may come before the lease ends
-                self._store.renew(sorted(self._held), lease_s=LEASE_S)
+    def _renew(self, lease_s: float) -> None:
+        self._store.renew(sorted(self._held), lease_s=lease_s)
 
     async def _let_go(self) -> None:
         """End what is in flight, and give back what was not asked."""
@@ -211,7 +208,7 @@ class Replay:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*self._tasks, return_exceptions=True)
         self._store.flush()
-        self._store.renew(sorted(self._held), lease_s=0)
+        self._renew(0)
 
 
 def _body(exchange: Exchange) -> dict[str, Json]:

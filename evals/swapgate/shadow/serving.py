@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
 import signal
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from pathlib import Path
 from aiohttp import web
 
 from swapgate.errors import SwapgateError, UsageError
+from swapgate.listening import not_listening
 from swapgate.shadow.forwarding import Upstream
 from swapgate.shadow.handing import Handing
 from swapgate.shadow.metrics import Metrics
@@ -92,14 +92,11 @@ async def _listen(runner: web.ServerRunner, plan: Plan) -> str:
     try:
         await site.start()
     except OSError as exc:
-        # Newer versions of asyncio give no number, and so no words, where nothing of the host can be bound.
-        is_elsewhere = exc.errno in (errno.EADDRNOTAVAIL, None)
-        why = (
-            "it is no address of this machine"
-            if is_elsewhere
-            else f"{exc.strerror}. Is another proxy running?"
-        )
-        raise UsageError(f"listen: {plan.config.listen} cannot be listened at: {why}") from exc
+        found = not_listening(exc)
+        remedy = "Is another proxy running?" if found.is_in_use else "Name another with `listen` or --listen"
+        raise UsageError(
+            f"listen: {plan.config.listen} cannot be listened at: {found.why}. {remedy}"
+        ) from exc
     host, port = runner.addresses[0][:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 

@@ -6,6 +6,7 @@ Judges favour answers of their own (Panickssery et al. 2024, arXiv 2404.13076).
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from swapgate.spec.models import ModelSpec
 
@@ -31,7 +32,6 @@ _BEGINNINGS = {
     "jamba": r"jamba",
     "minimax": r"minimax|abab",
 }
-_FAMILIES = {name: re.compile(rf"({starts})(?![a-z])", re.IGNORECASE) for name, starts in _BEGINNINGS.items()}
 # Where the service is the maker's own.
 _MAKERS = {
     "anthropic": "claude",
@@ -50,8 +50,14 @@ def family_of(spec: ModelSpec) -> str | None:
         return spec.family.strip().lower()
     # Bedrock writes `us.anthropic.claude-...-v1:0`, others `maker/model`.
     parts = (spec.model, *re.split(r"[/.:]", spec.model))
-    found = (name for part in parts for name, starts in _FAMILIES.items() if starts.match(part))
+    found = (name for part in parts for name, starts in _families().items() if starts.match(part))
     return next(found, _MAKERS.get(spec.provider))
+
+
+@cache
+def _families() -> dict[str, re.Pattern[str]]:
+    """Return what the ids of each family match, compiled when first asked: that takes some milliseconds."""
+    return {name: re.compile(rf"({starts})(?![a-z])", re.IGNORECASE) for name, starts in _BEGINNINGS.items()}
 
 
 def are_related(one: ModelSpec, other: ModelSpec) -> bool:

@@ -13,7 +13,7 @@ from swapgate.spec.index_answers import AnswersEntry
 from swapgate.spec.index_ramp import RampEntry
 from swapgate.spec.index_verify import VerifyEntry
 from swapgate.spec.model_entries import BaseUrl, KeyVariable
-from swapgate.spec.source import read_yaml, validate, why_no_file
+from swapgate.spec.source import read_yaml, shown_path, validate, why_no_file
 from swapgate.spec.suite import Written
 
 Count = Annotated[int, Field(ge=1)]
@@ -221,6 +221,7 @@ def read_index_file(path: Path, *, root: Path) -> IndexFile:
     """Return what the file says; raise SpecError at what is wrong with it."""
     if not path.is_file():
         raise UsageError(
-            f"{path}: {why_no_file(path)}. Write the two indexes into it, or name another with --config"
+            f"{shown_path(path, root)}: {why_no_file(path)}. Write the two indexes into it, or name "
+            "another with --config"
         )
     return validate(IndexFile, read_yaml(path, root=root), noun="the file")

@@ -112,7 +112,7 @@ def _share(shard: str) -> str:
 
 
 def _address(ray: str) -> str:
-    if ray not in {"local", "auto"} and ":" not in ray:
+    if ray not in {"local", "auto"} and not re.fullmatch(r".+:\d{1,5}", ray):
         raise ValueError(f"must be local, auto or the address of a cluster (host:port), got {ray!r}")
     return ray
 

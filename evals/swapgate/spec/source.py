@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -69,15 +71,22 @@ def why_no_file(path: Path) -> str:
     return "it is a device or a pipe, not a file" if path.exists() else "there is no such file"
 
 
+@contextmanager
+def reading(shown: str) -> Iterator[None]:
+    """Turn what the system refuses inside the block into UsageError with the file's name."""
+    try:
+        yield
+    except OSError as exc:
+        raise UsageError(f"{shown}: cannot be read: {exc.strerror}") from exc
+
+
 def read_text(path: Path, *, root: Path | None = None) -> str:
     """Return the text of a UTF-8 file of at most 50 MB, without a byte order mark; raise SpecError."""
     shown = shown_path(path, root)
-    try:
+    with reading(shown):
         if (size := path.stat().st_size) > MAX_BYTES:
             raise SpecError(f"the file has {size / 1e6:,.0f} MB, at most 50 are read: split it", path=shown)
         content = path.read_bytes()
-    except OSError as exc:
-        raise UsageError(f"{shown}: cannot be read: {exc.strerror}") from exc
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as exc:

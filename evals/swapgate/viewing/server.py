@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import signal
-import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from swapgate.errors import StoreError, SwapgateError, UsageError
+from swapgate.listening import not_listening
 from swapgate.reporting.files import whole
 from swapgate.spec.problems import short
 from swapgate.values import Value
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 
 # Seconds that a page on its way may take once the server is told to stop.
 _PATIENCE_S = 2.0
-_IN_USE = {errno.EADDRINUSE}
 _TITLES = {400: "This address is not understood", 401: "Not let in", 403: "Not let in", 404: "Not found"}
 _Page = Callable[[Archive, Asked], str]
 PAGES: Mapping[str, tuple[_Page, tuple[str, ...]]] = {
@@ -212,21 +210,16 @@ def _told(host: str, port: int) -> Iterator[None]:
     """Turn what the operating system says of a port into what a user can do."""
     try:
         yield
-    except socket.gaierror as exc:
-        raise UsageError(
-            f"--host {short(host)}: no machine has this name ({exc.strerror}). Name an address of this "
-            "machine, such as 127.0.0.1"
-        ) from exc
     except OSError as exc:
-        # Without a number it is what newer versions of asyncio say where nothing of the host can be bound.
-        if exc.errno in (errno.EADDRNOTAVAIL, None):
+        found = not_listening(exc)
+        if found.is_of_host:
             raise UsageError(
-                f"cannot listen at {host}: it is no address of this machine. Choose another with --host"
+                f"cannot listen at {short(host)}: {found.why}. Choose another with --host: an address of "
+                "this machine, such as 127.0.0.1"
             ) from exc
-        why = "it is in use" if exc.errno in _IN_USE else (exc.strerror or str(exc))
         raise UsageError(
-            f"cannot listen at {host} port {port}: {why}. Choose another with --port; --port=0 takes any "
-            "that is free"
+            f"cannot listen at {host} port {port}: {found.why}. Choose another with --port; --port=0 takes "
+            "any that is free"
         ) from exc
 
 

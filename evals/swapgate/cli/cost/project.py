@@ -13,14 +13,15 @@ from swapgate.analysis.projection import (
     MonthlyCost,
     Saving,
     break_even,
-    monthly_cost,
     saving,
 )
 from swapgate.cli.options import JsonOption, RootOption, open_settings
 from swapgate.cli.output import print_json, print_table
 from swapgate.errors import UsageError
 from swapgate.reporting.format import money
+from swapgate.reporting.words.months import cost_notes
 from swapgate.spec.models import read_catalogue
+from swapgate.values import replace
 
 if TYPE_CHECKING:
     from swapgate.runs.priced import Counted
@@ -70,16 +71,14 @@ def project(
         counted = of_size(catalogue, model or [], tokens_in=tokens_in, tokens_out=tokens_out)
     else:
         counted = recorded(settings, catalogue, runs or ["latest"], model or [])
-    costs = [
-        monthly_cost(one.name, one.answers, requests=monthly, uncounted=one.uncounted) for one in counted
-    ]
+    costs = [one.monthly(monthly) for one in counted]
     savings = _savings(counted, costs)
     pays = [] if switching is None else [break_even(one, switching_usd=switching) for one in savings]
     if as_json:
-        print_json(_described(counted, costs, savings, pays))
+        print_json(_described(costs, savings, pays))
         return
     _print(costs, savings, pays)
-    for note in _notes(counted, costs, is_recorded=tokens_in is None):
+    for note in _notes(costs, is_recorded=tokens_in is None):
         typer.echo(f"note: {note}")
 
 
@@ -92,16 +91,10 @@ def _savings(counted: Sequence[Counted], costs: Sequence[MonthlyCost]) -> list[S
 
 
 def _described(
-    counted: Sequence[Counted],
-    costs: Sequence[MonthlyCost],
-    savings: Sequence[Saving],
-    pays: Sequence[BreakEven],
+    costs: Sequence[MonthlyCost], savings: Sequence[Saving], pays: Sequence[BreakEven]
 ) -> dict[str, Any]:
     return {
-        "models": [
-            {**asdict(cost), "goes_by_hours": one.goes_by_hours}
-            for one, cost in zip(counted, costs, strict=True)
-        ],
+        "models": [asdict(one) for one in costs],
         "savings": [asdict(one) for one in savings],
         "break_even": [asdict(one) for one in pays],
     }
@@ -147,17 +140,7 @@ def _break_even_line(model: str, paid: BreakEven) -> str:
     return f"{model} pays for a switch of ${paid.switching_usd:,.2f} after {paid.months:.1f} months{between}"
 
 
-def _notes(counted: Sequence[Counted], costs: Sequence[MonthlyCost], *, is_recorded: bool) -> Iterator[str]:
-    for one in counted:
-        if one.goes_by_hours:
-            yield (
-                f"{one.name} costs more at certain hours, and is counted at the price of this one: for a mix "
-                "of hours write its `price` in models.yml"
-            )
-    for cost in costs:
-        if cost.uncounted:
-            yield f"{cost.uncounted} answers of {cost.model} have no token counts and are in nothing"
-        if is_recorded and cost.note:
-            yield f"{cost.model}: {cost.note}"
+def _notes(costs: Sequence[MonthlyCost], *, is_recorded: bool) -> Iterator[str]:
+    yield from cost_notes(costs if is_recorded else [replace(one, note="") for one in costs])
     if not is_recorded:
         yield "from one number of tokens for every model: recorded runs know what each really takes"

@@ -19,9 +19,9 @@ from swapgate.cli.options import (
     RepeatsOption,
     ReplayOption,
     RootOption,
-    VerboseOption,
     cache_mode,
     page_formats,
+    verbose_option,
 )
 from swapgate.cli.output import live_line, print_json, shown, warn
 from swapgate.errors import ExitCode, UsageError
@@ -57,7 +57,7 @@ def answers(
         int, typer.Option("--worst", min=0, metavar="N", help="How many of the questions that lost to show.")
     ] = 10,
     formats: PagesOption = None,
-    verbose: VerboseOption = 0,
+    verbose: Annotated[int, verbose_option("every slice, every effect")] = 0,
     config: ConfigOption = None,
     root: RootOption = None,
     as_json: JsonOption = False,

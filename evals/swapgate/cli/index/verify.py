@@ -14,8 +14,8 @@ from swapgate.cli.options import (
     MaxCostOption,
     ReplayOption,
     RootOption,
-    VerboseOption,
     cache_mode,
+    verbose_option,
 )
 from swapgate.cli.output import live_line, print_json, progress_bar, shown
 
@@ -47,7 +47,7 @@ def verify(
     max_cost: MaxCostOption = None,
     live: LiveOption = False,
     replay: ReplayOption = False,
-    verbose: VerboseOption = 0,
+    verbose: Annotated[int, verbose_option("all measures, more of the worst queries")] = 0,
     config: ConfigOption = None,
     root: RootOption = None,
     as_json: JsonOption = False,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from swapgate.cli.judge.canaries import MOST_ERRORS, find_judge
-from swapgate.cli.options import JsonOption, MaxCostOption, RootOption, VerboseOption, open_settings
+from swapgate.cli.options import JsonOption, MaxCostOption, RootOption, open_settings, verbose_option
 from swapgate.cli.output import live_line, print_json
 from swapgate.errors import ExitCode
 from swapgate.records import AnchorCheck, to_json
@@ -26,7 +26,7 @@ def anchors(
     judge: Annotated[str, typer.Argument(metavar="JUDGE", help="The judge's name.")],
     max_cost: MaxCostOption = None,
     *,
-    verbose: VerboseOption = 0,
+    verbose: Annotated[int, verbose_option("the anchors whose verdict changed, and why")] = 0,
     root: RootOption = None,
     as_json: JsonOption = False,
 ) -> int:

@@ -12,9 +12,9 @@ from swapgate.cli.options import (
     MaxCostOption,
     ReplayOption,
     RootOption,
-    VerboseOption,
     cache_mode,
     open_settings,
+    verbose_option,
 )
 from swapgate.cli.output import live_line, print_json
 from swapgate.errors import ExitCode, UsageError, nearest
@@ -43,7 +43,7 @@ def canaries(
     *,
     live: LiveOption = False,
     replay: ReplayOption = False,
-    verbose: VerboseOption = 0,
+    verbose: Annotated[int, verbose_option("what the judge said of those that failed")] = 0,
     root: RootOption = None,
     as_json: JsonOption = False,
 ) -> int:

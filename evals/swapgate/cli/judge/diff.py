@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from swapgate.cli.options import JsonOption, RootOption, VerboseOption, open_settings
+from swapgate.cli.options import JsonOption, RootOption, open_settings, verbose_option
 from swapgate.cli.output import print_json, shown
 from swapgate.errors import UsageError
 from swapgate.records import to_json
@@ -36,7 +36,7 @@ def diff(
         Path | None, typer.Option("--out", metavar="FILE", help="Write it as Markdown, all changes named.")
     ] = None,
     *,
-    verbose: VerboseOption = 0,
+    verbose: Annotated[int, verbose_option("all changed verdicts")] = 0,
     root: RootOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -15,8 +15,8 @@ from swapgate.cli.options import (
     PytestArgument,
     RepeatsOption,
     RootOption,
-    VerboseOption,
     open_settings,
+    verbose_option,
 )
 from swapgate.cli.output import print_json
 from swapgate.errors import ExitCode, StoreError
@@ -51,7 +51,7 @@ def watch_models(
     every: EveryOption = None,
     false_alarms: FalseAlarmsOption = None,
     max_cost: MaxCostOption = None,
-    verbose: VerboseOption = 0,
+    verbose: Annotated[int, verbose_option("p-value, evidence and threshold of each respect")] = 0,
     root: RootOption = None,
     as_json: JsonOption = False,
 ) -> int:

@@ -18,10 +18,10 @@ from swapgate.cli.options import (
     RepeatsOption,
     ReplayOption,
     RootOption,
-    VerboseOption,
     cache_mode,
     open_settings,
     page_formats,
+    verbose_option,
 )
 from swapgate.cli.output import live_line, print_json, shown, warn
 from swapgate.errors import ExitCode, StoreError, UsageError
@@ -79,7 +79,7 @@ def audit_prompts(
         bool,
         typer.Option("--strict", help="Exit with 1 when a prompt differs, or an override does not earn."),
     ] = False,
-    verbose: VerboseOption = 0,
+    verbose: Annotated[int, verbose_option("every measure, every kind of failure, how to read it")] = 0,
     root: RootOption = None,
     as_json: JsonOption = False,
 ) -> int:

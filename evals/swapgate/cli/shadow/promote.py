@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from swapgate.cli.options import JsonOption, RootOption, VerboseOption, open_settings
+from swapgate.cli.options import JsonOption, RootOption, open_settings, verbose_option
 from swapgate.cli.output import print_json
 from swapgate.cli.shadow.reading import (
     CriteriaOption,
@@ -35,7 +35,7 @@ def promote(
     route: RouteOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
-    verbose: VerboseOption = 0,
+    verbose: Annotated[int, verbose_option("every criterion")] = 0,
     root: RootOption = None,
     as_json: JsonOption = False,
 ) -> int:

@@ -13,9 +13,9 @@ from swapgate.cli.options import (
     JsonOption,
     PagesOption,
     RootOption,
-    VerboseOption,
     open_settings,
     page_formats,
+    verbose_option,
 )
 from swapgate.cli.output import print_json, shown, warn
 from swapgate.cli.shadow.reading import (
@@ -47,7 +47,7 @@ def report(
         int, typer.Option("--worst", min=0, metavar="N", help="How many of the worst pairs to show.")
     ] = 10,
     formats: PagesOption = None,
-    verbose: VerboseOption = 0,
+    verbose: Annotated[int, verbose_option("every criterion, every pair")] = 0,
     root: RootOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from swapgate.analysis.switching import SwitchCost, SwitchItem
 from swapgate.reporting.format import UNKNOWN, money
+from swapgate.reporting.words.months import cost_notes
 
 HEADER = ("item", "time", "people", "paid", "on record")
 NOTHING = "-"
@@ -51,6 +52,7 @@ def saving_lines(cost: SwitchCost) -> Iterator[str]:
         return
     for one in cost.costs:
         yield f"{one.model}: {money(one.usd_per_month)} a month for {one.requests:,} requests"
+    yield from cost_notes(cost.costs)
     saved = cost.saving
     bounds = (
         "" if saved.low is None or saved.high is None else f" [95%: {saved.low:,.2f} to {saved.high:,.2f}]"

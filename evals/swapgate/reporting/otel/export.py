@@ -46,11 +46,20 @@ def require_ready(environ: Mapping[str, str]) -> None:
         )
     for name in _ADDRESSES:
         # The value may hold a key, and is not shown.
-        if (given := environ.get(name, "").strip()) and not given.startswith(("http://", "https://")):
+        if (given := environ.get(name, "").strip()) and not _is_address(given):
             raise StoreError(
                 f"report otel: {name} is no address for HTTP: write it from the scheme on, as in "
                 f"{DEFAULT_ENDPOINT}"
             )
+
+
+def _is_address(given: str) -> bool:
+    try:
+        url = urlsplit(given)
+        # Reading a port that is none raises, 0 is none to send to.
+        return url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
 
 
 def send(outcome: RunOutcome, *, content: Content) -> Sent:

@@ -16,14 +16,26 @@ _LOGGER = "opentelemetry"
 
 @dataclass(slots=True)
 class Heard:
-    """What became of the last request: the status of an answer, or the reason why there was none."""
+    """What became of the last request: the status of an answer, or the reason why there was none.
+
+    `is_anybody_there` says that any request has had an answer.
+    """
 
     status: int | None = None
     why: str = ""
+    is_anybody_there: bool = False
+
+
+class NobodyThere(Exception):
+    """No connection came about, and none did before: to try again would only hold up who waits."""
 
 
 def hearing_session(heard: Heard) -> Session:
-    """Return a session for the exporters that remembers what they themselves only log."""
+    """Return a session for the exporters that remembers what they themselves only log.
+
+    They send again after a failure of the network, for as long as a request may take. Where nobody has
+    answered yet and there is no connection to be had, NobodyThere keeps them from that.
+    """
     from requests import RequestException, Session
 
     class HearingSession(Session):
@@ -32,7 +44,10 @@ def hearing_session(heard: Heard) -> Session:
                 answer = super().send(*arguments, **options)
             except RequestException as exc:
                 heard.status, heard.why = None, _innermost(exc)
+                if not heard.is_anybody_there and _is_without_connection(exc):
+                    raise NobodyThere from exc
                 raise
+            heard.is_anybody_there = True
             heard.status, heard.why = answer.status_code, f"the answer was HTTP {answer.status_code}"
             return answer
 
@@ -54,18 +69,31 @@ def muted() -> Iterator[None]:
         logger.propagate = propagated
 
 
+def _is_without_connection(error: BaseException) -> bool:
+    """Whether the address has no machine, nobody listens there, or it cannot be trusted."""
+    from urllib3.exceptions import NewConnectionError, SSLError
+
+    return any(isinstance(one, (NewConnectionError, SSLError)) for one in _chain(error))
+
+
 def _innermost(error: BaseException) -> str:
     """Return what the operating system said, or else the name of what was raised."""
+    names = []
+    for one in _chain(error):
+        if isinstance(one, OSError) and one.strerror:
+            return one.strerror[0].lower() + one.strerror[1:]
+        names.append(type(one).__name__)
+    return "it timed out" if any("Timeout" in name for name in names) else names[-1]
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what caused it, down to the first."""
     found: BaseException | None = error
-    names = [type(error).__name__]
     for _step in range(10):
         if found is None:
-            break
-        if isinstance(found, OSError) and found.strerror:
-            return found.strerror[0].lower() + found.strerror[1:]
-        names.append(type(found).__name__)
+            return
+        yield found
         found = _below(found)
-    return "it timed out" if any("Timeout" in name for name in names) else names[-1]
 
 
 def _below(error: BaseException) -> BaseException | None:
