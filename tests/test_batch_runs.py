@@ -501,15 +501,18 @@ def test_line_that_is_larger_than_any_answer_is_left_out_and_called_live(pyteste
         ("-n2", "leave out -n"),
     ],
 )
-def test_what_makes_no_sense_with_batches_is_refused(tmp_path: Path, argument: str, remedy: str) -> None:
+def test_what_makes_no_sense_with_batches_is_refused(
+    pytester: pytest.Pytester, argument: str, remedy: str
+) -> None:
     service = OpenAIService()
     with serving_batches(service) as server:
-        lay_batch(tmp_path, server.url)
-        process = start(tmp_path, argument)
-        output = finish(process)
+        lay_batch(pytester.path, server.url)
+        result = again(pytester, argument)
         assert server.requests == []
-    assert process.returncode == 4
+    output = result.stdout.str() + result.stderr.str()
+    assert result.ret == 4
     assert remedy in output
+    assert "Traceback" not in output
 
 
 def test_replay_asks_no_batch_api(pytester: pytest.Pytester) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import gammaln, xlogy
 from scipy.stats import beta, binom, multinomial
 from statsmodels.stats.contingency_tables import mcnemar
 
@@ -26,11 +27,28 @@ def all_tables(n: int) -> np.ndarray:
     return np.array([(n10, n01) for n10 in range(n + 1) for n01 in range(n + 1 - n10)])
 
 
+@cache
+def orders(n: int) -> np.ndarray:
+    """Return the logarithm of the number of orders in which each table's pairs may come."""
+    n10, n01 = all_tables(n).T
+    return gammaln(n + 1) - gammaln(n10 + 1) - gammaln(n01 + 1) - gammaln(n - n10 - n01 + 1)
+
+
 def probabilities(n: int, difference: float, discordance: float) -> np.ndarray:
     p10, p01 = max((discordance - difference) / 2, 0), max((discordance + difference) / 2, 0)
-    counts = all_tables(n)
-    rest = n - counts.sum(axis=1)
-    return multinomial.pmf(np.column_stack([counts, rest]), n, [p10, p01, 1 - p10 - p01])
+    n10, n01 = all_tables(n).T
+    rest = xlogy(n - n10 - n01, max(1 - p10 - p01, 0))
+    return np.exp(orders(n) + xlogy(n10, p10) + xlogy(n01, p01) + rest)
+
+
+def test_the_probabilities_of_all_tables_are_multinomial():
+    counts = all_tables(9)
+    columns = np.column_stack([counts, 9 - counts.sum(axis=1)])
+    for difference, psi in ((-0.2, 0.2), (0.0, 0.5), (0.1, 0.37), (0.4, 1.0)):
+        p = [(psi - difference) / 2, (psi + difference) / 2, 1 - psi]
+        ours = probabilities(9, difference, psi)
+        assert ours == pytest.approx(multinomial.pmf(columns, 9, p), rel=1e-9, abs=1e-15)
+        assert ours.sum() == pytest.approx(1)
 
 
 def worst_probability(chosen: np.ndarray, n: int, difference: float, low: float, high: float) -> float:

@@ -204,7 +204,7 @@ class _Chart:
         is_night = (x + y > 0)[..., None]
         self._sums = np.where(is_night, np.logaddexp(0.0, self._sums) + ratio, self._sums)
         self._weights = self._weights + x * self._pass + y * self._fail
-        sums = _log_sum(self._sums + self._shares)
+        sums = _log_sum(self._sums + self._shares) if len(self._shares) > 1 else self._sums[..., 0]
         return _log_sum(self._weights + sums) - _log_sum(self._weights)
 
     def start_logs(self, nights: Sequence[tuple[int, int]]) -> NDArray[np.float64]:
