@@ -68,6 +68,18 @@ def test_a_signal_waits_until_an_import_has_its_lock() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process is not sent SIGINT there")
+def test_a_signal_waits_until_a_class_has_named_its_fields() -> None:
+    class Field:
+        def __set_name__(self, _owner: type, _name: str) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt, match="SIGTERM"), signals.ended_as_by_ctrl_c():
+        type("Owner", (), {"field": Field()})
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until:
+            time.sleep(0.001)
+
+
 def test_interruption_leaves_no_lock_of_an_import_behind(tmp_path: Path) -> None:
     (tmp_path / "this_module_is_empty.py").touch()
     ended = subprocess.run(

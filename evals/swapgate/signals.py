@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from types import FrameType
+from types import CodeType, FrameType
 
 # Of a CI job that is cancelled or a container that stops, and of a terminal that is closed. None on Windows.
 ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -22,7 +22,8 @@ def take(numbers: Iterable[int], handler: _Handler) -> Callable[[], None]:
     """Handle signals that nobody has taken, as nohup takes SIGHUP; return what gives them back.
 
     Only a main thread can take any. One that comes while Python takes a lock of its imports is handled once
-    it has it: an exception there would keep the lock for ever, and any other thread's import waiting.
+    it has it: an exception there would keep the lock for ever, and any other thread's import waiting. So is
+    one that comes while a class names its fields: of an exception there Python 3.11 makes another one.
     """
     if threading.current_thread() is not threading.main_thread():
         return lambda: None
@@ -30,7 +31,7 @@ def take(numbers: Iterable[int], handler: _Handler) -> Callable[[], None]:
     taken = {number: was for number, was in before.items() if was in _PYTHONS_OWN}
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if frame is not None and frame.f_code.co_filename == _IMPORTING:
+        if frame is not None and _is_to_end_first(frame.f_code):
             _again_soon(number)
         else:
             handler(number, frame)
@@ -44,6 +45,10 @@ def take(numbers: Iterable[int], handler: _Handler) -> Callable[[], None]:
         signal.signal(number, handle)
 
     return give_back
+
+
+def _is_to_end_first(code: CodeType) -> bool:
+    return code.co_filename == _IMPORTING or code.co_name == "__set_name__"
 
 
 def _again_soon(number: int) -> None:
