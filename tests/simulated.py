@@ -320,23 +320,33 @@ async def two_models(
     return max(ends), min(ends) / max(ends)
 
 
+OVERLOADED = ProviderError("HTTP 529", kind=ErrorKind.SERVER, status=529)
+TOO_MANY = ProviderError("HTTP 429", kind=ErrorKind.RATE_LIMIT, status=429)
+
+
 async def refusing(
-    share: float, *, calls: int, concurrency: int, seed: int = 0, is_quick: bool = False
+    share: float,
+    *,
+    calls: int,
+    concurrency: int,
+    seed: int = 0,
+    is_quick: bool = False,
+    error: ProviderError = OVERLOADED,
+    limit: Limit | None = None,
 ) -> tuple[int, float, float]:
-    """Ask a server that refuses a share of the calls, by chance, with 529, as late as it answers or at once.
+    """Ask a server that refuses a share of the calls, by chance, as late as it answers or at once.
 
     Return how many calls were lost, the seconds it took, and the attempts a call.
     """
-    server = Server(seed=seed)
+    server = Server(limit, seed=seed)
 
     def drawn(_request: Request) -> ProviderError | None:
-        is_refused = server.random.random() < share
-        return ProviderError("HTTP 529", kind=ErrorKind.SERVER, status=529) if is_refused else None
+        return error if server.random.random() < share else None
 
     answered = server.complete
 
     async def complete(request: Request) -> Response:
-        if (error := drawn(request)) is None:
+        if drawn(request) is None:
             return await answered(request)
         server.seen.append((now(), False))
         await asyncio.sleep(0.005)

@@ -19,6 +19,7 @@ from servers import Answer, Received, openai_completion, serving
 from simulated import Run, Server, gathered, now, simulate
 from swapgate.engine.breaker import Breaker
 from swapgate.engine.call import Called
+from swapgate.engine.refusals import is_overload
 from swapgate.errors import ErrorKind, ProviderError
 from swapgate.records import Request
 from workspaces import case, lay, newest_run, suite
@@ -236,7 +237,7 @@ def test_whatever_happens_an_answer_opens_the_endpoint_again(
         if kind == "rate_limit":
             breaker.rejected(at, at - took_s, error, 1.0)
         else:
-            assert 0 <= breaker.failed(at, at - took_s, error) <= 30
+            assert 0 <= breaker.failed(at, at - took_s, error, is_refusal=is_overload(error)) <= 30
         if breaker.is_open and not was_open:
             refusal = breaker.refusal(at)
             assert refusal is not None
@@ -334,11 +335,11 @@ def test_calls_that_are_refused_after_the_answers_of_their_wave_put_no_endpoint_
     breaker = Breaker(retries=4, jitter=random.Random(1))
     refusal = ProviderError("HTTP 529", kind=ErrorKind.SERVER, status=529)
     for _ in range(20):
-        breaker.failed(1.0, 0.9, refusal)
+        breaker.failed(1.0, 0.9, refusal, is_refusal=True)
         breaker.succeeded(1.0)
     for _ in range(200):
-        breaker.failed(1.1, 0.9, refusal)
+        breaker.failed(1.1, 0.9, refusal, is_refusal=True)
     assert not breaker.is_doubtful
     for _ in range(200):
-        breaker.failed(1.3, 1.1, refusal)
+        breaker.failed(1.3, 1.1, refusal, is_refusal=True)
     assert breaker.is_doubtful

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 
-from swapgate.engine.refusals import Refusals, is_overload
+from swapgate.engine.refusals import Refusals
 from swapgate.errors import ErrorKind, ProviderError
 from swapgate.values import Value
 
@@ -92,28 +92,31 @@ class Breaker:
             self._given_up = None
             self._probe_pause_s = _FIRST_PROBE_S
 
-    def failed(self, now: float, sent_at: float, error: ProviderError) -> float:
-        """Take in a failure other than a rejection for its rate; return a pause for the whole endpoint."""
+    def failed(self, now: float, sent_at: float, error: ProviderError, *, is_refusal: bool) -> float:
+        """Take in a failure other than a rejection for its rate; return a pause for the whole endpoint.
+
+        It `is_refusal` where the server has too much to do, or says of any call that its rate is too high.
+        """
         if error.kind is ErrorKind.AUTH:
             self._count_key(now, error)
             return 0.0
         if not error.is_transient:
             self.succeeded(now)
             return 0.0
-        if is_overload(error):
+        if is_refusal:
             self.refusals.refused()
             if self.refusals.are_usual and sent_at < self._answered_at:
                 return 0.0  # of calls that began together the answers may all come first
         self._begin_row(now, sent_at)
         self._row += 1
         doubtful = _DOUBTFUL
-        if is_overload(error):
+        if is_refusal:
             doubtful = self.refusals.in_a_row(_DOUBTFUL)
         if self._row < doubtful or sent_at < self._round_from:
             return 0.0
         self.is_doubtful = True
         self._rounds += 1
-        if self._rounds > self._most_rounds(error):
+        if self._rounds > self._most_rounds(error, is_refusal=is_refusal):
             self._give_up(now, error)
             return 0.0
         asked_s = min(error.retry_after_s or 0.0, LONGEST_RETRY_AFTER_S)
@@ -121,11 +124,11 @@ class Breaker:
         self._round_from = now + pause_s
         return pause_s
 
-    def _most_rounds(self, error: ProviderError) -> int:
+    def _most_rounds(self, error: ProviderError, *, is_refusal: bool) -> int:
         """Return how many rounds without an answer are borne."""
         if error.kind is ErrorKind.TIMEOUT:
             return min(self._retries, 1)
-        if is_overload(error) and self._has_answered:
+        if is_refusal and self._has_answered:
             return max(1, self._most_rate_rounds())
         # Quick failures of one burst may have overtaken its answers: a round more finds out.
         return max(1, self._retries)

@@ -13,7 +13,6 @@ from swapgate.engine.budget import Budget
 from swapgate.engine.claiming import Claim
 from swapgate.engine.hedge import first_answer
 from swapgate.engine.pace import Pace, Ticket, load_of
-from swapgate.engine.refusals import is_overload
 from swapgate.engine.slots import Slots, SpareRoom
 from swapgate.errors import ErrorKind, ProviderError
 from swapgate.memory.prices import cost_usd
@@ -128,7 +127,7 @@ class Caller:
                     claim.release()
                 if pace.breaker.is_open:
                     raise pace.breaker.reason() from error
-                failures += error.kind is not ErrorKind.RATE_LIMIT
+                failures += error.kind is not ErrorKind.RATE_LIMIT or pace.is_refusal(error)
                 wait_s = self._wait_before_retry(pace, error, failures, attempts - failures)
                 if wait_s is None:
                     raise
@@ -170,7 +169,7 @@ class Caller:
                 reservation.settle(response.usage)
             pace.answered(ticket, loop.time(), response.usage)
         except ProviderError as error:
-            if is_overload(error):
+            if pace.is_refusal(error):
                 # A place is kept for as long as an answer would keep it: to be refused at once is no
                 # reason to ask the more often, nor says it more than the answers that are on their way.
                 await asyncio.sleep(pace.refused(ticket, loop.time()))
@@ -233,10 +232,11 @@ class Caller:
         self, pace: Pace, error: ProviderError, failures: int, rejections: int
     ) -> float | None:
         """Return how long to wait, or None when another attempt would not help."""
-        if error.kind is ErrorKind.RATE_LIMIT:
+        is_refusal = pace.is_refusal(error)
+        if error.kind is ErrorKind.RATE_LIMIT and not is_refusal:
             # The pace waits, for all its calls.
             return 0.0 if rejections < most_rejections(self._retries) else None
-        is_refused = is_overload(error) and self._retries > 0
+        is_refused = is_refusal and self._retries > 0
         most = pace.breaker.refusals.in_a_row(self._retries) if is_refused else self._retries
         if not error.is_transient or failures > most or not (is_refused or pace.may_retry()):
             return None

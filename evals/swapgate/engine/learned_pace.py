@@ -25,9 +25,10 @@ class LearnedPace:
         self.sharers = 1
         self.paused_until = -math.inf
 
-    def take(self, now: float) -> None:
-        """Count a call that goes out now."""
-        self.rate.sent(now)
+    def take(self, now: float, *, is_echo: bool = False) -> None:
+        """Count a call that goes out now; an echo teaches nothing, and delays the others as any call does."""
+        if not is_echo:
+            self.rate.sent(now)
         self.follow(now)
         if self.meter is not None:
             self.meter.take(now)
@@ -84,12 +85,17 @@ class Member:
         if account is not None:
             account.members.append(self)
 
-    def take(self, now: float) -> None:
+    def take(self, now: float, *, is_echo: bool = False) -> None:
         """Count a call that goes out now."""
         self.sent_at = now
         if self.pace is not self.own and self.account is not None:
             self.account.count(self)
-        self.pace.take(now)
+        self.pace.take(now, is_echo=is_echo)
+
+    def forget(self) -> None:
+        """Go by no rate any more; what others go by stays."""
+        self.pace.sharers -= 1
+        self.pace = self.own = LearnedPace()
 
     def rejected(self, now: float, sent_at: float, retry_after_s: float | None) -> float:
         """Take in a rejection; return the pause that all calls make."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from swapgate.engine.breaker import Breaker, backoff_s
+from swapgate.engine.chance import Chance, Echo
 from swapgate.engine.crowding import Cohort, Crowding
 from swapgate.engine.latencies import Latencies
 from swapgate.engine.learned_pace import Account, Member
@@ -64,7 +65,7 @@ class Ticket:
     """One attempt that may be made, and what it was taken for.
 
     `sent_at` is when it was let through, and once it `is_sent`, when that was. It `is_second` where the first
-    one of its call is still on its way.
+    one of its call is still on its way; `echo` is the rejection that it goes right after, if it does.
     """
 
     sent_at: float
@@ -74,9 +75,11 @@ class Ticket:
     is_probe: bool
     cohort: Cohort | None
     call: Sent
+    echo: Echo | None = None
     is_sent: bool = False
     is_second: bool = False
     is_cancelled: bool = False
+    is_answered: bool = False
 
 
 class Pace:
@@ -107,6 +110,7 @@ class Pace:
         self._crowding = Crowding(most)
         self._overload = Overload(most)
         self._learned = Member(account)
+        self._chance = Chance()
         self._requests = _a_minute(limits.requests_per_minute, share)
         self._tokens = _a_minute(limits.tokens_per_minute, share)
         self._quotas: dict[Unit, Quota] = {}
@@ -132,6 +136,10 @@ class Pace:
         """Whether calls are refused whatever is sent."""
         return self._overload.is_indifferent
 
+    def is_refusal(self, error: ProviderError) -> bool:
+        """Whether an attempt was turned away by a server that has too much to do, with whatever words."""
+        return is_overload(error) or (error.kind is ErrorKind.RATE_LIMIT and self._chance.is_believed)
+
     @property
     def shares_limit(self) -> bool:
         """Whether another model goes by the same learned rate."""
@@ -141,7 +149,9 @@ class Pace:
         """Return when the next attempt may be made: now, later, or (inf) after another one has ended."""
         if self.in_flight >= self.at_once or (self.breaker.is_doubtful and self._probes):
             return math.inf
-        at = max(now, self._paused_until, self._learned.pace.ready_at)
+        at = max(now, self._paused_until)
+        if not self._chance.may_echo(now):
+            at = max(at, self._learned.pace.ready_at)
         for meter in self._meters:
             at = max(at, meter.ready_at)
         for unit, quota in self._quotas.items():
@@ -158,7 +168,9 @@ class Pace:
             if not self._in_ramp:
                 self._ramp = None
                 self._collect()
-        self._learned.take(now)
+        echo = self._chance.sent(now)
+        if echo is None or echo.sent == 1:  # of several a limit lets one through
+            self._learned.take(now, is_echo=echo is not None)
         tokens_in = load.chars * self._tokens_a_character
         tokens_out = self._tokens_out_of(load)
         ticket = Ticket(
@@ -169,6 +181,7 @@ class Pace:
             self.breaker.is_doubtful,
             self._crowding.sent(self.in_flight),
             self._overload.sent(self.in_flight),
+            echo,
         )
         self._probes += ticket.is_probe
         if self._requests is not None:
@@ -182,9 +195,11 @@ class Pace:
     def answered(self, ticket: Ticket, now: float, usage: Usage) -> None:
         """Learn from an answer."""
         latency_s = now - ticket.sent_at
-        self.has_answered = True
+        self.has_answered = ticket.is_answered = True
         self.breaker.succeeded(now)
-        self._learned.pace.answered(now, ticket.sent_at)
+        self._chance.answered()
+        if ticket.echo is None:
+            self._learned.pace.answered(now, ticket.sent_at)
         self._crowding.answered(latency_s, ticket.cohort)
         self._overload.answered()
         self.latencies.add(latency_s)
@@ -202,15 +217,28 @@ class Pace:
             self._correct_tokens(-ticket.tokens_in, -ticket.tokens_out)
             return
         if error.kind is ErrorKind.RATE_LIMIT:
-            pause_s = self._learned.rejected(now, ticket.sent_at, error.retry_after_s)
-            self.breaker.rejected(now, ticket.sent_at, error, pause_s)
+            self._chance.rejected()
             self._correct_tokens(-ticket.tokens_in, -ticket.tokens_out)
+        is_refusal = self.is_refusal(error)
+        if error.kind is ErrorKind.RATE_LIMIT and not is_refusal:
+            pause_s = self._rejected(ticket, now, error.retry_after_s)
+            self.breaker.rejected(now, ticket.sent_at, error, pause_s)
             return
-        pause_s = self.breaker.failed(now, ticket.sent_at, error)
+        pause_s = self.breaker.failed(now, ticket.sent_at, error, is_refusal=is_refusal)
         if self._learned.pace.rate.is_unfounded:
             # It was the one call that was to find out what is accepted: the next one does instead.
             self._learned.pace.hurry(now + max(pause_s, self.backoff_s(1)))
         self._paused_until = max(self._paused_until, now + pause_s)
+
+    def _rejected(self, ticket: Ticket, now: float, retry_after_s: float | None) -> float:
+        """Learn from a rejection for the rate; return the pause that all calls make."""
+        if ticket.echo is not None:
+            return 0.0
+        rate = self._learned.pace.rate.rate
+        pause_s = self._learned.rejected(now, ticket.sent_at, retry_after_s)
+        if self._learned.pace.rate.is_news:
+            self._chance.echo(now, ticket.sent_at, rate)
+        return pause_s
 
     def refused(self, ticket: Ticket, now: float) -> float:
         """Learn at once that a server has too much to do; return for how long the attempt keeps its place.
@@ -228,6 +256,10 @@ class Pace:
         self.in_flight -= 1
         self._probes -= ticket.is_probe
         self._overload.ended(ticket.call)
+        if ticket.echo is not None:
+            self._chance.ended(ticket.echo, is_accepted=ticket.is_answered)
+            if self._chance.is_believed:
+                self._learned.forget()
 
     def heard(self, headers: Mapping[str, str], now: float) -> None:
         """Take in an answer's headers (names in lower case)."""
