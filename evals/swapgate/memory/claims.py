@@ -18,8 +18,9 @@ except ImportError:  # Windows
 # Of a key: its byte is below 2 ** 28. No disk lets one look further than its largest file goes.
 _HEX_DIGITS = 7
 # A claim outlives the storing of its answer by so much. Who has looked for that a shorter time ago, and then
-# can claim its key, needs no second look: at the first one it was not claimed, or not answered.
-KEPT_S = 2.0
+# can claim its key, needs no second look: at the first one it was not claimed, or not answered. They are not
+# to be many: for each one more the system goes through all that are held.
+KEPT_S = 0.5
 _TAKEN = {errno.EACCES, errno.EAGAIN}
 
 
