@@ -89,10 +89,10 @@ class Asker:
         self, key: str, opened: OpenModel, request: Request, *, is_judge: bool
     ) -> Called:
         about = _about(opened, request, is_judge=is_judge)
-        claim = self._claim(key) if self._reads_stored(opened) else None
+        reads = self._reads_stored(opened)
+        claim = Claim(self._cache, key, patience_s=self._patience_s) if reads else None
         if self._batches is not None and opened.batches is not None:
             self._cache.require_intact()
-            reads = self._reads_stored(opened)
             batched = partial(self._batches.ask, key, opened, request, about, reads_cache=reads)
             came = await self._caller.count_batched(opened, request, batched, is_judge=is_judge)
             if came is not None:
@@ -106,9 +106,6 @@ class Asker:
             if claim is not None:
                 claim.release()
         return called
-
-    def _claim(self, key: str) -> Claim:
-        return Claim(self._cache, key, patience_s=self._patience_s)
 
     def _reads_stored(self, opened: OpenModel) -> bool:
         return reads_stored(opened.spec, opened.provider, self._mode)
