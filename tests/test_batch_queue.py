@@ -274,15 +274,16 @@ def test_batch_that_the_service_does_not_know_any_more_is_called_live(tmp_path: 
     assert asyncio.run(ask_all(tmp_path, desk, ["k"])) == [None]
 
 
+async def interrupted(tmp_path: Path, desk: Desk) -> None:
+    """Send a batch, and end before it does."""
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(ask_all(tmp_path, desk, ["k"]), 0.5)
+
+
 def test_batch_of_another_key_is_told_from_one_that_is_gone_and_stays_for_later(tmp_path: Path) -> None:
     """A service does not know the batches of another project, and its answer is the same."""
-
-    async def interrupted() -> None:
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(ask_all(tmp_path, desk, ["k"]), 0.5)
-
     desk = Desk(looks=[BatchStatus(state="running")])
-    asyncio.run(interrupted())
+    asyncio.run(interrupted(tmp_path, desk))
     desk.key_byte, desk.looks = 2, [ProviderError("gone", kind=ErrorKind.BAD_REQUEST, status=404)]
     (failure,) = asyncio.run(ask_all(tmp_path, desk, ["k"]))
     assert "another key" in str(failure)
@@ -302,12 +303,8 @@ def test_batch_that_may_have_been_sent_with_another_key_is_not_sent_again(tmp_pa
 
 
 def test_past_its_deadline_the_batch_of_another_key_is_called_live(tmp_path: Path) -> None:
-    async def interrupted() -> None:
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(ask_all(tmp_path, desk, ["k"]), 0.5)
-
     desk = Desk(looks=[BatchStatus(state="running")])
-    asyncio.run(interrupted())
+    asyncio.run(interrupted(tmp_path, desk))
     desk.key_byte, desk.looks = 2, [ProviderError("gone", kind=ErrorKind.BAD_REQUEST, status=404)]
     late = replace(QUICK, clock=lambda: time.time() + 2 * QUICK.deadline_s)
     assert asyncio.run(ask_all(tmp_path, desk, ["k"], pacing=late)) == [None]
